@@ -1,0 +1,147 @@
+//! The two clocks: one that only runs forward, one that people read.
+//!
+//! Timers and lifetimes run on boot time (`CLOCK_BOOTTIME`), which no one can set and which goes on during suspend.
+//! What is written down or shown is Unix time, which on a device without a battery-backed clock is wrong until the
+//! network has corrected it. Everything that decides takes a [`Now`] as an argument; only [`now`] reads the clocks.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A moment on the clock that only runs forward: the time since the device was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BootTime(Duration);
+
+impl BootTime {
+    /// The moment `since_boot` after the device was started.
+    #[must_use]
+    pub const fn new(since_boot: Duration) -> Self {
+        Self(since_boot)
+    }
+
+    /// The time from now until this moment; zero if it has passed.
+    #[must_use]
+    pub fn after(self, now: Self) -> Duration {
+        self.0.saturating_sub(now.0)
+    }
+}
+
+impl std::ops::Sub<Duration> for BootTime {
+    type Output = Self;
+
+    fn sub(self, earlier: Duration) -> Self {
+        Self(self.0.saturating_sub(earlier))
+    }
+}
+
+impl std::ops::Add<Duration> for BootTime {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(later))
+    }
+}
+
+/// A moment as people and providers write it: whole seconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixTime(i64);
+
+impl UnixTime {
+    /// The moment `seconds` after 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn new(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0
+    }
+
+    /// The time from `earlier` until this moment; zero if this is the earlier one.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl std::ops::Add<Duration> for UnixTime {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(later.as_secs()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// One moment, read from both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// For timers and lifetimes.
+    pub boot: BootTime,
+    /// For what is written down or shown.
+    pub wall: UnixTime,
+}
+
+impl Now {
+    /// The Unix time of the moment `at`, which may lie in the future or the past.
+    #[must_use]
+    pub fn wall_at(self, at: BootTime) -> UnixTime {
+        if at >= self.boot {
+            // Rounded to the nearest second: the two clocks do not tick at the same instant.
+            return self.wall + (at.after(self.boot) + Duration::from_millis(500));
+        }
+        let ago = i64::try_from(self.boot.after(at).as_secs()).unwrap_or(i64::MAX);
+        UnixTime::new(self.wall.seconds().saturating_sub(ago))
+    }
+
+    /// How far the Unix time was set forward or back since `earlier`, beyond what has passed; `None` if by less than
+    /// two seconds, which rounding and slewing account for.
+    #[must_use]
+    pub fn step_since(self, earlier: Self) -> Option<Duration> {
+        let passed = i64::try_from(self.boot.after(earlier.boot).as_secs()).unwrap_or(i64::MAX);
+        let off = self.wall.seconds().saturating_sub(earlier.wall.seconds()).saturating_sub(passed);
+        (off.unsigned_abs() >= 2).then(|| Duration::from_secs(off.unsigned_abs()))
+    }
+}
+
+/// Reads both clocks.
+#[must_use]
+pub fn now() -> Now {
+    let boot = clock_gettime(ClockId::Boottime);
+    let wall = clock_gettime(ClockId::Realtime);
+    let seconds = Duration::from_secs(u64::try_from(boot.tv_sec).unwrap_or(0));
+    let nanos = Duration::from_nanos(u64::try_from(boot.tv_nsec).unwrap_or(0));
+    Now { boot: BootTime::new(seconds + nanos), wall: UnixTime::new(wall.tv_sec) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(boot: u64, wall: i64) -> Now {
+        Now { boot: BootTime::new(Duration::from_secs(boot)), wall: UnixTime::new(wall) }
+    }
+
+    #[test]
+    fn the_real_clocks_run_together() {
+        let (first, second) = (now(), now());
+        assert!(second.boot >= first.boot);
+        assert_eq!(second.step_since(first), None);
+    }
+
+    #[test]
+    fn a_set_clock_is_noticed_in_both_directions() {
+        assert_eq!(at(110, 1_010).step_since(at(100, 1_000)), None);
+        assert_eq!(at(110, 1_011).step_since(at(100, 1_000)), None);
+        assert_eq!(at(110, 5_010).step_since(at(100, 1_000)), Some(Duration::from_secs(4_000)));
+        assert_eq!(at(110, 10).step_since(at(100, 1_000)), Some(Duration::from_secs(1_000)));
+    }
+
+    #[test]
+    fn a_moment_has_a_unix_time_on_both_sides_of_now() {
+        let now = at(100, 1_000);
+        assert_eq!(now.wall_at(at(130, 0).boot), UnixTime::new(1_030));
+        assert_eq!(now.wall_at(at(70, 0).boot), UnixTime::new(970));
+    }
+}

@@ -1,0 +1,124 @@
+//! When something that was given for a time comes to its end, whatever the clock on the wall does meanwhile.
+
+use std::time::Duration;
+
+use crate::clock::{BootTime, Now, UnixTime};
+
+/// The end of a lifetime, such as a token's (`expires_in`, RFC 6749 5.1) or a device code's (RFC 8628 3.2).
+///
+/// As long as the agent that received it lives, the end is counted on boot time. After a restart it has to be found
+/// again from the Unix times that were written down, and is found anew each time the clock is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    life: Duration,
+    from: UnixTime,
+    ends: BootTime,
+    /// Whether `ends` was counted from the start of the life, rather than found from Unix times.
+    counted: bool,
+}
+
+impl Expiry {
+    /// The longest lifetime that is believed: ten years. Longer ones are taken for this.
+    const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+    /// The end of a life that began at `start`.
+    ///
+    /// The start is when the provider was asked, not when it answered, so that a slow answer never makes a token look
+    /// younger than it is.
+    #[must_use]
+    pub fn counted(start: Now, life: Duration) -> Self {
+        let life = life.min(Self::LONGEST);
+        Self { life, from: start.wall, ends: start.boot + life, counted: true }
+    }
+
+    /// The end of a life that began at the Unix time `from`, as written down before a restart.
+    #[must_use]
+    pub fn restored(from: UnixTime, life: Duration, now: Now) -> Self {
+        let life = life.min(Self::LONGEST);
+        let mut expiry = Self { life, from, ends: now.boot, counted: false };
+        expiry.clock_was_set(now);
+        expiry
+    }
+
+    /// Accounts for a clock that was set: `now` is the first moment read after it.
+    pub fn clock_was_set(&mut self, now: Now) {
+        if self.counted {
+            self.from = now.wall_at(self.ends - self.life);
+            return;
+        }
+        // A clock that stands before the beginning is wrong, and then nobody knows how much is left.
+        let left =
+            if now.wall < self.from { Duration::ZERO } else { self.life.saturating_sub(now.wall.since(self.from)) };
+        self.ends = now.boot + left;
+    }
+
+    /// When the life began, in Unix time.
+    #[must_use]
+    pub fn from(&self) -> UnixTime {
+        self.from
+    }
+
+    /// When it ends, in Unix time.
+    #[must_use]
+    pub fn at(&self) -> UnixTime {
+        self.from + self.life
+    }
+
+    /// The whole length of the life.
+    #[must_use]
+    pub fn life(&self) -> Duration {
+        self.life
+    }
+
+    /// When it ends, on the clock that timers use.
+    #[must_use]
+    pub fn ends(&self) -> BootTime {
+        self.ends
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn at(boot: u64, wall: i64) -> Now {
+        Now { boot: BootTime::new(Duration::from_secs(boot)), wall: UnixTime::new(wall) }
+    }
+
+    #[test]
+    fn a_counted_life_is_not_touched_by_a_clock_that_is_set() {
+        let mut expiry = Expiry::counted(at(100, 50), HOUR);
+        expiry.clock_was_set(at(160, 1_800_000_000));
+        assert_eq!(expiry.ends(), at(3_700, 0).boot);
+        assert_eq!(expiry.at(), UnixTime::new(1_800_000_000 - 60 + 3_600));
+    }
+
+    #[test]
+    fn a_restored_life_is_what_the_clock_says_is_left() {
+        let expiry = Expiry::restored(UnixTime::new(1_000), HOUR, at(5, 2_000));
+        assert_eq!(expiry.ends(), at(5 + 2_600, 0).boot);
+    }
+
+    #[test]
+    fn a_restored_life_is_over_while_the_clock_is_plainly_wrong_and_found_again_when_it_is_set() {
+        let mut expiry = Expiry::restored(UnixTime::new(1_800_000_000), HOUR, at(5, 30));
+        assert_eq!(expiry.ends(), at(5, 0).boot);
+        expiry.clock_was_set(at(10, 1_800_000_600));
+        assert_eq!(expiry.ends(), at(10 + 3_000, 0).boot);
+    }
+
+    #[test]
+    fn a_restored_life_never_grows_beyond_its_length_nor_below_nothing() {
+        assert_eq!(Expiry::restored(UnixTime::new(1_000), HOUR, at(5, 1_000)).ends(), at(3_605, 0).boot);
+        assert_eq!(Expiry::restored(UnixTime::new(1_000), HOUR, at(5, 9_999_999)).ends(), at(5, 0).boot);
+    }
+
+    #[test]
+    fn an_absurd_life_does_not_overflow() {
+        let expiry = Expiry::counted(at(100, 1_000), Duration::MAX);
+        assert_eq!(expiry.life(), Expiry::LONGEST);
+        assert!(expiry.at() > UnixTime::new(1_000));
+    }
+}

@@ -1,0 +1,17 @@
+//! The agent that signs a device in to OAuth 2.0 providers and publishes the access tokens over MQTT.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod account;
+pub mod clock;
+pub mod expiry;
+pub mod fault;
+pub mod policy;
+pub mod presets;
+pub mod provider;
+pub mod record;
+pub mod secret;
+pub mod session;
+pub mod settings;
+pub mod text;
+pub mod tls;
+pub mod token;

@@ -1,0 +1,198 @@
+//! When to refresh, when to poll, when to try again: every number that decides it, and nothing else.
+
+use std::time::Duration;
+
+use crate::clock::BootTime;
+use crate::expiry::Expiry;
+
+/// The wait between two polls where the provider names none (RFC 8628 3.2).
+pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What one `slow_down` adds to the interval, for good (RFC 8628 3.5).
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+
+/// The longest interval that a provider can impose.
+const LONGEST_POLL_INTERVAL: Duration = Duration::from_secs(300);
+
+/// How long an access token is taken to live where the provider does not say, if it can be refreshed at all.
+const ASSUMED_LIFE: Duration = Duration::from_secs(3_600);
+
+/// A token that lives less than this is of no use to a flow; it is renewed only once in [`USELESS_GAP`].
+const SHORTEST_LIFE: Duration = Duration::from_secs(3);
+const USELESS_GAP: Duration = Duration::from_secs(60);
+
+/// The first wait after a passing fault; it doubles with each further one up to [`LONGEST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
+
+/// The wait after a fault that only a change of the set-up can mend.
+const RECONFIGURE_RETRY: Duration = Duration::from_secs(3_600);
+
+/// The longest `Retry-After` that is believed: whoever answers in the provider's place must not silence a device.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
+/// The time after a refresh within which a request for another is answered with the token that is there.
+pub const FRESH_ENOUGH: Duration = Duration::from_secs(2);
+
+/// A random number from 0 to 1, drawn by whoever calls, so that devices that started together do not stay in step.
+#[derive(Clone, Copy, Debug)]
+pub struct Chance(f64);
+
+impl Chance {
+    /// Takes `value` for a chance; anything outside 0 to 1 is brought inside.
+    #[must_use]
+    pub fn new(value: f64) -> Self {
+        Self(if value.is_nan() { 0.5 } else { value.clamp(0.0, 1.0) })
+    }
+
+    fn between(self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.0
+    }
+}
+
+/// How long before its end a token is no longer given to a flow: a tenth of its life, at least one second and at most
+/// one minute. The request that carries the token needs time to arrive, and no two clocks agree.
+#[must_use]
+pub fn margin(life: Duration) -> Duration {
+    (life / 10).clamp(Duration::from_secs(1), Duration::from_secs(60))
+}
+
+/// Until when a flow may have a token: its end less the [`margin`].
+#[must_use]
+pub fn usable_until(expiry: &Expiry) -> BootTime {
+    expiry.ends() - margin(expiry.life())
+}
+
+/// When to refresh an access token that was received at `received`.
+///
+/// The rule: after 70 to 80 % of its life, by chance, but no later than the moment from which it is no longer given to
+/// flows. A quarter of the life is then left for retries. Without a known life, an hour is assumed. A token too short
+/// to be of use is renewed once a minute, so that a provider's mistake does not become an attack on it.
+#[must_use]
+pub fn refresh_at(expiry: Option<&Expiry>, received: BootTime, chance: Chance) -> BootTime {
+    let share = chance.between(0.7, 0.8);
+    let Some(expiry) = expiry else {
+        return received + ASSUMED_LIFE.mul_f64(share);
+    };
+    let life = expiry.life();
+    if life < SHORTEST_LIFE {
+        return received + USELESS_GAP;
+    }
+    let early = expiry.ends() - life.mul_f64(1.0 - share);
+    early.min(usable_until(expiry))
+}
+
+/// How long to wait after the `failures`-th passing fault in a row: two seconds doubled each time up to five minutes,
+/// of which chance takes up to half away; never less than the other side asked for, up to an hour.
+#[must_use]
+pub fn retry_wait(failures: u32, asked_for: Option<Duration>, chance: Chance) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let longest = FIRST_RETRY.saturating_mul(1 << doublings).min(LONGEST_RETRY);
+    let own = longest.mul_f64(chance.between(0.5, 1.0));
+    let asked_for = asked_for.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+    // What was asked for is a least wait: chance only ever adds to it.
+    own.max(asked_for.mul_f64(chance.between(1.0, 1.1)))
+}
+
+/// How long to wait after a fault of the set-up, which a person may mend at the provider's side as well.
+#[must_use]
+pub fn reconfigure_wait(chance: Chance) -> Duration {
+    RECONFIGURE_RETRY.mul_f64(chance.between(0.9, 1.1))
+}
+
+/// How long to wait before the next poll, after `failures` polls in a row that brought no answer (RFC 8628 3.5): at
+/// least the interval, always.
+#[must_use]
+pub fn poll_wait(interval: Duration, failures: u32, asked_for: Option<Duration>, chance: Chance) -> Duration {
+    if failures == 0 {
+        return interval;
+    }
+    interval.max(retry_wait(failures, asked_for, chance))
+}
+
+/// The interval after a `slow_down`: five seconds more, or the one that the provider names if that is longer.
+#[must_use]
+pub fn slowed(interval: Duration, named: Option<Duration>) -> Duration {
+    let longer = interval.saturating_add(SLOW_DOWN).max(named.unwrap_or_default());
+    longer.min(LONGEST_POLL_INTERVAL.max(interval))
+}
+
+/// The interval to poll at, from what the provider named: a second at least, and no more than five minutes.
+#[must_use]
+pub fn poll_interval(named: Option<Duration>) -> Duration {
+    named.unwrap_or(DEFAULT_POLL_INTERVAL).clamp(Duration::from_secs(1), LONGEST_POLL_INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::{Now, UnixTime};
+
+    fn expiry(life: u64) -> Expiry {
+        let start = Now { boot: BootTime::new(Duration::from_secs(1_000)), wall: UnixTime::new(1_800_000_000) };
+        Expiry::counted(start, Duration::from_secs(life))
+    }
+
+    const START: BootTime = BootTime::new(Duration::from_secs(1_000));
+
+    #[test]
+    fn an_hour_is_refreshed_after_about_three_quarters() {
+        let at = |chance| refresh_at(Some(&expiry(3_600)), START, Chance::new(chance)).after(START).as_secs();
+        assert_eq!((at(0.0), at(0.5), at(1.0)), (2_520, 2_700, 2_880));
+    }
+
+    #[test]
+    fn slow_down_adds_five_seconds_or_takes_the_longer_interval() {
+        let s = Duration::from_secs;
+        assert_eq!(slowed(s(5), None), s(10));
+        assert_eq!(slowed(s(5), Some(s(7))), s(10));
+        assert_eq!(slowed(s(5), Some(s(12))), s(12));
+        assert_eq!(slowed(s(5), Some(s(90_000))), s(300));
+    }
+
+    #[test]
+    fn an_interval_of_nothing_does_not_make_a_busy_loop() {
+        assert_eq!(poll_interval(None), DEFAULT_POLL_INTERVAL);
+        assert_eq!(poll_interval(Some(Duration::ZERO)), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_absurd_retry_after_does_not_silence_the_device() {
+        let wait = retry_wait(1, Some(Duration::MAX), Chance::new(1.0));
+        assert!(wait <= LONGEST_RETRY_AFTER.mul_f64(1.1));
+    }
+
+    proptest! {
+        #[test]
+        fn a_useful_token_is_refreshed_before_it_is_withdrawn(life in 3_u64..100_000_000, chance in 0.0..=1.0) {
+            let expiry = expiry(life);
+            let at = refresh_at(Some(&expiry), START, Chance::new(chance));
+            prop_assert!(at > START + Duration::from_secs(1));
+            prop_assert!(at <= usable_until(&expiry));
+            prop_assert!(usable_until(&expiry) < expiry.ends());
+        }
+
+        #[test]
+        fn no_token_is_refreshed_in_a_busy_loop(life in 0_u64..3, chance in 0.0..=1.0) {
+            let at = refresh_at(Some(&expiry(life)), START, Chance::new(chance));
+            prop_assert!(at.after(START) >= USELESS_GAP);
+        }
+
+        #[test]
+        fn retries_grow_stay_bounded_and_obey_retry_after(failures in 0_u32.., asked in 0_u64..3_600, chance in 0.0..=1.0) {
+            let asked = Duration::from_secs(asked);
+            let wait = retry_wait(failures, Some(asked), Chance::new(chance));
+            prop_assert!(wait >= Duration::from_secs(1));
+            prop_assert!(wait >= asked);
+            prop_assert!(wait <= LONGEST_RETRY.max(asked.mul_f64(1.1)));
+        }
+
+        #[test]
+        fn polls_are_never_closer_than_the_interval(interval in 1_u64..300, failures in 0_u32.., chance in 0.0..=1.0) {
+            let interval = Duration::from_secs(interval);
+            prop_assert!(poll_wait(interval, failures, None, Chance::new(chance)) >= interval);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Where a provider's endpoints are: as configured, or as its metadata says (RFC 8414, OpenID Connect Discovery 1.0).
+
+use oauth2::http;
+use serde::Deserialize;
+use url::Url;
+
+use super::http::{Exchange, Http};
+use crate::fault::{Fault, FaultCode};
+use crate::settings::{AccountSettings, ClientAuth};
+use crate::text::printable;
+
+/// The endpoints of one provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoints {
+    pub(super) device_authorization: Option<Url>,
+    pub(super) token: Url,
+    pub(super) revocation: Option<Url>,
+    /// How a client authenticates here, where the configuration does not say.
+    pub(super) usual_auth: ClientAuth,
+}
+
+/// What is used of the metadata (RFC 8414 2).
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    token_endpoint: Option<Url>,
+    device_authorization_endpoint: Option<Url>,
+    revocation_endpoint: Option<Url>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+}
+
+/// Finds the endpoints, asking the issuer only for what the configuration leaves open.
+pub(super) async fn endpoints(account: &AccountSettings, http: &Http) -> Result<Endpoints, Fault> {
+    let named = &account.endpoints;
+    let Some(issuer) = &named.issuer else {
+        let token = named.token.clone().ok_or_else(|| unusable("The configuration names no token endpoint."))?;
+        return Ok(Endpoints {
+            device_authorization: named.device_authorization.clone(),
+            token,
+            revocation: named.revocation.clone(),
+            usual_auth: ClientAuth::Post,
+        });
+    };
+    let metadata = metadata(issuer, named.device_authorization.is_some(), http).await?;
+    let allowed = |url: Option<Url>, what: &str| match url {
+        Some(url) if may_be_used(&url, account.allow_http) => Ok(Some(url)),
+        Some(_) => Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https."))),
+        None => Ok(None),
+    };
+    let token = named.token.clone().map_or_else(|| allowed(metadata.token_endpoint, "token"), |url| Ok(Some(url)))?;
+    let device_authorization = match &named.device_authorization {
+        Some(url) => Some(url.clone()),
+        None => allowed(metadata.device_authorization_endpoint, "device authorization")?,
+    };
+    let revocation = match &named.revocation {
+        Some(url) => Some(url.clone()),
+        None => allowed(metadata.revocation_endpoint, "revocation")?,
+    };
+    Ok(Endpoints {
+        device_authorization,
+        token: token.ok_or_else(|| unusable("The issuer's metadata names no token endpoint."))?,
+        revocation,
+        usual_auth: usual_auth(metadata.token_endpoint_auth_methods_supported.as_deref()),
+    })
+}
+
+/// Secret in the body where the issuer takes it so, because some that list both read only the body.
+fn usual_auth(supported: Option<&[String]>) -> ClientAuth {
+    let supports = |method: &str| supported.is_some_and(|methods| methods.iter().any(|name| name == method));
+    // Left out means client_secret_basic (RFC 8414 2).
+    if supports("client_secret_post") || (supported.is_some() && !supports("client_secret_basic")) {
+        ClientAuth::Post
+    } else {
+        ClientAuth::Basic
+    }
+}
+
+/// Whether tokens may be sent there.
+fn may_be_used(url: &Url, allow_http: bool) -> bool {
+    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || is_loopback(url)))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+async fn metadata(issuer: &Url, has_device_endpoint: bool, http: &Http) -> Result<Metadata, Fault> {
+    let mut found = None;
+    let mut last = unusable("The issuer has no metadata at any well-known address.");
+    for url in well_known(issuer) {
+        let request = http::Request::get(url.as_str()).header(http::header::ACCEPT, "application/json");
+        let request = request.body(Vec::new()).map_err(|_| unusable("The issuer is no usable address."))?;
+        match read(&http.send(request).await?, issuer) {
+            // A server may tell its OpenID clients less than its OAuth clients.
+            Ok(Some(metadata)) if has_device_endpoint || metadata.device_authorization_endpoint.is_some() => {
+                return Ok(metadata);
+            }
+            Ok(Some(metadata)) => found = found.or(Some(metadata)),
+            Ok(None) => {}
+            Err(fault) => last = fault,
+        }
+    }
+    found.ok_or(last)
+}
+
+/// The addresses of the metadata: of OpenID Connect Discovery 4.1, of RFC 8414 3, and of RFC 8414 5, in this order.
+fn well_known(issuer: &Url) -> Vec<Url> {
+    let path = issuer.path().trim_end_matches('/');
+    let at = |path: String| {
+        let mut url = issuer.clone();
+        url.set_path(&path);
+        url
+    };
+    let mut urls = vec![
+        at(format!("{path}/.well-known/openid-configuration")),
+        at(format!("/.well-known/oauth-authorization-server{path}")),
+        at(format!("/.well-known/openid-configuration{path}")),
+    ];
+    urls.dedup();
+    if path.is_empty() {
+        urls.truncate(2);
+    }
+    urls
+}
+
+fn read(exchange: &Exchange, issuer: &Url) -> Result<Option<Metadata>, Fault> {
+    match exchange.status {
+        200 => {}
+        404 | 405 | 410 => return Ok(None),
+        status => {
+            let message = format!("The issuer answered HTTP {status} when asked for its metadata.");
+            return Err(Fault::passing(FaultCode::DiscoveryFailed, message).retry_after(exchange.retry_after));
+        }
+    }
+    let metadata: Metadata = serde_json::from_slice(&exchange.body).map_err(|_| {
+        Fault::passing(FaultCode::DiscoveryFailed, "What answered in the issuer's place sent no metadata.")
+    })?;
+    // Metadata of another issuer would send this client's tokens there (RFC 8414 3.3).
+    if Url::parse(&metadata.issuer).ok().as_ref() != Some(issuer) {
+        return Err(unusable(format!(
+            "The metadata is that of the issuer \"{}\", not of \"{issuer}\": they must be the same to the letter.",
+            printable(&metadata.issuer)
+        )));
+    }
+    Ok(Some(metadata))
+}
+
+fn unusable(message: impl Into<String>) -> Fault {
+    Fault::reconfigure(FaultCode::DiscoveryFailed, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(issuer: &str) -> Vec<String> {
+        well_known(&issuer.parse().unwrap()).into_iter().map(String::from).collect()
+    }
+
+    fn exchange(status: u16, body: &str) -> Exchange {
+        let body = zeroize::Zeroizing::new(body.as_bytes().to_vec());
+        Exchange { status, is_form: false, retry_after: None, redirected_to: None, body }
+    }
+
+    #[test]
+    fn the_well_known_part_goes_behind_or_before_the_issuers_path() {
+        assert_eq!(
+            addresses("https://id.example/realms/r"),
+            [
+                "https://id.example/realms/r/.well-known/openid-configuration",
+                "https://id.example/.well-known/oauth-authorization-server/realms/r",
+                "https://id.example/.well-known/openid-configuration/realms/r",
+            ]
+        );
+        assert_eq!(
+            addresses("https://id.example"),
+            [
+                "https://id.example/.well-known/openid-configuration",
+                "https://id.example/.well-known/oauth-authorization-server",
+            ]
+        );
+    }
+
+    #[test]
+    fn metadata_of_another_issuer_is_refused() {
+        let issuer: Url = "https://id.example/a".parse().unwrap();
+        let fault = read(&exchange(200, r#"{"issuer":"https://id.example/b"}"#), &issuer).err().unwrap();
+        assert_eq!(fault.code, FaultCode::DiscoveryFailed);
+        assert!(fault.message.contains("https://id.example/b"), "{fault}");
+        assert!(read(&exchange(200, r#"{"issuer":"https://id.example/a/"}"#), &issuer).is_err());
+        assert!(read(&exchange(200, r#"{"issuer":"https://id.example/a"}"#), &issuer).unwrap().is_some());
+        assert!(read(&exchange(404, ""), &issuer).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_way_to_authenticate_is_taken_from_the_metadata() {
+        let auth = |methods: &[&str]| usual_auth(Some(&methods.iter().map(|m| (*m).to_owned()).collect::<Vec<_>>()));
+        assert_eq!(usual_auth(None), ClientAuth::Basic);
+        assert_eq!(auth(&["client_secret_basic", "client_secret_post"]), ClientAuth::Post);
+        assert_eq!(auth(&["client_secret_basic"]), ClientAuth::Basic);
+        assert_eq!(auth(&["none"]), ClientAuth::Post);
+    }
+
+    #[test]
+    fn tokens_go_over_plain_http_only_where_that_is_allowed() {
+        let may = |url: &str, allow| may_be_used(&url.parse().unwrap(), allow);
+        assert!(may("https://id.example/token", false));
+        assert!(may("http://127.0.0.1:8080/token", false) && may("http://[::1]/token", false));
+        assert!(!may("http://id.example/token", false) && may("http://id.example/token", true));
+        assert!(!may("ftp://127.0.0.1/token", true));
+    }
+}

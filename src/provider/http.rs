@@ -1,0 +1,170 @@
+//! One HTTP exchange: bounded in time and size, never redirected, its failures told apart.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use oauth2::HttpRequest;
+use oauth2::http::HeaderMap;
+use oauth2::http::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
+use reqwest::Response;
+use zeroize::Zeroizing;
+
+use crate::fault::{Fault, FaultCode};
+use crate::text::printable;
+
+/// The time for a connection, and for the whole exchange.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection is kept for the next poll, and then not held for the next refresh.
+const KEEP_CONNECTION: Duration = Duration::from_secs(15);
+
+/// The largest body that is read.
+const LARGEST_BODY: usize = 256 * 1024;
+
+/// Sends requests.
+#[derive(Clone, Debug)]
+pub struct Http(reqwest::Client);
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// Whether the body says that it is form-encoded.
+    pub(super) is_form: bool,
+    /// The wait that the server asked for.
+    pub(super) retry_after: Option<Duration>,
+    /// Where a redirect would have led, without its query.
+    pub(super) redirected_to: Option<String>,
+    /// The whole body.
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Http {
+    /// A client that trusts what `tls` says. Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            // A redirect would carry tokens to where nobody registered this client.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .pool_idle_timeout(KEEP_CONNECTION)
+            .pool_max_idle_per_host(1)
+            .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map(Self)
+    }
+
+    /// Sends `request` and reads the whole answer, whatever its status.
+    pub(super) async fn send(&self, request: HttpRequest) -> Result<Exchange, Fault> {
+        let request = reqwest::Request::try_from(request).map_err(|error| transport_fault(&error))?;
+        let response = self.0.execute(request).await.map_err(|error| transport_fault(&error))?;
+        let status = response.status().as_u16();
+        let headers = response.headers();
+        let is_form =
+            text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let retry_after = retry_after(headers);
+        let redirected_to = response.status().is_redirection().then(|| text(headers, &LOCATION)).flatten();
+        let redirected_to = redirected_to.map(|to| printable(to.split(['?', '#']).next().unwrap_or_default()));
+        let body = bounded_body(response).await?;
+        Ok(Exchange { status, is_form, retry_after, redirected_to, body })
+    }
+}
+
+async fn bounded_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    // All at once, because growing would leave copies of what was read so far behind.
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(16 * 1024).min(LARGEST_BODY)));
+    while let Some(chunk) = response.chunk().await.map_err(|error| transport_fault(&error))? {
+        if body.len() + chunk.len() > LARGEST_BODY {
+            let message = format!("What answered in the provider's place sent more than {} KiB.", LARGEST_BODY / 1024);
+            return Err(Fault::passing(FaultCode::NotOauth, message));
+        }
+        if body.capacity() < body.len() + chunk.len() {
+            let mut larger = Zeroizing::new(Vec::with_capacity((2 * body.capacity()).max(body.len() + chunk.len())));
+            larger.extend_from_slice(&body);
+            body = larger;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn text(headers: &HeaderMap, name: &oauth2::http::HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+/// `Retry-After` in either form (RFC 9110 10.2.3). A date is held against the answer's own `Date`, since the device's
+/// clock may be wrong.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = text(headers, &RETRY_AFTER)?;
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(&value).ok()?;
+    let sent = httpdate::parse_http_date(&text(headers, &DATE)?).ok()?;
+    at.duration_since(sent).ok()
+}
+
+fn transport_fault(error: &reqwest::Error) -> Fault {
+    if let Some(reason) = tls_reason(error) {
+        let message = format!("The encrypted connection to the provider failed: {}.", printable(&reason));
+        return Fault::passing(FaultCode::TlsFailed, message);
+    }
+    if error.is_timeout() {
+        let message = format!("The provider did not answer within {} s.", TOTAL_TIMEOUT.as_secs());
+        return Fault::passing(FaultCode::ProviderTimeout, message);
+    }
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    let reason = printable(&deepest.to_string());
+    let message = if error.is_connect() {
+        format!("The provider cannot be reached: {reason}.")
+    } else {
+        format!("The connection to the provider broke off: {reason}.")
+    };
+    Fault::passing(FaultCode::ProviderUnreachable, message)
+}
+
+/// What the TLS library said, if it was it: it hides inside an I/O error, which does not name it as its source.
+fn tls_reason(error: &reqwest::Error) -> Option<String> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return Some(tls.to_string());
+        }
+        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(tls) = inside.and_then(|inside| inside.downcast_ref::<rustls::Error>()) {
+            return Some(tls.to_string());
+        }
+        source = cause.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&oauth2::http::HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| ((*name).clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, "120")])), Some(Duration::from_secs(120)));
+        let dated =
+            headers(&[(&DATE, "Tue, 24 Nov 2026 10:00:00 GMT"), (&RETRY_AFTER, "Tue, 24 Nov 2026 10:01:30 GMT")]);
+        assert_eq!(retry_after(&dated), Some(Duration::from_secs(90)));
+        assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, "soon")])), None);
+        assert_eq!(retry_after(&headers(&[])), None);
+    }
+}

@@ -1,0 +1,227 @@
+//! What providers send, by the quirks they have.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::answer;
+use super::discovery::Endpoints;
+use super::http::Exchange;
+use crate::fault::{Fault, FaultCode, Remedy};
+use crate::secret::Secret;
+use crate::settings::{AccountSettings, ClientAuth, ClientSettings, EndpointSettings, PublishMode, SignInMode};
+use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+
+pub(super) fn account() -> AccountSettings {
+    AccountSettings {
+        provider: "provider.example".to_owned(),
+        endpoints: EndpointSettings::default(),
+        client: ClientSettings {
+            id: "the-client".to_owned(),
+            secret: Some(Secret::new("hunter2".to_owned())),
+            auth: None,
+        },
+        scopes: vec!["openid".to_owned(), "email".to_owned()],
+        scope_separator: ' ',
+        params: BTreeMap::new(),
+        sign_in: SignInMode::OnRequest,
+        publish: PublishMode::Retained,
+        ca_file: None,
+        allow_http: false,
+    }
+}
+
+pub(super) fn endpoints() -> Endpoints {
+    Endpoints {
+        device_authorization: Some("https://provider.example/device".parse().unwrap()),
+        token: "https://provider.example/token".parse().unwrap(),
+        revocation: None,
+        usual_auth: ClientAuth::Post,
+    }
+}
+
+fn exchange(status: u16, body: &str) -> Exchange {
+    let body = Zeroizing::new(body.as_bytes().to_vec());
+    Exchange { status, is_form: false, retry_after: None, redirected_to: None, body }
+}
+
+fn token(status: u16, body: &str) -> Result<TokenAnswer, Fault> {
+    answer::token(&exchange(status, body), &[&Secret::new("sent-token".to_owned())], ' ')
+}
+
+fn poll(status: u16, body: &str) -> Result<PollAnswer, Fault> {
+    answer::poll(&exchange(status, body), &[], ' ')
+}
+
+fn device(status: u16, body: &str) -> Result<DeviceAuthorization, Fault> {
+    answer::device_authorization(&exchange(status, body), &[])
+}
+
+fn ends_nothing(result: Result<TokenAnswer, Fault>) -> FaultCode {
+    let fault = result.unwrap_err();
+    assert!(matches!(fault.remedy, Remedy::TryAgain { .. }), "{fault}");
+    fault.code
+}
+
+#[test]
+fn a_complete_answer_is_taken_as_it_is() {
+    let answer = token(
+        200,
+        r#"{"access_token":"a","token_type":"Bearer","expires_in":3600,"refresh_token":"r","scope":"openid email"}"#,
+    );
+    let answer = answer.unwrap();
+    assert_eq!(answer.access_token.expose(), "a");
+    assert_eq!(answer.refresh_token.unwrap().expose(), "r");
+    assert_eq!(answer.expires_in, Some(Duration::from_secs(3_600)));
+    assert_eq!(answer.scope.as_deref(), Some("openid email"));
+}
+
+#[test]
+fn expires_in_may_be_a_text_a_fraction_or_missing() {
+    let life = |member: &str| token(200, &format!(r#"{{"access_token":"a"{member}}}"#)).unwrap().expires_in;
+    assert_eq!(life(r#","expires_in":"3600""#), Some(Duration::from_secs(3_600)));
+    assert_eq!(life(r#","expires_in":3599.5"#), Some(Duration::from_millis(3_599_500)));
+    assert_eq!(life(r#","expires_in":-5"#), Some(Duration::ZERO));
+    assert_eq!(life(r#","expires_in":1e300"#), Some(Duration::MAX));
+    assert_eq!(life(r#","expires_in":null"#), None);
+    assert_eq!(life(""), None);
+}
+
+#[test]
+fn a_lower_case_or_missing_token_type_is_bearer_and_another_is_refused() {
+    assert!(token(200, r#"{"access_token":"a","token_type":"bearer"}"#).is_ok());
+    assert!(token(200, r#"{"access_token":"a"}"#).is_ok());
+    let fault = token(200, r#"{"access_token":"a","token_type":"mac"}"#).unwrap_err();
+    assert_eq!(fault.code, FaultCode::TokenTypeUnsupported);
+}
+
+#[test]
+fn http_201_is_success() {
+    assert!(token(201, r#"{"access_token":"a"}"#).is_ok());
+}
+
+#[test]
+fn an_empty_refresh_token_is_none_and_an_empty_access_token_is_a_fault() {
+    assert!(token(200, r#"{"access_token":"a","refresh_token":""}"#).unwrap().refresh_token.is_none());
+    assert_eq!(ends_nothing(token(200, r#"{"access_token":""}"#)), FaultCode::AnswerMalformed);
+}
+
+#[test]
+fn a_token_that_would_break_out_of_a_header_is_refused() {
+    assert_eq!(ends_nothing(token(200, r#"{"access_token":"a\r\nX: y"}"#)), FaultCode::AnswerMalformed);
+}
+
+#[test]
+fn only_an_oauth_error_code_ends_a_grant() {
+    let portal = "<html><body>Sign in to the Wi-Fi</body></html>";
+    assert_eq!(ends_nothing(token(200, portal)), FaultCode::NotOauth);
+    assert_eq!(ends_nothing(token(200, "")), FaultCode::NotOauth);
+    assert_eq!(ends_nothing(token(302, "")), FaultCode::NotOauth);
+    assert_eq!(ends_nothing(token(403, portal)), FaultCode::NotOauth);
+    assert_eq!(ends_nothing(token(407, "")), FaultCode::NotOauth);
+    assert_eq!(ends_nothing(token(421, "")), FaultCode::NotOauth);
+    assert_eq!(ends_nothing(token(429, "")), FaultCode::RateLimited);
+    assert_eq!(ends_nothing(token(500, r#"{"error":"invalid_grant"}"#)), FaultCode::ProviderUnavailable);
+    assert_eq!(ends_nothing(token(503, "")), FaultCode::ProviderUnavailable);
+    assert_eq!(ends_nothing(token(511, portal)), FaultCode::ProviderUnavailable);
+    assert_eq!(ends_nothing(token(400, r#"{"error":"temporarily_unavailable"}"#)), FaultCode::ProviderUnavailable);
+    assert_eq!(ends_nothing(token(400, r#"{"error":"an_unheard_of_code"}"#)), FaultCode::ProviderRefused);
+    assert_eq!(ends_nothing(token(400, r#"{"error":{"code":400}}"#)), FaultCode::NotOauth);
+    for status in [200, 400, 401, 403] {
+        let fault = token(status, r#"{"error":"invalid_grant"}"#).unwrap_err();
+        assert_eq!((fault.code, fault.remedy), (FaultCode::InvalidGrant, Remedy::AskUser));
+    }
+}
+
+#[test]
+fn an_answer_with_both_an_error_and_a_token_is_an_error() {
+    assert!(token(200, r#"{"error":"invalid_grant","access_token":"a"}"#).is_err());
+}
+
+#[test]
+fn a_wait_that_the_provider_asks_for_is_passed_on() {
+    let mut exchange = exchange(429, "");
+    exchange.retry_after = Some(Duration::from_secs(90));
+    let fault = answer::token(&exchange, &[], ' ').unwrap_err();
+    assert_eq!(fault.remedy, Remedy::TryAgain { after: Some(Duration::from_secs(90)) });
+}
+
+#[test]
+fn an_error_that_quotes_the_token_is_shown_without_it() {
+    let fault =
+        token(400, r#"{"error":"invalid_grant","error_description":"no sent-token\u001b[2J here"}"#).unwrap_err();
+    assert_eq!(fault.message, "The provider answered \"invalid_grant\": no [secret] [2J here (HTTP 400).");
+}
+
+#[test]
+fn githubs_errors_come_with_http_200_and_a_new_interval() {
+    assert!(matches!(poll(200, r#"{"error":"authorization_pending"}"#), Ok(PollAnswer::Pending)));
+    let slow = poll(200, r#"{"error":"slow_down","interval":10}"#).unwrap();
+    assert!(matches!(slow, PollAnswer::SlowDown { interval: Some(interval) } if interval.as_secs() == 10));
+}
+
+#[test]
+fn githubs_form_encoded_answer_and_comma_separated_scopes_are_read() {
+    let mut exchange = exchange(200, "access_token=gho_x&scope=repo%2Cgist&token_type=bearer");
+    exchange.is_form = true;
+    let answer = answer::token(&exchange, &[], ',').unwrap();
+    assert_eq!(answer.access_token.expose(), "gho_x");
+    assert_eq!(answer.scope.as_deref(), Some("repo gist"));
+}
+
+#[test]
+fn googles_pending_comes_with_http_428_and_authentiks_slow_down_with_429() {
+    assert!(matches!(poll(428, r#"{"error":"authorization_pending"}"#), Ok(PollAnswer::Pending)));
+    assert!(matches!(poll(429, r#"{"error":"slow_down"}"#), Ok(PollAnswer::SlowDown { interval: None })));
+    assert_eq!(device(429, r#"{"error":"slow_down"}"#).unwrap_err().code, FaultCode::RateLimited);
+}
+
+#[test]
+fn a_users_no_and_an_unknown_code_end_a_sign_in() {
+    for (body, code) in [
+        (r#"{"error":"access_denied"}"#, FaultCode::AccessDenied),
+        (r#"{"error":"authorization_declined"}"#, FaultCode::AccessDenied),
+        (r#"{"error":"expired_token"}"#, FaultCode::CodeExpired),
+        (r#"{"error":"an_unheard_of_code"}"#, FaultCode::ProviderRefused),
+    ] {
+        let fault = poll(400, body).unwrap_err();
+        assert_eq!((fault.code, fault.remedy), (code, Remedy::AskUser));
+    }
+}
+
+#[test]
+fn both_spellings_of_the_address_are_read() {
+    let google = r#"{"device_code":"d","user_code":"ABCD","verification_url":"https://www.google.com/device","expires_in":1800,"interval":5}"#;
+    assert_eq!(device(200, google).unwrap().verification_uri, "https://www.google.com/device");
+    let both = r#"{"device_code":"d","user_code":"ABCD","verification_uri":"https://a.example/d","verification_url":"https://b.example/d"}"#;
+    let answer = device(200, both).unwrap();
+    assert_eq!(answer.verification_uri, "https://a.example/d");
+    assert_eq!(answer.interval, Duration::from_secs(5));
+}
+
+#[test]
+fn an_address_or_code_that_could_harm_a_terminal_or_mislead_is_refused() {
+    let with = |uri: &str, code: &str| {
+        device(200, &serde_json::json!({"device_code": "d", "user_code": code, "verification_uri": uri}).to_string())
+    };
+    for uri in ["javascript:alert(1)", "file:///etc/passwd", "https://www.google.com@evil.example/", "no address", ""] {
+        assert_eq!(with(uri, "ABCD").unwrap_err().code, FaultCode::AnswerMalformed, "{uri}");
+    }
+    for code in ["\u{1b}[31mABCD", "AB\nCD", "", &"A".repeat(65), "AB\u{202e}CD"] {
+        assert_eq!(with("https://a.example/", code).unwrap_err().code, FaultCode::AnswerMalformed, "{code:?}");
+    }
+    let harmless = with("https://a.example/\u{1b}[2J", "ABCD").unwrap().verification_uri;
+    assert_eq!(harmless, "https://a.example/%1B[2J");
+}
+
+#[test]
+fn no_answer_makes_the_reader_panic() {
+    use proptest::prelude::*;
+    proptest!(|(status in 100_u16..600, body in ".{0,200}", form in any::<bool>())| {
+        let mut exchange = exchange(status, &body);
+        exchange.is_form = form;
+        let _ = (answer::token(&exchange, &[], ' '), answer::poll(&exchange, &[], ','));
+        let _ = (answer::device_authorization(&exchange, &[]), answer::revocation(&exchange, &[]));
+    });
+}

@@ -1,0 +1,128 @@
+//! Whether the disk has what memory has, and what waits for it.
+
+use super::{Action, Due, Note, Refused, Revision, Ticket, Trouble};
+use crate::clock::{BootTime, Now};
+use crate::fault::{Fault, Remedy};
+use crate::policy::{self, Chance};
+use crate::record::Record;
+
+/// Follows each change of a session to the disk.
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// The newest state that was sent to the store.
+    sent: Revision,
+    step: Step,
+    /// Whether something changed since.
+    changed: bool,
+    /// Whether what is on disk must stay there although this session could not read it.
+    protected: bool,
+    failures: u32,
+    trouble: Option<Trouble>,
+    /// Requests that were carried out, to be answered once that is safe.
+    done: Vec<Ticket>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Safe,
+    Writing,
+    RetryAt(BootTime),
+}
+
+impl Disk {
+    pub(super) fn new(epoch: u64) -> Self {
+        // Each session counts in a range of its own, so that word of a former one's writes is told apart.
+        let sent = Revision(epoch << 32);
+        Self { sent, step: Step::Safe, changed: false, protected: false, failures: 0, trouble: None, done: Vec::new() }
+    }
+
+    /// From now on nothing is written.
+    pub(super) fn protect(&mut self) {
+        self.protected = true;
+    }
+
+    /// There is something that is worth more than what could not be read.
+    pub(super) fn unprotect(&mut self) {
+        self.protected = false;
+    }
+
+    /// Something changed that must survive the process.
+    pub(super) fn change(&mut self) {
+        self.changed = true;
+    }
+
+    /// Whether the disk has all that memory has.
+    pub(super) fn is_safe(&self) -> bool {
+        self.step == Step::Safe && !self.changed
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        self.step == Step::Writing
+    }
+
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    pub(super) fn next_wake(&self) -> Option<BootTime> {
+        match self.step {
+            Step::RetryAt(at) => Some(at),
+            Step::Safe | Step::Writing => None,
+        }
+    }
+
+    /// Answers `ticket` with success, once everything is safe.
+    pub(super) fn reply_when_safe(&mut self, ticket: Ticket) {
+        self.done.push(ticket);
+    }
+
+    /// Takes the store's word on one revision.
+    pub(super) fn stored(
+        &mut self,
+        revision: Revision,
+        result: Result<(), Fault>,
+        now: Now,
+        chance: Chance,
+        out: &mut Vec<Action>,
+    ) {
+        if revision != self.sent {
+            return;
+        }
+        let Err(fault) = result else {
+            self.step = Step::Safe;
+            self.failures = 0;
+            self.trouble = None;
+            return;
+        };
+        self.failures = self.failures.saturating_add(1);
+        let asked_for = match fault.remedy {
+            Remedy::TryAgain { after } => after,
+            Remedy::AskUser | Remedy::Reconfigure => None,
+        };
+        let wait = policy::retry_wait(self.failures, asked_for, chance);
+        let retry = Due::within(wait, now);
+        self.step = Step::RetryAt(retry.at);
+        for ticket in self.done.drain(..) {
+            out.push(Action::Reply(ticket, Err(Refused::Failed(fault.clone()))));
+        }
+        out.push(Action::Note(Note::StoreFailed(fault.clone(), wait)));
+        self.trouble = Some(Trouble::continuing(self.trouble.take(), fault, Some(retry), now));
+    }
+
+    /// Sends what changed to the store, and answers what has become safe.
+    pub(super) fn flush(&mut self, record: &Record, now: Now, out: &mut Vec<Action>) {
+        let retry = matches!(self.step, Step::RetryAt(at) if at <= now.boot);
+        if self.protected {
+            self.changed = false;
+        } else if self.changed || retry {
+            self.changed = false;
+            self.step = Step::Writing;
+            self.sent = Revision(self.sent.0 + 1);
+            let nothing = record.signed_in.is_none() && record.pending.is_none();
+            out.push(if nothing { Action::Erase(self.sent) } else { Action::Save(self.sent, record.clone()) });
+        }
+        if self.is_safe() {
+            out.extend(self.done.drain(..).map(|ticket| Action::Reply(ticket, Ok(()))));
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! What a user relies on, played through in no time.
+
+use std::time::Duration;
+
+use super::*;
+use crate::expiry::Expiry;
+use crate::fault::FaultCode;
+
+/// A session with a clock that only the test moves, and a store and a provider that do as the test says.
+struct Play {
+    session: Session,
+    now: Now,
+    /// What was asked of the provider and not yet answered.
+    asked: Vec<(RequestId, Question)>,
+    /// What was sent to the store and not yet acknowledged.
+    unsaved: Vec<Revision>,
+    /// What is on disk.
+    disk: Record,
+    published: Vec<Topic>,
+    replies: Vec<(Ticket, Result<(), Refused>)>,
+    /// Whether the store acknowledges at once.
+    saves: bool,
+}
+
+const START: Now = Now { boot: BootTime::new(Duration::from_secs(1_000)), wall: UnixTime::new(1_800_000_000) };
+
+fn client() -> ClientBinding {
+    ClientBinding("issuer=https://id.example client_id=c".to_owned())
+}
+
+fn rules() -> Rules {
+    Rules { offer: false, scope: Some("openid email".to_owned()) }
+}
+
+/// A session that takes up what the store kept: of an expiry, only its Unix times.
+fn restored(mut record: Record, now: Now) -> Session {
+    let reread = |expiry: &mut Expiry| *expiry = Expiry::restored(expiry.from(), expiry.life(), now);
+    record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
+    record.pending.iter_mut().map(|code| &mut code.expiry).for_each(reread);
+    Session::restore(client(), rules(), 1, Found::Record(record), now, Chance::new(0.5))
+}
+
+fn code() -> DeviceAuthorization {
+    DeviceAuthorization {
+        device_code: Secret::new("device-code".to_owned()),
+        user_code: "ABCD-EFGH".to_owned(),
+        verification_uri: "https://id.example/device".to_owned(),
+        verification_uri_complete: None,
+        expires_in: Duration::from_secs(600),
+        interval: Duration::from_secs(5),
+    }
+}
+
+fn tokens(access: &str, refresh: Option<&str>, life: u64) -> TokenAnswer {
+    TokenAnswer {
+        access_token: Secret::new(access.to_owned()),
+        refresh_token: refresh.map(|token| Secret::new(token.to_owned())),
+        expires_in: Some(Duration::from_secs(life)),
+        scope: None,
+    }
+}
+
+fn outage() -> Fault {
+    Fault::passing(FaultCode::ProviderUnreachable, "No route.")
+}
+
+impl Play {
+    fn new(session: Session, now: Now) -> Self {
+        let mut play = Self {
+            session,
+            now,
+            asked: Vec::new(),
+            unsaved: Vec::new(),
+            disk: Record::default(),
+            published: Vec::new(),
+            replies: Vec::new(),
+            saves: true,
+        };
+        play.tell(Event::BrokerConnected);
+        play
+    }
+
+    fn signed_out() -> Self {
+        Self::new(restored(Record::default(), START), START)
+    }
+
+    fn waiting_for_user() -> Self {
+        let mut play = Self::signed_out();
+        play.tell(Event::Command(Command::Login, Ticket(1)));
+        play.answer(Answer::Device(Ok(code())));
+        play
+    }
+
+    fn signed_in(life: u64) -> Self {
+        let mut play = Self::waiting_for_user();
+        play.pass(5);
+        play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), life)))));
+        play.replies.clear();
+        play.published.clear();
+        play
+    }
+
+    fn tell(&mut self, event: Event) {
+        for action in self.session.handle(event, self.now, Chance::new(0.5)) {
+            match action {
+                Action::Ask(id, question) => self.asked.push((id, question)),
+                Action::Save(revision, record) => {
+                    self.disk = record;
+                    self.unsaved.push(revision);
+                }
+                Action::Erase(revision) => {
+                    self.disk = Record::default();
+                    self.unsaved.push(revision);
+                }
+                Action::Publish(topic) => self.published.push(topic),
+                Action::Reply(ticket, result) => self.replies.push((ticket, result)),
+                Action::Note(_) => {}
+            }
+        }
+        if self.saves {
+            self.saved();
+        }
+    }
+
+    fn saved(&mut self) {
+        for revision in std::mem::take(&mut self.unsaved) {
+            self.tell(Event::Stored(revision, Ok(())));
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        let (id, _) = self.asked.remove(0);
+        self.tell(Event::Answered(id, answer));
+    }
+
+    /// Lets `seconds` pass, waking the session whenever it asked for it.
+    fn pass(&mut self, seconds: u64) {
+        let until = self.now.boot + Duration::from_secs(seconds);
+        let mut wakes = 0;
+        while let Some(at) = self.session.next_wake().filter(|at| *at <= until) {
+            let step = at.after(self.now.boot);
+            self.now = Now { boot: self.now.boot + step, wall: self.now.wall_at(self.now.boot + step) };
+            let before = self.session.next_wake();
+            self.tell(Event::Woke);
+            assert_ne!((self.session.next_wake(), step), (before, Duration::ZERO), "a busy loop");
+            wakes += 1;
+            assert!(wakes < 10_000, "too many wake-ups");
+        }
+        let rest = until.after(self.now.boot);
+        self.now = Now { boot: until, wall: self.now.wall_at(self.now.boot + rest) };
+        self.tell(Event::Woke);
+    }
+
+    fn status(&self) -> StatusView {
+        self.session.status(self.now)
+    }
+
+    fn state(&self) -> SessionState {
+        self.status().state
+    }
+
+    fn error(&self) -> Option<FaultCode> {
+        self.status().error.map(|error| error.code)
+    }
+
+    fn token(&self) -> Option<String> {
+        self.session.token(self.now).map(|token| token.access_token.expose().to_owned())
+    }
+
+    fn refresh_token_on_disk(&self) -> Option<String> {
+        let token = self.disk.signed_in.as_ref()?.tokens.refresh_token.as_ref()?;
+        Some(token.expose().to_owned())
+    }
+
+    fn refreshes_with(&self) -> Option<String> {
+        match &self.asked.first()?.1 {
+            Question::Refresh { refresh_token } => Some(refresh_token.expose().to_owned()),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn a_sign_in_goes_from_code_to_token() {
+    let mut play = Play::signed_out();
+    assert_eq!((play.state(), play.status().needs_user), (SessionState::SignedOut, true));
+    play.tell(Event::Command(Command::Login, Ticket(1)));
+    assert!(matches!(play.asked[0].1, Question::AuthorizeDevice));
+    play.answer(Answer::Device(Ok(code())));
+    assert_eq!(play.replies, [(Ticket(1), Ok(()))]);
+    assert_eq!(play.state(), SessionState::AwaitingUser);
+    assert_eq!(play.session.pending().unwrap().user_code, "ABCD-EFGH");
+    play.pass(5);
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    assert_eq!((play.state(), play.status().needs_user), (SessionState::Active, false));
+    assert_eq!(play.token().as_deref(), Some("a1"));
+    assert_eq!(play.status().scope.as_deref(), Some("openid email"));
+    assert_eq!(play.session.pending(), None);
+}
+
+#[test]
+fn polls_wait_an_interval_before_the_first_and_each_further_one() {
+    let mut play = Play::waiting_for_user();
+    play.pass(4);
+    assert!(play.asked.is_empty());
+    play.pass(1);
+    play.answer(Answer::Poll(Ok(PollAnswer::Pending)));
+    play.pass(4);
+    assert!(play.asked.is_empty());
+    play.pass(1);
+    play.answer(Answer::Poll(Ok(PollAnswer::SlowDown { interval: None })));
+    play.pass(9);
+    assert!(play.asked.is_empty(), "slow_down adds five seconds");
+    play.pass(1);
+    play.answer(Answer::Poll(Ok(PollAnswer::Pending)));
+    play.pass(9);
+    assert!(play.asked.is_empty(), "and for good");
+    play.pass(1);
+    assert_eq!(play.asked.len(), 1);
+    assert_eq!(play.disk.pending.as_ref().unwrap().interval, Duration::from_secs(10));
+}
+
+#[test]
+fn a_fault_of_the_network_does_not_end_a_sign_in() {
+    let mut play = Play::waiting_for_user();
+    for _ in 0..5 {
+        play.pass(100);
+        if !play.asked.is_empty() {
+            play.answer(Answer::Poll(Err(outage())));
+            assert_eq!(play.state(), SessionState::AwaitingUser);
+            assert_eq!(play.error(), Some(FaultCode::ProviderUnreachable));
+        }
+    }
+    play.pass(60);
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    assert_eq!((play.state(), play.error()), (SessionState::Active, None));
+}
+
+#[test]
+fn a_code_that_nobody_approves_lapses() {
+    let mut play = Play::waiting_for_user();
+    for _ in 0..119 {
+        play.pass(5);
+        play.answer(Answer::Poll(Ok(PollAnswer::Pending)));
+    }
+    play.pass(5);
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::CodeExpired)));
+    assert!(play.disk.pending.is_none() && play.asked.is_empty());
+    assert_eq!(play.session.next_wake(), None, "and no other is asked for");
+}
+
+#[test]
+fn a_users_no_ends_the_sign_in_with_its_reason() {
+    let mut play = Play::waiting_for_user();
+    play.pass(5);
+    play.answer(Answer::Poll(Err(Fault::ask_user(FaultCode::AccessDenied, "No."))));
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::AccessDenied)));
+}
+
+#[test]
+fn a_pending_sign_in_survives_a_restart() {
+    let play = Play::waiting_for_user();
+    let later = Now { boot: BootTime::new(Duration::from_secs(30)), wall: play.now.wall + Duration::from_secs(100) };
+    let mut play = Play::new(restored(play.disk.clone(), later), later);
+    assert_eq!(play.state(), SessionState::AwaitingUser);
+    play.pass(4);
+    assert!(play.asked.is_empty());
+    play.pass(1);
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    assert_eq!(play.state(), SessionState::Active);
+}
+
+#[test]
+fn a_token_is_refreshed_ahead_of_its_end_and_a_rotated_refresh_token_is_used_next() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(2_699);
+    assert!(play.asked.is_empty());
+    play.pass(1);
+    assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
+    play.answer(Answer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
+    assert_eq!(play.token().as_deref(), Some("a2"));
+    assert_eq!(play.published, [Topic::Token, Topic::Status]);
+    play.pass(2_700);
+    assert_eq!(play.refreshes_with().as_deref(), Some("r2"));
+    play.answer(Answer::Refresh(Ok(tokens("a3", None, 3_600))));
+    play.pass(2_700);
+    assert_eq!(play.refreshes_with().as_deref(), Some("r2"), "an absent one keeps the old one");
+}
+
+#[test]
+fn new_tokens_are_neither_shown_nor_used_before_they_are_on_disk() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(2_700);
+    play.saves = false;
+    play.published.clear();
+    play.answer(Answer::Refresh(Ok(tokens("a2", Some("r2"), 8))));
+    assert_eq!((play.token(), play.published.len()), (None, 0));
+    play.pass(30);
+    assert!(play.asked.is_empty(), "r2 is not used while only memory has it");
+    play.saves = true;
+    play.saved();
+    assert_eq!(play.refreshes_with().as_deref(), Some("r2"));
+}
+
+#[test]
+fn a_full_disk_is_said_and_survived() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(2_700);
+    play.saves = false;
+    play.tell(Event::Command(Command::Refresh, Ticket(9)));
+    play.answer(Answer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
+    let revision = play.unsaved.remove(0);
+    play.tell(Event::Stored(revision, Err(Fault::passing(FaultCode::StoreFailed, "No space left."))));
+    assert_eq!(play.error(), Some(FaultCode::StoreFailed));
+    assert!(matches!(play.replies[..], [(Ticket(9), Err(Refused::Failed(_)))]));
+    assert!(play.published.iter().all(|topic| *topic != Topic::Token), "the old token is still good");
+    play.pass(900);
+    assert!(play.published.contains(&Topic::Token), "and is withdrawn at its end");
+    play.saves = true;
+    play.saved();
+    play.pass(300);
+    assert_eq!((play.state(), play.token().as_deref()), (SessionState::Active, Some("a2")));
+    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r2"));
+}
+
+#[test]
+fn an_outage_withdraws_the_token_at_its_end_but_keeps_the_sign_in() {
+    let mut play = Play::signed_in(3_600);
+    let mut tries = 0;
+    for _ in 0..7_200 {
+        play.pass(1);
+        if !play.asked.is_empty() {
+            play.answer(Answer::Refresh(Err(outage())));
+            tries += 1;
+        }
+        let left = play.session.token(play.now).and_then(|token| token.expires_at).map(|at| at.since(play.now.wall));
+        assert!(left.is_none_or(|left| left >= Duration::from_secs(59)), "{left:?}");
+    }
+    assert!((15..60).contains(&tries), "{tries} tries in 75 minutes");
+    assert_eq!((play.state(), play.status().needs_user), (SessionState::Expired, false));
+    let status = play.status();
+    assert_eq!(status.error.as_ref().unwrap().since, UnixTime::new(START.wall.seconds() + 2_705));
+    assert!(status.error.unwrap().retry_at.is_some());
+    play.pass(300);
+    play.answer(Answer::Refresh(Ok(tokens("a2", None, 3_600))));
+    assert_eq!((play.state(), play.error()), (SessionState::Active, None));
+}
+
+#[test]
+fn a_wait_that_the_provider_asks_for_is_kept() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(2_700);
+    let busy = Fault::passing(FaultCode::RateLimited, "Slow.").retry_after(Some(Duration::from_secs(600)));
+    play.answer(Answer::Refresh(Err(busy)));
+    play.pass(599);
+    assert!(play.asked.is_empty());
+    play.pass(61);
+    assert_eq!(play.asked.len(), 1);
+}
+
+#[test]
+fn invalid_grant_asks_for_the_user_and_keeps_the_tokens_across_a_restart() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(2_700);
+    play.answer(Answer::Refresh(Err(Fault::ask_user(FaultCode::InvalidGrant, "Revoked."))));
+    assert_eq!((play.state(), play.status().needs_user), (SessionState::SignedOut, true));
+    assert_eq!((play.error(), play.token()), (Some(FaultCode::InvalidGrant), None));
+    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"));
+    let mut play = Play::new(restored(play.disk.clone(), play.now), play.now);
+    play.pass(100_000);
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::InvalidGrant)));
+    assert!(play.asked.is_empty(), "a refused token is not tried again");
+}
+
+#[test]
+fn a_wrong_client_secret_does_not_cost_the_sign_in() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(2_700);
+    play.answer(Answer::Refresh(Err(Fault::reconfigure(FaultCode::InvalidClient, "Who?"))));
+    assert_eq!((play.state(), play.error()), (SessionState::Active, Some(FaultCode::InvalidClient)));
+    play.pass(3_600);
+    assert_eq!((play.state(), play.asked.len()), (SessionState::Expired, 1));
+    play.answer(Answer::Refresh(Ok(tokens("a2", None, 3_600))));
+    assert_eq!(play.state(), SessionState::Active);
+}
+
+#[test]
+fn requests_to_refresh_share_one_refresh() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(60);
+    play.tell(Event::Command(Command::Refresh, Ticket(1)));
+    play.tell(Event::Command(Command::Refresh, Ticket(2)));
+    assert_eq!(play.asked.len(), 1);
+    play.answer(Answer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
+    play.tell(Event::Command(Command::Refresh, Ticket(3)));
+    assert!(play.asked.is_empty(), "a token of this second is fresh enough");
+    assert_eq!(play.replies, [(Ticket(1), Ok(())), (Ticket(2), Ok(())), (Ticket(3), Ok(()))]);
+}
+
+#[test]
+fn commands_that_make_no_sense_are_refused_with_a_reason() {
+    let mut play = Play::signed_out();
+    play.tell(Event::Command(Command::Refresh, Ticket(1)));
+    play.tell(Event::Command(Command::Cancel, Ticket(2)));
+    assert_eq!(play.replies, [(Ticket(1), Err(Refused::NotSignedIn)), (Ticket(2), Err(Refused::NothingPending))]);
+}
+
+#[test]
+fn a_cancelled_sign_in_leaves_nothing_and_its_late_answer_is_dropped() {
+    let mut play = Play::waiting_for_user();
+    play.pass(5);
+    play.tell(Event::Command(Command::Cancel, Ticket(2)));
+    assert_eq!((play.state(), play.session.pending()), (SessionState::SignedOut, None));
+    assert!(play.disk.pending.is_none());
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    assert_eq!((play.state(), play.token()), (SessionState::SignedOut, None));
+}
+
+#[test]
+fn a_sign_out_withdraws_at_once_revokes_and_then_erases() {
+    let mut play = Play::signed_in(3_600);
+    play.tell(Event::Command(Command::Logout, Ticket(5)));
+    assert_eq!(play.published, [Topic::Token, Topic::Status]);
+    assert!(play.disk.signed_in.is_some(), "until the provider has answered");
+    play.answer(Answer::Revoked(Err(outage())));
+    assert_eq!(play.replies, [(Ticket(5), Ok(()))], "a provider out of reach does not keep anyone signed in");
+    assert!(play.disk.signed_in.is_none());
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, None));
+}
+
+#[test]
+fn a_new_sign_in_leaves_the_old_token_in_place_until_it_succeeds() {
+    let mut play = Play::signed_in(3_600);
+    play.tell(Event::Command(Command::Login, Ticket(7)));
+    play.answer(Answer::Device(Ok(code())));
+    assert_eq!((play.state(), play.token().as_deref()), (SessionState::Active, Some("a1")));
+    assert!(play.session.pending().is_some());
+    play.pass(5);
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("b1", Some("s1"), 3_600)))));
+    assert_eq!(play.token().as_deref(), Some("b1"));
+    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("s1"));
+}
+
+#[test]
+fn a_signed_in_account_is_there_at_once_after_a_restart() {
+    let play = Play::signed_in(3_600);
+    let later = Now { boot: BootTime::new(Duration::from_secs(9)), wall: play.now.wall + Duration::from_secs(600) };
+    let play = Play::new(restored(play.disk.clone(), later), later);
+    assert_eq!(play.published, [Topic::Token, Topic::Status, Topic::SignIn]);
+    assert_eq!(play.token().as_deref(), Some("a1"));
+    assert!(play.asked.is_empty());
+}
+
+#[test]
+fn a_boot_with_the_clock_in_1970_shows_no_token_and_gets_a_new_one() {
+    let play = Play::signed_in(3_600);
+    let wrong = Now { boot: BootTime::new(Duration::from_secs(9)), wall: UnixTime::new(9) };
+    let mut play = Play::new(restored(play.disk.clone(), wrong), wrong);
+    assert_eq!((play.state(), play.token()), (SessionState::Expired, None));
+    assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
+    play.answer(Answer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
+    assert_eq!(play.state(), SessionState::Active);
+    play.now.wall = UnixTime::new(1_800_003_600);
+    play.tell(Event::ClockSet);
+    let expires_at = play.session.token(play.now).unwrap().expires_at;
+    assert_eq!(expires_at, Some(UnixTime::new(1_800_003_600 + 3_600)));
+}
+
+#[test]
+fn tokens_of_another_client_are_kept_but_never_used() {
+    let play = Play::signed_in(3_600);
+    let other = ClientBinding("issuer=https://evil.example client_id=c".to_owned());
+    let session = Session::restore(other, rules(), 2, Found::Record(play.disk.clone()), play.now, Chance::new(0.5));
+    let mut play = Play::new(session, play.now);
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::ClientChanged)));
+    play.pass(10_000);
+    assert!(play.asked.is_empty() && play.token().is_none());
+    play.tell(Event::Command(Command::Login, Ticket(1)));
+    play.answer(Answer::Device(Ok(code())));
+    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"), "until others take their place");
+}
+
+#[test]
+fn a_record_that_cannot_be_opened_is_not_overwritten_before_a_new_sign_in_succeeds() {
+    let fault = Fault::ask_user(FaultCode::RecordUnreadable, "Another key.");
+    let session = Session::restore(client(), rules(), 1, Found::Unreadable(fault), START, Chance::new(0.5));
+    let mut play = Play::new(session, START);
+    play.disk.signed_in = Play::signed_in(3_600).disk.signed_in;
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::RecordUnreadable)));
+    play.tell(Event::Command(Command::Login, Ticket(1)));
+    play.answer(Answer::Device(Ok(code())));
+    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"));
+    play.pass(5);
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("b1", Some("s1"), 3_600)))));
+    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("s1"));
+}
+
+#[test]
+fn an_offered_code_is_replaced_when_it_lapses() {
+    let offer = Rules { offer: true, ..rules() };
+    let session = Session::restore(client(), offer, 1, Found::Record(Record::default()), START, Chance::new(0.5));
+    let mut play = Play::new(session, START);
+    let mut codes = 0;
+    for _ in 0..3_600 {
+        match play.asked.first() {
+            Some((_, Question::AuthorizeDevice)) => {
+                codes += 1;
+                play.answer(Answer::Device(Ok(code())));
+            }
+            Some(_) => play.answer(Answer::Poll(Ok(PollAnswer::Pending))),
+            None => {}
+        }
+        play.pass(1);
+    }
+    assert!((5..=7).contains(&codes), "{codes} codes of ten minutes in an hour");
+}
+
+#[test]
+fn a_token_without_a_known_life_is_shown_and_refreshed_after_a_while() {
+    let mut play = Play::waiting_for_user();
+    play.pass(5);
+    let answer = TokenAnswer { expires_in: None, ..tokens("a1", Some("r1"), 0) };
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(answer))));
+    assert_eq!(play.session.token(play.now).unwrap().expires_at, None);
+    play.pass(3_600);
+    assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
+    assert_eq!(play.state(), SessionState::Active);
+}
+
+#[test]
+fn a_token_without_a_refresh_token_ends_in_a_request_for_the_user() {
+    let mut play = Play::waiting_for_user();
+    play.pass(5);
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", None, 3_600)))));
+    assert_eq!(play.state(), SessionState::Active);
+    play.pass(3_600);
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::NoRefreshToken)));
+    assert!(play.asked.is_empty());
+}

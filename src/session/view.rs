@@ -1,0 +1,283 @@
+//! What is seen of a session from outside, and when it has changed.
+
+use super::grant::Grant;
+use super::sign_in::SignIn;
+use super::{Action, Session, Topic, Trouble};
+use crate::clock::{BootTime, Now, UnixTime};
+use crate::fault::FaultCode;
+use crate::secret::Secret;
+
+/// The state of an account, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// There is no sign-in that can be used.
+    SignedOut,
+    /// The same, and a code waits for the user.
+    AwaitingUser,
+    /// A flow has a good token.
+    Active,
+    /// The token lapsed while no other could be had; the refresh token is kept and tried again.
+    Expired,
+}
+
+impl SessionState {
+    /// The word in `status`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed_out",
+            Self::AwaitingUser => "awaiting_user",
+            Self::Active => "active",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A token that a flow may use.
+#[derive(Clone, Debug)]
+pub struct TokenView {
+    /// The access token.
+    pub access_token: Secret,
+    /// When it ends, if the provider says.
+    pub expires_at: Option<UnixTime>,
+    /// Until when a flow may have it; a margin before its end.
+    pub usable_until: Option<BootTime>,
+    /// The scopes granted.
+    pub scope: Option<String>,
+}
+
+/// What `status` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusView {
+    /// In one word.
+    pub state: SessionState,
+    /// Whether nothing goes on before a user signs in.
+    pub needs_user: bool,
+    /// When the access token ends.
+    pub expires_at: Option<UnixTime>,
+    /// When the next refresh is due.
+    pub next_refresh_at: Option<UnixTime>,
+    /// When the last one was.
+    pub last_refresh_at: Option<UnixTime>,
+    /// The scopes granted.
+    pub scope: Option<String>,
+    /// What is wrong, if anything is.
+    pub error: Option<ErrorView>,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorView {
+    /// Which fault.
+    pub code: FaultCode,
+    /// What happened, and what to do.
+    pub message: String,
+    /// Since when.
+    pub since: UnixTime,
+    /// When it is tried again, if it is.
+    pub retry_at: Option<UnixTime>,
+}
+
+/// What `signin` says while a code waits for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingView {
+    /// Where the user types the code.
+    pub verification_uri: String,
+    /// An address that holds the code already.
+    pub verification_uri_complete: Option<String>,
+    /// What the user types.
+    pub user_code: String,
+    /// When the code lapses.
+    pub expires_at: UnixTime,
+}
+
+/// What the broker was last given.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    token: Option<ShownToken>,
+    status: Option<StatusView>,
+    sign_in: Option<ShownSignIn>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ShownToken {
+    None,
+    Token { generation: u64, expires_at: Option<UnixTime>, usable_until: Option<BootTime> },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum ShownSignIn {
+    None,
+    Pending(PendingView),
+}
+
+impl Shown {
+    /// When a token that the broker holds has to be taken back.
+    pub(super) fn next_wake(&self) -> Option<BootTime> {
+        match self.token {
+            Some(ShownToken::Token { usable_until, .. }) => usable_until,
+            Some(ShownToken::None) | None => None,
+        }
+    }
+
+    fn token_is_good(&self, now: Now) -> bool {
+        match self.token {
+            Some(ShownToken::Token { usable_until, .. }) => usable_until.is_none_or(|until| now.boot < until),
+            Some(ShownToken::None) | None => false,
+        }
+    }
+}
+
+impl Session {
+    /// The token that a flow may use now, if it is safe on disk and good.
+    #[must_use]
+    pub fn token(&self, now: Now) -> Option<TokenView> {
+        let Grant::Held(renewal) = &self.grant else { return None };
+        if !self.disk.is_safe() || !renewal.is_usable(now) {
+            return None;
+        }
+        let tokens = &renewal.signed_in.tokens;
+        Some(TokenView {
+            access_token: tokens.access_token.clone(),
+            expires_at: tokens.expiry.map(|expiry| expiry.at()),
+            usable_until: renewal.usable_until(),
+            scope: tokens.scope.clone(),
+        })
+    }
+
+    /// The account's state, times and trouble.
+    #[must_use]
+    pub fn status(&self, now: Now) -> StatusView {
+        let state = self.state(now);
+        let mut status = StatusView {
+            state,
+            needs_user: matches!(state, SessionState::SignedOut | SessionState::AwaitingUser),
+            expires_at: None,
+            next_refresh_at: None,
+            last_refresh_at: None,
+            scope: None,
+            error: self.error(now),
+        };
+        if let (Grant::Held(renewal), SessionState::Active | SessionState::Expired) = (&self.grant, state) {
+            let signed_in = &renewal.signed_in;
+            status.expires_at = signed_in.tokens.expiry.map(|expiry| expiry.at());
+            status.next_refresh_at = renewal.next_refresh().map(|due| due.wall);
+            status.last_refresh_at = signed_in.last_refresh;
+            status.scope.clone_from(&signed_in.tokens.scope);
+        }
+        status
+    }
+
+    /// The code that waits for the user, if there is one.
+    #[must_use]
+    pub fn pending(&self) -> Option<PendingView> {
+        let SignIn::Waiting(waiting) = &self.sign_in else { return None };
+        let code = &waiting.code;
+        Some(PendingView {
+            verification_uri: code.verification_uri.clone(),
+            verification_uri_complete: code.verification_uri_complete.clone(),
+            user_code: code.user_code.clone(),
+            expires_at: code.expiry.at(),
+        })
+    }
+
+    fn state(&self, now: Now) -> SessionState {
+        if let Grant::Held(renewal) = &self.grant {
+            let signed_in = &renewal.signed_in;
+            // New tokens that could not be written yet are as good as none.
+            if renewal.is_usable(now) && self.disk.trouble().is_none() {
+                return SessionState::Active;
+            }
+            if signed_in.refused.is_none() && signed_in.tokens.refresh_token.is_some() {
+                return SessionState::Expired;
+            }
+        }
+        if matches!(self.sign_in, SignIn::Waiting(_)) { SessionState::AwaitingUser } else { SessionState::SignedOut }
+    }
+
+    /// The fault that most concerns whoever looks: of the disk, then of the grant, then of the sign-in.
+    fn error(&self, now: Now) -> Option<ErrorView> {
+        if let Some(trouble) = self.disk.trouble() {
+            return Some(trouble.view());
+        }
+        let of_grant = match &self.grant {
+            Grant::None { trouble, .. } => trouble.as_ref().map(Trouble::view),
+            Grant::Leaving { .. } => None,
+            Grant::Held(renewal) => {
+                let signed_in = &renewal.signed_in;
+                let refused = signed_in.refused.as_ref().map(|refusal| ErrorView {
+                    code: refusal.code,
+                    message: format!("{} {}", refusal.message, refusal.code.advice()),
+                    since: refusal.since,
+                    retry_at: None,
+                });
+                let lapsed = !renewal.is_usable(now) && signed_in.tokens.refresh_token.is_none();
+                refused.or_else(|| renewal.trouble().map(Trouble::view)).or_else(|| {
+                    let expiry = signed_in.tokens.expiry.filter(|_| lapsed)?;
+                    Some(ErrorView {
+                        code: FaultCode::NoRefreshToken,
+                        message: format!(
+                            "The access token has lapsed, and the provider gave no refresh token. {}",
+                            FaultCode::NoRefreshToken.advice()
+                        ),
+                        since: expiry.at(),
+                        retry_at: None,
+                    })
+                })
+            }
+        };
+        of_grant.or_else(|| self.sign_in.trouble().map(Trouble::view))
+    }
+
+    /// Asks for each topic to be published whose content is no longer what the broker was last given.
+    ///
+    /// While the disk lacks what memory has, the broker keeps what it has, but for a token that comes to its end.
+    pub(super) fn publish_what_changed(&mut self, now: Now, out: &mut Vec<Action>) {
+        let safe = self.disk.is_safe();
+        let failing = self.disk.trouble().is_some();
+        if !safe && !failing && (self.shown.token.is_none() || self.shown.token_is_good(now)) {
+            return;
+        }
+        let token = if safe || !self.shown.token_is_good(now) {
+            self.shown_token(now)
+        } else {
+            self.shown.token.clone().unwrap_or(ShownToken::None)
+        };
+        if self.shown.token.as_ref() != Some(&token) {
+            self.shown.token = Some(token);
+            out.push(Action::Publish(Topic::Token));
+        }
+        let status = self.status(now);
+        if self.shown.status.as_ref() != Some(&status) {
+            self.shown.status = Some(status);
+            out.push(Action::Publish(Topic::Status));
+        }
+        let sign_in = self.pending().map_or(ShownSignIn::None, ShownSignIn::Pending);
+        if safe && self.shown.sign_in.as_ref() != Some(&sign_in) {
+            self.shown.sign_in = Some(sign_in);
+            out.push(Action::Publish(Topic::SignIn));
+        }
+    }
+
+    fn shown_token(&self, now: Now) -> ShownToken {
+        match (&self.grant, self.token(now)) {
+            (Grant::Held(renewal), Some(token)) => ShownToken::Token {
+                generation: renewal.generation(),
+                expires_at: token.expires_at,
+                usable_until: token.usable_until,
+            },
+            _ => ShownToken::None,
+        }
+    }
+}
+
+impl Trouble {
+    fn view(&self) -> ErrorView {
+        ErrorView {
+            code: self.fault.code,
+            message: format!("{} {}", self.fault.message, self.fault.code.advice()),
+            since: self.since,
+            retry_at: self.retry.map(|retry| retry.wall),
+        }
+    }
+}
