@@ -2,12 +2,17 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod account;
+pub mod alarm;
+pub mod broker;
 pub mod clock;
+pub mod config;
 pub mod expiry;
 pub mod fault;
+pub mod message;
 pub mod policy;
 pub mod presets;
 pub mod provider;
+pub mod qr;
 pub mod record;
 pub mod secret;
 pub mod session;

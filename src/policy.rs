@@ -25,6 +25,10 @@ const USELESS_GAP: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
 
+/// The wait after the first failure to reach the broker, and the longest.
+const FIRST_RECONNECT: Duration = Duration::from_millis(500);
+const LONGEST_RECONNECT: Duration = Duration::from_secs(15);
+
 /// The wait after a fault that only a change of the set-up can mend.
 const RECONFIGURE_RETRY: Duration = Duration::from_secs(3_600);
 
@@ -98,6 +102,14 @@ pub fn retry_wait(failures: u32, asked_for: Option<Duration>, chance: Chance) ->
 #[must_use]
 pub fn reconfigure_wait(chance: Chance) -> Duration {
     RECONFIGURE_RETRY.mul_f64(chance.between(0.9, 1.1))
+}
+
+/// How long to wait before the next attempt to reach the broker, which is near and may be restarted at any time: half a
+/// second doubled each time up to fifteen seconds, of which chance takes up to half away.
+#[must_use]
+pub fn reconnect_wait(failures: u32, chance: Chance) -> Duration {
+    let longest = FIRST_RECONNECT.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_RECONNECT);
+    longest.mul_f64(chance.between(0.5, 1.0))
 }
 
 /// How long to wait before the next poll, after `failures` polls in a row that brought no answer (RFC 8628 3.5): at

@@ -104,7 +104,8 @@ pub enum KeySource {
 /// One account.
 #[derive(Clone, Debug)]
 pub struct AccountSettings {
-    /// What `bridge/info` and `status` call the provider: the preset's name, the issuer, or the token endpoint's host.
+    /// What `bridge/info` and `status` call the provider: the preset's name, or the host of the issuer or the token
+    /// endpoint.
     pub provider: String,
     /// Where the provider's endpoints are.
     pub endpoints: EndpointSettings,

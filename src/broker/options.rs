@@ -1,0 +1,127 @@
+//! How a connection to the broker is made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, ConnectReturnCode, LastWill, LastWillProperties};
+use rumqttc::v5::{ConnectionError, MqttOptions};
+use rumqttc::{TlsConfiguration, Transport};
+
+use crate::message::Payload;
+use crate::settings::{BrokerAddress, MqttSettings};
+use crate::text::printable;
+use crate::tls::{Tls, TlsError};
+
+/// How long the link may be silent before each side asks whether the other is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// The time for a connection, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the broker says when the agent is gone without a word.
+#[derive(Clone, Debug)]
+pub struct Will {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Payload,
+}
+
+/// Makes connections to one broker.
+pub struct Connector {
+    options: MqttOptions,
+    shown: String,
+}
+
+/// Why there is no connection to the broker.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The TLS settings cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The broker does not want this client.
+    #[error("the broker at {0} refused the user name or password. Check [mqtt] username and password_file.")]
+    Refused(String),
+    /// All else.
+    #[error("no connection to the broker at {0}: {1}. Check that it runs, and [mqtt] url.")]
+    Unreachable(String, String),
+}
+
+impl Connector {
+    /// A connector for `settings`. `largest` is the largest packet that the broker may send, in bytes: it keeps larger
+    /// ones back, so that nobody can break the link by sending one.
+    ///
+    /// # Errors
+    /// When the TLS settings cannot be used.
+    pub fn new(settings: &MqttSettings, client_id: &str, largest: u32, tls: &Tls) -> Result<Self, BrokerError> {
+        let (options, shown) = match &settings.address {
+            BrokerAddress::Tcp { host, port } => (MqttOptions::new(client_id, host, *port), format!("{host}:{port}")),
+            BrokerAddress::Tls { host, port, tls: wanted } => {
+                let mut options = MqttOptions::new(client_id, host, *port);
+                let config = tls.client_config(wanted)?;
+                options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(config))));
+                (options, format!("{host}:{port}"))
+            }
+            BrokerAddress::Unix(path) => {
+                let mut options = MqttOptions::new(client_id, path.to_string_lossy(), 0);
+                options.set_transport(Transport::Unix);
+                (options, path.display().to_string())
+            }
+        };
+        let mut connector = Self { options, shown };
+        connector.options.set_keep_alive(KEEP_ALIVE);
+        connector.options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+        connector
+            .options
+            .set_connect_properties(ConnectProperties { max_packet_size: Some(largest), ..ConnectProperties::new() });
+        if let Some(login) = &settings.login {
+            let password = login.password.as_ref().map_or("", |password| password.expose());
+            connector.options.set_credentials(&login.username, password);
+        }
+        Ok(connector)
+    }
+
+    /// The same, with a will.
+    #[must_use]
+    pub fn with_will(mut self, will: Will) -> Self {
+        let properties = LastWillProperties {
+            delay_interval: None,
+            payload_format_indicator: Some(1),
+            message_expiry_interval: None,
+            content_type: Some(CONTENT_TYPE.to_owned()),
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        };
+        let payload = Bytes::from_owner(will.payload);
+        self.options.set_last_will(LastWill::new(will.topic, payload, QoS::AtLeastOnce, true, Some(properties)));
+        self
+    }
+
+    /// Options for one more connection. They hold the password, and their `Debug` prints it.
+    pub(super) fn options(&self) -> MqttOptions {
+        self.options.clone()
+    }
+
+    /// Says what went wrong with a connection.
+    pub(super) fn explain(&self, error: &ConnectionError) -> BrokerError {
+        let reason = match error {
+            ConnectionError::ConnectionRefused(
+                ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
+            ) => return BrokerError::Refused(self.shown.clone()),
+            ConnectionError::Timeout(_) => format!("it did not answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            ConnectionError::ConnectionRefused(code) => format!("it refused ({code:?})"),
+            ConnectionError::Io(error) => error.to_string(),
+            ConnectionError::Tls(error) => error.to_string(),
+            ConnectionError::MqttState(error) => error.to_string(),
+            ConnectionError::NotConnAck(_) => "what listens there is no MQTT 5 broker".to_owned(),
+            ConnectionError::RequestsDone => "it was closed".to_owned(),
+        };
+        BrokerError::Unreachable(self.shown.clone(), printable(&reason))
+    }
+}
+
+/// The content type of every message.
+pub(super) const CONTENT_TYPE: &str = "application/json";

@@ -1,0 +1,143 @@
+//! What waits to be sent to the broker.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::clock::BootTime;
+use crate::message::Payload;
+
+/// The most responses that wait. Whoever asks faster than the broker takes answers gets none.
+const MOST_RESPONSES: usize = 256;
+
+/// What a requester gave to recognise the response by (MQTT 5, 4.10).
+pub type Correlation = Vec<u8>;
+
+/// One message for the broker.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Where.
+    pub topic: String,
+    /// What.
+    pub payload: Payload,
+    /// Whether the broker keeps it for later subscribers.
+    pub retain: bool,
+    /// When it must no longer be given to anybody; `None` for never.
+    pub good_until: Option<BootTime>,
+    /// For a response.
+    pub correlation: Option<Correlation>,
+}
+
+/// Messages in the order they came, of which a newer one on a retained topic takes the place of an older one.
+///
+/// So it never holds more than the topics there are, however long the broker is slow.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    waiting: Mutex<Waiting>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    retained: HashMap<String, Publication>,
+    order: VecDeque<String>,
+    responses: VecDeque<Publication>,
+    closed: bool,
+}
+
+impl Outbox {
+    /// Adds a message; `false` if there is no room for it.
+    pub(super) fn put(&self, publication: Publication) -> bool {
+        let mut waiting = self.lock();
+        if publication.retain {
+            let topic = publication.topic.clone();
+            if waiting.retained.insert(topic.clone(), publication).is_none() {
+                waiting.order.push_back(topic);
+            }
+        } else if waiting.responses.len() < MOST_RESPONSES {
+            waiting.responses.push_back(publication);
+        } else {
+            return false;
+        }
+        self.changed.notify_one();
+        true
+    }
+
+    /// Forgets everything, as after a lost connection: what should be at the broker is published afresh at the next.
+    pub(super) fn clear(&self) {
+        let mut waiting = self.lock();
+        *waiting = Waiting { closed: waiting.closed, ..Waiting::default() };
+    }
+
+    /// Lets [`Outbox::next`] end once everything was taken.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// The next message; `None` when the outbox is closed and empty.
+    pub(super) async fn next(&self) -> Option<Publication> {
+        loop {
+            {
+                let mut waiting = self.lock();
+                if let Some(publication) = waiting.take() {
+                    return Some(publication);
+                }
+                if waiting.closed {
+                    return None;
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing that is done under the lock can leave it half done.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Option<Publication> {
+        if let Some(topic) = self.order.pop_front() {
+            return self.retained.remove(&topic);
+        }
+        self.responses.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::state;
+
+    fn publication(topic: &str, online: bool, retain: bool) -> Publication {
+        Publication { topic: topic.to_owned(), payload: state(online), retain, good_until: None, correlation: None }
+    }
+
+    #[tokio::test]
+    async fn a_newer_message_takes_the_place_of_an_older_one_on_its_topic() {
+        let outbox = Outbox::default();
+        outbox.put(publication("a", true, true));
+        outbox.put(publication("b", true, true));
+        outbox.put(publication("a", false, true));
+        let first = outbox.next().await.unwrap();
+        assert_eq!((first.topic.as_str(), first.payload.as_bytes()), ("a", state(false).as_bytes()));
+        assert_eq!(outbox.next().await.unwrap().topic, "b");
+        outbox.close();
+        assert!(outbox.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn responses_are_all_kept_up_to_a_limit() {
+        let outbox = Outbox::default();
+        let accepted = (0..1_000).filter(|_| outbox.put(publication("r", true, false))).count();
+        assert_eq!(accepted, MOST_RESPONSES);
+        assert!(outbox.put(publication("a", true, true)), "what is retained always has room");
+    }
+}

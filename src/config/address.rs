@@ -1,0 +1,149 @@
+//! Which addresses an endpoint may have.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::table::Entry;
+use crate::text;
+
+/// What an address is for, which decides whether it may have a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AddressUse {
+    /// An endpoint; a query is part of its address (RFC 6749 3.1 and 3.2).
+    Endpoint,
+    /// An issuer, which has no query (RFC 8414 2), or what an issuer is made from.
+    Issuer,
+}
+
+/// The address in `entry`, if it is one that tokens may be sent to.
+///
+/// It is never repeated in a complaint: a user name and password may stand in it.
+pub(super) fn http_address(entry: &Entry<'_, &str>, purpose: AddressUse, allow_http: bool) -> Option<Url> {
+    match check(entry.value, purpose, allow_http) {
+        Ok(url) => Some(url),
+        Err((message, help)) => {
+            entry.place.error(message, help);
+            None
+        }
+    }
+}
+
+fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Result<Url, (String, &'static str)> {
+    const IN_FULL: &str = "write the address in full, such as \"https://login.example.com/path\"";
+    let wrong = |message: &str, help| Err((message.to_owned(), help));
+
+    // The parser would drop these silently, or read a backslash as a slash.
+    if !text::is_printable(value) || value.contains([' ', '\\']) {
+        return wrong("a space, a backslash or an unprintable character is in this address", IN_FULL);
+    }
+    let url = Url::parse(value).map_err(|reason| (format!("this is not an address: {reason}"), IN_FULL))?;
+    let after_scheme = value.get(url.scheme().len()..).unwrap_or_default();
+    if !matches!(url.scheme(), "https" | "http") || !after_scheme.starts_with("://") {
+        return wrong("this address does not start with https://", IN_FULL);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong("a user name or password is in this address", "take out what stands before the @");
+    }
+    if url.fragment().is_some() {
+        return wrong("this address has a fragment", "take out the # and what follows it");
+    }
+    if purpose == AddressUse::Issuer && url.query().is_some() {
+        return wrong("this address has a query", "take out the ? and what follows it");
+    }
+    if url.scheme() == "http" && !allow_http && !leads_to_loopback(&url) {
+        return wrong(
+            "plain http:// would send tokens readable through the network",
+            "write https://, or allow_http = true in this account if everybody on that network may read them",
+        );
+    }
+    Ok(url)
+}
+
+fn leads_to_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => is_loopback(name),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether a host is this device itself: `localhost`, 127.0.0.0/8 or `::1`, without brackets.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether the text is a host with or without a port, and nothing that would change the rest of an address.
+pub(super) fn is_host(value: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    value.chars().all(plain) && Url::parse(&format!("https://{value}/")).is_ok_and(|url| url.path() == "/")
+}
+
+/// Whether the text is one segment of a path, and nothing that would change the rest of an address.
+pub(super) fn is_segment(value: &str) -> bool {
+    let changes_the_rest = |c: char| matches!(c, '/' | '\\' | '?' | '#' | '%');
+    !matches!(value, "." | "..") && text::is_printable(value) && !value.contains(changes_the_rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_tokens_may_be_sent_to() {
+        for good in [
+            "https://a.example",
+            "https://a.example:8443/token?tenant=x",
+            "http://localhost:8080/t",
+            "http://LOCALHOST/t",
+            "http://127.8.9.1/t",
+            "http://[::1]:9/t",
+        ] {
+            assert!(check(good, AddressUse::Endpoint, false).is_ok(), "{good}");
+        }
+        assert!(check("http://nas.lan/t", AddressUse::Endpoint, true).is_ok());
+        assert!(check("https://a.example/x?y", AddressUse::Issuer, false).is_err());
+    }
+
+    #[test]
+    fn addresses_that_they_may_not_be_sent_to() {
+        for bad in [
+            "",
+            "a.example",
+            "ftp://a.example/",
+            "https:a.example/",
+            "https:/a.example/",
+            "https://",
+            "https://user@a.example/",
+            "https://:hunter2@a.example/",
+            "https://a.example/#",
+            "https://a.example\\@b.example/",
+            " https://a.example/",
+            "https://a.exa\nmple/",
+            "http://a.example/",
+            "http://localhost.a.example/",
+            "http://128.0.0.1/",
+            "http://[::ffff:127.0.0.1]/",
+            "file:///etc/passwd",
+        ] {
+            assert!(check(bad, AddressUse::Endpoint, false).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_segments_change_nothing_else() {
+        for good in ["a.example", "a.example:8443", "[::1]:80", "10.0.0.1"] {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in ["", "a/b", "a@b", "a:b", "a?b", "a#b", "https://a", "a b", "a\\b", "a%2fb", "a:99999", "{x}"] {
+            assert!(!is_host(bad), "{bad}");
+        }
+        for good in ["common", "6fb9-11", "my realm", "contoso.onmicrosoft.com", "...", "{realm}"] {
+            assert!(is_segment(good), "{good}");
+        }
+        for bad in [".", "..", "a/b", "a\\b", "a?b", "a#b", "%2e%2e", "a\nb"] {
+            assert!(!is_segment(bad), "{bad}");
+        }
+    }
+}

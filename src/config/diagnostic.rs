@@ -1,0 +1,162 @@
+//! What is wrong with a configuration file: where, why, and what to do about it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::text;
+
+/// The longest piece of the file that a message repeats, in characters.
+const LONGEST_QUOTE: usize = 60;
+
+/// One thing that is wrong, or that somebody should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The line it is about, counted from one.
+    pub line: Option<usize>,
+    /// The key it is about, such as `accounts.google.client_id`; empty where the whole file is meant.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Diagnostic {
+    /// The diagnostic as text: `path:line: key: what is wrong`, and below it what to do.
+    #[must_use]
+    pub fn in_file<'a>(&'a self, path: &'a Path) -> impl fmt::Display + 'a {
+        InFile { diagnostic: self, path }
+    }
+}
+
+struct InFile<'a> {
+    diagnostic: &'a Diagnostic,
+    path: &'a Path,
+}
+
+impl fmt::Display for InFile<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Diagnostic { line, key, message, help } = self.diagnostic;
+        f.write_str(&shown_path(self.path))?;
+        if let Some(line) = line {
+            write!(f, ":{line}")?;
+        }
+        if !key.is_empty() {
+            write!(f, ": {key}")?;
+        }
+        write!(f, ": {message}\n  help: {help}")
+    }
+}
+
+/// A configuration that cannot be used, with everything that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, in the order of the lines; never empty.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, diagnostic) in self.diagnostics.iter().enumerate() {
+            if count > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}", diagnostic.in_file(&self.path))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Collects what is found while a file is read, so that one reading finds all of it.
+///
+/// Whoever reports an error goes on with whatever value is at hand: with an error in the report, nothing that was made
+/// of the file is used.
+#[derive(Debug)]
+pub(super) struct Report {
+    line_starts: Vec<usize>,
+    errors: RefCell<Vec<Diagnostic>>,
+    warnings: RefCell<Vec<Diagnostic>>,
+}
+
+impl Report {
+    /// An empty report about a file with this text.
+    pub(super) fn new(text: &str) -> Self {
+        let after_newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self {
+            line_starts: std::iter::once(0).chain(after_newlines).collect(),
+            errors: RefCell::default(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    /// The line of the byte at `offset`, counted from one.
+    pub(super) fn line_at(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset)
+    }
+
+    /// The errors and the warnings, each in the order of the lines.
+    pub(super) fn finish(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+        let sorted = |mut found: Vec<Diagnostic>| {
+            found.sort_by_key(|diagnostic| diagnostic.line);
+            found
+        };
+        (sorted(self.errors.into_inner()), sorted(self.warnings.into_inner()))
+    }
+}
+
+/// A place in the file that can be complained about.
+#[derive(Clone, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) report: &'a Report,
+    /// The key with everything above it, joined by dots; empty for the file as a whole.
+    pub(super) key: String,
+    pub(super) line: Option<usize>,
+}
+
+impl<'a> Place<'a> {
+    /// Notes that what is here makes the file unusable.
+    pub(super) fn error(&self, message: impl Into<String>, help: impl Into<String>) {
+        self.report.errors.borrow_mut().push(self.diagnostic(message.into(), help.into()));
+    }
+
+    /// Notes something about what is here that somebody should know.
+    pub(super) fn warn(&self, message: impl Into<String>, help: impl Into<String>) {
+        self.report.warnings.borrow_mut().push(self.diagnostic(message.into(), help.into()));
+    }
+
+    /// The place of `key` below this one, on the same line unless the key has one of its own.
+    pub(super) fn below(&self, key: &str, line: Option<usize>) -> Place<'a> {
+        let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let key = if is_bare { shortened(key) } else { quoted(key) };
+        let key = if self.key.is_empty() { key } else { format!("{}.{key}", self.key) };
+        Place { report: self.report, key, line: line.or(self.line) }
+    }
+
+    fn diagnostic(&self, message: String, help: String) -> Diagnostic {
+        Diagnostic { line: self.line, key: self.key.clone(), message, help }
+    }
+}
+
+/// A piece of the file in quotation marks, fit to be shown.
+pub(super) fn quoted(value: &str) -> String {
+    format!("\"{}\"", shortened(value))
+}
+
+/// A path, fit to be shown.
+pub(super) fn shown_path(path: &Path) -> String {
+    text::printable(&path.to_string_lossy())
+}
+
+fn shortened(value: &str) -> String {
+    let mut shown: String = text::printable(value);
+    if let Some((end, _)) = shown.char_indices().nth(LONGEST_QUOTE) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    shown
+}

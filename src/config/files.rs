@@ -1,0 +1,183 @@
+//! The files that a configuration names: where they are looked for, and how a secret is read from one.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::diagnostic::shown_path;
+use super::table::Entry;
+use crate::secret::Secret;
+use crate::text;
+
+/// The largest secret, in bytes: what is larger is some other file.
+const LARGEST_SECRET: usize = 64 * 1024;
+
+/// The folders in which relative names are looked for.
+pub(super) struct Files {
+    /// The folder of the configuration file.
+    folder: PathBuf,
+    /// systemd's folder of credentials for this service.
+    credentials: Option<PathBuf>,
+}
+
+impl Files {
+    /// The folders for a configuration file at `config`.
+    pub(super) fn beside(config: &Path, credentials: Option<&Path>) -> Self {
+        let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
+        Self { folder: config.parent().unwrap_or(&config).to_owned(), credentials: credentials.map(Path::to_owned) }
+    }
+
+    /// The path as it is meant: a relative one starts at the configuration's folder.
+    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The credential of that name, if systemd gave the service one.
+    pub(super) fn credential(&self, name: &str) -> Option<PathBuf> {
+        Some(self.credentials.as_ref()?.join(name)).filter(|path| path.exists())
+    }
+
+    /// The text of the secret in the file that `entry` names.
+    pub(super) fn secret(&self, entry: &Entry<'_, &str>) -> Option<Secret> {
+        let path = self.private(entry)?;
+        match read_secret(&path) {
+            Ok(secret) => Some(secret),
+            Err((message, help)) => {
+                entry.place.error(format!("{}: {message}", shown_path(&path)), help);
+                None
+            }
+        }
+    }
+
+    /// The file that `entry` names, which is there, can be read, and is nobody's business: a secret or a key.
+    pub(super) fn private(&self, entry: &Entry<'_, &str>) -> Option<PathBuf> {
+        let (path, metadata) = self.find(entry, Content::Private)?;
+        let in_credentials = self.credentials.as_ref().is_some_and(|folder| path.starts_with(folder));
+        if metadata.permissions().mode() & 0o004 != 0 && !in_credentials {
+            let path = shown_path(&path);
+            entry.place.warn(format!("every user of this device can read {path}"), format!("chmod 640 {path}"));
+        }
+        Some(path)
+    }
+
+    /// The file that `entry` names, which is there and can be read.
+    pub(super) fn public(&self, entry: &Entry<'_, &str>) -> Option<PathBuf> {
+        self.find(entry, Content::Public).map(|(path, _)| path)
+    }
+
+    fn find(&self, entry: &Entry<'_, &str>, content: Content) -> Option<(PathBuf, Metadata)> {
+        let name = entry.value;
+        if name.trim().is_empty() || !text::is_printable(name) {
+            entry.place.error("this is no name of a file", "name the file, such as \"/etc/oauth2mqtt/name\"");
+            return None;
+        }
+        let candidates = self.candidates(Path::new(name));
+        // Somebody who put the secret itself here must not find it in the journal.
+        let unspeakable = content == Content::Private && may_be_the_secret(name);
+        for path in &candidates {
+            let metadata = match check_readable(path) {
+                Ok(metadata) => metadata,
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
+                Err(error) => {
+                    let file = if unspeakable { "the file".to_owned() } else { shown_path(path) };
+                    entry.place.error(
+                        format!("{file} cannot be read: {error}"),
+                        "name an ordinary file that the user who runs the agent may read",
+                    );
+                    return None;
+                }
+            };
+            return Some((path.clone(), metadata));
+        }
+        self.not_found(entry, &candidates, unspeakable);
+        None
+    }
+
+    fn not_found(&self, entry: &Entry<'_, &str>, candidates: &[PathBuf], unspeakable: bool) {
+        if unspeakable {
+            return entry.place.error(
+                format!("no file of this name is in {}", shown_path(&self.folder)),
+                "name a file here; if this is the secret itself, move it into a file",
+            );
+        }
+        let tried: Vec<String> = candidates.iter().map(|path| shown_path(path)).collect();
+        entry
+            .place
+            .error(format!("there is no such file: {}", tried.join(", nor ")), "make the file, or name the right one");
+    }
+
+    fn candidates(&self, name: &Path) -> Vec<PathBuf> {
+        let mut parts = name.components();
+        let is_plain_name = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+        // A credential has a plain name; anything with a slash in it was never meant as one.
+        let credential = self.credentials.as_ref().filter(|_| is_plain_name).map(|folder| folder.join(name));
+        credential.into_iter().chain([self.resolve(name)]).collect()
+    }
+}
+
+/// What is in a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Public,
+    Private,
+}
+
+/// Whether a name that leads to no file looks as a generated secret does.
+fn may_be_the_secret(name: &str) -> bool {
+    !name.starts_with(['/', '.'])
+        && name.len() >= 16
+        && name.contains(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
+/// Makes sure that an ordinary file is there and can be read. A pipe would keep the reader waiting.
+fn check_readable(path: &Path) -> io::Result<Metadata> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not an ordinary file"));
+    }
+    File::open(path)?;
+    Ok(metadata)
+}
+
+/// Reads a secret without leaving a copy in memory that is not wiped.
+fn read_secret(path: &Path) -> Result<Secret, (String, &'static str)> {
+    let mut buffer = Zeroizing::new(vec![0; LARGEST_SECRET + 1]);
+    let length = fill(path, &mut buffer)
+        .map_err(|error| (format!("it cannot be read: {error}"), "let the user who runs the agent read it"))?;
+    let wrong = |message: &str, help| Err((message.to_owned(), help));
+    if length > LARGEST_SECRET {
+        return wrong("it is larger than 64 KiB", "name the file that holds the secret and nothing else");
+    }
+    let Ok(text) = std::str::from_utf8(&buffer[..length]) else {
+        return wrong("it is not UTF-8 text", "save the secret as plain text");
+    };
+    let text = text.trim_end();
+    if text.trim_start().is_empty() {
+        return wrong("it is empty", "write the secret into it");
+    }
+    if text.contains(char::is_control) {
+        return wrong(
+            "it holds more than one line, or control characters",
+            "let it hold the secret and nothing else, on one line",
+        );
+    }
+    Ok(Secret::new(text.to_owned()))
+}
+
+/// Reads as much of the file as the buffer takes, and says how much that was.
+fn fill(path: &Path, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut file = File::open(path)?;
+    let mut length = 0;
+    while length < buffer.len() {
+        match file.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}

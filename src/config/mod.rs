@@ -1,0 +1,155 @@
+//! Reads the configuration file into [`Settings`], and says everything that is wrong with it at once.
+
+mod account;
+mod address;
+mod client;
+mod diagnostic;
+mod files;
+mod mqtt;
+mod nearest;
+mod provider;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use crate::settings::Settings;
+use crate::text;
+use diagnostic::Report;
+use files::Files;
+use table::Table;
+
+pub use diagnostic::{ConfigError, Diagnostic};
+
+/// The largest configuration file, in bytes.
+const LARGEST: u64 = 1024 * 1024;
+
+/// A usable configuration.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub settings: Settings,
+    /// What somebody should know all the same, in the order of the lines.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What the service manager says about folders.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// The folder with the credentials passed to this service (`$CREDENTIALS_DIRECTORY`).
+    pub credentials_directory: Option<PathBuf>,
+    /// The folder for what this service keeps (`$STATE_DIRECTORY`).
+    pub state_directory: Option<PathBuf>,
+}
+
+impl Environment {
+    /// What the variables of this process say.
+    #[must_use]
+    pub fn from_process() -> Self {
+        Self::from_variables(std::env::var_os("CREDENTIALS_DIRECTORY"), std::env::var_os("STATE_DIRECTORY"))
+    }
+
+    fn from_variables(credentials: Option<OsString>, state: Option<OsString>) -> Self {
+        let named = |value: OsString| if value.is_empty() { None } else { Some(PathBuf::from(value)) };
+        // A unit with several state directories gets them all, with colons between; the first is the main one.
+        let first = |value: OsString| std::env::split_paths(&value).next().map(PathBuf::into_os_string);
+        Self {
+            credentials_directory: credentials.and_then(named),
+            state_directory: state.and_then(first).and_then(named),
+        }
+    }
+}
+
+/// Reads the file at `path`, and the files with secrets that it names.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
+    parse(&read(path)?, path, environment)
+}
+
+/// Reads a configuration from `text`, which came from the file at `path`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let fail = |diagnostics| Err(ConfigError { path: path.to_owned(), diagnostics });
+    let report = Report::new(text);
+    let (document, syntax_errors) = DeTable::parse_recoverable(text);
+    if !syntax_errors.is_empty() {
+        return fail(syntax_diagnostics(&report, &syntax_errors));
+    }
+    let settings = settings(Table::root(&report, document.get_ref()), path, environment);
+    let (errors, warnings) = report.finish();
+    match settings {
+        Some(settings) if errors.is_empty() => Ok(Loaded { settings, warnings }),
+        _ => fail(errors),
+    }
+}
+
+fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Option<Settings> {
+    const LATER: &str = "this version does not support it";
+    let files = Files::beside(path, environment.credentials_directory.as_deref());
+    let mqtt = mqtt::read(root.section("mqtt"), &files);
+    let store = store::read(root.section("store"), environment, &files);
+    let sections = root.section("accounts").sections();
+    let accounts = sections.into_iter().filter_map(|(name, table)| account::read(name, table, &files)).collect();
+    root.refuse("page", LATER, "take the section out");
+    root.refuse("provisioning", LATER, "take the section out");
+    root.finish();
+    Some(Settings { mqtt: mqtt?, store: store?, accounts })
+}
+
+/// One complaint for each line that is not TOML: what follows on the same line is mostly an echo of it.
+fn syntax_diagnostics(report: &Report, errors: &[toml::de::Error]) -> Vec<Diagnostic> {
+    let mut diagnostics: Vec<Diagnostic> = errors
+        .iter()
+        .map(|error| Diagnostic {
+            line: error.span().map(|span| report.line_at(span.start)),
+            key: String::new(),
+            message: format!("this is not TOML: {}", text::printable(error.message())),
+            help: match error.message() {
+                "duplicate key" => "write each section once, and each key once in its section",
+                _ => "mend this line; texts stand in double quotes, as in client_id = \"abc\"",
+            }
+            .to_owned(),
+        })
+        .collect();
+    diagnostics.sort_by_key(|diagnostic| diagnostic.line);
+    diagnostics.dedup_by_key(|diagnostic| diagnostic.line);
+    diagnostics
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    const ANOTHER: &str = "name another file with --config PATH or the variable OAUTH2MQTT_CONFIG";
+    let fail = |line, message: String, help: String| {
+        let diagnostic = Diagnostic { line, key: String::new(), message, help };
+        Err(ConfigError { path: path.to_owned(), diagnostics: vec![diagnostic] })
+    };
+    let mut bytes = Vec::new();
+    match File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return fail(None, "there is no such file".to_owned(), format!("make it, or {ANOTHER}"));
+        }
+        Err(error) => {
+            let message = format!("this file cannot be read: {error}");
+            return fail(None, message, format!("let the user who runs the agent read it, or {ANOTHER}"));
+        }
+    }
+    if bytes.len() as u64 > LARGEST {
+        return fail(None, "this file is larger than 1 MiB".to_owned(), ANOTHER.to_owned());
+    }
+    String::from_utf8(bytes).or_else(|error| {
+        let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        let line = Report::new(&good).line_at(good.len());
+        fail(Some(line), "this line is not UTF-8 text".to_owned(), "save the file as UTF-8".to_owned())
+    })
+}

@@ -1,0 +1,9 @@
+//! What stands in the messages: the JSON of the contract, and the names of the topics.
+
+mod payload;
+mod request;
+mod topics;
+
+pub use payload::{AccountInfo, Payload, info, sign_in, state, status, token, withdrawn_token};
+pub use request::{Outcome, Request, Verb, response};
+pub use topics::Topics;
