@@ -24,7 +24,7 @@ impl Alarm {
     /// # Errors
     /// When the kernel gives none.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { timer: AsyncFd::new(timer(TimerfdClockId::Boottime)?)?, set_for: None })
+        Ok(Self { timer: timer(TimerfdClockId::Boottime)?, set_for: None })
     }
 
     /// Sets it for `at`, which may be in the past, or for never.
@@ -69,7 +69,7 @@ impl ClockWatch {
     /// # Errors
     /// When the kernel gives no timer.
     pub fn new() -> io::Result<Self> {
-        let watch = Self { timer: AsyncFd::new(timer(TimerfdClockId::Realtime)?)? };
+        let watch = Self { timer: timer(TimerfdClockId::Realtime)? };
         watch.watch()?;
         Ok(watch)
     }
@@ -93,8 +93,12 @@ impl ClockWatch {
 
 const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-fn timer(clock: TimerfdClockId) -> io::Result<OwnedFd> {
-    Ok(timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?)
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for types that may change the descriptor they own; this one cannot"
+)]
+fn timer(clock: TimerfdClockId) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?)
 }
 
 fn arm(timer: &AsyncFd<OwnedFd>, flags: TimerfdTimerFlags, value: Timespec) -> io::Result<()> {

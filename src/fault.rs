@@ -133,6 +133,12 @@ impl FaultCode {
         }
     }
 
+    /// The code whose stable name is `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+
     /// What to do next, in one sentence.
     #[must_use]
     pub fn advice(self) -> &'static str {
@@ -211,6 +217,7 @@ mod tests {
         let names: std::collections::HashSet<_> = FaultCode::ALL.iter().map(|code| code.name()).collect();
         assert_eq!(names.len(), FaultCode::ALL.len());
         for code in FaultCode::ALL {
+            assert_eq!(FaultCode::from_name(code.name()), Some(code));
             assert!(code.advice().ends_with('.'), "{code}");
         }
     }

@@ -2,8 +2,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod account;
+pub mod agent;
 pub mod alarm;
 pub mod broker;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod expiry;
@@ -14,9 +16,11 @@ pub mod presets;
 pub mod provider;
 pub mod qr;
 pub mod record;
+pub mod seal;
 pub mod secret;
 pub mod session;
 pub mod settings;
+pub mod store;
 pub mod text;
 pub mod tls;
 pub mod token;

@@ -1,3 +1,7 @@
-//! The program; see the library for what it does.
+//! The program; [`oauth2mqtt::cli`] is all of it.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    oauth2mqtt::cli::main()
+}

@@ -20,6 +20,19 @@ pub struct Settings {
     pub accounts: BTreeMap<AccountName, AccountSettings>,
 }
 
+impl Settings {
+    /// Whether `other` differs in its accounts alone. Secrets are not compared.
+    #[must_use]
+    pub fn same_mqtt_and_store(&self, other: &Self) -> bool {
+        let login = |mqtt: &MqttSettings| mqtt.login.as_ref().map(|login| login.username.clone());
+        self.store == other.store
+            && self.mqtt.address == other.mqtt.address
+            && self.mqtt.base_topic == other.mqtt.base_topic
+            && self.mqtt.client_id == other.mqtt.client_id
+            && login(&self.mqtt) == login(&other.mqtt)
+    }
+}
+
 /// How to reach the broker.
 #[derive(Clone, Debug)]
 pub struct MqttSettings {
@@ -34,7 +47,7 @@ pub struct MqttSettings {
 }
 
 /// Where the broker listens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerAddress {
     /// Plain TCP.
     Tcp {

@@ -20,6 +20,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// The time for a connection, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many messages may wait for the broker's acknowledgement. The library makes room for all of them at once: for its
+/// default of 65,535 that is 14 MB.
+const IN_FLIGHT: u16 = 32;
+
 /// What the broker says when the agent is gone without a word.
 #[derive(Clone, Debug)]
 pub struct Will {
@@ -72,6 +76,7 @@ impl Connector {
         };
         let mut connector = Self { options, shown };
         connector.options.set_keep_alive(KEEP_ALIVE);
+        connector.options.set_outgoing_inflight_upper_limit(IN_FLIGHT);
         connector.options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
         connector
             .options

@@ -1,8 +1,10 @@
 //! What the agent publishes.
 
 use serde::Serialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::request::{Outcome, response};
 use crate::account::AccountName;
 use crate::clock::UnixTime;
 use crate::qr::Qr;
@@ -84,19 +86,35 @@ struct TokenMessage<'a> {
     scope: Option<&'a str>,
 }
 
+impl<'a> TokenMessage<'a> {
+    fn new(account: &'a AccountName, token: &'a TokenView, authorization: &'a str) -> Self {
+        Self {
+            account: account.as_str(),
+            access_token: Some(token.access_token.expose()),
+            token_type: "Bearer",
+            authorization: Some(authorization),
+            expires_at: token.expires_at.map(UnixTime::seconds),
+            scope: token.scope.as_deref(),
+        }
+    }
+}
+
+/// A token as it stands in a header (RFC 6750 2.1).
+fn authorization(token: &TokenView) -> Zeroizing<String> {
+    Zeroizing::new(format!("Bearer {}", token.access_token.expose()))
+}
+
 /// An access token: `<account>/token`.
 #[must_use]
 pub fn token(account: &AccountName, token: &TokenView) -> Payload {
-    let access_token = token.access_token.expose();
-    let authorization = Zeroizing::new(format!("Bearer {access_token}"));
-    Payload::json(&TokenMessage {
-        account: account.as_str(),
-        access_token: Some(access_token),
-        token_type: "Bearer",
-        authorization: Some(&authorization),
-        expires_at: token.expires_at.map(UnixTime::seconds),
-        scope: token.scope.as_deref(),
-    })
+    Payload::json(&TokenMessage::new(account, token, &authorization(token)))
+}
+
+/// An access token in answer to a request.
+#[must_use]
+pub fn token_response(account: &AccountName, token: &TokenView, transaction: &Value) -> Payload {
+    let authorization = authorization(token);
+    response(&Outcome::Done(TokenMessage::new(account, token, &authorization)), transaction)
 }
 
 /// That there is no access token now: `<account>/token`, never empty, since a flow that reads JSON would fail on that.
@@ -114,7 +132,7 @@ pub fn withdrawn_token(account: &AccountName) -> Payload {
 
 /// The state of an account: `<account>/status`.
 #[must_use]
-pub fn status(account: &AccountName, status: &StatusView) -> impl Serialize {
+pub fn status(account: &AccountName, status: &StatusView) -> impl Serialize + use<> {
     #[derive(Serialize)]
     struct Status {
         account: String,
@@ -152,7 +170,7 @@ pub fn status(account: &AccountName, status: &StatusView) -> impl Serialize {
 
 /// What a user needs to sign in: `<account>/signin`.
 #[must_use]
-pub fn sign_in(account: &AccountName, pending: Option<&PendingView>) -> impl Serialize {
+pub fn sign_in(account: &AccountName, pending: Option<&PendingView>) -> impl Serialize + use<> {
     #[derive(Serialize)]
     struct SignIn {
         account: String,

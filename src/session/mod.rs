@@ -141,7 +141,7 @@ pub enum Topic {
 
 /// Counts the states of a session that were sent to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Revision(u64);
+pub struct Revision(pub u64);
 
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -162,7 +162,7 @@ pub enum Refused {
     #[error("the account is being signed out. Try again in a moment.")]
     SigningOut,
     /// It was tried and failed.
-    #[error("{0}")]
+    #[error("{} {}", .0.message, .0.code.advice())]
     Failed(Fault),
 }
 

@@ -303,6 +303,19 @@ fn new_tokens_are_neither_shown_nor_used_before_they_are_on_disk() {
 }
 
 #[test]
+fn nothing_of_a_sign_in_is_published_before_it_is_on_disk() {
+    let mut play = Play::waiting_for_user();
+    play.pass(5);
+    play.saves = false;
+    play.published.clear();
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    assert_eq!(play.published, []);
+    play.saves = true;
+    play.saved();
+    assert_eq!(play.published, [Topic::Token, Topic::Status, Topic::SignIn]);
+}
+
+#[test]
 fn a_full_disk_is_said_and_survived() {
     let mut play = Play::signed_in(3_600);
     play.pass(2_700);

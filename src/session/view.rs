@@ -120,6 +120,10 @@ impl Shown {
         }
     }
 
+    fn holds_lapsed_token(&self, now: Now) -> bool {
+        matches!(self.token, Some(ShownToken::Token { .. })) && !self.token_is_good(now)
+    }
+
     fn token_is_good(&self, now: Now) -> bool {
         match self.token {
             Some(ShownToken::Token { usable_until, .. }) => usable_until.is_none_or(|until| now.boot < until),
@@ -235,7 +239,7 @@ impl Session {
     pub(super) fn publish_what_changed(&mut self, now: Now, out: &mut Vec<Action>) {
         let safe = self.disk.is_safe();
         let failing = self.disk.trouble().is_some();
-        if !safe && !failing && (self.shown.token.is_none() || self.shown.token_is_good(now)) {
+        if !safe && !failing && !self.shown.holds_lapsed_token(now) {
             return;
         }
         let token = if safe || !self.shown.token_is_good(now) {

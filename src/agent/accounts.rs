@@ -1,0 +1,86 @@
+//! What the agent holds of each account, and what accounts share.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::SharedProvider;
+use crate::account::AccountName;
+use crate::message::AccountInfo;
+use crate::provider::{Http, Provider};
+use crate::session::{Rules, Session};
+use crate::settings::{AccountSettings, SignInMode, TlsSettings};
+use crate::tls::Tls;
+
+/// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
+/// neither the device nor the provider should meet them all at the same moment.
+const AT_A_TIME: usize = 8;
+
+/// One account of the configuration.
+pub(super) struct Account {
+    pub(super) settings: AccountSettings,
+    pub(super) provider: SharedProvider,
+    pub(super) limit: Arc<Semaphore>,
+    pub(super) session: Session,
+    /// What the configuration now says of it, to be applied when no answer is awaited.
+    pub(super) change: Option<Change>,
+}
+
+/// A change of the configuration that waits for its moment.
+pub(super) enum Change {
+    Replace(Box<AccountSettings>),
+    Remove,
+}
+
+impl Account {
+    pub(super) fn info<'a>(&'a self, name: &'a AccountName) -> AccountInfo<'a> {
+        AccountInfo {
+            name: name.as_str(),
+            provider: &self.settings.provider,
+            grant: "device_code",
+            scopes: &self.settings.scopes,
+        }
+    }
+}
+
+/// How a session for these settings behaves.
+pub(super) fn rules(settings: &AccountSettings) -> Rules {
+    Rules {
+        offer: settings.sign_in == SignInMode::Offer,
+        scope: (!settings.scopes.is_empty()).then(|| settings.scopes.join(" ")),
+    }
+}
+
+/// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
+#[derive(Default)]
+pub(super) struct Clients {
+    tls: Tls,
+    http: HashMap<Option<PathBuf>, Http>,
+    limits: HashMap<String, Arc<Semaphore>>,
+}
+
+impl Clients {
+    pub(super) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// The provider of an account, and its share of requests.
+    pub(super) fn provider(&mut self, settings: &AccountSettings) -> Result<(SharedProvider, Arc<Semaphore>), String> {
+        let http = self.http(settings.ca_file.as_ref())?;
+        let limit = self.limits.entry(settings.provider.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
+        Ok((Arc::new(Provider::new(settings.clone(), http)), Arc::clone(limit)))
+    }
+
+    fn http(&mut self, ca_file: Option<&PathBuf>) -> Result<Http, String> {
+        if let Some(http) = self.http.get(&ca_file.cloned()) {
+            return Ok(http.clone());
+        }
+        let wanted = TlsSettings { ca_file: ca_file.cloned(), identity: None };
+        let config = self.tls.client_config(&wanted).map_err(|error| error.to_string())?;
+        let http = Http::new(config).map_err(|error| error.to_string())?;
+        self.http.insert(ca_file.cloned(), http.clone());
+        Ok(http)
+    }
+}

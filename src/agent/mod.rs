@@ -1,0 +1,322 @@
+//! The daemon: feeds every wake-up to the sessions as an event, and carries out what they want done.
+//!
+//! One loop, one channel. The broker, the providers, the store and the signals all write to it; nothing else waits.
+
+mod accounts;
+mod perform;
+mod reload;
+mod requests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use crate::account::AccountName;
+use crate::alarm::{Alarm, ClockWatch};
+use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Publication, Will};
+use crate::clock::{self, BootTime, Now};
+use crate::config::Environment;
+use crate::message::{self, Topics};
+use crate::policy::Chance;
+use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
+use crate::settings::Settings;
+use crate::store::{self, Ack, Loaded, OpenError, Store};
+use accounts::{Account, Clients};
+use requests::Tickets;
+
+/// The largest packet that a request may be, in bytes.
+const LARGEST_REQUEST: u32 = 16 * 1024;
+
+/// How many wake-ups may wait for the loop.
+const EVENTS: usize = 64;
+
+/// How long an orderly end waits for the answers of providers, each of which may carry the only good refresh token.
+const LAST_ANSWERS: Duration = Duration::from_secs(40);
+
+/// Why the daemon could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The store is not to be had.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The settings for the broker or for an account's TLS cannot be used.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The certificate files of an account cannot be used.
+    #[error("account {0}: {1}")]
+    Account(AccountName, String),
+    /// The kernel refuses a timer or a signal.
+    #[error("the system refused a timer or a signal: {0}.")]
+    System(#[from] io::Error),
+}
+
+/// Where the configuration came from, for reading it again.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The file.
+    pub path: PathBuf,
+    /// What the service manager said.
+    pub environment: Environment,
+}
+
+/// One wake-up of the loop.
+#[derive(Debug)]
+enum Event {
+    Link(LinkEvent),
+    Answered(AccountName, RequestId, Answer),
+    Stored(Ack),
+    AlarmRang,
+    ClockSet,
+    Reload,
+    Stop,
+}
+
+impl From<LinkEvent> for Event {
+    fn from(event: LinkEvent) -> Self {
+        Self::Link(event)
+    }
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// When it cannot start: the store is not to be had, or the settings cannot be used.
+pub async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
+    let (events, mut wakeups) = mpsc::channel(EVENTS);
+    let mut signals = Signals::new()?;
+    let mut alarm = Alarm::new()?;
+    let clock_watch = ClockWatch::new()?;
+    let mut agent = Agent::start(settings, origin, events)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), accounts = agent.accounts.len(), "started");
+    loop {
+        alarm.set(agent.next_wake())?;
+        let event = tokio::select! {
+            Some(event) = wakeups.recv() => event,
+            rang = alarm.rings() => rang.map(|()| Event::AlarmRang)?,
+            set = clock_watch.clock_is_set() => set.map(|()| Event::ClockSet)?,
+            event = signals.next() => event,
+        };
+        if matches!(event, Event::Stop) {
+            break;
+        }
+        agent.take(event);
+    }
+    agent.stop(&mut wakeups).await;
+    Ok(())
+}
+
+struct Signals {
+    hangup: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.hangup.recv() => Event::Reload,
+            _ = self.terminate.recv() => Event::Stop,
+            _ = self.interrupt.recv() => Event::Stop,
+        }
+    }
+}
+
+/// Everything that the loop holds.
+struct Agent {
+    settings: Settings,
+    origin: Origin,
+    accounts: BTreeMap<AccountName, Account>,
+    /// What the store has of accounts that the configuration does not name now.
+    spare: HashMap<AccountName, Found>,
+    clients: Clients,
+    store: Store,
+    link: Link,
+    topics: Topics,
+    tickets: Tickets,
+    events: mpsc::Sender<Event>,
+    started: Now,
+    last_seen: Now,
+    epochs: u64,
+    /// Whether the journal has the loss of the broker already, which is said once and not at every attempt.
+    loss_is_written: bool,
+}
+
+impl Agent {
+    fn start(settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
+        let now = clock::now();
+        let clients = Clients::default();
+        let topics = Topics::new(&settings.mqtt.base_topic);
+        let will = Will { topic: topics.state(), payload: message::state(false) };
+        let connector =
+            Connector::new(&settings.mqtt, &settings.mqtt.client_id, LARGEST_REQUEST, clients.tls())?.with_will(will);
+        let acks = events.clone();
+        let opened = store::open(&settings.store, now, move |ack| {
+            // The loop is gone only when the process is about to be.
+            let _ = acks.blocking_send(Event::Stored(ack));
+        })?;
+        if let Some(set_aside) = &opened.set_aside {
+            tracing::error!(
+                reason = %set_aside.reason,
+                kept = %set_aside.path.display(),
+                "the store would not open; it was set aside, and an empty one took its place"
+            );
+        }
+        let spare = opened.records.into_iter().map(|(name, loaded)| (name, found(loaded))).collect();
+        let link = broker::connect(connector, topics.requests(), events.clone());
+        let mut agent = Self {
+            settings: Settings { accounts: BTreeMap::new(), ..settings.clone() },
+            origin,
+            accounts: BTreeMap::new(),
+            spare,
+            clients,
+            store: opened.store,
+            link,
+            topics,
+            tickets: Tickets::default(),
+            events,
+            started: now,
+            last_seen: now,
+            epochs: 0,
+            loss_is_written: false,
+        };
+        for (name, account) in settings.accounts {
+            agent.add(&name, account)?;
+        }
+        Ok(agent)
+    }
+
+    fn take(&mut self, event: Event) {
+        self.look_at_the_clock();
+        match event {
+            Event::Link(event) => self.link_event(event),
+            Event::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
+            Event::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
+            Event::AlarmRang => self.wake_sessions(),
+            // What there is to do was done by the look at the clock.
+            Event::ClockSet | Event::Stop => {}
+            Event::Reload => self.reload(),
+        }
+        self.apply_waiting_changes();
+    }
+
+    fn link_event(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Connected => {
+                tracing::info!("connected to the broker");
+                self.loss_is_written = false;
+                self.publish_retained(self.topics.state(), message::state(true));
+                self.publish_info();
+                for name in self.names() {
+                    self.tell(&name, SessionEvent::BrokerConnected);
+                }
+            }
+            LinkEvent::Lost(error, wait) => {
+                if self.loss_is_written {
+                    tracing::debug!(%error, retry_in = ?wait, "still no broker");
+                } else {
+                    tracing::warn!(%error, "there is no broker; trying again until there is");
+                }
+                self.loss_is_written = true;
+            }
+            LinkEvent::Request { topic, payload, response_topic, correlation } => {
+                self.request(&topic, &payload, response_topic, correlation);
+            }
+        }
+    }
+
+    /// Tells every session if the clock was set since the last look.
+    fn look_at_the_clock(&mut self) {
+        let now = clock::now();
+        let step = now.step_since(self.last_seen);
+        self.last_seen = now;
+        if let Some(step) = step {
+            tracing::warn!(by_seconds = step.as_secs(), "the clock was set");
+            for name in self.names() {
+                self.tell(&name, SessionEvent::ClockSet);
+            }
+        }
+    }
+
+    fn wake_sessions(&mut self) {
+        let now = clock::now().boot;
+        let due = |account: &Account| account.session.next_wake().is_some_and(|at| at <= now);
+        let names: Vec<_> =
+            self.accounts.iter().filter(|(_, account)| due(account)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.tell(&name, SessionEvent::Woke);
+        }
+    }
+
+    fn next_wake(&self) -> Option<BootTime> {
+        self.accounts.values().filter_map(|account| account.session.next_wake()).min()
+    }
+
+    fn names(&self) -> Vec<AccountName> {
+        self.accounts.keys().cloned().collect()
+    }
+
+    /// Tells one session of one event, and does what it wants done.
+    fn tell(&mut self, name: &AccountName, event: SessionEvent) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let actions = account.session.handle(event, clock::now(), Chance::new(fastrand::f64()));
+        for action in actions {
+            self.perform(name, action);
+        }
+    }
+
+    fn publish_info(&self) {
+        let accounts: Vec<_> = self.accounts.iter().map(|(name, account)| account.info(name)).collect();
+        self.publish_retained(self.topics.info(), message::info(self.started.wall, &accounts));
+    }
+
+    fn publish_retained(&self, topic: String, payload: message::Payload) {
+        self.link.publish(Publication { topic, payload, retain: true, good_until: None, correlation: None });
+    }
+
+    /// Ends in order: waits for answers that are under way and for the disk, then takes leave of the broker.
+    async fn stop(mut self, wakeups: &mut mpsc::Receiver<Event>) {
+        let deadline = Instant::now() + LAST_ANSWERS;
+        tracing::info!("stopping");
+        while self.accounts.values().any(|account| account.session.is_busy()) {
+            match timeout_at(deadline, wakeups.recv()).await {
+                Ok(Some(event @ (Event::Answered(..) | Event::Stored(_)))) => self.take(event),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.publish_retained(self.topics.state(), message::state(false));
+        let Self { link, store, .. } = self;
+        let farewell = link.close();
+        // What still waits for the loop would hold up the link or the store.
+        while let Ok(event) = wakeups.try_recv() {
+            drop(event);
+        }
+        wakeups.close();
+        farewell.wait().await;
+        drop(store);
+    }
+}
+
+fn found(loaded: Loaded) -> Found {
+    match loaded {
+        Loaded::Record(record) => Found::Record(record),
+        Loaded::Unreadable(fault) => Found::Unreadable(fault),
+    }
+}
+
+/// What is shared with the task that asks a provider.
+type SharedProvider = Arc<crate::provider::Provider>;

@@ -1,0 +1,95 @@
+//! Carries out what a session wants done.
+
+use std::sync::Arc;
+
+use super::{Agent, Event};
+use crate::account::AccountName;
+use crate::broker::Publication;
+use crate::clock;
+use crate::message::{self, Payload};
+use crate::provider::Provider;
+use crate::session::{Action, Answer, Note, Question, RequestId, Topic};
+use crate::settings::PublishMode;
+
+impl Agent {
+    pub(super) fn perform(&mut self, name: &AccountName, action: Action) {
+        match action {
+            Action::Ask(id, question) => self.ask(name, id, question),
+            Action::Save(revision, record) => self.store.save(name, revision.0, record),
+            Action::Erase(revision) => self.store.erase(name, revision.0),
+            Action::Publish(topic) => self.publish(name, topic),
+            Action::Reply(ticket, result) => self.reply(name, ticket, result),
+            Action::Note(note) => write_down(name, note),
+        }
+    }
+
+    fn ask(&self, name: &AccountName, id: RequestId, question: Question) {
+        let Some(account) = self.accounts.get(name) else { return };
+        let (provider, limit) = (Arc::clone(&account.provider), Arc::clone(&account.limit));
+        let (name, events) = (name.clone(), self.events.clone());
+        tokio::spawn(async move {
+            // It is never closed, so there is always a permit sooner or later.
+            let _permit = limit.acquire().await;
+            let answer = put(&provider, question).await;
+            // The loop is gone only when the process is about to be.
+            let _ = events.send(Event::Answered(name, id, answer)).await;
+        });
+    }
+
+    fn publish(&self, name: &AccountName, topic: Topic) {
+        let Some(account) = self.accounts.get(name) else { return };
+        let now = clock::now();
+        let session = &account.session;
+        let (payload, good_until) = match topic {
+            Topic::Token if account.settings.publish == PublishMode::OnRequest => return,
+            Topic::Token => match session.token(now) {
+                Some(token) => (message::token(name, &token), token.usable_until),
+                None => (message::withdrawn_token(name), None),
+            },
+            Topic::Status => (Payload::of(&message::status(name, &session.status(now))), None),
+            Topic::SignIn => (Payload::of(&message::sign_in(name, session.pending().as_ref())), None),
+        };
+        let topic = self.topics.account(name, topic);
+        self.link.publish(Publication { topic, payload, retain: true, good_until, correlation: None });
+    }
+}
+
+async fn put(provider: &Provider, question: Question) -> Answer {
+    match question {
+        Question::AuthorizeDevice => Answer::Device(provider.authorize_device().await),
+        Question::Poll { device_code } => Answer::Poll(provider.poll(&device_code).await),
+        Question::Refresh { refresh_token } => Answer::Refresh(provider.refresh(&refresh_token).await),
+        Question::Revoke { refresh_token, access_token } => {
+            Answer::Revoked(provider.revoke(refresh_token.as_ref(), &access_token).await)
+        }
+    }
+}
+
+/// The journal: what happened, to which account, what comes next.
+fn write_down(name: &AccountName, note: Note) {
+    let account = name.as_str();
+    match note {
+        Note::CodeOffered(until) => {
+            tracing::info!(account, lapses_at = until.seconds(), "a sign-in code waits for the user");
+        }
+        Note::SignedIn(true) => tracing::info!(account, "signed in"),
+        Note::SignedIn(false) => tracing::warn!(
+            account,
+            "signed in, but the provider gave no refresh token: the sign-in ends with this access token. \
+             Ask for offline access, for example with the scope offline_access"
+        ),
+        Note::SignInFailed(fault) => tracing::warn!(account, %fault, "the sign-in ended"),
+        Note::Refreshed => tracing::info!(account, "refreshed"),
+        Note::RefreshFailed(fault, wait) => {
+            tracing::warn!(account, %fault, retry_in_seconds = wait.as_secs(), "the refresh failed");
+        }
+        Note::GrantEnded(fault) => tracing::error!(account, %fault, "the provider has ended the sign-in"),
+        Note::SignedOut(Ok(())) => tracing::info!(account, "signed out"),
+        Note::SignedOut(Err(fault)) => {
+            tracing::warn!(account, %fault, "signed out, but the provider has not revoked the tokens");
+        }
+        Note::StoreFailed(fault, wait) => {
+            tracing::error!(account, %fault, retry_in_seconds = wait.as_secs(), "the store failed");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Accounts are added, changed and removed without a restart and without touching the others.
+
+use std::time::Duration;
+
+use super::accounts::{Account, Change, rules};
+use super::{Agent, RunError};
+use crate::account::AccountName;
+use crate::broker::Publication;
+use crate::clock;
+use crate::config;
+use crate::message::{self, Payload};
+use crate::policy::Chance;
+use crate::record::Record;
+use crate::session::{Event, Found, Session, SessionState, StatusView, Topic};
+use crate::settings::{AccountSettings, PublishMode};
+
+/// How long the broker keeps the last word on an account that is gone.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+impl Agent {
+    /// Takes up an account, with what the store has of it.
+    pub(super) fn add(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), RunError> {
+        let (provider, limit) =
+            self.clients.provider(&settings).map_err(|reason| RunError::Account(name.clone(), reason))?;
+        let found = self.spare.remove(name).unwrap_or_else(|| Found::Record(Record::default()));
+        let session = self.session(&settings, found);
+        self.accounts.insert(name.clone(), Account { settings, provider, limit, session, change: None });
+        self.tell(name, Event::Woke);
+        Ok(())
+    }
+
+    /// Reads the configuration again. A bad one changes nothing.
+    pub(super) fn reload(&mut self) {
+        let loaded = match config::load(&self.origin.path, &self.origin.environment) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::error!(%error, "the new configuration is not used; the running one stays in force");
+                return;
+            }
+        };
+        for warning in &loaded.warnings {
+            tracing::warn!("{}", warning.in_file(&self.origin.path));
+        }
+        let settings = loaded.settings;
+        if !self.settings.same_mqtt_and_store(&settings) {
+            tracing::warn!("[mqtt] and [store] take effect at the next start; accounts do now");
+        }
+        for (name, account) in &mut self.accounts {
+            account.change = match settings.accounts.get(name) {
+                Some(wanted) => Some(Change::Replace(Box::new(wanted.clone()))),
+                None => Some(Change::Remove),
+            };
+        }
+        for (name, wanted) in settings.accounts {
+            if self.accounts.contains_key(&name) {
+                continue;
+            }
+            if let Err(error) = self.add(&name, wanted) {
+                tracing::error!(%error, "the account is left out");
+            } else {
+                tracing::info!(account = name.as_str(), "added");
+                self.tell(&name, Event::BrokerConnected);
+            }
+        }
+        self.apply_waiting_changes();
+        self.publish_info();
+        tracing::info!(accounts = self.accounts.len(), "read the configuration again");
+    }
+
+    /// Applies what the configuration says, to each account as soon as no answer is awaited for it: that answer may
+    /// carry the only refresh token that is still good.
+    pub(super) fn apply_waiting_changes(&mut self) {
+        let ready = |account: &Account| account.change.is_some() && !account.session.is_busy();
+        let names: Vec<_> =
+            self.accounts.iter().filter(|(_, account)| ready(account)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let Some(account) = self.accounts.get_mut(&name) else { continue };
+            match account.change.take() {
+                Some(Change::Replace(settings)) => self.replace(&name, *settings),
+                Some(Change::Remove) => self.remove(&name),
+                None => {}
+            }
+        }
+    }
+
+    fn replace(&mut self, name: &AccountName, settings: AccountSettings) {
+        let (provider, limit) = match self.clients.provider(&settings) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!(account = name.as_str(), error, "the account stays as it was");
+                return;
+            }
+        };
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        let retires = account.settings.publish == PublishMode::Retained && settings.publish == PublishMode::OnRequest;
+        let same_client = *account.session.client() == settings.binding();
+        if same_client {
+            account.session.set_rules(rules(&settings));
+            account.settings = settings;
+            account.provider = provider;
+            account.limit = limit;
+        } else if let Some(account) = self.accounts.remove(name) {
+            let session = self.session(&settings, account.session.into_found());
+            self.accounts.insert(name.clone(), Account { settings, provider, limit, session, change: None });
+        }
+        if retires {
+            self.last_word(name, Topic::Token, message::withdrawn_token(name));
+        }
+        self.tell(name, Event::BrokerConnected);
+    }
+
+    fn remove(&mut self, name: &AccountName) {
+        let Some(account) = self.accounts.remove(name) else { return };
+        self.spare.insert(name.clone(), account.session.into_found());
+        let status = StatusView {
+            state: SessionState::SignedOut,
+            needs_user: false,
+            expires_at: None,
+            next_refresh_at: None,
+            last_refresh_at: None,
+            scope: None,
+            error: None,
+        };
+        self.last_word(name, Topic::Token, message::withdrawn_token(name));
+        self.last_word(name, Topic::SignIn, Payload::of(&message::sign_in(name, None)));
+        self.last_word(name, Topic::Status, Payload::of(&message::status(name, &status)));
+        self.publish_info();
+        tracing::info!(account = name.as_str(), "removed; its sign-in stays in the store");
+    }
+
+    /// Tells subscribers, and lets the broker forget by itself: an empty message, which would make it forget at once,
+    /// is an error to a flow that reads JSON.
+    fn last_word(&self, name: &AccountName, topic: Topic, payload: Payload) {
+        let good_until = Some(clock::now().boot + LAST_WORD);
+        let topic = self.topics.account(name, topic);
+        self.link.publish(Publication { topic, payload, retain: true, good_until, correlation: None });
+    }
+
+    fn session(&mut self, settings: &AccountSettings, found: Found) -> Session {
+        self.epochs += 1;
+        let chance = Chance::new(fastrand::f64());
+        Session::restore(settings.binding(), rules(settings), self.epochs, found, clock::now(), chance)
+    }
+}

@@ -1,0 +1,36 @@
+//! Checks the configuration.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use super::exit::Failure;
+use super::{BOLD, GOOD, WARN, say};
+use crate::config::{self, Environment};
+use crate::settings::{PublishMode, SignInMode};
+
+pub(super) fn check(path: &Path) -> Result<(), Failure> {
+    let loaded = config::load(path, &Environment::from_process())?;
+    for warning in &loaded.warnings {
+        let warning = warning.in_file(path);
+        writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}").map_err(|error| Failure::output(&error))?;
+    }
+    for (name, account) in &loaded.settings.accounts {
+        let scopes = if account.scopes.is_empty() { "no scopes".to_owned() } else { account.scopes.join(" ") };
+        let mut ways = Vec::new();
+        if account.sign_in == SignInMode::Offer {
+            ways.push("a code is always on offer while signed out");
+        }
+        if account.publish == PublishMode::OnRequest {
+            ways.push("the token is given on request only");
+        }
+        let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join("; ")) };
+        say(&format!("{BOLD}{name}{BOLD:#}: {}, {scopes}{ways}", account.provider))?;
+    }
+    let count = loaded.settings.accounts.len();
+    let accounts = match count {
+        0 => "no account yet".to_owned(),
+        1 => "1 account".to_owned(),
+        _ => format!("{count} accounts"),
+    };
+    say(&format!("{GOOD}{} is good{GOOD:#}: {accounts}.", path.display()))
+}

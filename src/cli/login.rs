@@ -1,0 +1,174 @@
+//! Signs in: shows where to approve, and waits until somebody has.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::exit::{Exit, Failure};
+use super::remote::RunningAgent;
+use super::{BOLD, DIM, GOOD, say, words};
+use crate::account::AccountName;
+use crate::broker::Message;
+use crate::clock::{self, UnixTime};
+use crate::message::Verb;
+use crate::qr::{Ink, Qr};
+use crate::session::Topic;
+use crate::text::printable;
+
+#[derive(Deserialize)]
+struct SignIn {
+    pending: bool,
+    verification_uri: Option<String>,
+    verification_uri_complete: Option<String>,
+    user_code: Option<String>,
+    expires_at: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    state: String,
+    expires_at: Option<i64>,
+    error: Option<StatusError>,
+}
+
+#[derive(Deserialize)]
+struct StatusError {
+    message: String,
+}
+
+pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Result<(), Failure> {
+    let answer = agent.ask(Verb::Login, Some(account)).await?;
+    let mut shown: SignIn = serde_json::from_value(answer).map_err(|_| not_understood())?;
+    if shown.pending {
+        show(account, &shown)?;
+    }
+    let (status_topic, sign_in_topic) =
+        (agent.topics().account(account, Topic::Status), agent.topics().account(account, Topic::SignIn));
+    // In this order the status that belongs to the end of a sign-in is there before the end is seen.
+    agent.subscribe(&status_topic).await?;
+    agent.subscribe(&sign_in_topic).await?;
+    let mut status: Option<Status> = None;
+    let mut countdown = Countdown::new();
+    loop {
+        let Some(message) = countdown.until_next(agent, shown.expires_at).await? else { continue };
+        if message.topic == status_topic {
+            status = serde_json::from_slice(&message.payload).ok();
+        }
+        if message.topic != sign_in_topic {
+            continue;
+        }
+        let now: SignIn = serde_json::from_slice(&message.payload).map_err(|_| not_understood())?;
+        if !now.pending {
+            countdown.clear()?;
+            return ended(agent, account, status.as_ref());
+        }
+        if now.user_code != shown.user_code {
+            countdown.clear()?;
+            say("There is a new code.")?;
+            show(account, &now)?;
+        }
+        shown = now;
+    }
+}
+
+/// The address and the code, as a picture and as text. What comes from the provider is made fit for the terminal here
+/// as well, because what this command reads comes from the broker, and not only the agent can write there.
+fn show(account: &AccountName, sign_in: &SignIn) -> Result<(), Failure> {
+    let short = sign_in.verification_uri.as_deref().map(printable).unwrap_or_default();
+    let full = sign_in.verification_uri_complete.as_deref().map(printable);
+    say("")?;
+    if let Some(drawn) = picture(full.as_deref().unwrap_or(&short)).or_else(|| picture(&short)) {
+        write!(anstream::stdout(), "{drawn}").map_err(|error| Failure::output(&error))?;
+        say("")?;
+    }
+    say(&format!("To sign in {BOLD}{account}{BOLD:#}, scan the code with a phone, or open"))?;
+    say(&format!("  {BOLD}{short}{BOLD:#}"))?;
+    let code = sign_in.user_code.as_deref().map(printable).unwrap_or_default();
+    say(&format!("and enter  {BOLD}{code}{BOLD:#}"))?;
+    if let Some(full) = full {
+        say(&format!("{DIM}With the code in it: {full}{DIM:#}"))?;
+    }
+    say("")?;
+    say(&format!("{DIM}Ctrl-C leaves the code waiting for approval; `oauth2mqtt cancel {account}` gives it up.{DIM:#}"))
+}
+
+/// The QR code, if the terminal is wide enough for it.
+fn picture(address: &str) -> Option<String> {
+    let qr = Qr::new(address).ok()?;
+    let terminal = std::io::stdout().is_terminal();
+    let columns = if terminal { terminal_columns() } else { 80 };
+    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    (qr.columns() <= columns).then(|| qr.terminal(if colours { Ink::Colours } else { Ink::Plain }))
+}
+
+fn terminal_columns() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stdout())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|c| *c > 0)
+        .unwrap_or(80)
+}
+
+fn ended(agent: &RunningAgent, account: &AccountName, status: Option<&Status>) -> Result<(), Failure> {
+    let Some(status) = status else { return Err(not_understood()) };
+    if let Some(error) = &status.error {
+        return Err(Failure::new(Exit::Failed, printable(&error.message)));
+    }
+    if status.state != "active" {
+        return Err(Failure::new(Exit::Failed, "the sign-in was cancelled."));
+    }
+    say(&format!("{GOOD}Signed in.{GOOD:#}"))?;
+    let topic = agent.topics().account(account, Topic::Token);
+    let end = status.expires_at.map(UnixTime::new);
+    let end = end.map_or_else(String::new, |at| format!(", and ends {}", words::relative(at, clock::now().wall)));
+    say(&format!("The access token is on the topic {BOLD}{topic}{BOLD:#}{end}. It is refreshed by itself."))
+}
+
+fn not_understood() -> Failure {
+    Failure::new(Exit::Failed, "the agent's messages are not understood. Are agent and command of the same version?")
+}
+
+/// A line that counts down while nothing happens, on a terminal.
+struct Countdown {
+    ticks: tokio::time::Interval,
+    shown: bool,
+}
+
+impl Countdown {
+    fn new() -> Self {
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { ticks, shown: std::io::stdout().is_terminal() }
+    }
+
+    /// The next message, or `None` after a second without one.
+    async fn until_next(
+        &mut self,
+        agent: &mut RunningAgent,
+        expires_at: Option<i64>,
+    ) -> Result<Option<Message>, Failure> {
+        tokio::select! {
+            message = agent.next() => message.map(Some),
+            _ = self.ticks.tick() => {
+                let left = expires_at.map(|at| UnixTime::new(at).since(clock::now().wall));
+                let left = left.map_or_else(String::new, |left| format!(" The code lapses in {}.", words::countdown(left)));
+                self.line(&format!("Waiting for approval.{left}"))?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn clear(&self) -> Result<(), Failure> {
+        self.line("")
+    }
+
+    fn line(&self, text: &str) -> Result<(), Failure> {
+        if !self.shown {
+            return Ok(());
+        }
+        let mut out = std::io::stdout();
+        write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush()).map_err(|error| Failure::output(&error))
+    }
+}

@@ -1,0 +1,106 @@
+//! The program: reads the command line, and runs the agent or asks the one that runs.
+
+mod args;
+mod check;
+mod exit;
+mod login;
+mod providers;
+mod remote;
+mod run;
+mod status;
+mod words;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::Parser;
+
+use crate::account::AccountName;
+use crate::config::{self, Environment};
+use crate::message::Verb;
+use crate::settings::Settings;
+use args::{Args, Command};
+use exit::{Exit, Failure};
+use remote::RunningAgent;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const WARN: Style = AnsiColor::Yellow.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match execute(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // With nobody left to read it, there is no better place for it.
+            let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {}", failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+fn execute(args: Args) -> Result<(), Failure> {
+    let config = args.config.as_path();
+    match args.command {
+        Command::Run => run::run(config, args.log),
+        Command::Check => check::check(config),
+        Command::Providers => providers::list(),
+        Command::Login { account } => ask(config, async |agent| login::login(agent, &name(&account)?).await),
+        Command::Status { account, json } => ask(config, async |agent| {
+            let account = account.as_deref().map(name).transpose()?;
+            status::show(agent, account.as_ref(), json).await
+        }),
+        Command::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
+        Command::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),
+        Command::Refresh { account } => simple(config, &account, Verb::Refresh, "Refreshed."),
+        Command::Logout { account } => simple(config, &account, Verb::Logout, "Signed out."),
+    }
+}
+
+/// Asks the running agent.
+fn ask(config: &Path, command: impl AsyncFnOnce(&mut RunningAgent) -> Result<(), Failure>) -> Result<(), Failure> {
+    let settings = settings(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("the async runtime cannot start: {error}.")))?;
+    runtime.block_on(async {
+        let mut agent = RunningAgent::find(&settings.mqtt).await?;
+        let result = command(&mut agent).await;
+        agent.leave().await;
+        result
+    })
+}
+
+fn simple(config: &Path, account: &str, verb: Verb, done: &str) -> Result<(), Failure> {
+    let account = name(account)?;
+    ask(config, async |agent| {
+        agent.ask(verb, Some(&account)).await?;
+        say(&format!("{GOOD}{done}{GOOD:#}"))
+    })
+}
+
+async fn print_token(agent: &mut RunningAgent, account: &AccountName) -> Result<(), Failure> {
+    let token = agent.token(account).await?;
+    let mut out = anstream::stdout();
+    writeln!(out, "{}", token.expose()).map_err(|error| Failure::output(&error))
+}
+
+fn settings(config: &Path) -> Result<Settings, Failure> {
+    Ok(config::load(config, &Environment::from_process())?.settings)
+}
+
+fn name(text: &str) -> Result<AccountName, Failure> {
+    text.parse().map_err(|error| Failure::new(Exit::Usage, format!("\"{}\": {error}.", crate::text::printable(text))))
+}
+
+/// Writes a line for the user.
+fn say(line: &str) -> Result<(), Failure> {
+    writeln!(anstream::stdout(), "{line}").map_err(|error| Failure::output(&error))
+}

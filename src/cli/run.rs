@@ -1,0 +1,67 @@
+//! Runs the agent.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::args::LogLevel;
+use super::exit::{Exit, Failure};
+use crate::agent::{self, Origin, RunError};
+use crate::config::{self, Environment};
+
+pub(super) fn run(config: &Path, level: LogLevel) -> Result<(), Failure> {
+    keep_to_itself();
+    start_log(level);
+    let environment = Environment::from_process();
+    let loaded = config::load(config, &environment)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{}", warning.in_file(config));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("the async runtime cannot start: {error}.")))?;
+    let origin = Origin { path: config.to_owned(), environment };
+    runtime.block_on(agent::run(loaded.settings, origin)).map_err(|error| {
+        let exit = match error {
+            RunError::Store(_) | RunError::System(_) => Exit::Failed,
+            RunError::Broker(_) | RunError::Account(..) => Exit::Config,
+        };
+        Failure::new(exit, error.to_string())
+    })
+}
+
+/// No core file has this process's memory in it, no other process of its user may read it, and files are its own.
+fn keep_to_itself() {
+    // A kernel that refuses this leaves things as they are for every other process too.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Logs to standard error: of this program alone, because only of it is it known that no secret is in what it writes.
+fn start_log(level: LogLevel) {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    let registry = tracing_subscriber::registry().with(Targets::new().with_target("oauth2mqtt", level));
+    // The journal has its own clock.
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        registry.with(lines.without_time()).init();
+    } else {
+        registry.with(lines).init();
+    }
+}

@@ -1,0 +1,215 @@
+//! The database under the store. Only here is sled spoken to.
+//!
+//! What sled leaves to its user, measured with 0.34.7: its `flush` hands the log to the disk but never waits for the
+//! disk's own cache (`fsync`), so [`Database::sync`] does; its blob files, snapshots and folder names are not synced
+//! either; and after the first failed write a handle refuses everything, so it has to be opened again.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::error::reason;
+use super::folder;
+
+/// How much of the store is kept in memory, in bytes; records are a few kilobytes each.
+const CACHE: u64 = 256 * 1024;
+
+/// How often, and at what distance, a lock is tried that a thread of a handle just closed may still hold.
+const LOCK_TRIES: u32 = 25;
+const LOCK_WAIT: Duration = Duration::from_millis(20);
+
+/// An open database.
+pub(super) struct Database {
+    sled: sled::Db,
+    /// The log once more, for `fsync`; opened before anything is written, so that it learns of every failed write.
+    log: File,
+    folder: PathBuf,
+}
+
+/// A record as it lies on disk: its name, and what is sealed.
+pub(super) type Sealed = (Vec<u8>, Vec<u8>);
+
+/// What can go wrong with the database.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Another process has it open.
+    InUse,
+    /// What is on disk is not, or no longer, a database of this kind.
+    Damaged(String),
+    /// The system refuses: no room, no permission, a failing disk.
+    Files(io::Error),
+}
+
+impl Database {
+    /// Opens the database in `folder`, and makes it if there is no such folder.
+    pub(super) fn open(folder: &Path) -> Result<Self, Trouble> {
+        if !folder.try_exists()? {
+            make(folder)?;
+        }
+        if snapshots(folder)?.is_empty() {
+            // sled would take such a log for an empty one, and cut it.
+            return Err(Trouble::Damaged("its snapshot is missing".to_owned()));
+        }
+        let sled = match open_sled(folder) {
+            // A snapshot that a power cut tore is taken for the newest. One that is whole must not be removed: the
+            // log may have been cut to fit it. As sled has had the lock by now, nobody is writing this one.
+            Err(Trouble::Damaged(_)) if remove_torn_snapshots(folder)? => open_sled(folder),
+            opened => opened,
+        }?;
+        let log = File::open(folder.join("db"))?;
+        let database = Self { sled, log, folder: folder.to_owned() };
+        folder::close_off(folder)?;
+        File::open(folder.join("conf"))?.sync_all()?;
+        database.sync()?;
+        folder::sync(folder)?;
+        Ok(database)
+    }
+
+    /// All that is in it.
+    pub(super) fn records(&self) -> Result<Vec<Sealed>, Trouble> {
+        self.sled
+            .iter()
+            .map(|entry| entry.map(|(name, sealed)| (name.to_vec(), sealed.to_vec())).map_err(Trouble::from))
+            .collect()
+    }
+
+    /// Puts a record in the place of an earlier one, or takes it out. It is safe after the next [`Database::sync`].
+    pub(super) fn put(&self, name: &[u8], sealed: Option<&[u8]>) -> Result<(), Trouble> {
+        match sealed {
+            Some(sealed) => self.sled.insert(name, sealed)?,
+            None => self.sled.remove(name)?,
+        };
+        Ok(())
+    }
+
+    /// Returns when everything that was put is safe from a power cut.
+    pub(super) fn sync(&self) -> Result<(), Trouble> {
+        self.sled.flush()?;
+        // Only a store of more than a hundred kilobytes has blobs.
+        let blobs = self.folder.join("blobs");
+        let mut any = false;
+        for blob in fs::read_dir(&blobs)? {
+            File::open(blob?.path())?.sync_all()?;
+            any = true;
+        }
+        if any {
+            folder::sync(&blobs)?;
+        }
+        self.log.sync_all()?;
+        Ok(())
+    }
+}
+
+/// Writes the log over itself, as it reads now.
+///
+/// After a failed `fsync` the kernel counts the pages that never reached the disk as clean, and the next `fsync`
+/// succeeds without them: what sled appends from then on would lie behind a gap.
+pub(super) fn write_again(folder: &Path) -> io::Result<()> {
+    let log = folder.join("db");
+    let bytes = fs::read(&log)?;
+    let file = File::options().write(true).open(&log)?;
+    io::Write::write_all(&mut &file, &bytes)?;
+    file.sync_all()
+}
+
+/// Makes an empty database; the folder appears whole or not at all.
+///
+/// sled writes a snapshot when it opens what it wrote before, and without one takes a damaged log for an empty one. So
+/// that every database has a snapshot, a new one is opened twice.
+fn make(folder: &Path) -> Result<(), Trouble> {
+    let unfinished = folder.with_extension("new");
+    match fs::remove_dir_all(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => folder::make_private(&unfinished)?,
+    }
+    for _ in 0..2 {
+        open_sled(&unfinished)?.flush()?;
+    }
+    for file in ["conf", "db", "blobs", "."] {
+        folder::sync(&unfinished.join(file))?;
+    }
+    fs::rename(&unfinished, folder)?;
+    folder::sync(folder.parent().unwrap_or(Path::new("/")))?;
+    Ok(())
+}
+
+fn open_sled(folder: &Path) -> Result<sled::Db, Trouble> {
+    let config = sled::Config::new()
+        .path(folder)
+        .mode(sled::Mode::LowSpace)
+        .cache_capacity(CACHE)
+        .flush_every_ms(None)
+        .use_compression(false);
+    for _ in 1..LOCK_TRIES {
+        match config.open().map_err(Trouble::from) {
+            Err(Trouble::InUse) => thread::sleep(LOCK_WAIT),
+            opened => return opened,
+        }
+    }
+    config.open().map_err(Trouble::from)
+}
+
+fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("snap.") {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Removes the snapshots that were being written when the power went; says whether there were any.
+fn remove_torn_snapshots(folder: &Path) -> io::Result<bool> {
+    let mut any = false;
+    for snapshot in snapshots(folder)?.iter().filter(|path| path.extension().is_some_and(|it| it == "generating")) {
+        fs::remove_file(snapshot)?;
+        any = true;
+    }
+    // Without any snapshot there is nothing to open.
+    Ok(any && !snapshots(folder)?.is_empty())
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+impl From<sled::Error> for Trouble {
+    fn from(error: sled::Error) -> Self {
+        use io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
+        match error {
+            // The lock has no kind of its own.
+            sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock") => Self::InUse,
+            sled::Error::Io(error) if matches!(error.kind(), InvalidData | InvalidInput | NotFound | UnexpectedEof) => {
+                Self::Damaged(reason(&error))
+            }
+            sled::Error::Io(error) => Self::Files(error),
+            sled::Error::ReportableBug(text) => Self::Files(io::Error::other(text)),
+            sled::Error::Unsupported(text) => Self::Damaged(text),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl Trouble {
+    /// Whether pages that were written may be missing on the disk although the kernel counts them as safe.
+    pub(super) fn may_leave_gaps(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Files(error) if !matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::InUse => f.write_str("another process has it open"),
+            Self::Damaged(why) => write!(f, "it is damaged ({why})"),
+            Self::Files(error) => f.write_str(&reason(error)),
+        }
+    }
+}

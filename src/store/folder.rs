@@ -1,0 +1,73 @@
+//! The folders of the store: private, and safe on disk themselves.
+//!
+//! ```text
+//! <path>/key                      the key, where the agent made it
+//! <path>/sled/                    what sled writes
+//! <path>/set-aside-<unix time>/   a `sled` folder that would not open
+//! ```
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::clock::UnixTime;
+
+/// Sees to it that there is a folder at `path` that only its owner can enter.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {
+            if let Some(parent) = path.parent() {
+                sync(parent)?;
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::NotADirectory));
+    }
+    // The umask may have taken from the mode, and an older folder may have any.
+    if metadata.permissions().mode() & 0o777 == 0o700 {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o700))
+}
+
+/// Takes from everybody but the owner what rights there are on what is in the folder: sled leaves that to the umask.
+pub(super) fn close_off(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        let wanted = if metadata.is_dir() { 0o700 } else { 0o600 };
+        if metadata.permissions().mode() & 0o777 != wanted && !metadata.is_symlink() {
+            fs::set_permissions(entry.path(), Permissions::from_mode(wanted))?;
+        }
+        if metadata.is_dir() {
+            close_off(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a file, or the names in a folder, safe on disk.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    // The parent of a relative name of one level is written as nothing.
+    File::open(if path.as_os_str().is_empty() { Path::new(".") } else { path })?.sync_all()
+}
+
+/// Renames the folder `sled` in `path` to one that says when, and returns that name.
+pub(super) fn set_aside(path: &Path, sled: &Path, when: UnixTime) -> io::Result<PathBuf> {
+    let plain = path.join(format!("set-aside-{}", when.seconds()));
+    let mut free = plain.clone();
+    let mut count = 1;
+    // Without a clock, the same second may come twice.
+    while free.exists() {
+        count += 1;
+        free = plain.with_extension(count.to_string());
+    }
+    fs::rename(sled, &free)?;
+    sync(path)?;
+    Ok(free)
+}

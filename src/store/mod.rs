@@ -1,0 +1,179 @@
+//! Keeps one sealed record per account, safe from power cuts.
+//!
+//! A thread of its own writes. It takes what waits, writes it, syncs it to the disk once, and only then says so for each
+//! change: whoever waits for its [`Ack`] may use what was saved.
+
+mod database;
+mod error;
+mod folder;
+mod format;
+mod key;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
+
+use crate::account::AccountName;
+use crate::clock::Now;
+use crate::fault::{Fault, FaultCode};
+use crate::record::Record;
+use crate::seal::SealingKey;
+use crate::settings::StoreSettings;
+use database::{Database, Sealed, Trouble};
+use writer::{Job, Writer};
+
+pub use error::OpenError;
+
+/// An open store. Dropping it waits until everything that was sent is written and the files are closed.
+#[derive(Debug)]
+pub struct Store {
+    queue: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What opening the store brought.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// What was in it, by name.
+    pub records: Vec<(AccountName, Loaded)>,
+    /// The former store, if it would not open.
+    pub set_aside: Option<SetAside>,
+    /// Whether there was no key, and one was made.
+    pub key_made: bool,
+}
+
+/// One record that was found in the store.
+#[derive(Debug)]
+pub enum Loaded {
+    /// It is whole.
+    Record(Record),
+    /// It cannot be read ([`FaultCode::RecordUnreadable`]); it stays as it is until it is overwritten or erased.
+    Unreadable(Fault),
+}
+
+/// A store that would not open; nothing of it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// The folder that it is in now.
+    pub path: PathBuf,
+    /// Why it would not open.
+    pub reason: String,
+}
+
+/// The end of one save or erase.
+#[derive(Clone, Debug)]
+pub struct Ack {
+    /// Whose.
+    pub account: AccountName,
+    /// Which, as the sender counts.
+    pub revision: u64,
+    /// Whether it is safe on disk; if not, what was there before, or what was sent, is.
+    pub result: Result<(), Fault>,
+}
+
+/// Opens the store, and makes what is not there yet: the folder, the key if it is the agent's to make, the database.
+///
+/// `acks` is called on the store's thread once for each [`Store::save`] and [`Store::erase`], in their order.
+///
+/// # Errors
+/// When another process has the store open, the system refuses, or the key cannot be used. A store that is damaged is
+/// no error: it is set aside, and a new one takes its place.
+pub fn open(settings: &StoreSettings, now: Now, acks: impl Fn(Ack) + Send + 'static) -> Result<Opened, OpenError> {
+    let path = &settings.path;
+    folder::make_private(path).map_err(|error| OpenError::files("use the folder of the store,", path, &error))?;
+    let (key, key_made) = key::obtain(&settings.key)?;
+    let folder = path.join("sled");
+    let (database, sealed, set_aside) = open_database(path, &folder, now)?;
+    let records = sealed.iter().filter_map(|(name, sealed)| load(&key, name, sealed, now)).collect();
+
+    let writer = Writer {
+        path: path.clone(),
+        folder,
+        key,
+        database: Some(database),
+        wanted: sealed.into_iter().collect(),
+        gaps: false,
+        acks,
+    };
+    let (queue, jobs) = mpsc::channel();
+    let thread = thread::Builder::new()
+        .name("store".to_owned())
+        .spawn(move || writer.run(&jobs))
+        .map_err(|error| OpenError::files("start the thread of the store", path, &error))?;
+    Ok(Opened { store: Store { queue: Some(queue), thread: Some(thread) }, records, set_aside, key_made })
+}
+
+impl Store {
+    /// Writes `record` in the place of what the account had.
+    pub fn save(&self, account: &AccountName, revision: u64, record: Record) {
+        self.send(Job { account: account.clone(), revision, record: Some(record) });
+    }
+
+    /// Removes what the account had.
+    pub fn erase(&self, account: &AccountName, revision: u64) {
+        self.send(Job { account: account.clone(), revision, record: None });
+    }
+
+    fn send(&self, job: Job) {
+        if self.queue.as_ref().is_none_or(|queue| queue.send(job).is_err()) {
+            tracing::error!("the thread of the store has ended; restart the agent");
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread of the store ended early; the last changes may be missing");
+        }
+    }
+}
+
+type OpenedDatabase = (Database, Vec<Sealed>, Option<SetAside>);
+
+fn open_database(path: &Path, folder: &Path, now: Now) -> Result<OpenedDatabase, OpenError> {
+    let refused = |trouble| match trouble {
+        Trouble::InUse => OpenError::InUse { path: path.to_owned() },
+        Trouble::Damaged(why) => OpenError::files("make a new store in", folder, &std::io::Error::other(why)),
+        Trouble::Files(error) => OpenError::files("open the store in", folder, &error),
+    };
+    match open_and_read(folder) {
+        Ok((database, sealed)) => Ok((database, sealed, None)),
+        Err(Trouble::Damaged(reason)) => {
+            let aside = folder::set_aside(path, folder, now.wall)
+                .map_err(|error| OpenError::files("set aside the damaged store in", folder, &error))?;
+            let (database, sealed) = open_and_read(folder).map_err(refused)?;
+            Ok((database, sealed, Some(SetAside { path: aside, reason })))
+        }
+        Err(trouble) => Err(refused(trouble)),
+    }
+}
+
+fn open_and_read(folder: &Path) -> Result<(Database, Vec<Sealed>), Trouble> {
+    let database = Database::open(folder)?;
+    let sealed = database.records()?;
+    Ok((database, sealed))
+}
+
+fn load(key: &SealingKey, name: &[u8], sealed: &[u8], now: Now) -> Option<(AccountName, Loaded)> {
+    // What is under no account's name is left alone: a newer version may keep something of its own.
+    let account: AccountName = std::str::from_utf8(name).ok()?.parse().ok()?;
+    let read = key
+        .open(account.as_str(), sealed)
+        .map_err(|error| error.to_string())
+        .and_then(|text| format::decode(&text, now).map_err(|error| error.to_string()));
+    let loaded = read.map_or_else(
+        |why| {
+            let message = format!("The stored sign-in of {account} cannot be read: {why}.");
+            Loaded::Unreadable(Fault::ask_user(FaultCode::RecordUnreadable, message))
+        },
+        Loaded::Record,
+    );
+    Some((account, loaded))
+}

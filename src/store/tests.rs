@@ -1,0 +1,447 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::{BootTime, UnixTime};
+use crate::expiry::Expiry;
+use crate::record::{ClientBinding, PendingCode, Refusal, SignedIn};
+use crate::secret::Secret;
+use crate::settings::KeySource;
+use crate::token::Tokens;
+
+const NOW: Now = Now { boot: BootTime::new(Duration::from_secs(500)), wall: UnixTime::new(1_800_000_000) };
+
+fn settings(root: &Path) -> StoreSettings {
+    let path = root.join("store");
+    StoreSettings { key: KeySource::MadeOnce(path.join("key")), path }
+}
+
+fn open_in(root: &Path) -> (Opened, Receiver<Ack>) {
+    let (send, acks) = mpsc::channel();
+    (open(&settings(root), NOW, move |ack| send.send(ack).unwrap()).unwrap(), acks)
+}
+
+fn refused(settings: &StoreSettings) -> String {
+    let error = open(settings, NOW, |_| ()).unwrap_err().to_string();
+    assert!(error.ends_with('.'), "{error}");
+    error
+}
+
+fn name(text: &str) -> AccountName {
+    text.parse().unwrap()
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+/// A record with something in every field.
+fn full(token: &str) -> Record {
+    Record {
+        signed_in: Some(SignedIn {
+            client: ClientBinding("issuer=a client_id=b".to_owned()),
+            tokens: Tokens {
+                access_token: secret(token),
+                refresh_token: Some(secret("refresh \"quoted\" \u{e9}\\")),
+                expiry: Some(Expiry::counted(NOW, Duration::from_secs(3_600))),
+                scope: Some("openid email".to_owned()),
+            },
+            since: UnixTime::new(1_700_000_000),
+            last_refresh: Some(UnixTime::new(1_799_999_999)),
+            refused: Some(Refusal {
+                code: FaultCode::InvalidGrant,
+                message: "Token has been revoked.".to_owned(),
+                since: UnixTime::new(1_799_999_998),
+            }),
+        }),
+        pending: Some(PendingCode {
+            client: ClientBinding("issuer=c client_id=d".to_owned()),
+            device_code: secret("device-code-1"),
+            user_code: "WDJB-MJHT".to_owned(),
+            verification_uri: "https://example.com/device".to_owned(),
+            verification_uri_complete: Some("https://example.com/device?user_code=WDJB-MJHT".to_owned()),
+            expiry: Expiry::counted(NOW, Duration::from_secs(1_800)),
+            interval: Duration::from_secs(10),
+        }),
+    }
+}
+
+/// What `Debug` shows of a record, with the secrets; the two ways to find an expiry aside.
+fn shown(record: &Record) -> String {
+    let signed_in = record.signed_in.as_ref();
+    let secrets = [
+        signed_in.map(|it| &it.tokens.access_token),
+        signed_in.and_then(|it| it.tokens.refresh_token.as_ref()),
+        record.pending.as_ref().map(|it| &it.device_code),
+    ];
+    let secrets = secrets.map(|it| it.map(Secret::expose));
+    format!("{record:?} {secrets:?}").replace("counted: true", "counted: false")
+}
+
+fn token(opened: &Opened, account: &str) -> Option<String> {
+    opened.records.iter().find(|(name, _)| name.as_str() == account).map(|(_, loaded)| match loaded {
+        Loaded::Record(record) => record.signed_in.as_ref().unwrap().tokens.access_token.expose().to_owned(),
+        Loaded::Unreadable(fault) => fault.to_string(),
+    })
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn every_field_comes_back_after_a_restart() {
+    let root = TempDir::new().unwrap();
+    let (opened, acks) = open_in(root.path());
+    assert!(opened.key_made && opened.records.is_empty() && opened.set_aside.is_none());
+    opened.store.save(&name("full"), 7, full("access-1"));
+    opened.store.save(&name("empty"), 8, Record::default());
+    for revision in [7, 8] {
+        let ack = acks.recv().unwrap();
+        assert_eq!((ack.revision, ack.result), (revision, Ok(())));
+    }
+    drop(opened);
+
+    let (opened, _acks) = open_in(root.path());
+    assert!(!opened.key_made && opened.set_aside.is_none());
+    let texts: Vec<_> = opened
+        .records
+        .iter()
+        .map(|(name, loaded)| match loaded {
+            Loaded::Record(record) => (name.as_str(), shown(record)),
+            Loaded::Unreadable(fault) => panic!("{fault}"),
+        })
+        .collect();
+    assert_eq!(texts, [("empty", shown(&Record::default())), ("full", shown(&full("access-1")))]);
+}
+
+#[test]
+fn everything_sent_is_acknowledged_in_order_even_while_the_store_is_dropped() {
+    let root = TempDir::new().unwrap();
+    let (opened, acks) = open_in(root.path());
+    for revision in 0..300 {
+        opened.store.save(&name("a"), revision, full(&format!("access-{revision}")));
+    }
+    opened.store.erase(&name("b"), 300);
+    drop(opened);
+    let revisions: Vec<_> = acks.iter().map(|ack| ack.result.map(|()| ack.revision).unwrap()).collect();
+    assert_eq!(revisions, (0..=300).collect::<Vec<_>>());
+    assert_eq!(token(&open_in(root.path()).0, "a").unwrap(), "access-299");
+}
+
+#[test]
+fn what_is_erased_does_not_come_back() {
+    let root = TempDir::new().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, full("x"));
+    opened.store.save(&name("b"), 1, full("y"));
+    opened.store.erase(&name("a"), 2);
+    drop(opened);
+    let (opened, _acks) = open_in(root.path());
+    assert_eq!((token(&opened, "a"), token(&opened, "b").as_deref()), (None, Some("y")));
+}
+
+#[test]
+fn a_record_under_another_name_or_key_is_unreadable_and_stays_until_overwritten() {
+    let root = TempDir::new().unwrap();
+    let (opened, acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, full("access-a"));
+    drop(opened);
+    let folder = settings(root.path()).path.join("sled");
+    let database = Database::open(&folder).unwrap();
+    let (_, sealed) = database.records().unwrap().remove(0);
+    database.put(b"b", Some(&sealed)).unwrap();
+    database.put(b"of a newer version/", Some(b"what it may be")).unwrap();
+    drop(database);
+
+    let (opened, _acks) = open_in(root.path());
+    assert_eq!(opened.records.len(), 2);
+    assert_eq!(token(&opened, "a").unwrap(), "access-a");
+    let fault = token(&opened, "b").unwrap();
+    assert!(fault.starts_with("record_unreadable: The stored sign-in of b cannot be read: another key"), "{fault}");
+    drop((opened, acks));
+
+    let key = settings(root.path()).path.join("key");
+    let kept = fs::read(&key).unwrap();
+    fs::write(&key, [7; 40]).unwrap();
+    let (opened, _acks) = open_in(root.path());
+    assert!(token(&opened, "a").unwrap().starts_with("record_unreadable"));
+    opened.store.save(&name("b"), 1, full("fresh"));
+    drop(opened);
+    fs::write(&key, kept).unwrap();
+    let (opened, _acks) = open_in(root.path());
+    assert_eq!(token(&opened, "a").unwrap(), "access-a");
+    assert!(token(&opened, "b").unwrap().starts_with("record_unreadable"));
+    drop(opened);
+    let database = Database::open(&folder).unwrap();
+    assert_eq!(database.records().unwrap().len(), 3);
+}
+
+#[test]
+fn no_file_of_the_store_shows_a_secret_and_none_is_open_to_others() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    for round in 0..2 {
+        let (opened, _acks) = open_in(root.path());
+        opened.store.save(&name("google"), round, full("very-secret-access-token"));
+        drop(opened);
+        assert_eq!((mode(&path), mode(&path.join("sled")), mode(&path.join("sled/blobs"))), (0o700, 0o700, 0o700));
+        let files = files(&path);
+        assert!(files.len() >= 3, "{files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+            let bytes = fs::read(&file).unwrap();
+            for text in ["very-secret", "quoted", "device-code", "WDJB"] {
+                let shown = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+                assert!(!shown, "{text} in {}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_that_will_not_open_is_set_aside_whole_and_a_new_one_works() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    // New stores, and one that was opened before.
+    for (round, file) in ["db", "conf", "db"].into_iter().enumerate() {
+        let garbage = vec![0xA5; 70_000];
+        drop(open_in(root.path()));
+        fs::write(path.join("sled").join(file), &garbage).unwrap();
+
+        let (opened, acks) = open_in(root.path());
+        let aside = opened.set_aside.as_ref().unwrap().clone();
+        let suffix = ["", ".2", ".3"][round];
+        assert_eq!(aside.path, path.join(format!("set-aside-1800000000{suffix}")));
+        assert!(!aside.reason.is_empty());
+        assert_eq!(fs::read(aside.path.join(file)).unwrap(), garbage);
+        assert!(!opened.key_made && opened.records.is_empty());
+        opened.store.save(&name("a"), 1, full("after"));
+        assert_eq!(acks.recv().unwrap().result, Ok(()));
+        drop(opened);
+        assert_eq!(token(&open_in(root.path()).0, "a").unwrap(), "after");
+    }
+}
+
+#[test]
+fn a_store_without_its_snapshot_is_set_aside_before_sled_cuts_its_log() {
+    let root = TempDir::new().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, full("kept"));
+    drop(opened);
+    let folder = settings(root.path()).path.join("sled");
+    let log = fs::read(folder.join("db")).unwrap();
+    for path in files(&folder).iter().filter(|path| path.to_string_lossy().contains("snap.")) {
+        fs::remove_file(path).unwrap();
+    }
+    let aside = open_in(root.path()).0.set_aside.unwrap();
+    assert_eq!(aside.reason, "its snapshot is missing");
+    assert_eq!(fs::read(aside.path.join("db")).unwrap(), log);
+}
+
+#[test]
+fn a_store_whose_making_was_cut_short_is_made_afresh() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    fs::create_dir_all(path.join("sled.new/blobs")).unwrap();
+    fs::write(path.join("sled.new/db"), "half").unwrap();
+    fs::write(path.join("key.new"), "half").unwrap();
+    assert_eq!(open_in(root.path()).0.set_aside, None);
+    let mut left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["key", "sled"]);
+}
+
+#[test]
+fn a_snapshot_that_a_power_cut_tore_costs_nothing() {
+    let root = TempDir::new().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, full("kept"));
+    drop(opened);
+    drop(open_in(root.path()));
+    let torn = settings(root.path()).path.join("sled/snap.00000000FFFFFFFF.generating");
+    for bytes in [vec![], vec![1; 9], vec![3; 60]] {
+        fs::write(&torn, bytes).unwrap();
+        let (opened, _acks) = open_in(root.path());
+        assert_eq!((token(&opened, "a").as_deref(), &opened.set_aside), (Some("kept"), &None));
+        assert!(!torn.exists());
+    }
+}
+
+#[test]
+fn a_snapshot_that_was_whole_but_not_renamed_is_used() {
+    let root = TempDir::new().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    // Enough to have the log reuse its beginning: from then on sled finds nothing without the snapshot.
+    for revision in 0..3_000 {
+        opened.store.save(&name("a"), revision, full(&format!("access-{revision} {}", "x".repeat(2_000))));
+    }
+    drop(opened);
+    drop(open_in(root.path()));
+    let folder = settings(root.path()).path.join("sled");
+    let snapshot = files(&folder).into_iter().find(|path| path.to_string_lossy().contains("snap.")).unwrap();
+    fs::rename(&snapshot, format!("{}.generating", snapshot.display())).unwrap();
+    assert!(token(&open_in(root.path()).0, "a").unwrap().starts_with("access-2999 "));
+}
+
+#[test]
+fn a_store_that_another_agent_has_open_is_left_alone() {
+    let root = TempDir::new().unwrap();
+    let (opened, acks) = open_in(root.path());
+    let error = refused(&settings(root.path()));
+    let path = settings(root.path()).path;
+    assert!(error.starts_with(&format!("Another agent has the store {} open.", path.display())), "{error}");
+    opened.store.save(&name("a"), 1, full("still works"));
+    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_an_error_that_says_what_to_do() {
+    let root = TempDir::new().unwrap();
+    let missing = refused(&settings(&root.path().join("no/such")));
+    assert!(missing.contains("no/such/store: No such file") && missing.contains("Make the folder"), "{missing}");
+
+    fs::write(root.path().join("store"), "a file").unwrap();
+    let file = refused(&settings(root.path()));
+    assert!(file.contains("Move what is in its place away"), "{file}");
+
+    // Nobody can make a folder here, not even root.
+    let forbidden = refused(&settings(Path::new("/sys")));
+    assert!(forbidden.contains("/sys/store") && forbidden.contains("path in [store]"), "{forbidden}");
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_an_error_that_says_what_to_do() {
+    let root = TempDir::new().unwrap();
+    let key = root.path().join("credential");
+    let provided = StoreSettings { key: KeySource::Provided(key.clone()), ..settings(root.path()) };
+    assert!(refused(&provided).contains("there is no such file. Provide it"));
+    assert!(!key.exists());
+
+    fs::write(&key, [5; 31]).unwrap();
+    assert!(refused(&provided).contains("it has 31 bytes and needs at least 32. Put the former key back"));
+    fs::write(&key, vec![5; 65_537]).unwrap();
+    assert!(refused(&provided).contains("longer than 65536 bytes"));
+
+    fs::write(&key, [5; 32]).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o440)).unwrap();
+    drop(open(&provided, NOW, |_| ()).unwrap());
+    let made = StoreSettings { key: KeySource::MadeOnce(key), ..provided };
+    assert!(refused(&made).contains("(mode 0440). Run chmod 600 on it"));
+}
+
+#[test]
+fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
+    let root = TempDir::new().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("old"), 1, full("old"));
+    drop(opened);
+
+    let settings = settings(root.path());
+    let (folder, away) = (settings.path.join("sled"), settings.path.join("away"));
+    let wanted = open_and_read(&folder).unwrap().1.into_iter().collect();
+    let (key, _) = key::obtain(&settings.key).unwrap();
+    let (send, acks) = mpsc::channel();
+    let acks_to = move |ack| send.send(ack).unwrap();
+    let path = settings.path.clone();
+    // As it stands after a write that failed.
+    let writer = Writer { path, folder: folder.clone(), key, database: None, wanted, gaps: true, acks: acks_to };
+    fs::rename(&folder, &away).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+
+    let (queue, jobs) = mpsc::channel();
+    let thread = thread::spawn(move || writer.run(&jobs));
+    let job = |revision| Job { account: name("new"), revision, record: Some(full("new")) };
+    queue.send(job(1)).unwrap();
+    let fault = acks.recv().unwrap().result.unwrap_err();
+    assert_eq!(fault, Fault::passing(FaultCode::StoreFailed, fault.message.clone()));
+    assert!(fault.message.contains("The store cannot write"), "{fault}");
+
+    // Even if somebody took the whole database away, nothing is lost while the agent runs.
+    fs::remove_file(&folder).unwrap();
+    queue.send(job(2)).unwrap();
+    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    drop(queue);
+    thread.join().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    assert_eq!((token(&opened, "old").as_deref(), token(&opened, "new").as_deref()), (Some("old"), Some("new")));
+}
+
+/// Run as `mount -t tmpfs -o size=2m tmpfs /mnt && OAUTH2MQTT_SMALL_DISK=/mnt cargo test --lib full_disk -- --ignored`.
+#[test]
+#[ignore = "needs a disk of its own, of about 2 MB, named by OAUTH2MQTT_SMALL_DISK"]
+fn a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room() {
+    let disk = PathBuf::from(std::env::var_os("OAUTH2MQTT_SMALL_DISK").unwrap());
+    let (opened, acks) = open_in(&disk);
+    opened.store.save(&name("old"), 1, full("old"));
+    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    let filler = disk.join("filler");
+    // As much as there is room for; the write that fails is the point.
+    let _ = fs::write(&filler, vec![1; 8 * 1024 * 1024]);
+    for round in 0..3 {
+        let faults = (0..1_000).find_map(|revision| {
+            opened.store.save(&name("new"), revision, full(&format!("new {} {}", round, "x".repeat(3_000))));
+            acks.recv().unwrap().result.err()
+        });
+        let fault = faults.unwrap();
+        assert!(fault.message.contains("storage space") || fault.message.contains("No space"), "{round}: {fault}");
+    }
+    fs::remove_file(&filler).unwrap();
+    opened.store.save(&name("new"), 9, full("new at last"));
+    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    drop(opened);
+    let (opened, _acks) = open_in(&disk);
+    assert_eq!(opened.set_aside, None);
+    assert_eq!(token(&opened, "old").as_deref(), Some("old"));
+    assert_eq!(token(&opened, "new").as_deref(), Some("new at last"));
+}
+
+#[test]
+fn a_record_of_another_version_is_read_as_far_as_it_can_be() {
+    let read = |text: &str| format::decode(text.as_bytes(), NOW);
+    assert!(read(r#"{"version":1,"added_later":[1]}"#).unwrap().signed_in.is_none());
+    let newer = read(r#"{"version":2,"signed_in":"quite different"}"#).unwrap_err().to_string();
+    assert_eq!(newer, "a newer version wrote it (format 2; this one knows 1)");
+    let unknown = r#"{"version":1,"signed_in":{"client":"c","access_token":"t","since":1,
+        "refused":{"code":"of_a_newer_version","message":"m","since":2}}}"#;
+    assert_eq!(read(unknown).unwrap().signed_in.unwrap().refused.unwrap().code, FaultCode::ProviderRefused);
+}
+
+#[test]
+fn an_odd_interval_is_never_restored_shorter() {
+    let mut record = full("x");
+    record.pending.as_mut().unwrap().interval = Duration::from_millis(5_001);
+    let text = format::encode(&record).unwrap();
+    assert_eq!(format::decode(&text, NOW).unwrap().pending.unwrap().interval, Duration::from_secs(6));
+    assert_eq!(text.capacity(), text.len(), "a buffer that grew leaves secrets behind");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
+        let _ = format::decode(&bytes, NOW);
+    }
+
+    #[test]
+    fn no_change_of_a_written_record_makes_the_reader_panic(at in 0..700_usize, byte: u8, cut in 0..900_usize) {
+        let mut text = format::encode(&full("access")).unwrap().to_vec();
+        let length = text.len();
+        text[at % length] = byte;
+        text.truncate(cut);
+        let _ = format::decode(&text, NOW);
+    }
+}
