@@ -23,8 +23,10 @@ const LARGEST: u32 = 8 * 1024 * 1024;
 /// The time for a retained message to arrive.
 const RETAINED: Duration = Duration::from_secs(3);
 
-/// The time for an answer: the agent itself gives the provider thirty seconds for each of two requests.
-const ANSWER: Duration = Duration::from_secs(75);
+/// The time for an answer that the agent has at hand, and for one that it must get from the provider, to which it gives
+/// thirty seconds for each of up to two requests.
+const OWN_ANSWER: Duration = Duration::from_secs(10);
+const PROVIDERS_ANSWER: Duration = Duration::from_secs(75);
 
 /// The agent that runs somewhere behind the broker.
 pub(super) struct RunningAgent {
@@ -151,12 +153,16 @@ impl RunningAgent {
         let request = Payload::of(&serde_json::json!({ "account": account.map(AccountName::as_str) }));
         let reply_topic = self.reply_topic.clone();
         self.call.request(&self.topics.request(verb.name()), request, &reply_topic).await?;
-        let answer = self.message_on(&reply_topic, ANSWER).await?;
+        let time = match verb {
+            Verb::Status | Verb::Token | Verb::Cancel => OWN_ANSWER,
+            Verb::Login | Verb::Refresh | Verb::Logout => PROVIDERS_ANSWER,
+        };
+        let answer = self.message_on(&reply_topic, time).await?;
         answer.ok_or_else(|| {
             let message = format!(
                 "the agent did not answer within {} s. See its journal, and whether the broker lets this user make \
                  requests.",
-                ANSWER.as_secs()
+                time.as_secs()
             );
             Failure::new(Exit::Unavailable, message)
         })

@@ -1,0 +1,182 @@
+//! What the file system, power cuts and other hands do to the store.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::super::*;
+use super::{NOW, full, name, open_in, settings, token};
+use crate::settings::KeySource;
+
+fn refused(settings: &StoreSettings) -> String {
+    let error = open(settings, NOW, |_| ()).unwrap_err().to_string();
+    assert!(error.ends_with('.'), "{error}");
+    error
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn no_file_of_the_store_shows_a_secret_and_none_is_open_to_others() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    for round in 0..2 {
+        let (opened, _acks) = open_in(root.path());
+        opened.store.save(&name("google"), round, full("very-secret-access-token"));
+        drop(opened);
+        assert_eq!((mode(&path), mode(&path.join("sled")), mode(&path.join("sled/blobs"))), (0o700, 0o700, 0o700));
+        let files = files(&path);
+        assert!(files.len() >= 3, "{files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+            let bytes = fs::read(&file).unwrap();
+            for text in ["very-secret", "quoted", "device-code", "WDJB"] {
+                let shown = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+                assert!(!shown, "{text} in {}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_store_that_will_not_open_is_set_aside_whole_and_a_new_one_works() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    // New stores, and one that was opened before.
+    for (round, file) in ["db", "conf", "db"].into_iter().enumerate() {
+        let garbage = vec![0xA5; 70_000];
+        drop(open_in(root.path()));
+        fs::write(path.join("sled").join(file), &garbage).unwrap();
+
+        let (opened, acks) = open_in(root.path());
+        let aside = opened.set_aside.as_ref().unwrap().clone();
+        let suffix = ["", ".2", ".3"][round];
+        assert_eq!(aside.path, path.join(format!("set-aside-1800000000{suffix}")));
+        assert!(!aside.reason.is_empty());
+        assert_eq!(fs::read(aside.path.join(file)).unwrap(), garbage);
+        assert!(!opened.key_made && opened.records.is_empty());
+        opened.store.save(&name("a"), 1, full("after"));
+        assert_eq!(acks.recv().unwrap().result, Ok(()));
+        drop(opened);
+        assert_eq!(token(&open_in(root.path()).0, "a").unwrap(), "after");
+    }
+}
+
+#[test]
+fn a_store_without_its_snapshot_is_set_aside_before_sled_cuts_its_log() {
+    let root = TempDir::new().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, full("kept"));
+    drop(opened);
+    let folder = settings(root.path()).path.join("sled");
+    let log = fs::read(folder.join("db")).unwrap();
+    for path in files(&folder).iter().filter(|path| path.to_string_lossy().contains("snap.")) {
+        fs::remove_file(path).unwrap();
+    }
+    let aside = open_in(root.path()).0.set_aside.unwrap();
+    assert_eq!(aside.reason, "its snapshot is missing");
+    assert_eq!(fs::read(aside.path.join("db")).unwrap(), log);
+}
+
+#[test]
+fn a_store_whose_making_was_cut_short_is_made_afresh() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    fs::create_dir_all(path.join("sled.new/blobs")).unwrap();
+    fs::write(path.join("sled.new/db"), "half").unwrap();
+    fs::write(path.join("key.new"), "half").unwrap();
+    assert_eq!(open_in(root.path()).0.set_aside, None);
+    let mut left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["key", "sled"]);
+}
+
+#[test]
+fn a_snapshot_that_a_power_cut_tore_costs_nothing() {
+    let root = TempDir::new().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, full("kept"));
+    drop(opened);
+    drop(open_in(root.path()));
+    let torn = settings(root.path()).path.join("sled/snap.00000000FFFFFFFF.generating");
+    for bytes in [vec![], vec![1; 9], vec![3; 60]] {
+        fs::write(&torn, bytes).unwrap();
+        let (opened, _acks) = open_in(root.path());
+        assert_eq!((token(&opened, "a").as_deref(), &opened.set_aside), (Some("kept"), &None));
+        assert!(!torn.exists());
+    }
+}
+
+#[test]
+fn a_snapshot_that_was_whole_but_not_renamed_is_used() {
+    let root = TempDir::new().unwrap();
+    let (opened, _acks) = open_in(root.path());
+    // Enough to have the log reuse its beginning: from then on sled finds nothing without the snapshot.
+    for revision in 0..3_000 {
+        opened.store.save(&name("a"), revision, full(&format!("access-{revision} {}", "x".repeat(2_000))));
+    }
+    drop(opened);
+    drop(open_in(root.path()));
+    let folder = settings(root.path()).path.join("sled");
+    let snapshot = files(&folder).into_iter().find(|path| path.to_string_lossy().contains("snap.")).unwrap();
+    fs::rename(&snapshot, format!("{}.generating", snapshot.display())).unwrap();
+    assert!(token(&open_in(root.path()).0, "a").unwrap().starts_with("access-2999 "));
+}
+
+#[test]
+fn a_store_that_another_agent_has_open_is_left_alone() {
+    let root = TempDir::new().unwrap();
+    let (opened, acks) = open_in(root.path());
+    let error = refused(&settings(root.path()));
+    let path = settings(root.path()).path;
+    assert!(error.starts_with(&format!("Another agent has the store {} open.", path.display())), "{error}");
+    opened.store.save(&name("a"), 1, full("still works"));
+    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_an_error_that_says_what_to_do() {
+    let root = TempDir::new().unwrap();
+    let missing = refused(&settings(&root.path().join("no/such")));
+    assert!(missing.contains("no/such/store: No such file") && missing.contains("Make the folder"), "{missing}");
+
+    fs::write(root.path().join("store"), "a file").unwrap();
+    let file = refused(&settings(root.path()));
+    assert!(file.contains("Move what is in its place away"), "{file}");
+
+    // Nobody can make a folder here, not even root.
+    let forbidden = refused(&settings(Path::new("/sys")));
+    assert!(forbidden.contains("/sys/store") && forbidden.contains("path in [store]"), "{forbidden}");
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_an_error_that_says_what_to_do() {
+    let root = TempDir::new().unwrap();
+    let key = root.path().join("credential");
+    let provided = StoreSettings { key: KeySource::Provided(key.clone()), ..settings(root.path()) };
+    assert!(refused(&provided).contains("there is no such file. Provide it"));
+    assert!(!key.exists());
+
+    fs::write(&key, [5; 31]).unwrap();
+    assert!(refused(&provided).contains("it has 31 bytes and needs at least 32. Put the former key back"));
+    fs::write(&key, vec![5; 65_537]).unwrap();
+    assert!(refused(&provided).contains("longer than 65536 bytes"));
+
+    fs::write(&key, [5; 32]).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o440)).unwrap();
+    drop(open(&provided, NOW, |_| ()).unwrap());
+    let made = StoreSettings { key: KeySource::MadeOnce(key), ..provided };
+    assert!(refused(&made).contains("(mode 0440). Run chmod 600 on it"));
+}

@@ -1,0 +1,177 @@
+//! The command line: what it prints, and the exit codes that scripts rely on.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::world::{Client, Setup, World};
+
+const FAILED: i32 = 1;
+const USAGE: i32 = 2;
+const UNAVAILABLE: i32 = 69;
+const CONFIG: i32 = 78;
+
+/// The first line that contains `needle`, counted from one.
+fn line_of(world: &World, needle: &str) -> usize {
+    world.config_text().lines().position(|line| line.contains(needle)).unwrap() + 1
+}
+
+#[test]
+fn check_finds_a_good_configuration_good() {
+    let world = Setup::new().account("garden").account_with("house", Client::SecretInBody, "").without_agent();
+    let ended = world.cli(&["check"]);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    for expected in ["garden", "house", "2 accounts"] {
+        assert!(ended.stdout.contains(expected), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn check_names_file_line_key_and_the_nearest_right_one() {
+    let world = Setup::new().account_with("garden", Client::Public, "sing_in = \"offer\"").without_agent();
+    let ended = world.cli(&["check"]);
+    assert_eq!(ended.code(), CONFIG, "{ended:?}");
+    let place = format!("{}:{}: accounts.garden.sing_in:", world.config().display(), line_of(&world, "sing_in"));
+    assert!(ended.stderr.contains(&place), "{}", ended.stderr);
+    assert!(ended.stderr.contains("sign_in"), "{}", ended.stderr);
+}
+
+#[test]
+fn check_finds_a_secret_that_is_not_there() {
+    let world = Setup::new().account_with("garden", Client::SecretInBody, "").without_agent();
+    fs::remove_file(world.folder().join("device-post.secret")).unwrap();
+    let ended = world.cli(&["check"]);
+    assert_eq!(ended.code(), CONFIG, "{ended:?}");
+    let place = format!("{}:{}:", world.config().display(), line_of(&world, "client_secret_file"));
+    assert!(ended.stderr.contains(&place) && ended.stderr.contains("device-post.secret"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_agent_with_a_bad_configuration_does_not_start() {
+    let world = Setup::new().account_with("garden", Client::Public, "scope = \"openid\"").without_agent();
+    let ended = world.cli(&["run"]);
+    assert_eq!(ended.code(), CONFIG, "{ended:?}");
+    assert!(ended.stderr.contains(&format!("config.toml:{}", line_of(&world, "scope = "))), "{}", ended.stderr);
+
+    let ended = world.cli(&["--config", "/nowhere/config.toml", "run"]);
+    assert_eq!(ended.code(), CONFIG, "{ended:?}");
+    assert!(ended.stderr.contains("/nowhere/config.toml"), "{}", ended.stderr);
+}
+
+#[test]
+fn without_an_agent_every_command_says_so_and_how_to_start_it() {
+    let mut world = Setup::new().account("garden").without_agent();
+    for command in ["login", "cancel", "status", "token", "refresh", "logout"] {
+        let ended = world.cli(&[command, "garden"]);
+        assert_eq!(ended.code(), UNAVAILABLE, "{command}: {ended:?}");
+        assert!(ended.stderr.contains("oauth2mqtt run"), "{command}: {}", ended.stderr);
+    }
+    // An agent that has gone is no agent either.
+    world.start_agent();
+    world.stop_agent();
+    assert_eq!(world.cli(&["status"]).code(), UNAVAILABLE);
+}
+
+#[test]
+fn without_a_broker_a_command_says_where_it_looked() {
+    let mut world = Setup::new().account("garden").without_agent();
+    let port = world.broker.port();
+    world.broker.stop();
+    let ended = world.cli(&["status"]);
+    assert_eq!(ended.code(), UNAVAILABLE, "{ended:?}");
+    assert!(ended.stderr.contains(&format!("127.0.0.1:{port}")), "{}", ended.stderr);
+}
+
+#[test]
+fn a_signed_in_account_is_looked_at_refreshed_and_signed_out() {
+    let world = Setup::new().account("garden").account("house").start();
+    let token = world.sign_in("garden");
+
+    let status = world.cli(&["status"]);
+    assert_eq!(status.code(), 0, "{status:?}");
+    let line = |name: &str| status.stdout.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(line("garden").contains("active"), "{}", status.stdout);
+    assert!(line("house").contains("signed out") && line("house").contains("oauth2mqtt login house"), "{status:?}");
+
+    let printed = world.cli(&["token", "garden"]);
+    assert_eq!((printed.code(), printed.stdout.trim()), (0, token.access_token().unwrap()), "{printed:?}");
+
+    let before = world.oidc().refreshes().len();
+    while world.oidc().refreshes().len() == before {
+        assert_eq!(world.cli(&["refresh", "garden"]).code(), 0);
+    }
+    world.wait("garden", "token", |new| {
+        new["access_token"].is_string() && new["access_token"] != token.json["access_token"]
+    });
+
+    assert_eq!(world.cli(&["logout", "garden"]).code(), 0);
+    world.wait_for_state("garden", "signed_out");
+    let none = world.cli(&["token", "garden"]);
+    assert_eq!((none.code(), none.stdout.as_str()), (FAILED, ""), "{none:?}");
+    assert_eq!(world.cli(&["refresh", "garden"]).code(), FAILED);
+}
+
+#[test]
+fn the_status_is_there_for_programs_too() {
+    let world = Setup::new().account("garden").account("house").start();
+    world.sign_in("garden");
+    let garden = world.wait_for_state("garden", "active");
+    let all = world.cli(&["status", "--json"]);
+    let all: Value = serde_json::from_str(&all.stdout).unwrap();
+    assert_eq!(all[0], garden);
+    assert_eq!(all[1]["account"], "house");
+    let one = world.cli(&["status", "--json", "garden"]);
+    assert_eq!(serde_json::from_str::<Value>(&one.stdout).unwrap(), garden);
+}
+
+#[test]
+fn a_command_for_an_account_that_is_not_there_says_which_are() {
+    let world = Setup::new().account("garden").start();
+    let ended = world.cli(&["login", "orchard"]);
+    assert_eq!(ended.code(), FAILED, "{ended:?}");
+    assert!(ended.stderr.contains("garden"), "{}", ended.stderr);
+    assert_eq!(world.cli(&["login", "No such name"]).code(), USAGE);
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_told_so() {
+    let world = Setup::new().without_agent();
+    for arguments in [&["frobnicate"][..], &["login"], &["--frobnicate"], &[]] {
+        let ended = world.cli(arguments);
+        assert_eq!(ended.code(), USAGE, "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains("Usage:"), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn help_and_the_list_of_providers_need_neither_agent_nor_configuration() {
+    let world = Setup::new().without_agent();
+    fs::remove_file(world.config()).unwrap();
+    for (arguments, expected) in [
+        (&["--help"][..], "Exit codes"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["login", "--help"], "QR code"),
+        (&["providers"], "google"),
+    ] {
+        let ended = world.cli(arguments);
+        assert_eq!(ended.code(), 0, "{arguments:?}: {ended:?}");
+        assert!(ended.stdout.contains(expected), "{arguments:?}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_provider_that_the_commands_cannot_reach_through_the_agent_is_a_passing_fault() {
+    let mut world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    world.kill_provider();
+    // Right after a sign-in the agent finds the token fresh enough.
+    let ended = loop {
+        let ended = world.cli(&["refresh", "garden"]);
+        if ended.code() != 0 {
+            break ended;
+        }
+    };
+    assert_eq!(ended.code(), 75, "{ended:?}");
+    let status = world.wait_for_state("garden", "active");
+    assert_eq!(status["error"]["code"], json!("provider_unreachable"));
+}

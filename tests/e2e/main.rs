@@ -1,0 +1,23 @@
+//! End to end: the built agent against a real broker, a real provider and a real Node-RED.
+//!
+//! Each test has servers, ports and folders of its own, and waits for what happens instead of for time to pass. What
+//! no flow may ever see, and where no secret may ever be, is checked at the end of every test (`support::promises`).
+//! `tests/run` installs what they need; `OAUTH2MQTT_BIN` names another binary to test.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "here a panic is a failed test, and output its report")]
+
+mod brokers;
+mod commands;
+mod endurance;
+mod faults;
+mod logout;
+mod messages;
+mod node_red;
+mod qr;
+mod refresh;
+mod reload;
+mod requests;
+mod restart;
+mod secrets;
+mod sign_in;
+mod store;
+mod support;

@@ -1,0 +1,96 @@
+//! SIGHUP: accounts come, change and go, and the others do not notice.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::world::{Client, Setup};
+
+/// The names in `bridge/info`.
+fn names(info: &serde_json::Value) -> Vec<&str> {
+    info["accounts"].as_array().unwrap().iter().map(|account| account["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn an_account_that_is_added_is_there_at_once_and_the_others_keep_their_token() {
+    let world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    let mark = world.subscriber.mark();
+    world.set_account("house", Some((Client::Public, "")));
+    world.reload();
+    world.subscriber.wait_after(mark, "oauth2mqtt/bridge/info", |info| names(info) == ["garden", "house"]);
+    world.wait_for_state("house", "signed_out");
+    world.sign_in("house");
+    assert_eq!(world.wait_for_state("garden", "active")["error"], json!(null));
+    assert!(world.oidc().refreshes().is_empty());
+    let since = world.subscriber.messages().split_off(mark);
+    assert!(since.iter().all(|m| m.topic != "oauth2mqtt/garden/token" || m.access_token().is_some()), "{since:?}");
+}
+
+#[test]
+fn an_account_that_is_removed_leaves_no_token_behind_and_comes_back_signed_in() {
+    let world = Setup::new().account("garden").account("house").start();
+    world.sign_in("garden");
+    let token = world.sign_in("house");
+    world.set_account("house", None);
+    world.reload();
+    world.subscriber.wait("oauth2mqtt/bridge/info", |info| names(info) == ["garden"]);
+    world.wait("house", "token", |token| token["access_token"].is_null());
+    assert_eq!(world.subscriber.request("login", "house")["status"], "error");
+    world.wait_for_state("garden", "active");
+
+    world.set_account("house", Some((Client::Public, "")));
+    world.reload();
+    let again = world.wait("house", "token", |token| token["access_token"].is_string());
+    assert_eq!(again.json["access_token"], token.json["access_token"]);
+    assert_eq!(world.oidc().me(again.access_token().unwrap()).status, 200);
+}
+
+#[test]
+fn an_account_that_changes_how_it_publishes_keeps_its_sign_in() {
+    let world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    world.set_account("garden", Some((Client::Public, "publish = \"on_request\"")));
+    world.reload();
+    world.wait("garden", "token", |token| token["access_token"].is_null());
+    assert_eq!(world.subscriber.request("token", "garden")["status"], "ok");
+    world.set_account("garden", Some((Client::Public, "")));
+    world.reload();
+    world.wait("garden", "token", |token| token["access_token"].is_string());
+    assert!(world.oidc().refreshes().is_empty());
+}
+
+#[test]
+fn an_account_that_changes_its_client_needs_a_new_sign_in_and_can_go_back() {
+    let world = Setup::new().account("garden").start();
+    let token = world.sign_in("garden");
+    world.set_account("garden", Some((Client::SecretInBody, "")));
+    world.reload();
+    let status = world.wait_for_state("garden", "signed_out");
+    assert_eq!(status["error"]["code"], "client_changed", "{status}");
+    world.wait("garden", "token", |token| token["access_token"].is_null());
+
+    world.set_account("garden", Some((Client::Public, "")));
+    world.reload();
+    let again = world.wait("garden", "token", |token| token["access_token"].is_string());
+    assert_eq!(again.json["access_token"], token.json["access_token"]);
+}
+
+#[test]
+fn a_bad_file_leaves_the_running_configuration_in_force() {
+    let world = Setup::new().account("garden").start();
+    let token = world.sign_in("garden");
+    let mark = world.subscriber.mark();
+    let good = world.config_text();
+    fs::write(world.config(), format!("{good}\n[accounts.house]\nisuer = \"https://id.example\"\n")).unwrap();
+    world.reload();
+    let log = world.agent_log();
+    assert!(log.contains("isuer") && log.contains("stays in force"), "{log}");
+    assert_eq!(world.subscriber.latest("oauth2mqtt/garden/token").unwrap().json, token.json);
+    assert_eq!(world.refresh("garden")["status"], "ok");
+
+    fs::write(world.config(), good).unwrap();
+    world.reload();
+    world.subscriber.wait_after(mark, "oauth2mqtt/bridge/info", |info| names(info) == ["garden"]);
+    world.wait_for_state("garden", "active");
+}

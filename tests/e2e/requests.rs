@@ -1,0 +1,91 @@
+//! What a flow can ask for besides a sign-in, and what it is told when it asks in vain.
+
+use serde_json::json;
+
+use crate::support::clock::SOON;
+use crate::support::world::{Client, Setup};
+
+#[test]
+fn the_token_of_a_shy_account_is_given_to_who_asks_and_to_nobody_else() {
+    let world = Setup::new().account_with("garden", Client::Public, "publish = \"on_request\"").start();
+    let before = world.subscriber.request("token", "garden");
+    assert_eq!(before["status"], "error", "{before}");
+
+    let code = world.login("garden");
+    world.oidc().approve(code["user_code"].as_str().unwrap(), "ann");
+    world.wait_for_state("garden", "active");
+    let answer = world.subscriber.request("token", r#"{"account":"garden","transaction":1}"#);
+    assert_eq!((&answer["status"], &answer["transaction"]), (&json!("ok"), &json!(1)), "{answer}");
+    let token = answer["data"]["access_token"].as_str().unwrap();
+    assert_eq!(world.oidc().me(token).status, 200);
+    assert_eq!(answer["data"]["authorization"], format!("Bearer {token}"));
+    assert_eq!(answer["data"]["account"], "garden");
+    assert!(answer["data"]["expires_at"].is_i64());
+    assert!(world.subscriber.on("oauth2mqtt/garden/token").iter().all(|message| message.access_token().is_none()));
+
+    let ended = world.cli(&["token", "garden"]);
+    assert_eq!((ended.code(), ended.stdout.trim()), (0, token));
+}
+
+#[test]
+fn a_token_that_is_published_anyway_is_not_given_on_request() {
+    let world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    let answer = world.subscriber.request("token", "garden");
+    assert_eq!(answer["status"], "error", "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("oauth2mqtt/garden/token"), "{answer}");
+}
+
+#[test]
+fn the_status_of_one_account_or_of_all_is_given_on_request() {
+    let world = Setup::new().account("garden").account("house").start();
+    world.sign_in("garden");
+    let garden = world.wait_for_state("garden", "active");
+    assert_eq!(world.subscriber.request("status", "garden")["data"], garden);
+    let all = world.subscriber.request("status", "{}")["data"].clone();
+    assert_eq!(all[0], garden);
+    assert_eq!((&all[1]["account"], &all[1]["state"]), (&json!("house"), &json!("signed_out")));
+}
+
+#[test]
+fn a_request_that_makes_no_sense_is_told_so() {
+    let world = Setup::new().account("garden").start();
+    let refused = |verb: &str, payload: &str| {
+        let answer = world.subscriber.request(verb, payload);
+        assert_eq!(answer["status"], "error", "{verb} {payload}: {answer}");
+        assert!(answer.get("transaction").is_some(), "{answer}");
+        answer["error"].as_str().unwrap().to_owned()
+    };
+    assert!(refused("login", "orchard").contains("garden"));
+    assert!(refused("refresh", "garden").contains("ogin"));
+    refused("login", "{");
+    refused("login", "");
+    refused("login", r#"{"account":7}"#);
+    refused("login", r#"{"account":"../garden"}"#);
+    let answer = world.subscriber.request("logout", r#"{"account":"orchard","transaction":"t-1"}"#);
+    assert_eq!(answer["transaction"], "t-1");
+}
+
+#[test]
+fn many_requests_to_refresh_are_one_refresh() {
+    let world = Setup::new().provider("latency_ms", json!([300, 300])).account("garden").start();
+    world.sign_in("garden");
+    world.refresh("garden");
+    let before = world.oidc().refreshes().len();
+    let pending: Vec<_> = (0..10).map(|_| world.subscriber.send_request("refresh", "garden")).collect();
+    for request in &pending {
+        assert_eq!(world.subscriber.response(request, SOON)["status"], "ok");
+    }
+    assert!(world.oidc().refreshes().len() <= before + 1);
+}
+
+#[test]
+fn a_response_never_goes_to_the_agents_own_topics() {
+    let world = Setup::new().account("garden").start();
+    let mark = world.subscriber.mark();
+    world.subscriber.send_request_to("oauth2mqtt/garden/token", "status", "garden");
+    // The next request is answered after this one would have been.
+    world.subscriber.request("status", "garden");
+    let tokens = world.subscriber.messages().split_off(mark);
+    assert!(tokens.iter().all(|message| message.topic != "oauth2mqtt/garden/token"), "{tokens:?}");
+}

@@ -1,0 +1,149 @@
+//! A program that a test started: what it writes is kept, and it never outlives the test.
+
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::clock::wait_for;
+
+/// A running program.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    stdout: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// How a program ended, and what it wrote.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The exit code; fails the test if a signal ended the program.
+    #[track_caller]
+    pub(crate) fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
+    }
+}
+
+impl Process {
+    #[track_caller]
+    pub(crate) fn start(name: &str, command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error} ({command:?})"));
+        let (stdout, stderr) = (Arc::default(), Arc::default());
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&stdout)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&stderr)),
+        ];
+        Self { name: name.to_owned(), child, stdout, stderr, readers }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// What it has written to standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        text(&self.stdout)
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// Waits until `find` finds something in what was written so far; fails if the program ends before.
+    #[track_caller]
+    pub(crate) fn wait_for<T>(&mut self, what: &str, limit: Duration, find: impl Fn(&Self) -> Option<T>) -> T {
+        wait_for(&format!("{what} from {}", self.name), limit, || {
+            if let Some(found) = find(self) {
+                return Some(found);
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.join_readers();
+                let found = find(self);
+                assert!(
+                    found.is_some(),
+                    "{} ended ({status}) before {what}:\n{}\n{}",
+                    self.name,
+                    self.stdout(),
+                    self.stderr()
+                );
+                return found;
+            }
+            None
+        })
+    }
+
+    /// Whether it is still there.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for it to end by itself.
+    #[track_caller]
+    pub(crate) fn wait(mut self, limit: Duration) -> Ended {
+        let status = wait_for(&format!("the end of {}", self.name), limit, || self.child.try_wait().unwrap());
+        self.join_readers();
+        Ended { status, stdout: self.stdout(), stderr: self.stderr() }
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(mut self) -> Ended {
+        // It may have ended by itself already.
+        let _ = self.child.kill();
+        let status = self.child.wait().unwrap();
+        self.join_readers();
+        Ended { status, stdout: self.stdout(), stderr: self.stderr() }
+    }
+
+    fn join_readers(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Whatever became of it: nothing is left running, and nothing left waiting to be reaped.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(mut stream: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut piece = [0; 8 * 1024];
+        // A terminal that closes is an error, and an end like any other.
+        while let Ok(length @ 1..) = stream.read(&mut piece) {
+            into.lock().unwrap().extend_from_slice(&piece[..length]);
+        }
+    })
+}
+
+fn text(written: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&written.lock().unwrap()).into_owned()
+}
+
+/// Runs a tool to its end, and fails the test if it fails.
+#[track_caller]
+pub(crate) fn run_tool(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    assert!(output.status.success(), "{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}

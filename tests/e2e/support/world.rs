@@ -1,0 +1,368 @@
+//! One device with everything around it: broker, provider, agent, and a subscriber that watches all of it.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::broker::{Broker, Door};
+use super::clock::{SOON, wait_for};
+use super::oidc::{Oidc, Secrets};
+use super::process::{Ended, Process};
+use super::promises;
+use super::subscriber::{Message, Subscriber};
+
+/// A registered client of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    Public,
+    SecretInBody,
+    SecretInHeader,
+}
+
+impl Client {
+    fn settings(self) -> &'static str {
+        match self {
+            Self::Public => "client_id = \"device-public\"\n",
+            Self::SecretInBody => "client_id = \"device-post\"\nclient_secret_file = \"device-post.secret\"\n",
+            Self::SecretInHeader => {
+                "client_id = \"device-basic\"\nclient_secret_file = \"device-basic.secret\"\n\
+                 client_auth = \"client_secret_basic\"\n"
+            }
+        }
+    }
+}
+
+/// What a test wants around it.
+pub(crate) struct Setup {
+    door: Door,
+    providers: Vec<Value>,
+    accounts: Vec<(String, Client, usize, String)>,
+}
+
+impl Setup {
+    /// One provider, whose tokens live a minute, and an open broker.
+    pub(crate) fn new() -> Self {
+        Self { door: Door::Open, providers: vec![json!({ "access_token_ttl": 60 })], accounts: Vec::new() }
+    }
+
+    pub(crate) fn door(mut self, door: Door) -> Self {
+        self.door = door;
+        self
+    }
+
+    /// Changes a setting of the newest provider; see `oidc.mjs`.
+    pub(crate) fn provider(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.providers.last_mut().unwrap()[key] = value.into();
+        self
+    }
+
+    pub(crate) fn token_life(self, seconds: u32) -> Self {
+        self.provider("access_token_ttl", seconds)
+    }
+
+    /// One more provider, whose accounts follow.
+    pub(crate) fn another_provider(mut self) -> Self {
+        self.providers.push(json!({ "access_token_ttl": 60 }));
+        self
+    }
+
+    /// An account of a public client that asks for offline access.
+    pub(crate) fn account(self, name: &str) -> Self {
+        self.account_with(name, Client::Public, "")
+    }
+
+    /// An account with further settings.
+    pub(crate) fn account_with(mut self, name: &str, client: Client, more: &str) -> Self {
+        self.accounts.push((name.to_owned(), client, self.providers.len() - 1, more.to_owned()));
+        self
+    }
+
+    /// Starts everything but the agent.
+    #[track_caller]
+    pub(crate) fn without_agent(self) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::start(&folder.path().join("broker"), self.door);
+        let providers: Vec<_> = self.providers.iter().map(Oidc::start).collect();
+        let secrets = providers[0].secrets();
+        for (name, secret) in ["device-post", "device-basic"].into_iter().zip(&secrets.client) {
+            fs::write(folder.path().join(format!("{name}.secret")), format!("{secret}\n")).unwrap();
+        }
+        let accounts = self.accounts.into_iter().map(|(name, client, provider, more)| {
+            let settings = account_settings(&name, client, &providers[provider].issuer(), &more);
+            (name, settings)
+        });
+        let world = World {
+            accounts: RefCell::new(accounts.collect()),
+            subscriber: Subscriber::connect(broker.port()),
+            broker,
+            providers: providers.into_iter().map(Some).collect(),
+            agent: None,
+            transcripts: RefCell::default(),
+            gone: RefCell::default(),
+            folder,
+        };
+        world.write_config();
+        world
+    }
+
+    /// Starts everything, and waits until the agent is online.
+    #[track_caller]
+    pub(crate) fn start(self) -> World {
+        let mut world = self.without_agent();
+        world.start_agent();
+        world
+    }
+}
+
+fn account_settings(name: &str, client: Client, issuer: &str, more: &str) -> String {
+    let scopes = if more.contains("scopes") { "" } else { "scopes = [\"openid\", \"offline_access\"]\n" };
+    format!("[accounts.{name}]\nissuer = \"{issuer}\"\n{}{scopes}{more}\n", client.settings())
+}
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) subscriber: Subscriber,
+    pub(crate) broker: Broker,
+    providers: Vec<Option<Oidc>>,
+    agent: Option<Process>,
+    accounts: RefCell<Vec<(String, String)>>,
+    /// What agents and commands wrote that have ended.
+    transcripts: RefCell<Vec<String>>,
+    /// The secrets of providers that have ended.
+    gone: RefCell<Vec<Secrets>>,
+    folder: TempDir,
+}
+
+impl World {
+    /// The first provider.
+    pub(crate) fn oidc(&self) -> &Oidc {
+        self.provider(0)
+    }
+
+    pub(crate) fn provider(&self, number: usize) -> &Oidc {
+        self.providers[number].as_ref().unwrap()
+    }
+
+    /// Ends the provider, as an outage would.
+    #[track_caller]
+    pub(crate) fn kill_provider(&mut self) {
+        let oidc = self.providers[0].take().unwrap();
+        self.gone.borrow_mut().push(oidc.secrets());
+        oidc.kill();
+    }
+
+    /// The folder of this test.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder().join("store")
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder().join("config.toml")
+    }
+
+    /// The configuration as it is.
+    pub(crate) fn config_text(&self) -> String {
+        fs::read_to_string(self.config()).unwrap()
+    }
+
+    /// Writes the configuration anew with this account in it, or without it.
+    pub(crate) fn set_account(&self, name: &str, settings: Option<(Client, &str)>) {
+        let issuer = self.oidc().issuer();
+        self.accounts.borrow_mut().retain(|(other, _)| other != name);
+        if let Some((client, more)) = settings {
+            let settings = account_settings(name, client, &issuer, more);
+            self.accounts.borrow_mut().push((name.to_owned(), settings));
+        }
+        self.write_config();
+    }
+
+    fn write_config(&self) {
+        let store = format!("[store]\npath = \"{}\"\n\n", self.store().display());
+        let accounts: String = self.accounts.borrow().iter().map(|(_, settings)| settings.as_str()).collect();
+        fs::write(self.config(), format!("{}\n{store}{accounts}", self.broker.agent_settings())).unwrap();
+    }
+
+    /// The binary under test, with the configuration of this test and nothing of the tester's environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        in_this_world(&mut command, &self.config());
+        command.args(arguments);
+        command
+    }
+
+    /// Starts the agent, with the fullest log there is, and waits until it is online.
+    #[track_caller]
+    pub(crate) fn start_agent(&mut self) {
+        let command = self.command(&["--log", "trace", "run"]);
+        self.start_agent_by(command);
+    }
+
+    #[track_caller]
+    pub(crate) fn start_agent_by(&mut self, mut command: Command) {
+        assert!(self.agent.is_none(), "an agent runs already");
+        let mark = self.subscriber.mark();
+        let mut agent = Process::start("the agent", &mut command);
+        agent.wait_for("being online", SOON, |_| {
+            let states = self.subscriber.messages().split_off(mark);
+            states.iter().any(|m| m.topic == "oauth2mqtt/bridge/state" && m.json["state"] == "online").then_some(())
+        });
+        self.agent = Some(agent);
+    }
+
+    /// Starts the agent, which is not expected to reach the broker yet.
+    #[track_caller]
+    pub(crate) fn start_agent_offline(&mut self) {
+        self.agent = Some(Process::start("the agent", &mut self.command(&["--log", "trace", "run"])));
+    }
+
+    pub(crate) fn agent(&mut self) -> &mut Process {
+        self.agent.as_mut().unwrap()
+    }
+
+    /// What the agent that runs has logged.
+    pub(crate) fn agent_log(&self) -> String {
+        self.agent.as_ref().unwrap().stderr()
+    }
+
+    /// A power cut, as far as the agent can tell.
+    pub(crate) fn kill_agent(&mut self) {
+        let ended = self.agent.take().unwrap().kill();
+        self.remember("the agent (killed)", &ended);
+    }
+
+    /// An orderly end.
+    #[track_caller]
+    pub(crate) fn stop_agent(&mut self) -> Ended {
+        let agent = self.agent.take().unwrap();
+        agent.signal(Signal::TERM);
+        let ended = agent.wait(SOON);
+        self.remember("the agent (stopped)", &ended);
+        ended
+    }
+
+    /// Tells the agent to read its configuration again, and waits until it has, well or not.
+    #[track_caller]
+    pub(crate) fn reload(&self) {
+        let agent = self.agent.as_ref().unwrap();
+        let before = reloads(&agent.stderr());
+        agent.signal(Signal::HUP);
+        wait_for("the reload", SOON, || (reloads(&agent.stderr()) > before).then_some(()));
+    }
+
+    /// Runs a command to its end.
+    #[track_caller]
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Ended {
+        self.finish(Process::start("oauth2mqtt", &mut self.command(arguments)), arguments)
+    }
+
+    /// Waits for the end of a command that was started before.
+    #[track_caller]
+    pub(crate) fn finish(&self, process: Process, arguments: &[&str]) -> Ended {
+        let ended = process.wait(2 * SOON);
+        // The one command whose output is a secret by intent.
+        if arguments.first() != Some(&"token") {
+            self.remember(&format!("oauth2mqtt {arguments:?}"), &ended);
+        }
+        ended
+    }
+
+    fn remember(&self, who: &str, ended: &Ended) {
+        self.transcripts.borrow_mut().push(format!("== {who}\n{}\n{}", ended.stdout, ended.stderr));
+    }
+
+    /// The topic of an account.
+    #[track_caller]
+    pub(crate) fn wait(&self, account: &str, topic: &str, fits: impl Fn(&Value) -> bool) -> Message {
+        self.subscriber.wait(&format!("oauth2mqtt/{account}/{topic}"), fits)
+    }
+
+    /// Waits for a status with this state.
+    #[track_caller]
+    pub(crate) fn wait_for_state(&self, account: &str, state: &str) -> Value {
+        self.wait(account, "status", |status| status["state"] == state).json
+    }
+
+    /// Asks for a sign-in and returns what `signin` then shows.
+    #[track_caller]
+    pub(crate) fn login(&self, account: &str) -> Value {
+        let answer = self.subscriber.request("login", account);
+        assert_eq!(answer["status"], "ok", "{answer}");
+        answer["data"].clone()
+    }
+
+    /// Signs `account` in from beginning to end as the user of the same name, and returns its token message.
+    #[track_caller]
+    pub(crate) fn sign_in(&self, account: &str) -> Message {
+        self.sign_in_at(0, account)
+    }
+
+    #[track_caller]
+    pub(crate) fn sign_in_at(&self, provider: usize, account: &str) -> Message {
+        let mark = self.subscriber.mark();
+        let code = self.login(account);
+        self.provider(provider).approve(code["user_code"].as_str().unwrap(), account);
+        self.subscriber
+            .wait_after(mark, &format!("oauth2mqtt/{account}/token"), |token| token["access_token"].is_string())
+    }
+
+    /// Has the agent ask the provider for the next token, and returns the response.
+    ///
+    /// Just after a refresh the agent does not ask again, so this asks until a request has reached the provider.
+    #[track_caller]
+    pub(crate) fn refresh(&self, account: &str) -> Value {
+        let before = self.oidc().refreshes().len();
+        wait_for("a refresh", SOON, || {
+            let answer = self.subscriber.request("refresh", account);
+            (self.oidc().refreshes().len() > before).then_some(answer)
+        })
+    }
+
+    /// Everything that the agent and the commands have written, except what is meant to be a token.
+    pub(crate) fn written(&self) -> String {
+        let agent = self.agent.as_ref().map(|agent| agent.stdout() + &agent.stderr());
+        self.transcripts.borrow().iter().cloned().chain(agent).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The secrets of all providers, those that have ended among them.
+    pub(crate) fn secrets(&self) -> Vec<Secrets> {
+        let running = self.providers.iter().flatten().map(Oidc::secrets);
+        self.gone.borrow().iter().cloned().chain(running).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let written = self.written();
+            let lines: Vec<_> = written.lines().collect();
+            eprintln!("the last that was written:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+            return;
+        }
+        promises::check(self);
+    }
+}
+
+/// The environment of a daemon: no variable of the tester's that means something to it.
+pub(crate) fn in_this_world(command: &mut Command, config: &Path) {
+    let keep = ["PATH", "HOME", "LANG", "TMPDIR"];
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| keep.iter().any(|kept| name == kept)));
+    command.env("OAUTH2MQTT_CONFIG", config);
+}
+
+/// The binary under test.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("OAUTH2MQTT_BIN").map_or_else(|| env!("CARGO_BIN_EXE_oauth2mqtt").into(), PathBuf::from)
+}
+
+fn reloads(log: &str) -> usize {
+    log.matches("read the configuration again").count() + log.matches("the new configuration is not used").count()
+}

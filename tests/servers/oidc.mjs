@@ -1,0 +1,94 @@
+// A certified OpenID provider for the end-to-end tests, with what a test needs around it:
+//
+//   /test/approve, /test/deny   a user who walks the real pages, like a browser would
+//   /test/fault                 faults that no real server makes on demand
+//   /test/log, /test/secrets    what was asked and answered, and every secret that was given out
+//   /api/me                     an address that only a good access token opens
+//
+// Usage: node oidc.mjs '{"access_token_ttl": 8}'. Listens on loopback and prints one line of JSON when it is ready.
+import { createServer } from 'node:http';
+
+import { Browser } from './browser.mjs';
+import { Faults } from './faults.mjs';
+import { Journal } from './journal.mjs';
+import { SECRETS, buildProvider } from './provider.mjs';
+
+const settings = {
+  access_token_ttl: 8,
+  refresh_token_ttl: 86_400,
+  device_code_ttl: 600,
+  // What the device endpoint names as `interval`; null leaves it out, as this provider does by itself.
+  interval: 1,
+  // Answers of the token endpoint are held back for a random time between these two, once the provider has made them.
+  latency_ms: [0, 0],
+  port: 0,
+  ...JSON.parse(process.argv[2] ?? '{}'),
+};
+
+const journal = new Journal(SECRETS);
+const faults = new Faults();
+let provider;
+let issuer;
+let calls = 0;
+
+async function apiMe(request, response) {
+  const [scheme, token] = (request.headers.authorization ?? '').split(' ');
+  const found = scheme.toLowerCase() === 'bearer' && token ? await provider.AccessToken.find(token) : undefined;
+  if (!found) return sendJson(response, 401, { error: 'invalid_token' });
+  calls += 1;
+  return sendJson(response, 200, { sub: found.accountId, n: calls, token: Journal.fingerprint(token) });
+}
+
+async function control(request, response, url) {
+  const query = Object.fromEntries(url.searchParams);
+  switch (`${request.method} ${url.pathname}`) {
+    case 'POST /test/approve':
+      return sendJson(response, 200, await new Browser(issuer).approve(query));
+    case 'POST /test/deny':
+      return sendJson(response, 200, await new Browser(issuer).deny(query));
+    case 'POST /test/fault':
+      faults.add(JSON.parse(await body(request)));
+      return sendJson(response, 200, {});
+    case 'GET /test/log':
+      return sendJson(response, 200, journal.entries);
+    case 'GET /test/secrets':
+      return sendJson(response, 200, journal.secrets);
+    default:
+      return sendJson(response, 404, { error: 'not_found' });
+  }
+}
+
+async function serve(request, response) {
+  const url = new URL(request.url, issuer);
+  if (url.pathname === '/api/me') return apiMe(request, response);
+  if (url.pathname.startsWith('/test/')) return control(request, response, url);
+  const fault = faults.next(url.pathname);
+  if (!fault) return provider.callback()(request, response);
+  if (url.pathname === '/token') journal.fault(fault.mode);
+  return faults.inflict(fault, request, response, () => provider.callback()(request, response));
+}
+
+function sendJson(response, status, value) {
+  const text = JSON.stringify(value);
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+async function body(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+const server = createServer((request, response) => {
+  serve(request, response).catch((error) => {
+    process.stderr.write(`${error.stack}\n`);
+    if (!response.headersSent) sendJson(response, 500, { error: String(error) });
+  });
+});
+server.listen(settings.port, '127.0.0.1', () => {
+  const { port } = server.address();
+  issuer = `http://127.0.0.1:${port}`;
+  provider = buildProvider(issuer, settings, journal);
+  process.stdout.write(`${JSON.stringify({ port, issuer })}\n`);
+});
