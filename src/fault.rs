@@ -12,6 +12,8 @@ pub struct Fault {
     pub message: String,
     /// What the agent does about it.
     pub remedy: Remedy,
+    /// Whether the other side may have carried the request out although its answer is not known.
+    pub in_doubt: bool,
 }
 
 /// What follows from a [`Fault`].
@@ -69,6 +71,16 @@ pub enum FaultCode {
     DiscoveryFailed,
     /// The access token has lapsed and the provider gave no refresh token.
     NoRefreshToken,
+    /// The provider has taken a refresh whose answer never arrived, and with it the refresh token (RFC 6749 10.4).
+    RefreshInterrupted,
+    /// The provider wants the user to take part before it gives another token (OpenID Connect Core 3.1.2.6).
+    InteractionRequired,
+    /// Whoever approved is not among those who may.
+    NotAllowed,
+    /// Who approved could not be found out.
+    IdentityUnknown,
+    /// What came back from the provider by the browser does not belong to the sign-in (RFC 6749 10.12, RFC 9207).
+    RedirectInvalid,
     /// The stored sign-in is for another provider, endpoint or client than the configuration names now.
     ClientChanged,
     /// The stored sign-in cannot be opened: another key, or damage.
@@ -79,7 +91,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// Every code, in the order of the table in the README.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::AccessDenied,
         Self::CodeExpired,
         Self::InvalidGrant,
@@ -99,6 +111,11 @@ impl FaultCode {
         Self::TokenTypeUnsupported,
         Self::DiscoveryFailed,
         Self::NoRefreshToken,
+        Self::RefreshInterrupted,
+        Self::InteractionRequired,
+        Self::NotAllowed,
+        Self::IdentityUnknown,
+        Self::RedirectInvalid,
         Self::ClientChanged,
         Self::RecordUnreadable,
         Self::StoreFailed,
@@ -127,6 +144,11 @@ impl FaultCode {
             Self::TokenTypeUnsupported => "token_type_unsupported",
             Self::DiscoveryFailed => "discovery_failed",
             Self::NoRefreshToken => "no_refresh_token",
+            Self::RefreshInterrupted => "refresh_interrupted",
+            Self::InteractionRequired => "interaction_required",
+            Self::NotAllowed => "not_allowed",
+            Self::IdentityUnknown => "identity_unknown",
+            Self::RedirectInvalid => "redirect_invalid",
             Self::ClientChanged => "client_changed",
             Self::RecordUnreadable => "record_unreadable",
             Self::StoreFailed => "store_failed",
@@ -147,10 +169,10 @@ impl FaultCode {
             Self::CodeExpired => "Sign in again and approve the code before it lapses.",
             Self::InvalidGrant => "Sign in again; the provider has ended this sign-in.",
             Self::InvalidClient => "Check client_id, client_secret_file and client_auth against the registration.",
-            Self::UnauthorizedClient => "Allow the device authorization grant in the provider's registration.",
-            Self::InvalidScope => "Check scopes against what the provider offers to devices.",
+            Self::UnauthorizedClient => "Allow the account's grant in the provider's registration of the client.",
+            Self::InvalidScope => "Check scopes against what the provider offers to this client and grant.",
             Self::InvalidRequest => "Check the account's settings against the provider's documentation.",
-            Self::UnsupportedGrantType => "Choose a provider or endpoint with the device authorization grant.",
+            Self::UnsupportedGrantType => "Choose another grant, or a provider or endpoint that has this one.",
             Self::ProviderRefused => "Look the error up in the provider's documentation, then sign in again.",
             Self::ProviderUnreachable => "Nothing to do if it passes; else check network, name resolution and proxy.",
             Self::ProviderTimeout => "Nothing to do if it passes; else check network and proxy.",
@@ -161,6 +183,11 @@ impl FaultCode {
             Self::TokenTypeUnsupported => "Register the client for Bearer tokens.",
             Self::DiscoveryFailed => "Check issuer, or name the endpoints in the configuration.",
             Self::NoRefreshToken => "Ask for offline access (for example the scope offline_access), then sign in.",
+            Self::RefreshInterrupted => "Sign in again; the answer to a refresh was lost and cannot be had twice.",
+            Self::InteractionRequired => "Sign in again; the provider wants to see the user.",
+            Self::NotAllowed => "Sign in as somebody whom the account's allow names, or change allow.",
+            Self::IdentityUnknown => "Sign in again; if it stays, check that scopes has openid and email.",
+            Self::RedirectInvalid => "Start the sign-in again, and use the newest address alone.",
             Self::ClientChanged => "Sign in again, or put the former provider and client_id back.",
             Self::RecordUnreadable => "Put the store's former key back, or sign in again.",
             Self::StoreFailed => "Make room on the disk, or see why it is read-only; no sign-in is lost meanwhile.",
@@ -177,17 +204,24 @@ impl fmt::Display for FaultCode {
 impl Fault {
     /// A passing fault: the same is tried again.
     pub fn passing(code: FaultCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: Remedy::TryAgain { after: None } }
+        Self { code, message: message.into(), remedy: Remedy::TryAgain { after: None }, in_doubt: false }
     }
 
     /// A fault after which only the user can help.
     pub fn ask_user(code: FaultCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: Remedy::AskUser }
+        Self { code, message: message.into(), remedy: Remedy::AskUser, in_doubt: false }
     }
 
     /// A fault of the set-up.
     pub fn reconfigure(code: FaultCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: Remedy::Reconfigure }
+        Self { code, message: message.into(), remedy: Remedy::Reconfigure, in_doubt: false }
+    }
+
+    /// The same fault, after which nobody knows whether the request was carried out.
+    #[must_use]
+    pub fn in_doubt(mut self) -> Self {
+        self.in_doubt = true;
+        self
     }
 
     /// The same passing fault, with the wait that the other side asked for.

@@ -21,6 +21,10 @@ const ASSUMED_LIFE: Duration = Duration::from_secs(3_600);
 const SHORTEST_LIFE: Duration = Duration::from_secs(3);
 const USELESS_GAP: Duration = Duration::from_secs(60);
 
+/// How long a user has to approve at an address that leads back. Long enough to fetch a password and a second factor,
+/// and short enough that an address left in a chat does no harm.
+pub const REDIRECTION_WAIT: Duration = Duration::from_secs(900);
+
 /// The first wait after a passing fault; it doubles with each further one up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(300);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::clock::UnixTime;
 use crate::expiry::Expiry;
 use crate::fault::FaultCode;
+use crate::identity::Identity;
 use crate::secret::Secret;
 use crate::token::Tokens;
 
@@ -14,10 +15,27 @@ pub struct Record {
     /// The sign-in, if there is one.
     pub signed_in: Option<SignedIn>,
     /// The sign-in that waits for the user, if there is one.
-    pub pending: Option<PendingCode>,
+    pub pending: Option<PendingSignIn>,
+    /// The refresh token from a file that was taken in, so that each is taken in once.
+    pub imported: Option<Fingerprint>,
+    /// Whether an account that signs in by itself was signed out on request, and waits for another.
+    pub stopped: bool,
 }
 
-/// The provider, endpoint and client that tokens were got with, as one comparable text. No secret is in it.
+impl Record {
+    /// Whether there is nothing to keep.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signed_in.is_none() && self.pending.is_none() && self.imported.is_none() && !self.stopped
+    }
+}
+
+/// Tells one secret from another without giving either away: the SHA-256 of it, in Base64.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub String);
+
+/// The provider, endpoint and client that tokens were got with, and for whom, as one comparable text. No secret is in
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientBinding(pub String);
 
@@ -34,6 +52,13 @@ pub struct SignedIn {
     pub last_refresh: Option<UnixTime>,
     /// Why the provider no longer accepts the refresh token, which is kept until another takes its place.
     pub refused: Option<Refusal>,
+    /// When the refresh under way was begun. It is written down before the request goes out and cleared by its answer:
+    /// found after a restart, it says that the provider may have answered somebody who was no longer there.
+    pub refreshing_since: Option<UnixTime>,
+    /// Who approved, if the provider said so.
+    pub user: Option<Identity>,
+    /// When somebody else than before approved, if that has happened.
+    pub user_changed_at: Option<UnixTime>,
 }
 
 /// The word of the provider that a grant has ended.
@@ -47,11 +72,29 @@ pub struct Refusal {
     pub since: UnixTime,
 }
 
-/// A device code that waits for the user (RFC 8628 3.3).
+/// A sign-in that waits for the user.
 #[derive(Clone, Debug)]
-pub struct PendingCode {
-    /// Who asked for it; it is never sent anywhere else.
+pub struct PendingSignIn {
+    /// Who asked for it; its codes are never sent anywhere else.
     pub client: ClientBinding,
+    /// When it lapses.
+    pub expiry: Expiry,
+    /// What the user does.
+    pub approval: Approval,
+}
+
+/// How a user approves.
+#[derive(Clone, Debug)]
+pub enum Approval {
+    /// With a code, on another device.
+    Device(DeviceCode),
+    /// At an address that leads back.
+    Redirect(CodeRequest),
+}
+
+/// A device code (RFC 8628 3.2).
+#[derive(Clone, Debug)]
+pub struct DeviceCode {
     /// What the agent polls with.
     pub device_code: Secret,
     /// What the user types.
@@ -60,8 +103,21 @@ pub struct PendingCode {
     pub verification_uri: String,
     /// An address that holds the code already.
     pub verification_uri_complete: Option<String>,
-    /// When the codes lapse.
-    pub expiry: Expiry,
     /// The least time between two polls, with every `slow_down` so far in it.
     pub interval: Duration,
+}
+
+/// An authorization request (RFC 6749 4.1.1).
+#[derive(Clone, Debug)]
+pub struct CodeRequest {
+    /// The address that the user opens.
+    pub address: String,
+    /// Where the provider sends the user's browser afterwards.
+    pub redirect_uri: String,
+    /// What the redirection must bring back.
+    pub state: String,
+    /// What is sent with the code (RFC 7636 4.5).
+    pub code_verifier: Secret,
+    /// Who must have sent the redirection, if it says who has (RFC 9207).
+    pub issuer: Option<String>,
 }

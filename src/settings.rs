@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::account::AccountName;
+use crate::client_key::ClientKey;
+use crate::identity::AllowList;
 use crate::record::ClientBinding;
 use crate::secret::Secret;
 
@@ -124,14 +126,20 @@ pub struct AccountSettings {
     pub endpoints: EndpointSettings,
     /// The client as registered at the provider.
     pub client: ClientSettings,
+    /// How it comes by its tokens.
+    pub grant: GrantSettings,
     /// What is asked for.
     pub scopes: Vec<String>,
     /// What stands between two scopes in a request: a space, except at providers that differ from RFC 6749 3.3.
     pub scope_separator: char,
-    /// Further parameters of the authorization request, such as `audience`.
+    /// Further parameters of the request that begins a sign-in, such as `audience`.
     pub params: BTreeMap<String, String>,
     /// When a code is shown.
     pub sign_in: SignInMode,
+    /// Who may approve.
+    pub allow: AllowList,
+    /// Whether who approved is published.
+    pub identity: bool,
     /// How the token reaches the flow.
     pub publish: PublishMode,
     /// PEM file of a private certificate authority, trusted in place of the device's own.
@@ -141,16 +149,77 @@ pub struct AccountSettings {
 }
 
 impl AccountSettings {
-    /// Whose tokens this account's tokens are: provider, endpoint and client.
+    /// Whose tokens this account's tokens are: provider, endpoint and client, and whether they are a user's.
     #[must_use]
     pub fn binding(&self) -> ClientBinding {
         let text = |url: &Option<Url>| url.as_ref().map_or("", Url::as_str).to_owned();
+        let owner = match &self.grant {
+            GrantSettings::DeviceCode
+            | GrantSettings::AuthorizationCode { .. }
+            | GrantSettings::RefreshToken { .. } => String::new(),
+            GrantSettings::ClientCredentials => " owner=client".to_owned(),
+            GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
+        };
         ClientBinding(format!(
-            "issuer={} token_endpoint={} client_id={}",
+            "issuer={} token_endpoint={} client_id={}{owner}",
             text(&self.endpoints.issuer),
             text(&self.endpoints.token),
             self.client.id
         ))
+    }
+
+    /// Whether the provider is asked who has approved.
+    #[must_use]
+    pub fn asks_for_user(&self) -> bool {
+        let wanted = self.identity || !self.allow.admits_everybody();
+        let by_scope = self.scopes.iter().any(|scope| scope == "openid");
+        self.grant.has_user() && (by_scope || (wanted && self.endpoints.userinfo.is_some()))
+    }
+}
+
+/// How an account comes by its tokens.
+#[derive(Clone, Debug)]
+pub enum GrantSettings {
+    /// A user approves on another device (RFC 8628).
+    DeviceCode,
+    /// A user approves in a browser, which is sent back with a code (RFC 6749 4.1).
+    AuthorizationCode {
+        /// Where the browser is sent back to, as registered at the provider (RFC 6749 3.1.2).
+        redirect_uri: Url,
+    },
+    /// The client's own right is enough (RFC 6749 4.4).
+    ClientCredentials,
+    /// A refresh token was obtained elsewhere (RFC 6749 6).
+    RefreshToken {
+        /// The token in the file; `None` once somebody has removed the file, which is needed only once.
+        token: Option<Secret>,
+    },
+    /// A user's name and password (RFC 6749 4.3), for old services that have nothing better.
+    Password {
+        /// The user's name.
+        username: String,
+        /// The user's password.
+        password: Secret,
+    },
+}
+
+impl GrantSettings {
+    /// What the configuration and `bridge/info` call it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::DeviceCode => "device_code",
+            Self::AuthorizationCode { .. } => "authorization_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::RefreshToken { .. } => "refresh_token",
+            Self::Password { .. } => "password",
+        }
+    }
+
+    /// Whether a user approves each sign-in.
+    #[must_use]
+    pub fn has_user(&self) -> bool {
+        matches!(self, Self::DeviceCode | Self::AuthorizationCode { .. })
     }
 }
 
@@ -161,10 +230,16 @@ pub struct EndpointSettings {
     pub issuer: Option<Url>,
     /// The device authorization endpoint (RFC 8628 3.1).
     pub device_authorization: Option<Url>,
+    /// The authorization endpoint (RFC 6749 3.1).
+    pub authorization: Option<Url>,
     /// The token endpoint (RFC 6749 3.2).
     pub token: Option<Url>,
     /// The revocation endpoint (RFC 7009 2).
     pub revocation: Option<Url>,
+    /// The userinfo endpoint (OpenID Connect Core 5.3).
+    pub userinfo: Option<Url>,
+    /// The issuer that ID tokens must name where no issuer is configured, with `{tid}` for the claim of that name.
+    pub id_token_issuer: Option<String>,
 }
 
 /// The client as registered at the provider.
@@ -174,6 +249,8 @@ pub struct ClientSettings {
     pub id: String,
     /// The client secret, where the registration has one.
     pub secret: Option<Secret>,
+    /// The key that signs in its place, where the registration has its public half.
+    pub key: Option<ClientKey>,
     /// How the client authenticates; `None` leaves it to the provider's metadata, and else to the usual way.
     pub auth: Option<ClientAuth>,
 }
@@ -187,6 +264,8 @@ pub enum ClientAuth {
     Post,
     /// Id and secret in the `Authorization` header.
     Basic,
+    /// An assertion signed with the client's key (RFC 7523 2.2).
+    PrivateKeyJwt,
 }
 
 /// When a sign-in code is shown.

@@ -1,8 +1,10 @@
-//! What a provider gives: device codes and tokens.
+//! What a provider gives: the way to a user's approval, and tokens.
 
 use std::time::Duration;
 
 use crate::expiry::Expiry;
+use crate::fault::Fault;
+use crate::identity::Identity;
 use crate::secret::Secret;
 
 /// A successful answer of the token endpoint (RFC 6749 5.1). The type of the token is always Bearer: the reader of the
@@ -19,6 +21,26 @@ pub struct TokenAnswer {
     pub scope: Option<String>,
 }
 
+/// What a completed sign-in brought.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The tokens.
+    pub tokens: TokenAnswer,
+    /// Whose they are.
+    pub user: User,
+}
+
+/// Who approved a sign-in, as far as the provider was asked and said so.
+#[derive(Clone, Debug)]
+pub enum User {
+    /// Nobody asked the provider: the scopes do not have `openid`, or there is no user at all.
+    NotAsked,
+    /// The provider said who.
+    Known(Identity),
+    /// The provider was asked and did not say, for this reason.
+    Unknown(Fault),
+}
+
 /// The tokens of one sign-in.
 #[derive(Clone, Debug)]
 pub struct Tokens {
@@ -30,6 +52,30 @@ pub struct Tokens {
     pub expiry: Option<Expiry>,
     /// The scopes granted, separated by spaces; `None` if unknown.
     pub scope: Option<String>,
+}
+
+/// How a user can approve a sign-in that was begun.
+#[derive(Clone, Debug)]
+pub enum Authorization {
+    /// With a code, on another device (RFC 8628).
+    Device(DeviceAuthorization),
+    /// At an address, which leads back with a code (RFC 6749 4.1).
+    Code(CodeAuthorization),
+}
+
+/// An authorization request (RFC 6749 4.1.1) with a proof key for its code (RFC 7636).
+#[derive(Clone, Debug)]
+pub struct CodeAuthorization {
+    /// The address that the user opens.
+    pub address: String,
+    /// Where the provider sends the user's browser afterwards.
+    pub redirect_uri: String,
+    /// What the redirection must bring back (RFC 6749 10.12).
+    pub state: String,
+    /// What shows that the code is exchanged by who asked for it (RFC 7636 4.1).
+    pub code_verifier: Secret,
+    /// Who must have sent the redirection, if it says who has (RFC 9207).
+    pub issuer: Option<String>,
 }
 
 /// A successful answer of the device authorization endpoint (RFC 8628 3.2). Every text in it is printable and the
@@ -54,7 +100,7 @@ pub struct DeviceAuthorization {
 #[derive(Clone, Debug)]
 pub enum PollAnswer {
     /// The user approved.
-    Granted(TokenAnswer),
+    Granted(Granted),
     /// Nobody has decided yet.
     Pending,
     /// The same, and polls must be further apart: by 5 s, or as far as the provider says.

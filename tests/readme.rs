@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use oauth2mqtt::config::{self, Environment};
 use oauth2mqtt::fault::FaultCode;
@@ -31,9 +32,11 @@ fn blocks(language: &str) -> Vec<String> {
 #[test]
 fn every_configuration_in_it_is_good() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["google.secret", "legacy.secret", "mqtt.password", "company-ca.pem", "gateway.pem", "gateway.key"] {
+    let key = Command::new("openssl").args(["genpkey", "-algorithm", "ED25519"]).output().unwrap().stdout;
+    let files = ["google.secret", "legacy.secret", "mqtt.password", "company-ca.pem", "gateway.pem", "gateway.key"];
+    for name in files.into_iter().chain(["line-7.key"]) {
         let path = folder.path().join(name);
-        fs::write(&path, "of no importance\n").unwrap();
+        fs::write(&path, if name == "line-7.key" { &key[..] } else { b"of no importance\n" }).unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
     let blocks = blocks("toml");

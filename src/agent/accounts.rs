@@ -4,14 +4,21 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::SharedProvider;
 use crate::account::AccountName;
-use crate::message::AccountInfo;
+use crate::clock;
+use crate::message::{self, AccountInfo};
 use crate::provider::{Http, Provider};
-use crate::session::{Rules, Session};
-use crate::settings::{AccountSettings, SignInMode, TlsSettings};
+use crate::record::Fingerprint;
+use crate::secret::Secret;
+use crate::session::{Rules, Session, Way};
+use crate::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
 use crate::tls::Tls;
 
 /// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
@@ -39,18 +46,35 @@ impl Account {
         AccountInfo {
             name: name.as_str(),
             provider: &self.settings.provider,
-            grant: "device_code",
+            grant: self.settings.grant.name(),
             scopes: &self.settings.scopes,
         }
+    }
+
+    /// What `status` says now.
+    pub(super) fn status(&self, name: &AccountName) -> impl Serialize + use<> {
+        message::status(name, self.settings.grant.name(), &self.session.status(clock::now()))
     }
 }
 
 /// How a session for these settings behaves.
 pub(super) fn rules(settings: &AccountSettings) -> Rules {
+    let way = match &settings.grant {
+        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Way::User,
+        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Way::Unattended,
+        GrantSettings::RefreshToken { token } => Way::Import(token.as_ref().map(fingerprint)),
+    };
     Rules {
+        way,
         offer: settings.sign_in == SignInMode::Offer,
+        allow: settings.allow.clone(),
+        tells_user: settings.identity,
         scope: (!settings.scopes.is_empty()).then(|| settings.scopes.join(" ")),
     }
+}
+
+fn fingerprint(secret: &Secret) -> Fingerprint {
+    Fingerprint(STANDARD.encode(Sha256::digest(secret.expose().as_bytes())))
 }
 
 /// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.

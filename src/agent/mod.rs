@@ -4,6 +4,7 @@
 
 mod accounts;
 mod perform;
+mod redirects;
 mod reload;
 mod requests;
 
@@ -22,12 +23,14 @@ use crate::alarm::{Alarm, ClockWatch};
 use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Publication, Will};
 use crate::clock::{self, BootTime, Now};
 use crate::config::Environment;
+use crate::loopback::Arrival;
 use crate::message::{self, Topics};
 use crate::policy::Chance;
 use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
 use crate::settings::Settings;
 use crate::store::{self, Ack, Loaded, OpenError, Store};
 use accounts::{Account, Clients};
+use redirects::Redirects;
 use requests::Tickets;
 
 /// The largest packet that a request may be, in bytes.
@@ -71,6 +74,7 @@ enum Event {
     Link(LinkEvent),
     Answered(AccountName, RequestId, Answer),
     Stored(Ack),
+    Browser(Arrival),
     AlarmRang,
     ClockSet,
     Reload,
@@ -80,6 +84,12 @@ enum Event {
 impl From<LinkEvent> for Event {
     fn from(event: LinkEvent) -> Self {
         Self::Link(event)
+    }
+}
+
+impl From<Arrival> for Event {
+    fn from(arrival: Arrival) -> Self {
+        Self::Browser(arrival)
     }
 }
 
@@ -147,6 +157,7 @@ struct Agent {
     link: Link,
     topics: Topics,
     tickets: Tickets,
+    redirects: Redirects,
     events: mpsc::Sender<Event>,
     started: Now,
     last_seen: Now,
@@ -187,6 +198,7 @@ impl Agent {
             link,
             topics,
             tickets: Tickets::default(),
+            redirects: Redirects::default(),
             events,
             started: now,
             last_seen: now,
@@ -196,6 +208,7 @@ impl Agent {
         for (name, account) in settings.accounts {
             agent.add(&name, account)?;
         }
+        agent.listen_for_browsers();
         Ok(agent)
     }
 
@@ -205,12 +218,14 @@ impl Agent {
             Event::Link(event) => self.link_event(event),
             Event::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
             Event::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
+            Event::Browser(arrival) => self.browser_arrived(arrival),
             Event::AlarmRang => self.wake_sessions(),
             // What there is to do was done by the look at the clock.
             Event::ClockSet | Event::Stop => {}
             Event::Reload => self.reload(),
         }
         self.apply_waiting_changes();
+        self.listen_for_browsers();
     }
 
     fn link_event(&mut self, event: LinkEvent) {

@@ -17,7 +17,10 @@ impl Agent {
             Action::Ask(id, question) => self.ask(name, id, question),
             Action::Save(revision, record) => self.store.save(name, revision.0, record),
             Action::Erase(revision) => self.store.erase(name, revision.0),
-            Action::Publish(topic) => self.publish(name, topic),
+            Action::Publish(topic) => {
+                self.redirects.may_have_changed |= topic == Topic::SignIn;
+                self.publish(name, topic);
+            }
             Action::Reply(ticket, result) => self.reply(name, ticket, result),
             Action::Note(note) => write_down(name, note),
         }
@@ -46,8 +49,9 @@ impl Agent {
                 Some(token) => (message::token(name, &token), token.usable_until),
                 None => (message::withdrawn_token(name), None),
             },
-            Topic::Status => (Payload::of(&message::status(name, &session.status(now))), None),
+            Topic::Status => (Payload::of(&account.status(name)), None),
             Topic::SignIn => (Payload::of(&message::sign_in(name, session.pending().as_ref())), None),
+            Topic::Identity => (message::identity(name, session.identity(now)), None),
         };
         let topic = self.topics.account(name, topic);
         self.link.publish(Publication { topic, payload, retain: true, good_until, correlation: None });
@@ -56,8 +60,10 @@ impl Agent {
 
 async fn put(provider: &Provider, question: Question) -> Answer {
     match question {
-        Question::AuthorizeDevice => Answer::Device(provider.authorize_device().await),
+        Question::Authorize => Answer::Authorization(provider.authorize().await),
         Question::Poll { device_code } => Answer::Poll(provider.poll(&device_code).await),
+        Question::Exchange { code, code_verifier } => Answer::Granted(provider.exchange(&code, &code_verifier).await),
+        Question::Obtain => Answer::Granted(provider.obtain().await),
         Question::Refresh { refresh_token } => Answer::Refresh(provider.refresh(&refresh_token).await),
         Question::Revoke { refresh_token, access_token } => {
             Answer::Revoked(provider.revoke(refresh_token.as_ref(), &access_token).await)
@@ -70,14 +76,23 @@ fn write_down(name: &AccountName, note: Note) {
     let account = name.as_str();
     match note {
         Note::CodeOffered(until) => {
-            tracing::info!(account, lapses_at = until.seconds(), "a sign-in code waits for the user");
+            tracing::info!(account, lapses_at = until.seconds(), "a sign-in waits for the user");
         }
-        Note::SignedIn(true) => tracing::info!(account, "signed in"),
-        Note::SignedIn(false) => tracing::warn!(
-            account,
-            "signed in, but the provider gave no refresh token: the sign-in ends with this access token. \
-             Ask for offline access, for example with the scope offline_access"
-        ),
+        Note::SignedIn { lasts, another_user } => {
+            tracing::info!(account, "signed in");
+            if another_user {
+                tracing::warn!(account, "somebody else than before has signed in");
+            }
+            if !lasts {
+                tracing::warn!(
+                    account,
+                    "the provider gave no refresh token: the sign-in ends with this access token. \
+                     Ask for offline access, for example with the scope offline_access"
+                );
+            }
+        }
+        Note::UserUnknown(fault) => tracing::warn!(account, %fault, "nobody knows who signed in"),
+        Note::NotRevoked(fault) => tracing::warn!(account, %fault, "the provider has not revoked refused tokens"),
         Note::SignInFailed(fault) => tracing::warn!(account, %fault, "the sign-in ended"),
         Note::Refreshed => tracing::info!(account, "refreshed"),
         Note::RefreshFailed(fault, wait) => {

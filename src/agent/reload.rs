@@ -93,9 +93,11 @@ impl Agent {
         };
         let Some(account) = self.accounts.get_mut(name) else { return };
         let retires = account.settings.publish == PublishMode::Retained && settings.publish == PublishMode::OnRequest;
+        let tells_no_more = account.settings.identity && !settings.identity;
+        let rules = rules(&settings);
         let same_client = *account.session.client() == settings.binding();
-        if same_client {
-            account.session.set_rules(rules(&settings));
+        if same_client && account.session.can_go_on_under(&rules) {
+            account.session.set_rules(rules);
             account.settings = settings;
             account.provider = provider;
             account.limit = limit;
@@ -106,6 +108,10 @@ impl Agent {
         if retires {
             self.last_word(name, Topic::Token, message::withdrawn_token(name));
         }
+        if tells_no_more {
+            self.last_word(name, Topic::Identity, message::identity(name, None));
+        }
+        self.tell(name, Event::Reconfigured);
         self.tell(name, Event::BrokerConnected);
     }
 
@@ -119,11 +125,19 @@ impl Agent {
             next_refresh_at: None,
             last_refresh_at: None,
             scope: None,
+            signed_in_at: None,
+            user: None,
+            user_changed_at: None,
             error: None,
         };
         self.last_word(name, Topic::Token, message::withdrawn_token(name));
         self.last_word(name, Topic::SignIn, Payload::of(&message::sign_in(name, None)));
-        self.last_word(name, Topic::Status, Payload::of(&message::status(name, &status)));
+        let grant = account.settings.grant.name();
+        self.last_word(name, Topic::Status, Payload::of(&message::status(name, grant, &status)));
+        if account.settings.identity {
+            self.last_word(name, Topic::Identity, message::identity(name, None));
+        }
+        self.redirects.may_have_changed = true;
         self.publish_info();
         tracing::info!(account = name.as_str(), "removed; its sign-in stays in the store");
     }

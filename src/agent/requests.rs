@@ -4,12 +4,15 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::Agent;
 use crate::account::AccountName;
 use crate::broker::{Correlation, Publication};
 use crate::clock;
+use crate::fault::FaultCode;
 use crate::message::{self, Outcome, Payload, Request, Verb, response};
+use crate::secret::Secret;
 use crate::session::{Command, Event, Refused, Ticket};
 use crate::settings::PublishMode;
 use crate::text::printable;
@@ -25,20 +28,40 @@ pub(super) struct Tickets {
 }
 
 /// A request, as far as its response needs it.
-struct Asked {
-    verb: Verb,
-    transaction: Value,
-    reply_to: ReplyTo,
+pub(super) struct Asked {
+    pub(super) verb: Verb,
+    pub(super) asker: Asker,
+}
+
+/// Who has asked.
+pub(super) enum Asker {
+    /// Somebody at the broker.
+    Broker { reply_to: ReplyTo, transaction: Value },
+    /// A browser on this device.
+    Browser(oneshot::Sender<Result<(), String>>),
 }
 
 /// Where a response goes.
 #[derive(Clone)]
-struct ReplyTo {
+pub(super) struct ReplyTo {
     topic: String,
     correlation: Option<Correlation>,
 }
 
 type Refusal = (&'static str, String);
+
+impl Tickets {
+    /// A ticket for a request, if there is room for it.
+    pub(super) fn issue(&mut self, asked: Asked) -> Result<Ticket, Refusal> {
+        if self.waiting.len() >= MOST_WAITING {
+            return Err(("busy", "Too many requests wait for an answer. Try again in a moment.".to_owned()));
+        }
+        self.last += 1;
+        let ticket = Ticket(self.last);
+        self.waiting.insert(ticket, asked);
+        Ok(ticket)
+    }
+}
 
 impl Agent {
     pub(super) fn request(
@@ -61,15 +84,15 @@ impl Agent {
                 return;
             }
         };
-        let request = match Request::read(payload) {
+        let request = match Request::read(verb, payload) {
             Ok(request) => request,
             Err((error, transaction)) => {
                 self.respond(&reply_to, &failed(("invalid_request", error)), &transaction);
                 return;
             }
         };
-        let Request { account, transaction } = request;
-        if let Err(refusal) = self.carry_out(verb, account.as_ref(), &transaction, &reply_to) {
+        let Request { account, redirected_to, transaction } = request;
+        if let Err(refusal) = self.carry_out(verb, account, redirected_to, &transaction, &reply_to) {
             self.respond(&reply_to, &failed(refusal), &transaction);
         }
     }
@@ -78,44 +101,62 @@ impl Agent {
     fn carry_out(
         &mut self,
         verb: Verb,
-        account: Option<&AccountName>,
+        account: Option<AccountName>,
+        redirected_to: Option<Secret>,
         transaction: &Value,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
-        let command = match verb {
-            Verb::Status => return self.respond_status(account, transaction, reply_to),
-            Verb::Token => return self.respond_token(account, transaction, reply_to),
-            Verb::Login => Command::Login,
-            Verb::Cancel => Command::Cancel,
-            Verb::Refresh => Command::Refresh,
-            Verb::Logout => Command::Logout,
+        let (name, command) = match verb {
+            Verb::Status => return self.respond_status(account.as_ref(), transaction, reply_to),
+            Verb::Token => return self.respond_token(account.as_ref(), transaction, reply_to),
+            Verb::Complete => self.completion(account, redirected_to)?,
+            Verb::Login => (self.known(account.as_ref())?, Command::Login),
+            Verb::Cancel => (self.known(account.as_ref())?, Command::Cancel),
+            Verb::Refresh => (self.known(account.as_ref())?, Command::Refresh),
+            Verb::Logout => (self.known(account.as_ref())?, Command::Logout),
         };
-        let name = self.known(account)?;
-        if self.tickets.waiting.len() >= MOST_WAITING {
-            return Err(("busy", "Too many requests wait for an answer. Try again in a moment.".to_owned()));
-        }
-        self.tickets.last += 1;
-        let ticket = Ticket(self.tickets.last);
-        let asked = Asked { verb, transaction: transaction.clone(), reply_to: reply_to.clone() };
-        self.tickets.waiting.insert(ticket, asked);
+        let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
+        let ticket = self.tickets.issue(Asked { verb, asker })?;
         tracing::debug!(account = name.as_str(), verb = verb.name(), "requested");
         self.tell(&name, Event::Command(command, ticket));
         Ok(())
     }
 
+    fn completion(
+        &self,
+        account: Option<AccountName>,
+        redirected_to: Option<Secret>,
+    ) -> Result<(AccountName, Command), Refusal> {
+        let Some(address) = redirected_to else {
+            let error = "The request has no \"redirected_to\": the address that the browser was sent to.";
+            return Err(("invalid_request", error.to_owned()));
+        };
+        if account.is_some() {
+            self.known(account.as_ref())?;
+        }
+        let (name, redirection) =
+            self.find_redirection(account, &address).map_err(|reason| ("redirect_invalid", sentence(&reason)))?;
+        Ok((name, Command::Complete(redirection)))
+    }
+
     /// A session has done what a ticket was for, or not.
     pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), Refused>) {
-        let Some(asked) = self.tickets.waiting.remove(&ticket) else { return };
+        let Some(Asked { verb, asker }) = self.tickets.waiting.remove(&ticket) else { return };
         let Some(account) = self.accounts.get(name) else { return };
-        let data = match asked.verb {
-            Verb::Login => data(&message::sign_in(name, account.session.pending().as_ref())),
-            _ => data(&message::status(name, &account.session.status(clock::now()))),
-        };
-        let outcome = match result {
-            Ok(()) => Outcome::Done(data),
-            Err(refused) => failed((code(&refused), sentence(&refused.to_string()))),
-        };
-        self.respond(&asked.reply_to, &outcome, &asked.transaction);
+        match asker {
+            Asker::Broker { reply_to, transaction } => {
+                let outcome = match (result, verb) {
+                    (Err(refused), _) => failed((code(&refused), sentence(&refused.to_string()))),
+                    (Ok(()), Verb::Login) => {
+                        Outcome::Done(data(&message::sign_in(name, account.session.pending().as_ref())))
+                    }
+                    (Ok(()), _) => Outcome::Done(data(&account.status(name))),
+                };
+                self.respond(&reply_to, &outcome, &transaction);
+            }
+            // A browser that has gone away needs no answer.
+            Asker::Browser(browser) => drop(browser.send(result.map_err(|refused| sentence(&refused.to_string())))),
+        }
     }
 
     fn respond_status(
@@ -124,13 +165,12 @@ impl Agent {
         transaction: &Value,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
-        let now = clock::now();
         if account.is_some() {
             let name = self.known(account)?;
-            let status = self.accounts.get(&name).map(|account| message::status(&name, &account.session.status(now)));
+            let status = self.accounts.get(&name).map(|account| account.status(&name));
             self.respond(reply_to, &Outcome::Done(data(&status)), transaction);
         } else {
-            let all = self.accounts.iter().map(|(name, account)| message::status(name, &account.session.status(now)));
+            let all = self.accounts.iter().map(|(name, account)| account.status(name));
             self.respond(reply_to, &Outcome::Done(data(&all.collect::<Vec<_>>())), transaction);
         }
         Ok(())
@@ -197,6 +237,8 @@ fn code(refused: &Refused) -> &'static str {
         Refused::NoRefreshToken => "no_refresh_token",
         Refused::NothingPending => "nothing_pending",
         Refused::Cancelled => "cancelled",
+        Refused::NotOurRedirection => FaultCode::RedirectInvalid.name(),
+        Refused::AlreadyImported => "already_imported",
         Refused::SigningOut => "signing_out",
         Refused::Failed(fault) => fault.code.name(),
     }

@@ -47,8 +47,16 @@ pub(crate) enum Command {
     Run,
     /// Check the configuration and every file that it names
     Check,
-    /// Sign in: show a QR code, a link and a code, and wait until somebody has approved
+    /// Sign in: show a QR code and a link, and wait until somebody has approved
     Login {
+        /// The account's name in the configuration
+        account: String,
+    },
+    /// Go on with a sign-in whose browser was sent back to another machine: reads the redirected address from standard
+    /// input
+    ///
+    /// The address has a code in it that is good once. `oauth2mqtt login` takes it as well, while it waits.
+    Complete {
         /// The account's name in the configuration
         account: String,
     },

@@ -16,15 +16,17 @@ pub(super) fn check(path: &Path) -> Result<(), Failure> {
     }
     for (name, account) in &loaded.settings.accounts {
         let scopes = if account.scopes.is_empty() { "no scopes".to_owned() } else { account.scopes.join(" ") };
-        let mut ways = Vec::new();
+        let mut ways = vec![account.grant.name()];
         if account.sign_in == SignInMode::Offer {
             ways.push("a code is always on offer while signed out");
         }
         if account.publish == PublishMode::OnRequest {
             ways.push("the token is given on request only");
         }
-        let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join("; ")) };
-        say(&format!("{BOLD}{name}{BOLD:#}: {}, {scopes}{ways}", account.provider))?;
+        if !account.allow.admits_everybody() {
+            ways.push("only those whom allow names may approve");
+        }
+        say(&format!("{BOLD}{name}{BOLD:#}: {}, {scopes} ({})", account.provider, ways.join("; ")))?;
     }
     let count = loaded.settings.accounts.len();
     let accounts = match count {

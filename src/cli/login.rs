@@ -4,16 +4,18 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde::Deserialize;
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
-use super::{BOLD, DIM, GOOD, say, words};
+use super::{BOLD, DIM, GOOD, WARN, say, words};
 use crate::account::AccountName;
 use crate::broker::Message;
 use crate::clock::{self, UnixTime};
 use crate::message::Verb;
 use crate::qr::{Ink, Qr};
+use crate::secret::Secret;
 use crate::session::Topic;
 use crate::text::printable;
 
@@ -23,6 +25,7 @@ struct SignIn {
     verification_uri: Option<String>,
     verification_uri_complete: Option<String>,
     user_code: Option<String>,
+    redirect_uri: Option<String>,
     expires_at: Option<i64>,
 }
 
@@ -30,6 +33,7 @@ struct SignIn {
 struct Status {
     state: String,
     expires_at: Option<i64>,
+    user: Option<String>,
     error: Option<StatusError>,
 }
 
@@ -51,8 +55,19 @@ pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Re
     agent.subscribe(&sign_in_topic).await?;
     let mut status: Option<Status> = None;
     let mut countdown = Countdown::new();
+    let mut pasted = if shown.redirect_uri.is_some() { lines_of_stdin() } else { None };
     loop {
-        let Some(message) = countdown.until_next(agent, shown.expires_at).await? else { continue };
+        let message = tokio::select! {
+            message = countdown.until_next(agent, shown.expires_at) => message?,
+            line = next_line(&mut pasted) => {
+                countdown.clear()?;
+                if let Err(failure) = agent.complete(account, &line).await {
+                    say(&format!("{WARN}Not yet:{WARN:#} {}", failure.message))?;
+                }
+                None
+            }
+        };
+        let Some(message) = message else { continue };
         if message.topic == status_topic {
             status = serde_json::from_slice(&message.payload).ok();
         }
@@ -64,9 +79,9 @@ pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Re
             countdown.clear()?;
             return ended(agent, account, status.as_ref());
         }
-        if now.user_code != shown.user_code {
+        if now.verification_uri != shown.verification_uri || now.user_code != shown.user_code {
             countdown.clear()?;
-            say("There is a new code.")?;
+            say("There is a new one.")?;
             show(account, &now)?;
         }
         shown = now;
@@ -77,21 +92,57 @@ pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Re
 /// as well, because what this command reads comes from the broker, and not only the agent can write there.
 fn show(account: &AccountName, sign_in: &SignIn) -> Result<(), Failure> {
     let short = sign_in.verification_uri.as_deref().map(printable).unwrap_or_default();
-    let full = sign_in.verification_uri_complete.as_deref().map(printable);
+    let full = sign_in.verification_uri_complete.as_deref().map(whole);
     say("")?;
     if let Some(drawn) = picture(full.as_deref().unwrap_or(&short)).or_else(|| picture(&short)) {
         write!(anstream::stdout(), "{drawn}").map_err(|error| Failure::output(&error))?;
         say("")?;
     }
     say(&format!("To sign in {BOLD}{account}{BOLD:#}, scan the code with a phone, or open"))?;
-    say(&format!("  {BOLD}{short}{BOLD:#}"))?;
-    let code = sign_in.user_code.as_deref().map(printable).unwrap_or_default();
-    say(&format!("and enter  {BOLD}{code}{BOLD:#}"))?;
-    if let Some(full) = full {
-        say(&format!("{DIM}With the code in it: {full}{DIM:#}"))?;
+    if let Some(redirect_uri) = sign_in.redirect_uri.as_deref().map(printable) {
+        say(&format!("  {}", full.unwrap_or(short)))?;
+        say("")?;
+        say(&format!("After you have approved, the browser goes to {BOLD}{redirect_uri}{BOLD:#}."))?;
+        say("If it cannot reach that, copy the address that it shows, paste it here, and press Enter.")?;
+    } else {
+        say(&format!("  {BOLD}{short}{BOLD:#}"))?;
+        let code = sign_in.user_code.as_deref().map(printable).unwrap_or_default();
+        say(&format!("and enter  {BOLD}{code}{BOLD:#}"))?;
+        if let Some(full) = full {
+            say(&format!("{DIM}With the code in it: {full}{DIM:#}"))?;
+        }
     }
     say("")?;
-    say(&format!("{DIM}Ctrl-C leaves the code waiting for approval; `oauth2mqtt cancel {account}` gives it up.{DIM:#}"))
+    say(&format!("{DIM}Ctrl-C leaves the sign-in waiting; `oauth2mqtt cancel {account}` gives it up.{DIM:#}"))
+}
+
+/// An address to be opened, whole: cut, it would lead nowhere.
+fn whole(address: &str) -> String {
+    address.chars().filter(char::is_ascii_graphic).collect()
+}
+
+/// What is typed or pasted, line by line; read by a thread of its own, which ends with the program.
+fn lines_of_stdin() -> Option<mpsc::Receiver<Secret>> {
+    let (lines, pasted) = mpsc::channel(1);
+    let read = move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            let line = Secret::new(line);
+            if !line.expose().trim().is_empty() && lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(read).ok().map(|_| pasted)
+}
+
+/// The next line; for ever, if there are no more.
+async fn next_line(pasted: &mut Option<mpsc::Receiver<Secret>>) -> Secret {
+    if let Some(lines) = pasted
+        && let Some(line) = lines.recv().await
+    {
+        return line;
+    }
+    std::future::pending().await
 }
 
 /// The QR code, if the terminal is wide enough for it.
@@ -119,7 +170,8 @@ fn ended(agent: &RunningAgent, account: &AccountName, status: Option<&Status>) -
     if status.state != "active" {
         return Err(Failure::new(Exit::Failed, "the sign-in was cancelled."));
     }
-    say(&format!("{GOOD}Signed in.{GOOD:#}"))?;
+    let user = status.user.as_deref().map(|user| format!(" as {}", printable(user))).unwrap_or_default();
+    say(&format!("{GOOD}Signed in{user}.{GOOD:#}"))?;
     let topic = agent.topics().account(account, Topic::Token);
     let end = status.expires_at.map(UnixTime::new);
     let end = end.map_or_else(String::new, |at| format!(", and ends {}", words::relative(at, clock::now().wall)));
@@ -153,7 +205,7 @@ impl Countdown {
             message = agent.next() => message.map(Some),
             _ = self.ticks.tick() => {
                 let left = expires_at.map(|at| UnixTime::new(at).since(clock::now().wall));
-                let left = left.map_or_else(String::new, |left| format!(" The code lapses in {}.", words::countdown(left)));
+                let left = left.map_or_else(String::new, |left| format!(" It lapses in {}.", words::countdown(left)));
                 self.line(&format!("Waiting for approval.{left}"))?;
                 Ok(None)
             }

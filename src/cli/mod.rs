@@ -20,6 +20,7 @@ use clap::Parser;
 use crate::account::AccountName;
 use crate::config::{self, Environment};
 use crate::message::Verb;
+use crate::secret::Secret;
 use crate::settings::Settings;
 use args::{Args, Command};
 use exit::{Exit, Failure};
@@ -57,6 +58,7 @@ fn execute(args: Args) -> Result<(), Failure> {
             status::show(agent, account.as_ref(), json).await
         }),
         Command::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
+        Command::Complete { account } => complete(config, &account),
         Command::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),
         Command::Refresh { account } => simple(config, &account, Verb::Refresh, "Refreshed."),
         Command::Logout { account } => simple(config, &account, Verb::Logout, "Signed out."),
@@ -83,6 +85,19 @@ fn simple(config: &Path, account: &str, verb: Verb, done: &str) -> Result<(), Fa
     ask(config, async |agent| {
         agent.ask(verb, Some(&account)).await?;
         say(&format!("{GOOD}{done}{GOOD:#}"))
+    })
+}
+
+fn complete(config: &Path, account: &str) -> Result<(), Failure> {
+    let account = name(account)?;
+    let mut line = String::new();
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|error| Failure::new(Exit::Failed, format!("standard input cannot be read: {error}.")))?;
+    let redirected_to = Secret::new(line);
+    ask(config, async |agent| {
+        agent.complete(&account, &redirected_to).await?;
+        say(&format!("{GOOD}Signed in.{GOOD:#}"))
     })
 }
 

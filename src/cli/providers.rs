@@ -19,12 +19,18 @@ pub(super) fn list() -> Result<(), Failure> {
             say(&format!("  {DIM}may have{DIM:#}  {name} (default \"{value}\")"))?;
         }
         say(&format!("  {DIM}register{DIM:#}  {}", preset.register_at))?;
+        for (grant, what) in [("device_code", preset.for_device), ("authorization_code", preset.for_code)] {
+            if !what.is_empty() {
+                say(&format!("  {DIM}grant{DIM:#}     {grant}: {what}"))?;
+            }
+        }
         if !preset.note.is_empty() {
             say(&format!("  {DIM}note{DIM:#}      {}", preset.note))?;
         }
         say("")?;
     }
-    say("Any other provider with the device authorization grant works by its issuer, or by its endpoints:")?;
+    say("Any other provider works by its issuer, or by its endpoints:")?;
     say("  issuer = \"https://id.example.com\"")?;
-    say("  device_authorization_endpoint = \"https://…\" and token_endpoint = \"https://…\"")
+    say("  device_authorization_endpoint = \"https://…\" and token_endpoint = \"https://…\"")?;
+    say("  grant = \"authorization_code\", authorization_endpoint = \"https://…\" and token_endpoint = \"https://…\"")
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -123,14 +123,27 @@ impl RunningAgent {
 
     /// Sends a request and returns the data of the answer.
     pub(super) async fn ask(&mut self, verb: Verb, account: Option<&AccountName>) -> Result<Value, Failure> {
-        let payload = self.exchange(verb, account).await?;
+        let payload = self.exchange(verb, about(account)).await?;
         let answer: Answer = serde_json::from_slice(&payload).map_err(|_| not_understood())?;
         if answer.status == "ok" { Ok(answer.data) } else { Err(refusal(&answer.code, &answer.error)) }
     }
 
+    /// Hands over the address that the provider sent the user's browser to, and waits for how that ends.
+    pub(super) async fn complete(&mut self, account: &AccountName, redirected_to: &Secret) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Completion<'a> {
+            account: &'a str,
+            redirected_to: &'a str,
+        }
+        let completion = Completion { account: account.as_str(), redirected_to: redirected_to.expose() };
+        let payload = self.exchange(Verb::Complete, Payload::of(&completion)).await?;
+        let answer: Answer = serde_json::from_slice(&payload).map_err(|_| not_understood())?;
+        if answer.status == "ok" { Ok(()) } else { Err(refusal(&answer.code, &answer.error)) }
+    }
+
     /// The access token of an account, wherever it is to be had.
     pub(super) async fn token(&mut self, account: &AccountName) -> Result<Secret, Failure> {
-        let payload = self.exchange(Verb::Token, Some(account)).await?;
+        let payload = self.exchange(Verb::Token, about(Some(account))).await?;
         let answer: TokenAnswer = serde_json::from_slice(&payload).map_err(|_| not_understood())?;
         let data = match answer.data {
             Some(data) => Some(data),
@@ -149,13 +162,12 @@ impl RunningAgent {
         })
     }
 
-    async fn exchange(&mut self, verb: Verb, account: Option<&AccountName>) -> Result<Bytes, Failure> {
-        let request = Payload::of(&serde_json::json!({ "account": account.map(AccountName::as_str) }));
+    async fn exchange(&mut self, verb: Verb, request: Payload) -> Result<Bytes, Failure> {
         let reply_topic = self.reply_topic.clone();
         self.call.request(&self.topics.request(verb.name()), request, &reply_topic).await?;
         let time = match verb {
             Verb::Status | Verb::Token | Verb::Cancel => OWN_ANSWER,
-            Verb::Login | Verb::Refresh | Verb::Logout => PROVIDERS_ANSWER,
+            Verb::Login | Verb::Complete | Verb::Refresh | Verb::Logout => PROVIDERS_ANSWER,
         };
         let answer = self.message_on(&reply_topic, time).await?;
         answer.ok_or_else(|| {
@@ -172,6 +184,11 @@ impl RunningAgent {
     pub(super) async fn leave(self) {
         self.call.close().await;
     }
+}
+
+/// A request about one account, or about all.
+fn about(account: Option<&AccountName>) -> Payload {
+    Payload::of(&serde_json::json!({ "account": account.map(AccountName::as_str) }))
 }
 
 fn not_understood() -> Failure {

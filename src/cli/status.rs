@@ -19,6 +19,9 @@ struct Status {
     expires_at: Option<i64>,
     next_refresh_at: Option<i64>,
     scope: Option<String>,
+    user: Option<String>,
+    signed_in_at: Option<i64>,
+    user_changed_at: Option<i64>,
     error: Option<Error>,
 }
 
@@ -85,6 +88,11 @@ fn summary(status: &Status, now: UnixTime) -> String {
 
 fn details(status: &Status, now: UnixTime) -> Vec<String> {
     let mut lines = Vec::new();
+    if let Some(at) = status.signed_in_at {
+        let user = status.user.as_deref().map(|user| format!(" as {}", printable(user))).unwrap_or_default();
+        let changed = if status.user_changed_at.is_some() { ", by somebody else than before" } else { "" };
+        lines.push(format!("signed in{user} {}{changed}", words::relative(UnixTime::new(at), now)));
+    }
     if let Some(scope) = &status.scope {
         lines.push(format!("scopes: {}", printable(scope)));
     }

@@ -5,25 +5,33 @@ use std::collections::{BTreeMap, HashSet};
 use super::client;
 use super::diagnostic::quoted;
 use super::files::Files;
+use super::grant::{self, Kind};
 use super::provider;
 use super::table::{Entry, Table};
 use crate::account::AccountName;
+use crate::identity::{Admission, AllowList};
 use crate::settings::{AccountSettings, PublishMode, SignInMode};
 use crate::text;
 
 /// What the grant itself sends, and `params` must not (RFC 6749, RFC 7636, RFC 8628).
-const RESERVED_PARAMS: [&str; 11] = [
+const RESERVED_PARAMS: [&str; 17] = [
+    "client_assertion",
+    "client_assertion_type",
     "client_id",
     "client_secret",
     "code",
+    "code_challenge",
+    "code_challenge_method",
     "code_verifier",
     "device_code",
     "grant_type",
+    "password",
     "redirect_uri",
     "refresh_token",
     "response_type",
     "scope",
     "state",
+    "username",
 ];
 
 const SIGN_IN: [(&str, SignInMode); 2] = [("on_request", SignInMode::OnRequest), ("offer", SignInMode::Offer)];
@@ -35,23 +43,37 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
     let name = name.parse::<AccountName>().map_err(|reason| {
         table.place.error(reason.to_string(), "choose another name; it stands in the topics of this account");
     });
-    refuse_later_keys(&mut table);
     let allow_http = table.flag("allow_http");
-    let provider = provider::read(&mut table, allow_http);
+    let kind = grant::kind(&mut table);
+    // What goes with a grant that is not known cannot be told.
+    let provider = provider::read(&mut table, kind.unwrap_or(Kind::DeviceCode), allow_http);
     let preset = provider.as_ref().and_then(|provider| provider.preset);
-    let client = client::read(&mut table, preset, files);
+    let client = client::read(&mut table, preset, kind, files);
+    let grant = kind.and_then(|kind| grant::read(kind, &mut table, files, allow_http));
     let separator = preset.map_or(' ', |preset| preset.scope_separator);
-    let scopes = scopes(&table.texts("scopes"), separator);
-    let params = params(table.section("params"));
-    let sign_in = match table.text("sign_in") {
-        Some(mode) => mode.choose(&SIGN_IN),
-        None => Some(SignInMode::OnRequest),
-    };
+    let entries = table.texts("scopes");
+    if let Some(preset) = preset.filter(|_| kind == Some(Kind::DeviceCode)) {
+        grant::check_device_scopes(preset, &entries);
+    }
+    let scopes = scopes(&entries, separator);
+    let mut params = params(table.section("params"));
+    if let Some(preset) = preset.filter(|_| kind == Some(Kind::AuthorizationCode)) {
+        let defaults =
+            preset.authorization_params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        params = defaults.chain(params).collect();
+    }
+    let sign_in = sign_in(&mut table, kind);
     let publish = match table.text("publish") {
         Some(mode) => mode.choose(&PUBLISH),
         None => Some(PublishMode::Retained),
     };
+    let allow = allow(&mut table);
+    let identity = table.flag("identity");
     let ca_file = table.text("ca_file").and_then(|file| files.public(&file));
+    if let (Some(kind), Some(provider)) = (kind, &provider) {
+        let by_userinfo = provider.endpoints.userinfo.is_some();
+        check_identity(&table, kind, &allow, &scopes, by_userinfo);
+    }
     table.finish();
 
     let provider = provider?;
@@ -59,26 +81,64 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
         provider: provider.label,
         endpoints: provider.endpoints,
         client: client?,
+        grant: grant?,
         scopes,
         scope_separator: separator,
         params,
         sign_in: sign_in?,
         publish: publish?,
+        allow,
+        identity,
         ca_file,
         allow_http,
     };
     Some((name.ok()?, settings))
 }
 
-/// Keys that mean something to a later version are refused, never passed over: `allow` keeps people out.
-fn refuse_later_keys(table: &mut Table<'_>) {
-    const MESSAGE: &str = "this version does not support it";
-    table.refuse("allow", MESSAGE, "take it out only if whoever can approve a sign-in may do so");
-    table.refuse("identity", MESSAGE, "take it out");
-    if let Some(grant) = table.text("grant").filter(|grant| grant.value != "device_code") {
-        grant.place.error(
-            format!("this version does not support the grant {}", quoted(grant.value)),
-            "write grant = \"device_code\", or take it out: that is the default",
+fn sign_in(table: &mut Table<'_>, kind: Option<Kind>) -> Option<SignInMode> {
+    let Some(mode) = table.text("sign_in") else { return Some(SignInMode::OnRequest) };
+    if kind.is_some_and(|kind| !kind.has_user()) {
+        mode.place.error("with this grant no user approves anything", "take it out; the agent signs in by itself");
+    }
+    mode.choose(&SIGN_IN)
+}
+
+fn allow(table: &mut Table<'_>) -> AllowList {
+    let entries = table.texts("allow");
+    if let Some(place) = table.place_of("allow").filter(|_| entries.is_empty()) {
+        place.error("this list admits nobody", "name who may approve, or take it out: then everybody may");
+    }
+    let admissions = entries.iter().filter_map(|entry| {
+        let admission = entry.value.parse::<Admission>();
+        if let Err(reason) = &admission {
+            entry.place.error(
+                format!("{}: {reason}", quoted(entry.value)),
+                "write \"user@example.com\", \"*@example.com\" or \"sub:1234567890\"",
+            );
+        }
+        admission.ok()
+    });
+    admissions.collect()
+}
+
+/// Whoever is to be told apart must first be known.
+fn check_identity(table: &Table<'_>, kind: Kind, allow: &AllowList, scopes: &[String], by_userinfo: bool) {
+    let places = [table.place_of("allow"), table.place_of("identity")];
+    for place in places.into_iter().flatten() {
+        if !kind.has_user() {
+            place.error("with this grant no user approves anything", "take it out, or choose a grant with a user");
+        } else if !by_userinfo && !scopes.iter().any(|scope| scope == "openid") {
+            place.error(
+                "without the scope \"openid\" the provider does not say who has approved",
+                "add \"openid\" to scopes, and \"email\" where addresses are to be compared",
+            );
+        }
+    }
+    let by_address = allow.names_addresses() && !scopes.iter().any(|scope| scope.contains("email"));
+    if let Some(place) = table.place_of("allow").filter(|_| by_address) {
+        place.warn(
+            "many providers tell an e-mail address only if the scope \"email\" is asked for",
+            "add \"email\" to scopes, or name users as \"sub:…\"",
         );
     }
 }

@@ -1,38 +1,39 @@
 //! The client of an account, as it was registered at the provider.
 
 use super::files::Files;
-use super::table::Table;
+use super::grant::Kind;
+use super::table::{Entry, Table};
+use crate::client_key::ClientKey;
 use crate::presets::Preset;
+use crate::secret::Secret;
 use crate::settings::{ClientAuth, ClientSettings};
 use crate::text;
 
-const CLIENT_AUTH: [(&str, ClientAuth); 3] =
-    [("none", ClientAuth::None), ("client_secret_post", ClientAuth::Post), ("client_secret_basic", ClientAuth::Basic)];
+const CLIENT_AUTH: [(&str, ClientAuth); 4] = [
+    ("none", ClientAuth::None),
+    ("client_secret_post", ClientAuth::Post),
+    ("client_secret_basic", ClientAuth::Basic),
+    ("private_key_jwt", ClientAuth::PrivateKeyJwt),
+];
 
 /// Reads the keys about the client.
-pub(super) fn read(table: &mut Table<'_>, preset: Option<&Preset>, files: &Files) -> Option<ClientSettings> {
+pub(super) fn read(
+    table: &mut Table<'_>,
+    preset: Option<&Preset>,
+    kind: Option<Kind>,
+    files: &Files,
+) -> Option<ClientSettings> {
     let id = client_id(table, preset);
     refuse_inline_secrets(table);
     let secret = table.text("client_secret_file").and_then(|file| files.secret(&file));
-    let has_secret = table.has("client_secret_file");
-    let auth = table.text("client_auth").and_then(|auth| Some((auth.choose(&CLIENT_AUTH)?, auth.place)));
-    match &auth {
-        Some((ClientAuth::None, place)) if has_secret => {
-            place.error(
-                "a client with a secret does not sign in without it",
-                "take out client_auth, or client_secret_file if the registration has no secret",
-            );
-        }
-        Some((ClientAuth::Post | ClientAuth::Basic, place)) if !has_secret => {
-            place.error(
-                "this way of signing in needs a secret",
-                "name the file that holds it: client_secret_file = \"…\"",
-            );
-        }
-        _ => {}
-    }
-    if let Some(preset) = preset.filter(|preset| preset.needs_secret && !has_secret && !table.has("client_secret")) {
-        table.place.below("client_secret_file", None).error(
+    let key = key(table, files);
+    let auth = table.text("client_auth");
+    let auth = auth.as_ref().and_then(|entry| Some((entry.choose(&CLIENT_AUTH)?, entry)));
+    check_means(table, auth);
+    let has_means = table.has("client_secret_file") || table.has("private_key_file") || table.has("client_secret");
+    let missing = table.place.below("client_secret_file", None);
+    if let Some(preset) = preset.filter(|preset| preset.needs_secret && !has_means) {
+        missing.error(
             "this key is missing",
             format!(
                 "{} signs in no device without the client's secret: put it in a file and name it, such as \
@@ -40,8 +41,56 @@ pub(super) fn read(table: &mut Table<'_>, preset: Option<&Preset>, files: &Files
                 preset.title, preset.name
             ),
         );
+    } else if kind == Some(Kind::ClientCredentials) && !has_means {
+        missing.error(
+            "with grant = \"client_credentials\" the client has to show who it is (RFC 6749 4.4)",
+            "name the file with its secret: client_secret_file = \"…\", or with its key: private_key_file = \"…\"",
+        );
     }
-    Some(ClientSettings { id: id?, secret, auth: auth.map(|(auth, _)| auth) })
+    Some(ClientSettings { id: id?, secret, key, auth: auth.map(|(auth, _)| auth) })
+}
+
+/// What the client shows must be what it has.
+fn check_means(table: &Table<'_>, auth: Option<(ClientAuth, &Entry<'_, &str>)>) {
+    let (has_secret, has_key) = (table.has("client_secret_file"), table.has("private_key_file"));
+    if let Some(place) = table.place_of("private_key_file").filter(|_| has_secret) {
+        place.error("a client has a secret or a key, not both", "take out client_secret_file or private_key_file");
+    }
+    match auth {
+        Some((ClientAuth::None, entry)) if has_secret || has_key => entry.place.error(
+            "a client with a secret or a key does not sign in without it",
+            "take out client_auth, or client_secret_file and private_key_file if the registration has none",
+        ),
+        Some((ClientAuth::Post | ClientAuth::Basic, entry)) if !has_secret => entry
+            .place
+            .error("this way of signing in needs a secret", "name the file that holds it: client_secret_file = \"…\""),
+        Some((ClientAuth::PrivateKeyJwt, entry)) if !has_key => entry.place.error(
+            "this way of signing in needs a private key",
+            "name the PEM file that holds it: private_key_file = \"…\"",
+        ),
+        _ => {}
+    }
+}
+
+fn key(table: &mut Table<'_>, files: &Files) -> Option<ClientKey> {
+    let id = table.text("private_key_id");
+    let file = table.text("private_key_file");
+    if let (Some(id), None) = (&id, &file) {
+        id.place.error("there is no key of that name", "write private_key_file = \"…\" beside it, or take it out");
+    }
+    let file = file?;
+    let pem: Secret = files.pem(&file)?;
+    match ClientKey::from_pem(&pem, id.map(|id| text::printable(id.value))) {
+        Ok(key) => Some(key),
+        Err(reason) => {
+            file.place.error(
+                reason.to_string(),
+                "make one that fits with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out client.key`, and \
+                 register its public half",
+            );
+            None
+        }
+    }
 }
 
 fn client_id(table: &mut Table<'_>, preset: Option<&Preset>) -> Option<String> {
@@ -64,7 +113,7 @@ fn refuse_inline_secrets(table: &mut Table<'_>) {
     table.refuse(
         "password",
         "a password must not stand in this file",
-        "take it out: nobody's password is needed here. The client's own secret goes into a file of its own, named \
-         with client_secret_file",
+        "take it out. The client's own secret goes into a file named with client_secret_file; a user's password, which \
+         only grant = \"password\" needs, into one named with password_file",
     );
 }

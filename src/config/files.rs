@@ -52,6 +52,24 @@ impl Files {
         }
     }
 
+    /// The same, if there is such a file at all; where there is none, nobody complains.
+    pub(super) fn secret_if_there(&self, entry: &Entry<'_, &str>) -> Option<Secret> {
+        let there = self.candidates(Path::new(entry.value)).iter().any(|path| path.exists());
+        if there { self.secret(entry) } else { None }
+    }
+
+    /// The text of a PEM file, which has more than one line.
+    pub(super) fn pem(&self, entry: &Entry<'_, &str>) -> Option<Secret> {
+        let path = self.private(entry)?;
+        match read_text(&path) {
+            Ok(text) => Some(text),
+            Err((message, help)) => {
+                entry.place.error(format!("{}: {message}", shown_path(&path)), help);
+                None
+            }
+        }
+    }
+
     /// The file that `entry` names, which is there, can be read, and is nobody's business: a secret or a key.
     pub(super) fn private(&self, entry: &Entry<'_, &str>) -> Option<PathBuf> {
         let (path, metadata) = self.find(entry, Content::Private)?;
@@ -142,8 +160,20 @@ fn check_readable(path: &Path) -> io::Result<Metadata> {
     Ok(metadata)
 }
 
-/// Reads a secret without leaving a copy in memory that is not wiped.
+/// Reads a secret of one line.
 fn read_secret(path: &Path) -> Result<Secret, (String, &'static str)> {
+    let secret = read_text(path)?;
+    if secret.expose().contains(char::is_control) {
+        return Err((
+            "it holds more than one line, or control characters".to_owned(),
+            "let it hold the secret and nothing else, on one line",
+        ));
+    }
+    Ok(secret)
+}
+
+/// Reads a text without leaving a copy in memory that is not wiped.
+fn read_text(path: &Path) -> Result<Secret, (String, &'static str)> {
     let mut buffer = Zeroizing::new(vec![0; LARGEST_SECRET + 1]);
     let length = fill(path, &mut buffer)
         .map_err(|error| (format!("it cannot be read: {error}"), "let the user who runs the agent read it"))?;
@@ -157,12 +187,6 @@ fn read_secret(path: &Path) -> Result<Secret, (String, &'static str)> {
     let text = text.trim_end();
     if text.trim_start().is_empty() {
         return wrong("it is empty", "write the secret into it");
-    }
-    if text.contains(char::is_control) {
-        return wrong(
-            "it holds more than one line, or control characters",
-            "let it hold the secret and nothing else, on one line",
-        );
     }
     Ok(Secret::new(text.to_owned()))
 }

@@ -5,6 +5,7 @@ mod address;
 mod client;
 mod diagnostic;
 mod files;
+mod grant;
 mod mqtt;
 mod nearest;
 mod provider;

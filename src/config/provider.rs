@@ -6,6 +6,7 @@ use url::Url;
 
 use super::address::{AddressUse, http_address, is_host, is_segment};
 use super::diagnostic::quoted;
+use super::grant::Kind;
 use super::nearest::nearest;
 use super::table::{Entry, Table};
 use crate::presets::{PRESETS, Preset};
@@ -20,7 +21,7 @@ pub(super) struct Provider {
 }
 
 /// Reads the keys about the provider.
-pub(super) fn read(table: &mut Table<'_>, allow_http: bool) -> Option<Provider> {
+pub(super) fn read(table: &mut Table<'_>, kind: Kind, allow_http: bool) -> Option<Provider> {
     let preset = table.text("provider").map(|name| (find_preset(&name), name));
     let named = named_endpoints(table, allow_http);
     if let (true, Some(issuer)) = (table.has("provider"), table.place_of("issuer")) {
@@ -28,7 +29,7 @@ pub(super) fn read(table: &mut Table<'_>, allow_http: bool) -> Option<Provider> 
     }
     let Some((preset, preset_name)) = preset else {
         refuse_parameters(table, None);
-        require_some_way(table);
+        require_some_way(table, kind);
         let endpoints = named?;
         return Some(Provider { label: label(&endpoints), endpoints, preset: None });
     };
@@ -42,9 +43,13 @@ pub(super) fn read(table: &mut Table<'_>, allow_http: bool) -> Option<Provider> 
     let endpoints = EndpointSettings {
         issuer: known.issuer,
         device_authorization: named.device_authorization.or(known.device_authorization),
+        authorization: named.authorization.or(known.authorization),
         token: named.token.or(known.token),
         revocation: named.revocation.or(known.revocation),
+        userinfo: named.userinfo.or(known.userinfo),
+        id_token_issuer: known.id_token_issuer,
     };
+    require_grant(preset, &preset_name, kind, &endpoints);
     Some(Provider { label: preset.name.to_owned(), endpoints, preset: Some(preset) })
 }
 
@@ -61,6 +66,21 @@ fn find_preset(name: &Entry<'_, &str>) -> Option<&'static Preset> {
     preset
 }
 
+/// A preset without an issuer has just the grants of its endpoints.
+fn require_grant(preset: &Preset, name: &Entry<'_, &str>, kind: Kind, endpoints: &EndpointSettings) {
+    let (has, other, grant) = match kind {
+        Kind::DeviceCode => (endpoints.device_authorization.is_some(), "authorization_code", "device grant"),
+        Kind::AuthorizationCode => (endpoints.authorization.is_some(), "device_code", "authorization code grant"),
+        Kind::ClientCredentials | Kind::RefreshToken | Kind::Password => return,
+    };
+    if !has && endpoints.issuer.is_none() {
+        name.place.error(
+            format!("{} has no {grant}", preset.title),
+            format!("write grant = \"{other}\"; `oauth2mqtt providers` tells what to register for it"),
+        );
+    }
+}
+
 /// The endpoints that the account names itself; `None` if one of them is unusable.
 fn named_endpoints(table: &mut Table<'_>, allow_http: bool) -> Option<EndpointSettings> {
     let mut all_usable = true;
@@ -73,27 +93,41 @@ fn named_endpoints(table: &mut Table<'_>, allow_http: bool) -> Option<EndpointSe
     let endpoints = EndpointSettings {
         issuer: address("issuer", AddressUse::Issuer),
         device_authorization: address("device_authorization_endpoint", AddressUse::Endpoint),
+        authorization: address("authorization_endpoint", AddressUse::Endpoint),
         token: address("token_endpoint", AddressUse::Endpoint),
         revocation: address("revocation_endpoint", AddressUse::Endpoint),
+        userinfo: address("userinfo_endpoint", AddressUse::Endpoint),
+        id_token_issuer: None,
     };
     all_usable.then_some(endpoints)
 }
 
-/// Without a preset, there must be an issuer or both endpoints of the grant.
-fn require_some_way(table: &Table<'_>) {
-    let has_device = table.has("device_authorization_endpoint");
+/// Without a preset, there must be an issuer or the endpoints of the grant.
+fn require_some_way(table: &Table<'_>, kind: Kind) {
+    let first = match kind {
+        Kind::DeviceCode => Some("device_authorization_endpoint"),
+        Kind::AuthorizationCode => Some("authorization_endpoint"),
+        Kind::ClientCredentials | Kind::RefreshToken | Kind::Password => None,
+    };
+    let has_first = first.is_some_and(|first| table.has(first));
     let has_token = table.has("token_endpoint");
-    if table.has("issuer") || (has_device && has_token) {
+    if table.has("issuer") || (has_token && (has_first || first.is_none())) {
         return;
     }
-    if !has_device && !has_token {
+    if !has_first && !has_token {
+        let endpoints = first.map_or_else(
+            || "token_endpoint = \"https://…\"".to_owned(),
+            |first| format!("both {first} = \"https://…\" and token_endpoint = \"https://…\""),
+        );
         return table.place.error(
             "nothing here says who the provider is",
-            "write provider = \"google\" (`oauth2mqtt providers` lists the presets), or issuer = \"https://…\", \
-             or both device_authorization_endpoint = \"https://…\" and token_endpoint = \"https://…\"",
+            format!(
+                "write provider = \"google\" (`oauth2mqtt providers` lists the presets), or issuer = \"https://…\", \
+                 or {endpoints}"
+            ),
         );
     }
-    let missing = if has_device { "token_endpoint" } else { "device_authorization_endpoint" };
+    let missing = first.filter(|_| has_token).unwrap_or("token_endpoint");
     table.place.below(missing, None).error(
         "this key is missing",
         format!(
@@ -150,8 +184,11 @@ fn preset_endpoints(
     let endpoints = EndpointSettings {
         issuer: address(preset.issuer, AddressUse::Issuer),
         device_authorization: address(preset.device_authorization, AddressUse::Endpoint),
+        authorization: address(preset.authorization, AddressUse::Endpoint),
         token: address(preset.token, AddressUse::Endpoint),
         revocation: address(preset.revocation, AddressUse::Endpoint),
+        userinfo: address(preset.userinfo, AddressUse::Endpoint),
+        id_token_issuer: preset.id_token_issuer.map(|template| fill(template, &values)),
     };
     all_usable.then_some(endpoints)
 }
@@ -175,6 +212,7 @@ fn parameter(key: &str, entry: &Entry<'_, &str>, allow_http: bool) -> Option<Str
 
 fn example(key: &str) -> &'static str {
     match key {
+        "application" => "application = \"gateway\", its slug in the application's address",
         "domain" => "domain = \"example.eu.auth0.com\", the host of your account there",
         "host" => "host = \"gitlab.example.com\"",
         "realm" => "realm = \"master\"",
@@ -184,14 +222,18 @@ fn example(key: &str) -> &'static str {
     }
 }
 
-/// The template with each `{parameter}` replaced, in one pass: what stands in a value is never a parameter itself.
+/// The template with each `{parameter}` replaced that has a value, in one pass: what stands in a value is never a
+/// parameter itself.
 fn fill(template: &str, values: &BTreeMap<&str, String>) -> String {
     let mut filled = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         let (key, after) = after.split_once('}').unwrap_or((after, ""));
         filled.push_str(before);
-        filled.push_str(values.get(key).map_or("", String::as_str));
+        match values.get(key) {
+            Some(value) => filled.push_str(value),
+            None => filled.extend(["{", key, "}"]),
+        }
         rest = after;
     }
     filled + rest

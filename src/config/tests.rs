@@ -1,5 +1,6 @@
 mod accounts;
 mod broker;
+mod grants;
 mod named_files;
 mod whole_file;
 

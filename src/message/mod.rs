@@ -4,6 +4,8 @@ mod payload;
 mod request;
 mod topics;
 
-pub use payload::{AccountInfo, Payload, info, sign_in, state, status, token, token_response, withdrawn_token};
+pub use payload::{
+    AccountInfo, Payload, identity, info, sign_in, state, status, token, token_response, withdrawn_token,
+};
 pub use request::{Outcome, Request, Verb, response};
 pub use topics::Topics;

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::request::{Outcome, response};
 use crate::account::AccountName;
 use crate::clock::UnixTime;
+use crate::identity::Identity;
 use crate::qr::Qr;
 use crate::session::{PendingView, StatusView, TokenView};
 
@@ -130,9 +131,9 @@ pub fn withdrawn_token(account: &AccountName) -> Payload {
     })
 }
 
-/// The state of an account: `<account>/status`.
+/// The state of an account: `<account>/status`. `grant` is its grant, as the configuration calls it.
 #[must_use]
-pub fn status(account: &AccountName, status: &StatusView) -> impl Serialize + use<> {
+pub fn status(account: &AccountName, grant: &'static str, status: &StatusView) -> impl Serialize + use<> {
     #[derive(Serialize)]
     struct Status {
         account: String,
@@ -142,6 +143,10 @@ pub fn status(account: &AccountName, status: &StatusView) -> impl Serialize + us
         next_refresh_at: Option<i64>,
         last_refresh_at: Option<i64>,
         scope: Option<String>,
+        grant: &'static str,
+        signed_in_at: Option<i64>,
+        user: Option<String>,
+        user_changed_at: Option<i64>,
         error: Option<Error>,
     }
     #[derive(Serialize)]
@@ -159,6 +164,10 @@ pub fn status(account: &AccountName, status: &StatusView) -> impl Serialize + us
         next_refresh_at: status.next_refresh_at.map(UnixTime::seconds),
         last_refresh_at: status.last_refresh_at.map(UnixTime::seconds),
         scope: status.scope.clone(),
+        grant,
+        signed_in_at: status.signed_in_at.map(UnixTime::seconds),
+        user: status.user.clone(),
+        user_changed_at: status.user_changed_at.map(UnixTime::seconds),
         error: status.error.as_ref().map(|error| Error {
             code: error.code.name(),
             message: error.message.clone(),
@@ -178,6 +187,7 @@ pub fn sign_in(account: &AccountName, pending: Option<&PendingView>) -> impl Ser
         verification_uri: Option<String>,
         verification_uri_complete: Option<String>,
         user_code: Option<String>,
+        redirect_uri: Option<String>,
         expires_at: Option<i64>,
         qr: Option<String>,
     }
@@ -187,10 +197,31 @@ pub fn sign_in(account: &AccountName, pending: Option<&PendingView>) -> impl Ser
         pending: pending.is_some(),
         verification_uri: pending.map(|code| code.verification_uri.clone()),
         verification_uri_complete: pending.and_then(|code| code.verification_uri_complete.clone()),
-        user_code: pending.map(|code| code.user_code.clone()),
+        user_code: pending.and_then(|code| code.user_code.clone()),
+        redirect_uri: pending.and_then(|code| code.redirect_uri.clone()),
         expires_at: pending.map(|code| code.expires_at.seconds()),
         qr: address.and_then(|address| Qr::new(address).ok()).map(|qr| qr.data_uri()),
     }
+}
+
+/// Who is signed in: `<account>/identity`.
+#[must_use]
+pub fn identity(account: &AccountName, user: Option<&Identity>) -> Payload {
+    #[derive(Serialize)]
+    struct IdentityMessage<'a> {
+        account: &'a str,
+        sub: Option<&'a str>,
+        email: Option<&'a str>,
+        name: Option<&'a str>,
+        picture: Option<&'a str>,
+    }
+    Payload::json(&IdentityMessage {
+        account: account.as_str(),
+        sub: user.map(|user| user.sub.as_str()),
+        email: user.and_then(|user| user.email.as_deref()),
+        name: user.and_then(|user| user.name.as_deref()),
+        picture: user.and_then(|user| user.picture.as_deref()),
+    })
 }
 
 impl Payload {
@@ -247,6 +278,9 @@ mod tests {
             next_refresh_at: Some(UnixTime::new(20)),
             last_refresh_at: None,
             scope: None,
+            signed_in_at: None,
+            user: None,
+            user_changed_at: None,
             error: Some(ErrorView {
                 code: FaultCode::ProviderTimeout,
                 message: "Slow.".to_owned(),
@@ -255,8 +289,8 @@ mod tests {
             }),
         };
         assert_eq!(
-            text(&Payload::of(&status(&google(), &view))),
-            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
+            text(&Payload::of(&status(&google(), "device_code", &view))),
+            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"user":null,"user_changed_at":null,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
         );
     }
 
@@ -264,7 +298,7 @@ mod tests {
     fn a_sign_in_that_is_over_has_every_key() {
         assert_eq!(
             text(&Payload::of(&sign_in(&google(), None))),
-            r#"{"account":"google","pending":false,"verification_uri":null,"verification_uri_complete":null,"user_code":null,"expires_at":null,"qr":null}"#
+            r#"{"account":"google","pending":false,"verification_uri":null,"verification_uri_complete":null,"user_code":null,"redirect_uri":null,"expires_at":null,"qr":null}"#
         );
     }
 

@@ -1,10 +1,11 @@
 //! What others ask of the agent, and its answers.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::payload::Payload;
 use crate::account::AccountName;
+use crate::secret::Secret;
 use crate::text::printable;
 
 /// What can be asked for on `bridge/request/<verb>`.
@@ -14,6 +15,8 @@ pub enum Verb {
     Login,
     /// Give up the pending sign-in.
     Cancel,
+    /// Go on with the address that the provider sent the user's browser to.
+    Complete,
     /// Refresh now.
     Refresh,
     /// Revoke and forget.
@@ -26,7 +29,8 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 6] = [Self::Login, Self::Cancel, Self::Refresh, Self::Logout, Self::Status, Self::Token];
+    pub const ALL: [Self; 7] =
+        [Self::Login, Self::Cancel, Self::Complete, Self::Refresh, Self::Logout, Self::Status, Self::Token];
 
     /// The last level of its topics.
     #[must_use]
@@ -34,6 +38,7 @@ impl Verb {
         match self {
             Self::Login => "login",
             Self::Cancel => "cancel",
+            Self::Complete => "complete",
             Self::Refresh => "refresh",
             Self::Logout => "logout",
             Self::Status => "status",
@@ -49,43 +54,73 @@ impl Verb {
 }
 
 /// The payload of a request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Whom it concerns; `None` for all, where that makes sense.
     pub account: Option<AccountName>,
+    /// For [`Verb::Complete`]: the redirected address, in which there is a code.
+    pub redirected_to: Option<Secret>,
     /// What the asker gave to recognise the answer by; sent back as it came.
     pub transaction: Value,
 }
 
+/// A well-formed request, read without a copy of what may be secret in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    #[serde(default)]
+    account: Option<String>,
+    #[serde(default)]
+    redirected_to: Option<Secret>,
+    #[serde(default)]
+    transaction: Value,
+}
+
 impl Request {
-    /// Reads `{"account":"google","transaction":"any"}`, a bare account name, or nothing at all.
+    /// Reads `{"account":"google","transaction":"any"}`, a bare account name, or nothing at all. A request to complete a
+    /// sign-in has `redirected_to` as well, or is that address alone.
     ///
     /// # Errors
     /// A sentence for the asker. It comes with the transaction, if that could be read.
-    pub fn read(payload: &[u8]) -> Result<Self, (String, Value)> {
+    pub fn read(verb: Verb, payload: &[u8]) -> Result<Self, (String, Value)> {
         let text = std::str::from_utf8(payload).map_err(|_| ("The request is not UTF-8.".to_owned(), Value::Null))?;
         let text = text.trim();
+        let bare = |account, redirected_to| Ok(Self { account, redirected_to, transaction: Value::Null });
         if text.is_empty() {
-            return Ok(Self { account: None, transaction: Value::Null });
+            return bare(None, None);
         }
         if !text.starts_with('{') {
-            let name = text.trim_matches('"');
-            return Ok(Self { account: Some(account(name, &Value::Null)?), transaction: Value::Null });
+            let text = text.trim_matches('"');
+            return match verb {
+                Verb::Complete => bare(None, Some(Secret::new(text.to_owned()))),
+                _ => bare(Some(account(text, &Value::Null)?), None),
+            };
         }
-        let mut members: serde_json::Map<String, Value> = serde_json::from_str(text)
-            .map_err(|error| (format!("The request is not valid JSON ({error})."), Value::Null))?;
-        let transaction = members.remove("transaction").unwrap_or_default();
-        let account = match members.remove("account") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(name)) => Some(account(&name, &transaction)?),
-            Some(_) => return Err(("\"account\" must be a text.".to_owned(), transaction)),
+        let Ok(Members { account: name, redirected_to, transaction }) = serde_json::from_str(text) else {
+            return Err(wrong_with(text));
         };
-        if let Some(unknown) = members.keys().next() {
-            let message = format!("The request has an unknown key \"{}\".", printable(unknown));
-            return Err((message, transaction));
+        if redirected_to.is_some() && verb != Verb::Complete {
+            return Err(("\"redirected_to\" goes only with the verb complete.".to_owned(), transaction));
         }
-        Ok(Self { account, transaction })
+        let account = name.map(|name| account(&name, &transaction)).transpose()?;
+        Ok(Self { account, redirected_to, transaction })
     }
+}
+
+/// Says what is wrong with a request that is not well-formed, without repeating what stands in it.
+fn wrong_with(text: &str) -> (String, Value) {
+    let mut members: serde_json::Map<String, Value> = match serde_json::from_str(text) {
+        Ok(members) => members,
+        Err(error) => return (format!("The request is not valid JSON ({error})."), Value::Null),
+    };
+    let transaction = members.remove("transaction").unwrap_or_default();
+    for key in ["account", "redirected_to"] {
+        if members.remove(key).is_some_and(|value| !value.is_string() && !value.is_null()) {
+            return (format!("\"{key}\" must be a text."), transaction);
+        }
+    }
+    let unknown = members.keys().next().map(|key| printable(key)).unwrap_or_default();
+    (format!("The request has an unknown key \"{unknown}\"."), transaction)
 }
 
 fn account(name: &str, transaction: &Value) -> Result<AccountName, (String, Value)> {
@@ -132,25 +167,46 @@ pub fn response<T: Serialize>(outcome: &Outcome<T>, transaction: &Value) -> Payl
 mod tests {
     use super::*;
 
+    fn read(payload: &[u8]) -> Result<(Option<String>, Value), (String, Value)> {
+        let request = Request::read(Verb::Login, payload)?;
+        Ok((request.account.map(|name| name.to_string()), request.transaction))
+    }
+
     #[test]
     fn a_request_is_json_or_a_bare_name() {
-        let google = Request { account: Some("google".parse().unwrap()), transaction: Value::Null };
-        assert_eq!(Request::read(b"google\n").unwrap(), google);
-        assert_eq!(Request::read(b"\"google\"").unwrap(), google);
-        assert_eq!(Request::read(br#"{"account":"google"}"#).unwrap(), google);
-        let with = Request::read(br#"{"account":"google","transaction":[1,"x"]}"#).unwrap();
-        assert_eq!(with.transaction, serde_json::json!([1, "x"]));
-        assert_eq!(Request::read(b"").unwrap().account, None);
+        let google = (Some("google".to_owned()), Value::Null);
+        assert_eq!(read(b"google\n").unwrap(), google);
+        assert_eq!(read(b"\"google\"").unwrap(), google);
+        assert_eq!(read(br#"{"account":"google"}"#).unwrap(), google);
+        let with = read(br#"{"account":"google","transaction":[1,"x"]}"#).unwrap();
+        assert_eq!(with.1, serde_json::json!([1, "x"]));
+        assert_eq!(read(b"").unwrap().0, None);
+        assert_eq!(read(br#"{"account":null}"#).unwrap().0, None);
     }
 
     #[test]
     fn a_bad_request_is_told_what_is_wrong_with_it() {
-        let told = |payload: &[u8]| Request::read(payload).unwrap_err().0;
+        let told = |payload: &[u8]| read(payload).unwrap_err().0;
         assert_eq!(told(b"\xff"), "The request is not UTF-8.");
         assert_eq!(told(br#"{"account":7}"#), "\"account\" must be a text.");
         assert_eq!(told(br#"{"acount":"x"}"#), "The request has an unknown key \"acount\".");
+        assert_eq!(told(br#"{"redirected_to":"x"}"#), "\"redirected_to\" goes only with the verb complete.");
         assert!(told(b"../x").starts_with("\"../x\": an account name has 1 to 63"));
-        let (_, transaction) = Request::read(br#"{"account":"A","transaction":"t"}"#).unwrap_err();
+        let (_, transaction) = read(br#"{"account":"A","transaction":"t"}"#).unwrap_err();
         assert_eq!(transaction, "t");
+        let (_, transaction) = read(br#"{"acount":"a","transaction":"t"}"#).unwrap_err();
+        assert_eq!(transaction, "t");
+    }
+
+    #[test]
+    fn a_redirected_address_comes_alone_or_with_the_account() {
+        let address = "http://127.0.0.1:8629/?code=hunter2&state=s";
+        for payload in [address.to_owned(), format!(r#"{{"account":"spotify","redirected_to":"{address}"}}"#)] {
+            let request = Request::read(Verb::Complete, payload.as_bytes()).unwrap();
+            assert!(!format!("{request:?}").contains("hunter2"));
+            assert_eq!(request.redirected_to.unwrap().expose(), address);
+        }
+        let wrong = Request::read(Verb::Complete, br#"{"redirected_to":["hunter2"]}"#).unwrap_err().0;
+        assert_eq!(wrong, "\"redirected_to\" must be a text.");
     }
 }

@@ -35,6 +35,7 @@ impl Topics {
             Topic::Token => "token",
             Topic::Status => "status",
             Topic::SignIn => "signin",
+            Topic::Identity => "identity",
         };
         format!("{}/{account}/{last}", self.base)
     }

@@ -31,6 +31,7 @@ struct Members {
     error_description: Lenient,
     access_token: Option<Secret>,
     refresh_token: Option<Secret>,
+    id_token: Option<Secret>,
     token_type: Lenient,
     expires_in: Lenient,
     scope: Lenient,
@@ -74,24 +75,45 @@ impl Lenient {
     }
 }
 
+/// Tokens, and the ID token that came with them.
+pub(super) struct NewTokens {
+    pub(super) tokens: TokenAnswer,
+    pub(super) id_token: Option<Secret>,
+}
+
+/// What one poll brought.
+pub(super) enum Polled {
+    Granted(NewTokens),
+    NotYet(PollAnswer),
+}
+
 /// Reads the answer to a refresh (RFC 6749 5).
-pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<TokenAnswer, Fault> {
+pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<TokenAnswer, Fault> {
     let members = read(exchange)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_refresh());
+    }
+    good_token(members, exchange, separator).map(|new| new.tokens)
+}
+
+/// Reads the answer to a request for the first tokens (RFC 6749 5).
+pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
+    let members = read(exchange)?;
+    if let Some(error) = Refusal::of(&members, exchange, sent) {
+        return Err(error.of_sign_in());
     }
     good_token(members, exchange, separator)
 }
 
 /// Reads the answer to a poll with a device code (RFC 8628 3.5).
-pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<PollAnswer, Fault> {
+pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<Polled, Fault> {
     let members = read(exchange)?;
     let Some(error) = Refusal::of(&members, exchange, sent) else {
-        return good_token(members, exchange, separator).map(PollAnswer::Granted);
+        return good_token(members, exchange, separator).map(Polled::Granted);
     };
     match error.code.as_str() {
-        "authorization_pending" => Ok(PollAnswer::Pending),
-        "slow_down" => Ok(PollAnswer::SlowDown { interval: members.interval.seconds() }),
+        "authorization_pending" => Ok(Polled::NotYet(PollAnswer::Pending)),
+        "slow_down" => Ok(Polled::NotYet(PollAnswer::SlowDown { interval: members.interval.seconds() })),
         _ => Err(error.of_sign_in()),
     }
 }
@@ -147,7 +169,7 @@ fn shown_address(text: &str) -> Result<String, Fault> {
     })
 }
 
-fn good_token(members: Members, exchange: &Exchange, separator: char) -> Result<TokenAnswer, Fault> {
+fn good_token(members: Members, exchange: &Exchange, separator: char) -> Result<NewTokens, Fault> {
     require_success(exchange)?;
     let access_token = members
         .access_token
@@ -164,14 +186,16 @@ fn good_token(members: Members, exchange: &Exchange, separator: char) -> Result<
         return Err(malformed("The provider's access_token has characters that no header can carry."));
     }
     let scope = members.scope.0.map(|scope| scope.replace(separator, " "));
-    Ok(TokenAnswer {
+    let id_token = members.id_token.filter(|token| !token.is_empty());
+    let tokens = TokenAnswer {
         access_token,
         refresh_token: members.refresh_token.filter(|token| !token.is_empty()),
         expires_in: members.expires_in.seconds(),
         scope: scope
             .map(|scope| scope.split_whitespace().collect::<Vec<_>>().join(" "))
             .filter(|scope| is_printable(scope)),
-    })
+    };
+    Ok(NewTokens { tokens, id_token })
 }
 
 /// Reads the members, or says why what answered is no OAuth server.
@@ -179,7 +203,8 @@ fn read(exchange: &Exchange) -> Result<Members, Fault> {
     match exchange.status {
         500.. => {
             let message = format!("The provider is not available now (HTTP {}).", exchange.status);
-            return Err(Fault::passing(FaultCode::ProviderUnavailable, message).retry_after(exchange.retry_after));
+            let fault = Fault::passing(FaultCode::ProviderUnavailable, message);
+            return Err(fault.retry_after(exchange.retry_after).in_doubt());
         }
         300..400 => {
             let to = exchange.redirected_to.as_deref().unwrap_or("nowhere");
@@ -213,12 +238,12 @@ fn no_oauth(exchange: &Exchange) -> Fault {
     }
     let body = if exchange.body.is_empty() { "an empty body" } else { "something that is no OAuth answer" };
     let message = format!("What answered in the provider's place sent HTTP {} with {body}.", exchange.status);
-    Fault::passing(FaultCode::NotOauth, message).retry_after(exchange.retry_after)
+    Fault::passing(FaultCode::NotOauth, message).retry_after(exchange.retry_after).in_doubt()
 }
 
 /// Whoever sends this may mend it, and a token that was sent is kept meanwhile.
 fn malformed(message: impl Into<String>) -> Fault {
-    Fault::passing(FaultCode::AnswerMalformed, message)
+    Fault::passing(FaultCode::AnswerMalformed, message).in_doubt()
 }
 
 /// An error code of the provider's, with what it said about it.
@@ -258,6 +283,9 @@ impl Refusal {
             "unauthorized_client" => Fault::reconfigure(FaultCode::UnauthorizedClient, self.message),
             "invalid_scope" => Fault::reconfigure(FaultCode::InvalidScope, self.message),
             "invalid_request" => Fault::reconfigure(FaultCode::InvalidRequest, self.message),
+            "interaction_required" | "login_required" | "consent_required" | "account_selection_required" => {
+                Fault::reconfigure(FaultCode::InteractionRequired, self.message)
+            }
             "unsupported_grant_type" => Fault::reconfigure(FaultCode::UnsupportedGrantType, self.message),
             "slow_down" => Fault::passing(FaultCode::RateLimited, self.message).retry_after(self.retry_after),
             "server_error" | "temporarily_unavailable" => {

@@ -6,15 +6,21 @@ use url::Url;
 
 use super::http::{Exchange, Http};
 use crate::fault::{Fault, FaultCode};
-use crate::settings::{AccountSettings, ClientAuth};
+use crate::settings::{AccountSettings, ClientAuth, ClientSettings, GrantSettings};
 use crate::text::printable;
 
 /// The endpoints of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoints {
     pub(super) device_authorization: Option<Url>,
+    pub(super) authorization: Option<Url>,
     pub(super) token: Url,
     pub(super) revocation: Option<Url>,
+    pub(super) userinfo: Option<Url>,
+    /// The issuer to the letter, where it is known; `{tid}` in it stands for the claim of that name.
+    pub(super) issuer: Option<String>,
+    /// Whether a redirection names the issuer that sent it (RFC 9207 3).
+    pub(super) names_issuer: bool,
     /// How a client authenticates here, where the configuration does not say.
     pub(super) usual_auth: ClientAuth,
 }
@@ -25,47 +31,75 @@ struct Metadata {
     issuer: String,
     token_endpoint: Option<Url>,
     device_authorization_endpoint: Option<Url>,
+    authorization_endpoint: Option<Url>,
     revocation_endpoint: Option<Url>,
+    userinfo_endpoint: Option<Url>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
 }
 
 /// Finds the endpoints, asking the issuer only for what the configuration leaves open.
 pub(super) async fn endpoints(account: &AccountSettings, http: &Http) -> Result<Endpoints, Fault> {
-    let named = &account.endpoints;
+    let named = account.endpoints.clone();
     let Some(issuer) = &named.issuer else {
-        let token = named.token.clone().ok_or_else(|| unusable("The configuration names no token endpoint."))?;
         return Ok(Endpoints {
-            device_authorization: named.device_authorization.clone(),
-            token,
-            revocation: named.revocation.clone(),
-            usual_auth: ClientAuth::Post,
+            device_authorization: named.device_authorization,
+            authorization: named.authorization,
+            token: named.token.ok_or_else(|| unusable("The configuration names no token endpoint."))?,
+            revocation: named.revocation,
+            userinfo: named.userinfo,
+            issuer: named.id_token_issuer,
+            names_issuer: false,
+            usual_auth: if account.client.key.is_some() { ClientAuth::PrivateKeyJwt } else { ClientAuth::Post },
         });
     };
-    let metadata = metadata(issuer, named.device_authorization.is_some(), http).await?;
-    let allowed = |url: Option<Url>, what: &str| match url {
-        Some(url) if may_be_used(&url, account.allow_http) => Ok(Some(url)),
-        Some(_) => Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https."))),
-        None => Ok(None),
+    let metadata = metadata(issuer, |metadata| has_what_is_needed(account, metadata), http).await?;
+    let choose = |named: Option<Url>, found: Option<Url>, what: &str| match (named, found) {
+        (Some(url), _) => Ok(Some(url)),
+        (None, Some(url)) if may_be_used(&url, account.allow_http) => Ok(Some(url)),
+        (None, Some(_)) => Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https."))),
+        (None, None) => Ok(None),
     };
-    let token = named.token.clone().map_or_else(|| allowed(metadata.token_endpoint, "token"), |url| Ok(Some(url)))?;
-    let device_authorization = match &named.device_authorization {
-        Some(url) => Some(url.clone()),
-        None => allowed(metadata.device_authorization_endpoint, "device authorization")?,
-    };
-    let revocation = match &named.revocation {
-        Some(url) => Some(url.clone()),
-        None => allowed(metadata.revocation_endpoint, "revocation")?,
-    };
+    let token = choose(named.token, metadata.token_endpoint, "token")?;
     Ok(Endpoints {
-        device_authorization,
+        device_authorization: choose(
+            named.device_authorization,
+            metadata.device_authorization_endpoint,
+            "device authorization",
+        )?,
+        authorization: choose(named.authorization, metadata.authorization_endpoint, "authorization")?,
         token: token.ok_or_else(|| unusable("The issuer's metadata names no token endpoint."))?,
-        revocation,
-        usual_auth: usual_auth(metadata.token_endpoint_auth_methods_supported.as_deref()),
+        revocation: choose(named.revocation, metadata.revocation_endpoint, "revocation")?,
+        userinfo: choose(named.userinfo, metadata.userinfo_endpoint, "userinfo")?,
+        issuer: Some(metadata.issuer),
+        names_issuer: metadata.authorization_response_iss_parameter_supported,
+        usual_auth: usual_auth(&account.client, metadata.token_endpoint_auth_methods_supported.as_deref()),
     })
 }
 
-/// Secret in the body where the issuer takes it so, because some that list both read only the body.
-fn usual_auth(supported: Option<&[String]>) -> ClientAuth {
+/// Whether the metadata has the endpoint that the account's sign-in begins at, where the configuration does not.
+fn has_what_is_needed(account: &AccountSettings, metadata: &Metadata) -> bool {
+    let named = &account.endpoints;
+    match account.grant {
+        GrantSettings::DeviceCode => {
+            named.device_authorization.is_some() || metadata.device_authorization_endpoint.is_some()
+        }
+        GrantSettings::AuthorizationCode { .. } => {
+            named.authorization.is_some() || metadata.authorization_endpoint.is_some()
+        }
+        GrantSettings::ClientCredentials | GrantSettings::RefreshToken { .. } | GrantSettings::Password { .. } => {
+            named.token.is_some() || metadata.token_endpoint.is_some()
+        }
+    }
+}
+
+/// By what the client has. A secret goes into the body where the issuer takes it so, because some that list both ways
+/// read only the body.
+fn usual_auth(client: &ClientSettings, supported: Option<&[String]>) -> ClientAuth {
+    if client.key.is_some() {
+        return ClientAuth::PrivateKeyJwt;
+    }
     let supports = |method: &str| supported.is_some_and(|methods| methods.iter().any(|name| name == method));
     // Left out means client_secret_basic (RFC 8414 2).
     if supports("client_secret_post") || (supported.is_some() && !supports("client_secret_basic")) {
@@ -89,7 +123,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-async fn metadata(issuer: &Url, has_device_endpoint: bool, http: &Http) -> Result<Metadata, Fault> {
+async fn metadata(issuer: &Url, is_enough: impl Fn(&Metadata) -> bool, http: &Http) -> Result<Metadata, Fault> {
     let mut found = None;
     let mut last = unusable("The issuer has no metadata at any well-known address.");
     for url in well_known(issuer) {
@@ -97,9 +131,7 @@ async fn metadata(issuer: &Url, has_device_endpoint: bool, http: &Http) -> Resul
         let request = request.body(Vec::new()).map_err(|_| unusable("The issuer is no usable address."))?;
         match read(&http.send(request).await?, issuer) {
             // A server may tell its OpenID clients less than its OAuth clients.
-            Ok(Some(metadata)) if has_device_endpoint || metadata.device_authorization_endpoint.is_some() => {
-                return Ok(metadata);
-            }
+            Ok(Some(metadata)) if is_enough(&metadata) => return Ok(metadata),
             Ok(Some(metadata)) => found = found.or(Some(metadata)),
             Ok(None) => {}
             Err(fault) => last = fault,
@@ -164,7 +196,7 @@ mod tests {
 
     fn exchange(status: u16, body: &str) -> Exchange {
         let body = zeroize::Zeroizing::new(body.as_bytes().to_vec());
-        Exchange { status, is_form: false, retry_after: None, redirected_to: None, body }
+        Exchange { status, is_form: false, retry_after: None, redirected_to: None, date: None, body }
     }
 
     #[test]
@@ -199,8 +231,11 @@ mod tests {
 
     #[test]
     fn the_way_to_authenticate_is_taken_from_the_metadata() {
-        let auth = |methods: &[&str]| usual_auth(Some(&methods.iter().map(|m| (*m).to_owned()).collect::<Vec<_>>()));
-        assert_eq!(usual_auth(None), ClientAuth::Basic);
+        let client = ClientSettings { id: "c".to_owned(), secret: None, key: None, auth: None };
+        let auth = |methods: &[&str]| {
+            usual_auth(&client, Some(&methods.iter().map(|method| (*method).to_owned()).collect::<Vec<_>>()))
+        };
+        assert_eq!(usual_auth(&client, None), ClientAuth::Basic);
         assert_eq!(auth(&["client_secret_basic", "client_secret_post"]), ClientAuth::Post);
         assert_eq!(auth(&["client_secret_basic"]), ClientAuth::Basic);
         assert_eq!(auth(&["none"]), ClientAuth::Post);

@@ -10,6 +10,7 @@ use oauth2::http::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::Response;
 use zeroize::Zeroizing;
 
+use crate::clock::UnixTime;
 use crate::fault::{Fault, FaultCode};
 use crate::text::printable;
 
@@ -38,6 +39,8 @@ pub(super) struct Exchange {
     pub(super) retry_after: Option<Duration>,
     /// Where a redirect would have led, without its query.
     pub(super) redirected_to: Option<String>,
+    /// When the server says that it answered.
+    pub(super) date: Option<UnixTime>,
     /// The whole body.
     pub(super) body: Zeroizing<Vec<u8>>,
 }
@@ -72,8 +75,9 @@ impl Http {
         let retry_after = retry_after(headers);
         let redirected_to = response.status().is_redirection().then(|| text(headers, &LOCATION)).flatten();
         let redirected_to = redirected_to.map(|to| printable(to.split(['?', '#']).next().unwrap_or_default()));
+        let date = date(headers);
         let body = bounded_body(response).await?;
-        Ok(Exchange { status, is_form, retry_after, redirected_to, body })
+        Ok(Exchange { status, is_form, retry_after, redirected_to, date, body })
     }
 }
 
@@ -84,7 +88,7 @@ async fn bounded_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Faul
     while let Some(chunk) = response.chunk().await.map_err(|error| transport_fault(&error))? {
         if body.len() + chunk.len() > LARGEST_BODY {
             let message = format!("What answered in the provider's place sent more than {} KiB.", LARGEST_BODY / 1024);
-            return Err(Fault::passing(FaultCode::NotOauth, message));
+            return Err(Fault::passing(FaultCode::NotOauth, message).in_doubt());
         }
         if body.capacity() < body.len() + chunk.len() {
             let mut larger = Zeroizing::new(Vec::with_capacity((2 * body.capacity()).max(body.len() + chunk.len())));
@@ -112,7 +116,19 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     at.duration_since(sent).ok()
 }
 
+fn date(headers: &HeaderMap) -> Option<UnixTime> {
+    let at = httpdate::parse_http_date(&text(headers, &DATE)?).ok()?;
+    let since = at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
+    Some(UnixTime::new(i64::try_from(since.as_secs()).ok()?))
+}
+
+/// What kept an answer away. Once there was a connection, the request may have arrived.
 fn transport_fault(error: &reqwest::Error) -> Fault {
+    let fault = transport_fault_of(error);
+    if error.is_connect() || error.is_builder() { fault } else { fault.in_doubt() }
+}
+
+fn transport_fault_of(error: &reqwest::Error) -> Fault {
     if let Some(reason) = tls_reason(error) {
         let message = format!("The encrypted connection to the provider failed: {}.", printable(&reason));
         return Fault::passing(FaultCode::TlsFailed, message);

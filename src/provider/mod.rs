@@ -3,23 +3,34 @@
 //! It keeps nothing but the endpoints it found. What an answer means for a sign-in is for the session to decide.
 
 mod answer;
+mod assertion;
 mod discovery;
 mod http;
+mod identity;
 mod request;
 
 #[cfg(test)]
 mod tests;
 
+use oauth2::http::header::{ACCEPT, AUTHORIZATION};
 use tokio::sync::OnceCell;
+use tokio::time::{Duration, sleep};
 
+use crate::clock;
 use crate::fault::{Fault, FaultCode};
+use crate::identity::Identity;
 use crate::secret::Secret;
-use crate::settings::AccountSettings;
-use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::settings::{AccountSettings, GrantSettings};
+use crate::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
+use answer::{NewTokens, Polled};
 use discovery::Endpoints;
 use http::Exchange;
 pub use http::Http;
-use request::{Revoke, Unbuildable};
+use request::{Requests, Revoke, Unbuildable};
+
+/// How often userinfo is asked: the user has approved by then, and should not have to do it twice for one lost packet.
+const USERINFO_TRIES: u32 = 3;
+const USERINFO_WAIT: Duration = Duration::from_secs(1);
 
 /// The provider of one account.
 #[derive(Debug)]
@@ -36,20 +47,24 @@ impl Provider {
         Self { account, http, endpoints: OnceCell::new() }
     }
 
-    /// Asks for a device code (RFC 8628 3.1).
+    /// Finds a way to the user's approval: asks for a device code (RFC 8628 3.1), or makes the address of an
+    /// authorization request (RFC 6749 4.1.1).
     ///
     /// # Errors
-    /// When the provider refuses, cannot be reached, or has no device grant.
-    pub async fn authorize_device(&self) -> Result<DeviceAuthorization, Fault> {
+    /// When the provider refuses, cannot be reached, or does not have the account's grant.
+    pub async fn authorize(&self) -> Result<Authorization, Fault> {
         let endpoints = self.endpoints().await?;
-        let Some(url) = &endpoints.device_authorization else {
-            return Err(Fault::reconfigure(
-                FaultCode::UnsupportedGrantType,
-                "Neither the configuration nor the provider's metadata names a device authorization endpoint.",
-            ));
+        let missing = |what: &str| {
+            let message = format!("Neither the configuration nor the provider's metadata names {what} endpoint.");
+            Fault::reconfigure(FaultCode::UnsupportedGrantType, message)
         };
-        let exchange = self.send(request::device_authorization(&self.account, endpoints, url)).await?;
-        answer::device_authorization(&exchange, &self.secrets(&[]))
+        if let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant {
+            let url = endpoints.authorization.as_ref().ok_or_else(|| missing("an authorization"))?;
+            return Ok(Authorization::Code(self.requests(endpoints).code_authorization(url, redirect_uri)));
+        }
+        let url = endpoints.device_authorization.as_ref().ok_or_else(|| missing("a device authorization"))?;
+        let exchange = self.send(self.requests(endpoints).device_authorization(url)).await?;
+        answer::device_authorization(&exchange, &self.secrets(&[])).map(Authorization::Device)
     }
 
     /// Asks whether the user has approved (RFC 8628 3.4).
@@ -58,8 +73,58 @@ impl Provider {
     /// When the sign-in has ended, or the provider cannot be asked now.
     pub async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
         let endpoints = self.endpoints().await?;
-        let exchange = self.send(request::device_access_token(&self.account, endpoints, device_code)).await?;
-        answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)
+        let exchange = self.send(self.requests(endpoints).device_access_token(device_code)).await?;
+        match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)? {
+            Polled::NotYet(answer) => Ok(answer),
+            Polled::Granted(new) => Ok(PollAnswer::Granted(self.granted(endpoints, new, &exchange).await)),
+        }
+    }
+
+    /// Asks for the tokens of an authorization code (RFC 6749 4.1.3).
+    ///
+    /// # Errors
+    /// When the provider refuses, or cannot be asked now.
+    pub async fn exchange(&self, code: &Secret, code_verifier: &Secret) -> Result<Granted, Fault> {
+        let endpoints = self.endpoints().await?;
+        let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant else {
+            return Err(Fault::ask_user(FaultCode::RedirectInvalid, "The account has another grant by now."));
+        };
+        let exchange = self.send(self.requests(endpoints).code_exchange(redirect_uri, code, code_verifier)).await?;
+        let new = answer::token(&exchange, &self.secrets(&[code, code_verifier]), self.account.scope_separator)?;
+        Ok(self.granted(endpoints, new, &exchange).await)
+    }
+
+    /// Asks for tokens by what the configuration itself holds.
+    ///
+    /// # Errors
+    /// When the provider refuses, or cannot be asked now.
+    pub async fn obtain(&self) -> Result<Granted, Fault> {
+        let endpoints = self.endpoints().await?;
+        let requests = self.requests(endpoints);
+        let (request, secret) = match &self.account.grant {
+            GrantSettings::ClientCredentials => (requests.client_credentials(), None),
+            GrantSettings::Password { username, password } => (requests.password(username, password), Some(password)),
+            GrantSettings::RefreshToken { token: Some(token) } => (requests.refresh(token), Some(token)),
+            GrantSettings::RefreshToken { token: None }
+            | GrantSettings::DeviceCode
+            | GrantSettings::AuthorizationCode { .. } => {
+                return Err(Fault::ask_user(
+                    FaultCode::InvalidGrant,
+                    "The configuration holds nothing to sign in with.",
+                ));
+            }
+        };
+        let exchange = self.send(request).await?;
+        let sent: Vec<_> = secret.into_iter().collect();
+        let mut tokens = answer::token(&exchange, &self.secrets(&sent), self.account.scope_separator)?.tokens;
+        match &self.account.grant {
+            // The client needs none (RFC 6749 4.4.3).
+            GrantSettings::ClientCredentials => tokens.refresh_token = None,
+            // What is absent stays as it was (RFC 6749 6).
+            GrantSettings::RefreshToken { token } => tokens.refresh_token = tokens.refresh_token.or(token.clone()),
+            _ => {}
+        }
+        Ok(Granted { tokens, user: User::NotAsked })
     }
 
     /// Asks for the next access token (RFC 6749 6).
@@ -68,8 +133,8 @@ impl Provider {
     /// When the grant has ended, or the provider cannot be asked now.
     pub async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
         let endpoints = self.endpoints().await?;
-        let exchange = self.send(request::refresh(&self.account, endpoints, refresh_token)).await?;
-        answer::token(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
+        let exchange = self.send(self.requests(endpoints).refresh(refresh_token)).await?;
+        answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
     }
 
     /// Revokes the grant (RFC 7009 2.1): by the refresh token, whose end is the end of the grant, and then by the access
@@ -83,11 +148,80 @@ impl Provider {
         let tokens = refresh_token.map(Revoke::Refresh).into_iter().chain([Revoke::Access(access_token)]);
         let mut outcome = Ok(());
         for token in tokens {
-            let exchange = self.send(request::revocation(&self.account, endpoints, url, token)).await?;
+            let exchange = self.send(self.requests(endpoints).revocation(url, token)).await?;
             let (Revoke::Refresh(secret) | Revoke::Access(secret)) = token;
             outcome = outcome.and(answer::revocation(&exchange, &self.secrets(&[secret])));
         }
         outcome
+    }
+
+    /// The tokens, with who approved them as far as the account wants to know.
+    async fn granted(&self, endpoints: &Endpoints, new: NewTokens, exchange: &Exchange) -> Granted {
+        let NewTokens { tokens, id_token } = new;
+        let user = if self.account.asks_for_user() {
+            let now = exchange.date.unwrap_or_else(|| clock::now().wall);
+            match self.user(endpoints, &tokens.access_token, id_token.as_ref(), now).await {
+                Ok(user) => User::Known(user),
+                Err(fault) => User::Unknown(fault),
+            }
+        } else {
+            User::NotAsked
+        };
+        Granted { tokens, user }
+    }
+
+    /// Who approved: from the ID token, and from userinfo for what that leaves open.
+    async fn user(
+        &self,
+        endpoints: &Endpoints,
+        access_token: &Secret,
+        id_token: Option<&Secret>,
+        now: clock::UnixTime,
+    ) -> Result<Identity, Fault> {
+        let expected = endpoints.issuer.as_deref().map(|issuer| identity::Expected {
+            issuer,
+            client_id: &self.account.client.id,
+            now,
+        });
+        let by_token = match (id_token, expected) {
+            (Some(token), Some(expected)) => identity::id_token(token, expected)?.identity(),
+            // Whose word it is cannot be told.
+            _ => None,
+        };
+        let is_enough = |user: &Identity| user.email_verified && (user.name.is_some() || !self.account.identity);
+        match (by_token, &endpoints.userinfo) {
+            (Some(user), None) => Ok(user),
+            (Some(user), Some(_)) if is_enough(&user) => Ok(user),
+            (None, None) => Err(identity::unknown("The provider sent no ID token, and has no userinfo endpoint.")),
+            (by_token, Some(url)) => {
+                let by_userinfo = self.userinfo(url, access_token).await?;
+                let user = by_userinfo.identity().ok_or_else(|| identity::unknown("Userinfo names no user."))?;
+                identity::merged(by_token, user)
+            }
+        }
+    }
+
+    async fn userinfo(&self, url: &url::Url, access_token: &Secret) -> Result<identity::Claims, Fault> {
+        let mut tries = 0;
+        loop {
+            let request = oauth2::http::Request::get(url.as_str())
+                .header(ACCEPT, "application/json")
+                .header(AUTHORIZATION, format!("Bearer {}", access_token.expose()))
+                .body(Vec::new())
+                .map_err(|_| Unbuildable);
+            let answer = self.send(request).await.and_then(|exchange| identity::userinfo(&exchange));
+            tries += 1;
+            match answer {
+                Err(_) if tries < USERINFO_TRIES => sleep(USERINFO_WAIT).await,
+                Err(fault) if fault.code == FaultCode::IdentityUnknown => return Err(fault),
+                Err(fault) => return Err(identity::unknown(fault.message)),
+                Ok(claims) => return Ok(claims),
+            }
+        }
+    }
+
+    fn requests<'a>(&'a self, endpoints: &'a Endpoints) -> Requests<'a> {
+        Requests { account: &self.account, endpoints }
     }
 
     async fn endpoints(&self) -> Result<&Endpoints, Fault> {
@@ -96,7 +230,9 @@ impl Provider {
 
     async fn send(&self, request: Result<oauth2::HttpRequest, Unbuildable>) -> Result<Exchange, Fault> {
         let request = request.map_err(|_| {
-            Fault::reconfigure(FaultCode::InvalidRequest, "An endpoint of the provider is no usable address.")
+            let message =
+                "The request cannot be built: an endpoint is no usable address, or the client's key does not sign.";
+            Fault::reconfigure(FaultCode::InvalidRequest, message)
         })?;
         self.http.send(request).await
     }

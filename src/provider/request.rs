@@ -11,17 +11,20 @@ use std::time::Duration;
 use oauth2::basic::BasicClient;
 use oauth2::http::{self, StatusCode};
 use oauth2::{
-    AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, HttpRequest, HttpResponse, RefreshToken, RevocationUrl,
-    Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken, TokenUrl,
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, DeviceAuthorizationUrl, HttpRequest,
+    HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, ResourceOwnerPassword,
+    ResourceOwnerUsername, RevocationUrl, Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken, TokenUrl,
 };
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::assertion;
 use super::discovery::Endpoints;
 use crate::secret::Secret;
 use crate::settings::{AccountSettings, ClientAuth};
+use crate::token::CodeAuthorization;
 
-/// A request that cannot even be built: an endpoint is no usable address.
+/// A request that cannot even be built: an endpoint is no usable address, or the client's key does not sign.
 #[derive(Debug, thiserror::Error)]
 #[error("the request cannot be built")]
 pub(super) struct Unbuildable;
@@ -33,97 +36,200 @@ pub(super) enum Revoke<'a> {
     Access(&'a Secret),
 }
 
-/// Asks for a device code (RFC 8628 3.1).
-pub(super) fn device_authorization(
-    account: &AccountSettings,
-    endpoints: &Endpoints,
-    url: &Url,
-) -> Result<HttpRequest, Unbuildable> {
-    let client = client(account, endpoints).set_device_authorization_url(DeviceAuthorizationUrl::from_url(url.clone()));
-    let scopes = account.scopes.join(&account.scope_separator.to_string());
-    let mut request = client.exchange_device_code();
-    if !scopes.is_empty() {
-        request = request.add_scope(Scope::new(scopes));
-    }
-    for (name, value) in &account.params {
-        request = request.add_extra_param(name, value);
-    }
-    captured(|transport| {
-        let _: Result<StandardDeviceAuthorizationResponse, _> = request.request(transport);
-    })
+/// Builds the requests of one account.
+#[derive(Clone, Copy)]
+pub(super) struct Requests<'a> {
+    pub(super) account: &'a AccountSettings,
+    pub(super) endpoints: &'a Endpoints,
 }
 
-/// Asks whether the user has approved (RFC 8628 3.4).
-pub(super) fn device_access_token(
-    account: &AccountSettings,
-    endpoints: &Endpoints,
-    device_code: &Secret,
-) -> Result<HttpRequest, Unbuildable> {
-    // Only the device code is sent; the crate wants the rest of the answer that it came in.
-    let answer = Zeroizing::new(
-        serde_json::to_string(&serde_json::json!({
-            "device_code": device_code.expose(),
-            "user_code": "",
-            "verification_uri": "https://localhost/",
-            "expires_in": 3600,
-        }))
-        .map_err(|_| Unbuildable)?,
-    );
-    let answer: StandardDeviceAuthorizationResponse = serde_json::from_str(&answer).map_err(|_| Unbuildable)?;
-    let client = client(account, endpoints).set_token_uri(TokenUrl::from_url(endpoints.token.clone()));
-    captured(|transport| {
-        let _ = client.exchange_device_access_token(&answer).request(transport, |_: Duration| {}, None);
-    })
+/// A client whose endpoints are not yet set, with what it adds to each request.
+struct Client<'a> {
+    built: BasicClient,
+    /// A signed assertion in place of a secret (RFC 7523 2.2).
+    assertion: Option<Secret>,
+    account: &'a AccountSettings,
 }
 
-/// Asks for the next access token (RFC 6749 6). No scope is sent: the new token has those of the old one.
-pub(super) fn refresh(
-    account: &AccountSettings,
-    endpoints: &Endpoints,
-    refresh_token: &Secret,
-) -> Result<HttpRequest, Unbuildable> {
-    let client = client(account, endpoints).set_token_uri(TokenUrl::from_url(endpoints.token.clone()));
-    let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
-    captured(|transport| {
-        let _ = client.exchange_refresh_token(&refresh_token).request(transport);
-    })
-}
-
-/// Asks to end a token (RFC 7009 2.1).
-pub(super) fn revocation(
-    account: &AccountSettings,
-    endpoints: &Endpoints,
-    url: &Url,
-    token: Revoke<'_>,
-) -> Result<HttpRequest, Unbuildable> {
-    // The crate builds a revocation for https alone. Whether plain HTTP is allowed was decided with the settings, for
-    // all endpoints alike, so the address is put in afterwards.
-    let stand_in = RevocationUrl::new("https://localhost/".to_owned()).map_err(|_| Unbuildable)?;
-    let client = client(account, endpoints).set_revocation_url(stand_in);
-    let token = match token {
-        Revoke::Refresh(token) => StandardRevocableToken::RefreshToken(RefreshToken::new(token.expose().to_owned())),
-        Revoke::Access(token) => {
-            StandardRevocableToken::AccessToken(oauth2::AccessToken::new(token.expose().to_owned()))
+/// Adds to one of the crate's requests, each of which is a type of its own, what the client adds to all.
+macro_rules! authenticated {
+    ($request:expr, $client:expr) => {{
+        let mut request = $request;
+        if let Some(assertion) = &$client.assertion {
+            request = request
+                .add_extra_param("client_assertion_type", assertion::TYPE)
+                .add_extra_param("client_assertion", assertion.expose());
         }
-    };
-    let request = client.revoke_token(token).map_err(|_| Unbuildable)?;
-    let mut request = captured(|transport| {
-        let _ = request.request(transport);
-    })?;
-    *request.uri_mut() = url.as_str().parse().map_err(|_| Unbuildable)?;
-    Ok(request)
+        request
+    }};
 }
 
-fn client(account: &AccountSettings, endpoints: &Endpoints) -> BasicClient {
-    let client = BasicClient::new(ClientId::new(account.client.id.clone()));
-    let auth_type = match account.client.auth.unwrap_or(endpoints.usual_auth) {
-        ClientAuth::None | ClientAuth::Post => AuthType::RequestBody,
-        ClientAuth::Basic => AuthType::BasicAuth,
-    };
-    let client = client.set_auth_type(auth_type);
-    match &account.client.secret {
-        Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
-        None => client,
+/// Adds the account's scopes and further parameters to one of the crate's requests that begin a sign-in.
+macro_rules! with_scopes_and_params {
+    ($request:expr, $account:expr) => {{
+        let mut request = $request;
+        let scopes = $account.scopes.join(&$account.scope_separator.to_string());
+        if !scopes.is_empty() {
+            request = request.add_scope(Scope::new(scopes));
+        }
+        for (name, value) in &$account.params {
+            request = request.add_extra_param(name, value);
+        }
+        request
+    }};
+}
+
+impl<'a> Requests<'a> {
+    /// Asks for a device code (RFC 8628 3.1).
+    pub(super) fn device_authorization(self, url: &Url) -> Result<HttpRequest, Unbuildable> {
+        let client = self.client()?;
+        let built = client.built.clone().set_device_authorization_url(DeviceAuthorizationUrl::from_url(url.clone()));
+        let request = authenticated!(built.exchange_device_code(), client);
+        let request = with_scopes_and_params!(request, client.account);
+        captured(|transport| {
+            let _: Result<StandardDeviceAuthorizationResponse, _> = request.request(transport);
+        })
+    }
+
+    /// An address at which a user approves (RFC 6749 4.1.1), with a proof key (RFC 7636 4.2 and 4.3).
+    pub(super) fn code_authorization(self, url: &Url, redirect_uri: &Url) -> CodeAuthorization {
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        // As it was registered, to the letter.
+        let registered = RedirectUrl::from_url(redirect_uri.clone());
+        let client = BasicClient::new(ClientId::new(self.account.client.id.clone()))
+            .set_auth_uri(AuthUrl::from_url(url.clone()))
+            .set_redirect_uri(registered);
+        let request = client.authorize_url(CsrfToken::new_random).set_pkce_challenge(challenge);
+        let (address, state) = with_scopes_and_params!(request, self.account).url();
+        CodeAuthorization {
+            address: address.into(),
+            redirect_uri: redirect_uri.as_str().to_owned(),
+            state: state.into_secret(),
+            code_verifier: Secret::new(verifier.into_secret()),
+            issuer: self.endpoints.issuer.clone().filter(|_| self.endpoints.names_issuer),
+        }
+    }
+
+    /// Asks whether the user has approved (RFC 8628 3.4).
+    pub(super) fn device_access_token(self, device_code: &Secret) -> Result<HttpRequest, Unbuildable> {
+        // Only the device code is sent; the crate wants the rest of the answer that it came in.
+        let answer = Zeroizing::new(
+            serde_json::to_string(&serde_json::json!({
+                "device_code": device_code.expose(),
+                "user_code": "",
+                "verification_uri": "https://localhost/",
+                "expires_in": 3600,
+            }))
+            .map_err(|_| Unbuildable)?,
+        );
+        let answer: StandardDeviceAuthorizationResponse = serde_json::from_str(&answer).map_err(|_| Unbuildable)?;
+        let client = self.client()?;
+        let built = client.built.clone().set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let request = authenticated!(built.exchange_device_access_token(&answer), client);
+        captured(|transport| {
+            let _ = request.request(transport, |_: Duration| {}, None);
+        })
+    }
+
+    /// Asks for the tokens of an authorization code (RFC 6749 4.1.3, RFC 7636 4.5).
+    pub(super) fn code_exchange(
+        self,
+        redirect_uri: &Url,
+        code: &Secret,
+        code_verifier: &Secret,
+    ) -> Result<HttpRequest, Unbuildable> {
+        let client = self.client()?;
+        let built = client
+            .built
+            .clone()
+            .set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()))
+            .set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()));
+        let code = AuthorizationCode::new(code.expose().to_owned());
+        let verifier = PkceCodeVerifier::new(code_verifier.expose().to_owned());
+        let request = authenticated!(built.exchange_code(code).set_pkce_verifier(verifier), client);
+        captured(|transport| {
+            let _ = request.request(transport);
+        })
+    }
+
+    /// Asks for a token in the client's own right (RFC 6749 4.4.2).
+    pub(super) fn client_credentials(self) -> Result<HttpRequest, Unbuildable> {
+        let client = self.client()?;
+        let built = client.built.clone().set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let request = authenticated!(built.exchange_client_credentials(), client);
+        let request = with_scopes_and_params!(request, client.account);
+        captured(|transport| {
+            let _ = request.request(transport);
+        })
+    }
+
+    /// Asks for a token by a user's name and password (RFC 6749 4.3.2).
+    pub(super) fn password(self, username: &str, password: &Secret) -> Result<HttpRequest, Unbuildable> {
+        let client = self.client()?;
+        let built = client.built.clone().set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let username = ResourceOwnerUsername::new(username.to_owned());
+        let password = ResourceOwnerPassword::new(password.expose().to_owned());
+        let request = authenticated!(built.exchange_password(&username, &password), client);
+        let request = with_scopes_and_params!(request, client.account);
+        captured(|transport| {
+            let _ = request.request(transport);
+        })
+    }
+
+    /// Asks for the next access token (RFC 6749 6). No scope is sent: the new token has those of the old one.
+    pub(super) fn refresh(self, refresh_token: &Secret) -> Result<HttpRequest, Unbuildable> {
+        let client = self.client()?;
+        let built = client.built.clone().set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
+        let request = authenticated!(built.exchange_refresh_token(&refresh_token), client);
+        captured(|transport| {
+            let _ = request.request(transport);
+        })
+    }
+
+    /// Asks to end a token (RFC 7009 2.1).
+    pub(super) fn revocation(self, url: &Url, token: Revoke<'_>) -> Result<HttpRequest, Unbuildable> {
+        // The crate builds a revocation for https alone. Whether plain HTTP is allowed was decided with the settings,
+        // for all endpoints alike, so the address is put in afterwards.
+        let stand_in = RevocationUrl::new("https://localhost/".to_owned()).map_err(|_| Unbuildable)?;
+        let client = self.client()?;
+        let built = client.built.clone().set_revocation_url(stand_in);
+        let token = match token {
+            Revoke::Refresh(token) => {
+                StandardRevocableToken::RefreshToken(RefreshToken::new(token.expose().to_owned()))
+            }
+            Revoke::Access(token) => {
+                StandardRevocableToken::AccessToken(oauth2::AccessToken::new(token.expose().to_owned()))
+            }
+        };
+        let request = authenticated!(built.revoke_token(token).map_err(|_| Unbuildable)?, client);
+        let mut request = captured(|transport| {
+            let _ = request.request(transport);
+        })?;
+        *request.uri_mut() = url.as_str().parse().map_err(|_| Unbuildable)?;
+        Ok(request)
+    }
+
+    fn client(self) -> Result<Client<'a>, Unbuildable> {
+        let settings = &self.account.client;
+        let client = BasicClient::new(ClientId::new(settings.id.clone()));
+        let auth = settings.auth.unwrap_or(self.endpoints.usual_auth);
+        let client = client.set_auth_type(match auth {
+            ClientAuth::None | ClientAuth::Post | ClientAuth::PrivateKeyJwt => AuthType::RequestBody,
+            ClientAuth::Basic => AuthType::BasicAuth,
+        });
+        let client = match &settings.secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
+            None => client,
+        };
+        let assertion = match (&settings.key, auth) {
+            (Some(key), ClientAuth::PrivateKeyJwt) => {
+                let audience = self.endpoints.issuer.as_deref().unwrap_or(self.endpoints.token.as_str());
+                Some(assertion::sign(key, &settings.id, audience).map_err(|_| Unbuildable)?)
+            }
+            _ => None,
+        };
+        Ok(Client { built: client, assertion, account: self.account })
     }
 }
 
@@ -145,8 +251,17 @@ fn captured(send: impl FnOnce(&&Transport<'_>)) -> Result<HttpRequest, Unbuildab
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use sha2::{Digest, Sha256};
+
     use super::*;
+    use crate::client_key::ClientKey;
     use crate::provider::tests::{account, endpoints};
+
+    fn requests<'a>(account: &'a AccountSettings, endpoints: &'a Endpoints) -> Requests<'a> {
+        Requests { account, endpoints }
+    }
 
     fn body(request: &HttpRequest) -> String {
         String::from_utf8(request.body().clone()).unwrap()
@@ -158,7 +273,7 @@ mod tests {
         account.params.insert("audience".to_owned(), "https://api.example.com".to_owned());
         let endpoints = endpoints();
         let url = endpoints.device_authorization.clone().unwrap();
-        let request = device_authorization(&account, &endpoints, &url).unwrap();
+        let request = requests(&account, &endpoints).device_authorization(&url).unwrap();
         assert_eq!(request.uri(), "https://provider.example/device");
         assert_eq!(
             body(&request),
@@ -173,12 +288,13 @@ mod tests {
         account.scope_separator = ',';
         let endpoints = endpoints();
         let url = endpoints.device_authorization.clone().unwrap();
-        assert!(body(&device_authorization(&account, &endpoints, &url).unwrap()).contains("scope=openid%2Cemail&"));
+        let request = requests(&account, &endpoints).device_authorization(&url).unwrap();
+        assert!(body(&request).contains("scope=openid%2Cemail&"));
     }
 
     #[test]
     fn a_poll_carries_the_grant_type_and_the_device_code() {
-        let request = device_access_token(&account(), &endpoints(), &Secret::new("d\"c".to_owned())).unwrap();
+        let request = requests(&account(), &endpoints()).device_access_token(&Secret::new("d\"c".to_owned())).unwrap();
         assert_eq!(
             body(&request),
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=d%22c\
@@ -190,16 +306,101 @@ mod tests {
     fn basic_authentication_keeps_the_secret_out_of_the_body() {
         let mut account = account();
         account.client.auth = Some(ClientAuth::Basic);
-        let request = refresh(&account, &endpoints(), &Secret::new("r1".to_owned())).unwrap();
+        let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned())).unwrap();
         assert_eq!(body(&request), "grant_type=refresh_token&refresh_token=r1");
         assert!(request.headers().contains_key("authorization"));
+    }
+
+    #[test]
+    fn an_authorization_request_has_a_proof_key_a_fresh_state_and_the_registered_redirect_address() {
+        let mut account = account();
+        account.params.insert("access_type".to_owned(), "offline".to_owned());
+        let endpoints = endpoints();
+        let url = endpoints.authorization.clone().unwrap();
+        let redirect_uri: Url = "http://127.0.0.1:8629/oauth2/redirect".parse().unwrap();
+        let make = || requests(&account, &endpoints).code_authorization(&url, &redirect_uri);
+        let request = make();
+        let address: Url = request.address.parse().unwrap();
+        let query: std::collections::BTreeMap<_, _> = address.query_pairs().into_owned().collect();
+        assert!(request.address.starts_with("https://provider.example/authorize?tenant=7&"), "{}", request.address);
+        assert_eq!((query["response_type"].as_str(), query["client_id"].as_str()), ("code", "the-client"));
+        assert_eq!((query["scope"].as_str(), query["access_type"].as_str()), ("openid email", "offline"));
+        assert_eq!((query["redirect_uri"].as_str(), &query["state"]), (redirect_uri.as_str(), &request.state));
+        assert_eq!(query["code_challenge_method"], "S256");
+        let verifier = request.code_verifier.expose();
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+        assert_eq!(query["code_challenge"], challenge);
+        assert!(verifier.len() >= 43 && request.state.len() >= 22);
+        assert!(!request.address.contains(verifier) && !request.address.contains("hunter2"));
+        let another = make();
+        assert!(another.state != request.state && another.code_verifier.expose() != verifier);
+        assert_eq!(request.issuer.as_deref(), Some("https://provider.example"));
+    }
+
+    #[test]
+    fn a_code_is_exchanged_with_its_proof_and_redirect_address() {
+        let redirect_uri: Url = "http://127.0.0.1:8629/oauth2/redirect".parse().unwrap();
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let verifier = "v".repeat(43);
+        let request =
+            requests(&account(), &endpoints()).code_exchange(&redirect_uri, &secret("c1"), &secret(&verifier)).unwrap();
+        assert_eq!(
+            body(&request),
+            format!(
+                "grant_type=authorization_code&code=c1&code_verifier={verifier}&client_id=the-client&\
+                 client_secret=hunter2&redirect_uri=http%3A%2F%2F127.0.0.1%3A8629%2Foauth2%2Fredirect"
+            )
+        );
+    }
+
+    #[test]
+    fn the_clients_own_right_and_a_password_are_asked_with_scopes_and_parameters() {
+        let mut account = account();
+        account.params.insert("audience".to_owned(), "api".to_owned());
+        let endpoints = endpoints();
+        let requests = requests(&account, &endpoints);
+        assert_eq!(
+            body(&requests.client_credentials().unwrap()),
+            "grant_type=client_credentials&scope=openid+email&client_id=the-client&client_secret=hunter2&audience=api"
+        );
+        assert_eq!(
+            body(&requests.password("ann", &Secret::new("pass word".to_owned())).unwrap()),
+            "grant_type=password&username=ann&password=pass+word&scope=openid+email&client_id=the-client&\
+             client_secret=hunter2&audience=api"
+        );
+    }
+
+    #[test]
+    fn a_client_with_a_key_signs_an_assertion_in_place_of_a_secret() {
+        let pem = std::process::Command::new("openssl").args(["genpkey", "-algorithm", "ED25519"]).output().unwrap();
+        let pem = Secret::new(String::from_utf8(pem.stdout).unwrap());
+        let mut account = account();
+        account.client.secret = None;
+        account.client.key = Some(ClientKey::from_pem(&pem, Some("k1".to_owned())).unwrap());
+        account.client.auth = Some(ClientAuth::PrivateKeyJwt);
+        let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned())).unwrap();
+        let body = body(&request);
+        let members: std::collections::BTreeMap<_, _> =
+            url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        assert_eq!((members["client_id"].as_str(), members.get("client_secret")), ("the-client", None));
+        assert_eq!(members["client_assertion_type"], assertion::TYPE);
+        let part = |number: usize| -> serde_json::Value {
+            let part = members["client_assertion"].split('.').nth(number).unwrap();
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+        };
+        assert_eq!((part(0)["alg"].as_str(), part(0)["kid"].as_str()), (Some("EdDSA"), Some("k1")));
+        let claims = part(1);
+        assert_eq!((claims["iss"].as_str(), claims["sub"].as_str()), (Some("the-client"), Some("the-client")));
+        assert_eq!(claims["aud"], "https://provider.example");
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 120);
+        assert!(claims["jti"].as_str().unwrap().len() >= 20);
     }
 
     #[test]
     fn a_revocation_goes_to_the_endpoint_even_on_loopback() {
         let url: Url = "http://127.0.0.1:9/revoke".parse().unwrap();
         let token = Secret::new("r1".to_owned());
-        let request = revocation(&account(), &endpoints(), &url, Revoke::Refresh(&token)).unwrap();
+        let request = requests(&account(), &endpoints()).revocation(&url, Revoke::Refresh(&token)).unwrap();
         assert_eq!(request.uri(), "http://127.0.0.1:9/revoke");
         assert!(body(&request).starts_with("token=r1&token_type_hint=refresh_token"));
     }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::answer;
+use super::answer::{self, Polled};
 use super::discovery::Endpoints;
 use super::http::Exchange;
 use crate::fault::{Fault, FaultCode, Remedy};
+use crate::identity::AllowList;
 use crate::secret::Secret;
-use crate::settings::{AccountSettings, ClientAuth, ClientSettings, EndpointSettings, PublishMode, SignInMode};
+use crate::settings::{
+    AccountSettings, ClientAuth, ClientSettings, EndpointSettings, GrantSettings, PublishMode, SignInMode,
+};
 use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
 
 pub(super) fn account() -> AccountSettings {
@@ -20,13 +23,17 @@ pub(super) fn account() -> AccountSettings {
         client: ClientSettings {
             id: "the-client".to_owned(),
             secret: Some(Secret::new("hunter2".to_owned())),
+            key: None,
             auth: None,
         },
+        grant: GrantSettings::DeviceCode,
         scopes: vec!["openid".to_owned(), "email".to_owned()],
         scope_separator: ' ',
         params: BTreeMap::new(),
         sign_in: SignInMode::OnRequest,
         publish: PublishMode::Retained,
+        allow: AllowList::default(),
+        identity: false,
         ca_file: None,
         allow_http: false,
     }
@@ -35,6 +42,10 @@ pub(super) fn account() -> AccountSettings {
 pub(super) fn endpoints() -> Endpoints {
     Endpoints {
         device_authorization: Some("https://provider.example/device".parse().unwrap()),
+        authorization: Some("https://provider.example/authorize?tenant=7".parse().unwrap()),
+        userinfo: None,
+        issuer: Some("https://provider.example".to_owned()),
+        names_issuer: true,
         token: "https://provider.example/token".parse().unwrap(),
         revocation: None,
         usual_auth: ClientAuth::Post,
@@ -43,15 +54,18 @@ pub(super) fn endpoints() -> Endpoints {
 
 fn exchange(status: u16, body: &str) -> Exchange {
     let body = Zeroizing::new(body.as_bytes().to_vec());
-    Exchange { status, is_form: false, retry_after: None, redirected_to: None, body }
+    Exchange { status, is_form: false, retry_after: None, redirected_to: None, date: None, body }
 }
 
 fn token(status: u16, body: &str) -> Result<TokenAnswer, Fault> {
-    answer::token(&exchange(status, body), &[&Secret::new("sent-token".to_owned())], ' ')
+    answer::refresh(&exchange(status, body), &[&Secret::new("sent-token".to_owned())], ' ')
 }
 
 fn poll(status: u16, body: &str) -> Result<PollAnswer, Fault> {
-    answer::poll(&exchange(status, body), &[], ' ')
+    answer::poll(&exchange(status, body), &[], ' ').map(|polled| match polled {
+        Polled::NotYet(answer) => answer,
+        Polled::Granted(_) => panic!("nobody has approved"),
+    })
 }
 
 fn device(status: u16, body: &str) -> Result<DeviceAuthorization, Fault> {
@@ -143,7 +157,7 @@ fn an_answer_with_both_an_error_and_a_token_is_an_error() {
 fn a_wait_that_the_provider_asks_for_is_passed_on() {
     let mut exchange = exchange(429, "");
     exchange.retry_after = Some(Duration::from_secs(90));
-    let fault = answer::token(&exchange, &[], ' ').unwrap_err();
+    let fault = answer::refresh(&exchange, &[], ' ').unwrap_err();
     assert_eq!(fault.remedy, Remedy::TryAgain { after: Some(Duration::from_secs(90)) });
 }
 
@@ -165,7 +179,7 @@ fn githubs_errors_come_with_http_200_and_a_new_interval() {
 fn githubs_form_encoded_answer_and_comma_separated_scopes_are_read() {
     let mut exchange = exchange(200, "access_token=gho_x&scope=repo%2Cgist&token_type=bearer");
     exchange.is_form = true;
-    let answer = answer::token(&exchange, &[], ',').unwrap();
+    let answer = answer::refresh(&exchange, &[], ',').unwrap();
     assert_eq!(answer.access_token.expose(), "gho_x");
     assert_eq!(answer.scope.as_deref(), Some("repo gist"));
 }
@@ -221,7 +235,8 @@ fn no_answer_makes_the_reader_panic() {
     proptest!(|(status in 100_u16..600, body in ".{0,200}", form in any::<bool>())| {
         let mut exchange = exchange(status, &body);
         exchange.is_form = form;
-        let _ = (answer::token(&exchange, &[], ' '), answer::poll(&exchange, &[], ','));
+        let _ = (answer::token(&exchange, &[], ' ').err(), answer::refresh(&exchange, &[], ' ').err());
+        let _ = answer::poll(&exchange, &[], ',').err();
         let _ = (answer::device_authorization(&exchange, &[]), answer::revocation(&exchange, &[]));
     });
 }

@@ -14,6 +14,8 @@ pub(super) struct Disk {
     step: Step,
     /// Whether something changed since.
     changed: bool,
+    /// Whether what is not yet on disk must not be seen before it is.
+    unseen: bool,
     /// Whether what is on disk must stay there although this session could not read it.
     protected: bool,
     failures: u32,
@@ -33,7 +35,16 @@ impl Disk {
     pub(super) fn new(epoch: u64) -> Self {
         // Each session counts in a range of its own, so that word of a former one's writes is told apart.
         let sent = Revision(epoch << 32);
-        Self { sent, step: Step::Safe, changed: false, protected: false, failures: 0, trouble: None, done: Vec::new() }
+        Self {
+            sent,
+            step: Step::Safe,
+            changed: false,
+            unseen: false,
+            protected: false,
+            failures: 0,
+            trouble: None,
+            done: Vec::new(),
+        }
     }
 
     /// From now on nothing is written.
@@ -46,14 +57,25 @@ impl Disk {
         self.protected = false;
     }
 
-    /// Something changed that must survive the process.
+    /// Something changed that must survive the process, and be seen only then.
     pub(super) fn change(&mut self) {
+        self.changed = true;
+        self.unseen = true;
+    }
+
+    /// Something changed that must survive the process, and that nobody sees.
+    pub(super) fn note(&mut self) {
         self.changed = true;
     }
 
     /// Whether the disk has all that memory has.
     pub(super) fn is_safe(&self) -> bool {
         self.step == Step::Safe && !self.changed
+    }
+
+    /// Whether the disk has all that may be seen.
+    pub(super) fn has_what_is_seen(&self) -> bool {
+        !self.unseen
     }
 
     pub(super) fn is_writing(&self) -> bool {
@@ -90,6 +112,7 @@ impl Disk {
         }
         let Err(fault) = result else {
             self.step = Step::Safe;
+            self.unseen = false;
             self.failures = 0;
             self.trouble = None;
             return;
@@ -114,12 +137,16 @@ impl Disk {
         let retry = matches!(self.step, Step::RetryAt(at) if at <= now.boot);
         if self.protected {
             self.changed = false;
+            self.unseen = false;
         } else if self.changed || retry {
             self.changed = false;
             self.step = Step::Writing;
             self.sent = Revision(self.sent.0 + 1);
-            let nothing = record.signed_in.is_none() && record.pending.is_none();
-            out.push(if nothing { Action::Erase(self.sent) } else { Action::Save(self.sent, record.clone()) });
+            out.push(if record.is_empty() {
+                Action::Erase(self.sent)
+            } else {
+                Action::Save(self.sent, record.clone())
+            });
         }
         if self.is_safe() {
             out.extend(self.done.drain(..).map(|ticket| Action::Reply(ticket, Ok(()))));

@@ -1,9 +1,10 @@
 //! The tokens that are held: refreshed ahead of their end, kept through every fault, given up on request.
 
-use super::{Action, Due, Note, Question, Refused, RequestId, Session, Ticket, Trouble};
+use super::{Action, Due, Note, Question, Refused, RequestId, Rules, Session, Ticket, Trouble, Way, not_admitted};
 use crate::clock::{BootTime, Now};
 use crate::expiry::Expiry;
 use crate::fault::{Fault, FaultCode, Remedy};
+use crate::identity::{AllowList, Identity};
 use crate::policy::{self, Chance};
 use crate::record::{ClientBinding, Refusal, SignedIn};
 use crate::token::{TokenAnswer, Tokens};
@@ -15,7 +16,8 @@ pub(super) enum Grant {
     None {
         /// Why not, if there is more to say than that nobody signed in.
         trouble: Option<Trouble>,
-        /// The sign-in of another provider or client, kept in case the configuration goes back to it.
+        /// The sign-in of another provider or client, or of somebody who is not admitted any more, kept in case the
+        /// configuration goes back to it.
         former: Option<Box<SignedIn>>,
     },
     /// A sign-in.
@@ -39,12 +41,14 @@ pub(super) struct Renewal {
     generation: u64,
     failures: u32,
     trouble: Option<Trouble>,
+    /// Whether an answer to an earlier refresh with the same token may have been lost on its way.
+    in_doubt: bool,
     waiting: Vec<Ticket>,
 }
 
 #[derive(Debug)]
 enum Step {
-    /// There is nothing to refresh with, or the provider no longer accepts it.
+    /// There is nothing to get other tokens with, or the provider no longer accepts it.
     Never,
     Waits(Due),
     /// Asked because of `due`.
@@ -56,19 +60,31 @@ enum Step {
 }
 
 impl Grant {
-    pub(super) fn restore(signed_in: Option<SignedIn>, client: &ClientBinding, now: Now, chance: Chance) -> Self {
+    pub(super) fn restore(
+        signed_in: Option<SignedIn>,
+        client: &ClientBinding,
+        rules: &Rules,
+        now: Now,
+        chance: Chance,
+    ) -> Self {
         let Some(signed_in) = signed_in else {
             return Self::None { trouble: None, former: None };
+        };
+        let kept = |signed_in, fault| {
+            let trouble = Some(Trouble { fault, since: now.wall, retry: None });
+            Self::None { trouble, former: Some(Box::new(signed_in)) }
         };
         if signed_in.client != *client {
             let fault = Fault::ask_user(
                 FaultCode::ClientChanged,
                 "The stored sign-in is for another provider, endpoint or client than the configuration names.",
             );
-            let trouble = Some(Trouble { fault, since: now.wall, retry: None });
-            return Self::None { trouble, former: Some(Box::new(signed_in)) };
+            return kept(signed_in, fault);
         }
-        Self::Held(Renewal::resume(signed_in, now, chance))
+        if !is_admitted(&signed_in, &rules.allow) {
+            return kept(signed_in, not_admitted("The stored sign-in is of somebody whom allow does not name."));
+        }
+        Self::Held(Renewal::resume(signed_in, &rules.way, now, chance))
     }
 
     pub(super) fn unreadable(fault: Fault, now: Now) -> Self {
@@ -86,11 +102,7 @@ impl Grant {
     }
 
     pub(super) fn to_keep(&self) -> Option<SignedIn> {
-        match self {
-            Self::None { former, .. } => former.as_deref().cloned(),
-            Self::Held(renewal) => Some(renewal.signed_in.clone()),
-            Self::Leaving { signed_in, .. } => signed_in.as_deref().cloned(),
-        }
+        self.kept().cloned()
     }
 
     /// `renewal` takes the place of what was there, whose waiting requests are done.
@@ -109,6 +121,43 @@ impl Grant {
         }
     }
 
+    pub(super) fn awaits(&self, id: RequestId) -> bool {
+        matches!(self, Self::Held(Renewal { step: Step::Asking { id: awaited, .. }, .. }) if *awaited == id)
+    }
+
+    /// Whether the list admits whose sign-in is kept; nobody's is nobody to keep out.
+    pub(super) fn is_admitted_by(&self, allow: &AllowList) -> bool {
+        self.kept().is_none_or(|signed_in| is_admitted(signed_in, allow))
+    }
+
+    /// Whether `user` is known to be somebody else than whoever's sign-in is kept.
+    pub(super) fn is_of_another_user(&self, user: Option<&Identity>) -> bool {
+        let former = self.kept().and_then(|signed_in| signed_in.user.as_ref());
+        former.zip(user).is_some_and(|(former, user)| former.sub != user.sub)
+    }
+
+    fn kept(&self) -> Option<&SignedIn> {
+        match self {
+            Self::None { former, .. } => former.as_deref(),
+            Self::Held(renewal) => Some(&renewal.signed_in),
+            Self::Leaving { signed_in, .. } => signed_in.as_deref(),
+        }
+    }
+
+    /// What only a change of the configuration could mend is tried at once.
+    pub(super) fn reconfigured(&mut self, way: &Way, now: Now) {
+        let Self::Held(renewal) = self else { return };
+        if *way == Way::Unattended {
+            renewal.signed_in.refused = None;
+        }
+        let waits_for_it = renewal.trouble.as_ref().is_some_and(|it| it.fault.remedy == Remedy::Reconfigure);
+        let stopped = matches!(renewal.step, Step::Never) && renewal.can_renew(way);
+        if stopped || (waits_for_it && matches!(renewal.step, Step::Waits(_))) {
+            renewal.failures = 0;
+            renewal.step = Step::Waits(Due::at(now.boot, now));
+        }
+    }
+
     pub(super) fn next_wake(&self, safe: bool) -> Option<BootTime> {
         match self {
             Self::Held(Renewal { step: Step::Waits(due), .. }) if safe => Some(due.at),
@@ -116,25 +165,29 @@ impl Grant {
         }
     }
 
-    pub(super) fn clock_was_set(&mut self, now: Now, chance: Chance) {
+    pub(super) fn clock_was_set(&mut self, way: &Way, now: Now, chance: Chance) {
         let Self::Held(renewal) = self else { return };
         if let Some(expiry) = &mut renewal.signed_in.tokens.expiry {
             expiry.clock_was_set(now);
         }
         renewal.step = match renewal.step {
-            Step::Waits(_) if renewal.failures == 0 => renewal.next_step(now, chance),
+            Step::Waits(_) if renewal.failures == 0 => renewal.next_step(way, now, chance),
             Step::Waits(due) => Step::Waits(Due::at(due.at, now)),
             Step::Never | Step::Asking { .. } => return,
         };
     }
 }
 
+fn is_admitted(signed_in: &SignedIn, allow: &AllowList) -> bool {
+    allow.admits_everybody() || signed_in.user.as_ref().is_some_and(|user| allow.admits(user))
+}
+
 impl Renewal {
-    /// The tokens of a sign-in that the user has just approved, which came in answer to the request `id`.
+    /// The tokens of a sign-in that has just succeeded, which came in answer to the request `id`.
     pub(super) fn first(
         client: ClientBinding,
         answer: TokenAnswer,
-        scope: Option<String>,
+        rules: &Rules,
         (id, asked): (RequestId, Now),
         now: Now,
         chance: Chance,
@@ -144,23 +197,37 @@ impl Renewal {
             refresh_token: answer.refresh_token,
             expiry: answer.expires_in.map(|life| Expiry::counted(asked, life)),
             // Not named means as asked for (RFC 6749 5.1).
-            scope: answer.scope.or(scope),
+            scope: answer.scope.or_else(|| rules.scope.clone()),
         };
-        let signed_in = SignedIn { client, tokens, since: now.wall, last_refresh: None, refused: None };
+        let signed_in = SignedIn {
+            client,
+            tokens,
+            since: now.wall,
+            last_refresh: None,
+            refused: None,
+            refreshing_since: None,
+            user: None,
+            user_changed_at: None,
+        };
         let mut renewal = Self::idle(signed_in);
         renewal.received = Some(now.boot);
         renewal.generation = id.serial;
-        renewal.step = renewal.next_step(now, chance);
+        renewal.step = renewal.next_step(&rules.way, now, chance);
         renewal
     }
 
-    fn resume(signed_in: SignedIn, now: Now, chance: Chance) -> Self {
+    fn resume(signed_in: SignedIn, way: &Way, now: Now, chance: Chance) -> Self {
         let mut renewal = Self::idle(signed_in);
-        renewal.step = renewal.next_step(now, chance);
+        renewal.step = renewal.next_step(way, now, chance);
+        if renewal.in_doubt && matches!(renewal.step, Step::Waits(_)) {
+            // The sooner it is asked again, the more likely a provider with a grace period still answers.
+            renewal.step = Step::Waits(Due::at(now.boot, now));
+        }
         renewal
     }
 
     fn idle(signed_in: SignedIn) -> Self {
+        let in_doubt = signed_in.refreshing_since.is_some();
         Self {
             signed_in,
             step: Step::Never,
@@ -168,12 +235,19 @@ impl Renewal {
             generation: 0,
             failures: 0,
             trouble: None,
+            in_doubt,
             waiting: Vec::new(),
         }
     }
 
-    fn next_step(&self, now: Now, chance: Chance) -> Step {
-        if self.signed_in.refused.is_some() || self.signed_in.tokens.refresh_token.is_none() {
+    /// Whether there is a way to other tokens without a user.
+    fn can_renew(&self, way: &Way) -> bool {
+        let has_means = self.signed_in.tokens.refresh_token.is_some() || *way == Way::Unattended;
+        has_means && self.signed_in.refused.is_none()
+    }
+
+    fn next_step(&self, way: &Way, now: Now, chance: Chance) -> Step {
+        if !self.can_renew(way) {
             return Step::Never;
         }
         let received = self.received.unwrap_or(now.boot);
@@ -205,26 +279,50 @@ impl Renewal {
         self.trouble.as_ref()
     }
 
+    /// Whether the provider wants something that only a user, or an administrator, can give, while nothing says that
+    /// the grant has ended.
+    pub(super) fn is_stuck(&self) -> bool {
+        let stuck = [FaultCode::InvalidRequest, FaultCode::InteractionRequired];
+        self.trouble.as_ref().is_some_and(|trouble| stuck.contains(&trouble.fault.code))
+    }
+
     /// Takes in the tokens of an answer to a refresh; what is absent stays as it was (RFC 6749 6).
-    fn renew(&mut self, answer: TokenAnswer, (id, asked): (RequestId, Now), now: Now, chance: Chance) {
+    fn renew(&mut self, answer: TokenAnswer, way: &Way, (id, asked): (RequestId, Now), now: Now, chance: Chance) {
         let tokens = &mut self.signed_in.tokens;
         tokens.access_token = answer.access_token;
         tokens.refresh_token = answer.refresh_token.or(tokens.refresh_token.take());
         tokens.expiry = answer.expires_in.map(|life| Expiry::counted(asked, life));
         tokens.scope = answer.scope.or(tokens.scope.take());
         self.signed_in.last_refresh = Some(now.wall);
+        self.signed_in.refreshing_since = None;
         self.received = Some(now.boot);
         self.generation = id.serial;
         self.failures = 0;
         self.trouble = None;
-        self.step = self.next_step(now, chance);
+        self.in_doubt = false;
+        self.step = self.next_step(way, now, chance);
     }
 
     /// The provider has ended the grant. The tokens stay, as nothing that one answer says is beyond mistake.
-    fn refuse(&mut self, fault: &Fault, now: Now) {
+    fn refuse(&mut self, fault: Fault, now: Now) -> Fault {
+        let since = self.signed_in.refreshing_since.take();
+        let fault = match since.filter(|_| self.in_doubt && fault.code == FaultCode::InvalidGrant) {
+            Some(since) => {
+                let ago = now.wall.since(since).as_secs();
+                let message = format!(
+                    "A refresh that was begun {ago} s ago was cut off before its answer arrived, and the provider takes \
+                     its refresh token only once. {}",
+                    fault.message
+                );
+                Fault::ask_user(FaultCode::RefreshInterrupted, message)
+            }
+            None => fault,
+        };
         self.step = Step::Never;
         self.trouble = None;
+        self.in_doubt = false;
         self.signed_in.refused = Some(Refusal { code: fault.code, message: fault.message.clone(), since: now.wall });
+        fault
     }
 }
 
@@ -254,7 +352,8 @@ impl Session {
         }
     }
 
-    /// Asks for the next tokens when it is time, but never with a refresh token that is not yet on disk.
+    /// Asks for the next tokens when it is time, but never with a refresh token that is not yet on disk, nor before it
+    /// is on disk that the request goes out.
     pub(super) fn refresh_if_due(&mut self, now: Now, out: &mut Vec<Action>) {
         if !self.disk.is_safe() {
             return;
@@ -262,11 +361,20 @@ impl Session {
         let id = self.new_request();
         let Grant::Held(renewal) = &mut self.grant else { return };
         let Step::Waits(due) = renewal.step else { return };
-        let Some(refresh_token) = renewal.signed_in.tokens.refresh_token.clone() else { return };
-        if due.at <= now.boot {
-            renewal.step = Step::Asking { id, asked: now, due };
-            out.push(Action::Ask(id, Question::Refresh { refresh_token }));
+        if due.at > now.boot {
+            return;
         }
+        let question = match &renewal.signed_in.tokens.refresh_token {
+            Some(_) if renewal.signed_in.refreshing_since.is_none() => {
+                renewal.signed_in.refreshing_since = Some(now.wall);
+                self.disk.note();
+                return;
+            }
+            Some(token) => Question::Refresh { refresh_token: token.clone() },
+            None => Question::Obtain,
+        };
+        renewal.step = Step::Asking { id, asked: now, due };
+        out.push(Action::Ask(id, question));
     }
 
     pub(super) fn refresh_answered(
@@ -278,13 +386,13 @@ impl Session {
         out: &mut Vec<Action>,
     ) {
         let Grant::Held(renewal) = &mut self.grant else { return };
-        let Step::Asking { id: awaited, asked, .. } = renewal.step else { return };
+        let Step::Asking { id: awaited, asked, due } = renewal.step else { return };
         if awaited != id {
             return;
         }
         let fault = match answer {
             Ok(tokens) => {
-                renewal.renew(tokens, (id, asked), now, chance);
+                renewal.renew(tokens, &self.rules.way, (id, asked), now, chance);
                 self.disk.change();
                 for ticket in renewal.waiting.drain(..) {
                     self.disk.reply_when_safe(ticket);
@@ -294,20 +402,31 @@ impl Session {
             }
             Err(fault) => fault,
         };
-        for ticket in renewal.waiting.drain(..) {
-            out.push(Action::Reply(ticket, Err(Refused::Failed(fault.clone()))));
+        renewal.in_doubt |= fault.in_doubt;
+        let tokens = &mut renewal.signed_in.tokens;
+        if fault.remedy == Remedy::AskUser && self.rules.way == Way::Unattended && tokens.refresh_token.is_some() {
+            // No user is needed for another one.
+            tokens.refresh_token = None;
+            renewal.signed_in.refreshing_since = None;
+            renewal.step = Step::Waits(due);
+            self.disk.change();
+            return;
         }
-        renewal.failures = renewal.failures.saturating_add(1);
         let wait = match fault.remedy {
             Remedy::AskUser => {
-                renewal.refuse(&fault, now);
+                let fault = renewal.refuse(fault, now);
                 self.disk.change();
+                let refused = Refused::Failed(fault.clone());
+                out.extend(renewal.waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
                 out.push(Action::Note(Note::GrantEnded(fault)));
                 return;
             }
-            Remedy::TryAgain { after } => policy::retry_wait(renewal.failures, after, chance),
+            Remedy::TryAgain { after } => policy::retry_wait(renewal.failures.saturating_add(1), after, chance),
             Remedy::Reconfigure => policy::reconfigure_wait(chance),
         };
+        renewal.failures = renewal.failures.saturating_add(1);
+        let refused = Refused::Failed(fault.clone());
+        out.extend(renewal.waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
         let retry = Due::within(wait, now);
         renewal.step = Step::Waits(retry);
         out.push(Action::Note(Note::RefreshFailed(fault.clone(), wait)));
@@ -316,6 +435,9 @@ impl Session {
 
     pub(super) fn logout(&mut self, ticket: Ticket, out: &mut Vec<Action>) {
         self.abandon_sign_in(out);
+        // Otherwise it would sign in again by itself at once.
+        self.stopped = self.rules.way == Way::Unattended;
+        self.mark_imported();
         let grant = std::mem::replace(&mut self.grant, Grant::None { trouble: None, former: None });
         match grant {
             Grant::Leaving { id, signed_in, mut waiting } => {
@@ -348,10 +470,13 @@ impl Session {
 
     /// The provider has revoked the tokens, or not: they are given up all the same.
     pub(super) fn revoke_answered(&mut self, id: RequestId, answer: Result<(), Fault>, out: &mut Vec<Action>) {
-        let Grant::Leaving { id: awaited, waiting, .. } = &mut self.grant else { return };
-        if *awaited != id {
-            return;
-        }
+        let waiting = match &mut self.grant {
+            Grant::Leaving { id: awaited, waiting, .. } if *awaited == id => waiting,
+            _ => {
+                out.extend(answer.err().map(|fault| Action::Note(Note::NotRevoked(fault))));
+                return;
+            }
+        };
         for ticket in waiting.drain(..) {
             self.disk.reply_when_safe(ticket);
         }

@@ -9,9 +9,13 @@
 //!   to the request that is under way.
 //! - **A fault costs no sign-in.** Only the provider's own word ends a grant, and even then its tokens stay on disk
 //!   until others take their place.
+//!
+//! A refresh is written down before it goes out: if its answer never arrives, the next process knows why the provider
+//! no longer takes the refresh token.
 
 mod disk;
 mod grant;
+mod redirect;
 mod sign_in;
 mod view;
 
@@ -21,11 +25,13 @@ mod tests;
 use std::time::Duration;
 
 use crate::clock::{BootTime, Now, UnixTime};
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultCode};
+use crate::identity::{AllowList, Identity};
 use crate::policy::Chance;
-use crate::record::{ClientBinding, Record};
+use crate::record::{ClientBinding, Fingerprint, Record};
+use crate::redirection::Redirection;
 use crate::secret::Secret;
-use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
 
 use disk::Disk;
 use grant::{Grant, Renewal};
@@ -53,6 +59,8 @@ pub enum Event {
     ClockSet,
     /// The broker is connected and has nothing of ours yet.
     BrokerConnected,
+    /// The configuration was read again: what waits for a change of it is tried at once.
+    Reconfigured,
     /// Somebody asked for something.
     Command(Command, Ticket),
     /// The provider answered, or could not be asked.
@@ -62,12 +70,14 @@ pub enum Event {
 }
 
 /// What somebody can ask of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Command {
     /// Start a sign-in, or join the one that is pending.
     Login,
     /// Give up the pending sign-in.
     Cancel,
+    /// Go on with what the user's browser brought back.
+    Complete(Redirection),
     /// Refresh now.
     Refresh,
     /// Revoke and forget.
@@ -77,10 +87,12 @@ pub enum Command {
 /// What the provider said to a [`Question`].
 #[derive(Debug)]
 pub enum Answer {
-    /// To [`Question::AuthorizeDevice`].
-    Device(Result<DeviceAuthorization, Fault>),
+    /// To [`Question::Authorize`].
+    Authorization(Result<Authorization, Fault>),
     /// To [`Question::Poll`].
     Poll(Result<PollAnswer, Fault>),
+    /// To [`Question::Exchange`] and [`Question::Obtain`].
+    Granted(Result<Granted, Fault>),
     /// To [`Question::Refresh`].
     Refresh(Result<TokenAnswer, Fault>),
     /// To [`Question::Revoke`].
@@ -107,13 +119,23 @@ pub enum Action {
 /// What to ask the provider.
 #[derive(Debug)]
 pub enum Question {
-    /// For a device code (RFC 8628 3.1).
-    AuthorizeDevice,
+    /// For a way to the user's approval (RFC 8628 3.1, RFC 6749 4.1.1).
+    Authorize,
     /// Whether the user has approved (RFC 8628 3.4).
     Poll {
         /// The code to ask with.
         device_code: Secret,
     },
+    /// For the tokens of an authorization code (RFC 6749 4.1.3).
+    Exchange {
+        /// What the redirection brought.
+        code: Secret,
+        /// What shows that the code is ours (RFC 7636 4.5).
+        code_verifier: Secret,
+    },
+    /// For tokens by what the configuration itself holds: the client's own right (RFC 6749 4.4), a password (4.3), or a
+    /// refresh token obtained elsewhere (6).
+    Obtain,
     /// For the next access token (RFC 6749 6).
     Refresh {
         /// The token to ask with.
@@ -137,6 +159,8 @@ pub enum Topic {
     Status,
     /// `<account>/signin`
     SignIn,
+    /// `<account>/identity`
+    Identity,
 }
 
 /// Counts the states of a session that were sent to the store.
@@ -158,6 +182,14 @@ pub enum Refused {
     /// The sign-in that was asked for was given up by another request.
     #[error("the sign-in was cancelled.")]
     Cancelled,
+    /// What came back does not belong to a sign-in that is pending.
+    #[error("this address belongs to no sign-in that is pending. Request login, and use the newest address alone.")]
+    NotOurRedirection,
+    /// The refresh token in the file was taken in before.
+    #[error(
+        "refresh_token_file has no refresh token that was not taken in already. Put another one there, and reload."
+    )]
+    AlreadyImported,
     /// Another request is just signing out.
     #[error("the account is being signed out. Try again in a moment.")]
     SigningOut,
@@ -171,8 +203,17 @@ pub enum Refused {
 pub enum Note {
     /// A code waits for the user, until then.
     CodeOffered(UnixTime),
-    /// The user approved. The second is whether there is a refresh token.
-    SignedIn(bool),
+    /// The sign-in succeeded.
+    SignedIn {
+        /// Whether there will be another access token without a new sign-in.
+        lasts: bool,
+        /// Whether somebody else than before has approved.
+        another_user: bool,
+    },
+    /// The provider was asked who approved, and did not say.
+    UserUnknown(Fault),
+    /// The tokens of somebody who may not sign in could not be revoked.
+    NotRevoked(Fault),
     /// The sign-in ended without tokens.
     SignInFailed(Fault),
     /// New tokens are there and safe.
@@ -190,10 +231,27 @@ pub enum Note {
 /// How an account's session should behave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
+    /// How it comes by its tokens.
+    pub way: Way,
     /// Whether a fresh code is kept on offer while signed out.
     pub offer: bool,
     /// What was asked for, separated by spaces: the scope of tokens for which the provider names none.
     pub scope: Option<String>,
+    /// Who may approve.
+    pub allow: AllowList,
+    /// Whether others may learn who has approved.
+    pub tells_user: bool,
+}
+
+/// How an account comes by its first tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A user approves.
+    User,
+    /// What the configuration holds is enough, at any time: the client's own right, or a password.
+    Unattended,
+    /// By a refresh token from a file, once; this tells it from any other. Without one, there is no such file.
+    Import(Option<Fingerprint>),
 }
 
 /// A due time, on the clock of timers and as it is shown.
@@ -247,6 +305,10 @@ pub struct Session {
     next_serial: u64,
     grant: Grant,
     sign_in: SignIn,
+    /// The refresh token from a file that was taken in.
+    imported: Option<Fingerprint>,
+    /// Whether an account that signs in by itself is to stay signed out.
+    stopped: bool,
     disk: Disk,
     shown: Shown,
 }
@@ -256,16 +318,21 @@ impl Session {
     #[must_use]
     pub fn restore(client: ClientBinding, rules: Rules, epoch: u64, found: Found, now: Now, chance: Chance) -> Self {
         let mut disk = Disk::new(epoch);
-        let (grant, pending) = match found {
-            Found::Record(record) => (Grant::restore(record.signed_in, &client, now, chance), record.pending),
-            Found::Unreadable(fault) => {
-                disk.protect();
-                (Grant::unreadable(fault, now), None)
-            }
+        let (record, unreadable) = match found {
+            Found::Record(record) => (record, None),
+            Found::Unreadable(fault) => (Record::default(), Some(fault)),
         };
-        let pending = pending.filter(|code| code.client == client);
-        let sign_in = pending.map_or_else(SignIn::default, |code| SignIn::resume(code, now));
-        Self { client, rules, epoch, next_serial: 0, grant, sign_in, disk, shown: Shown::default() }
+        let Record { signed_in, pending, imported, stopped } = record;
+        let grant = if let Some(fault) = unreadable {
+            disk.protect();
+            Grant::unreadable(fault, now)
+        } else {
+            Grant::restore(signed_in, &client, &rules, now, chance)
+        };
+        let pending = pending.filter(|pending| pending.client == client);
+        let sign_in = pending.map_or_else(SignIn::default, |pending| SignIn::resume(pending, now));
+        let shown = Shown::default();
+        Self { client, rules, epoch, next_serial: 0, grant, sign_in, imported, stopped, disk, shown }
     }
 
     /// Takes in one event and says what follows from it.
@@ -275,7 +342,8 @@ impl Session {
             Event::Woke => {}
             Event::ClockSet => self.clock_was_set(now, chance),
             Event::BrokerConnected => self.shown = Shown::default(),
-            Event::Command(command, ticket) => self.command(command, ticket, now, &mut out),
+            Event::Reconfigured => self.reconfigured(now),
+            Event::Command(command, ticket) => self.command(command, ticket, now, chance, &mut out),
             Event::Answered(id, answer) => self.answered(id, answer, now, chance, &mut out),
             Event::Stored(revision, result) => self.disk.stored(revision, result, now, chance, &mut out),
         }
@@ -291,7 +359,7 @@ impl Session {
     pub fn next_wake(&self) -> Option<BootTime> {
         [
             self.grant.next_wake(self.disk.is_safe()),
-            self.sign_in.next_wake(self.wants_offer()),
+            self.sign_in.next_wake(self.wants_sign_in()),
             self.disk.next_wake(),
             self.shown.next_wake(),
         ]
@@ -305,6 +373,13 @@ impl Session {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.grant.is_asking() || self.sign_in.is_asking() || self.disk.is_writing()
+    }
+
+    /// Whether the session can go on under these rules. Where the held sign-in is of somebody who is not admitted any
+    /// more, it has to be restored under them.
+    #[must_use]
+    pub fn can_go_on_under(&self, rules: &Rules) -> bool {
+        self.grant.is_admitted_by(&rules.allow) == self.grant.is_admitted_by(&self.rules.allow)
     }
 
     /// Changes how the session behaves, for the same provider and client.
@@ -328,7 +403,12 @@ impl Session {
     }
 
     fn record(&self) -> Record {
-        Record { signed_in: self.grant.to_keep(), pending: self.sign_in.to_keep() }
+        Record {
+            signed_in: self.grant.to_keep(),
+            pending: self.sign_in.to_keep(),
+            imported: self.imported.clone(),
+            stopped: self.stopped,
+        }
     }
 
     fn new_request(&mut self) -> RequestId {
@@ -336,10 +416,11 @@ impl Session {
         RequestId { epoch: self.epoch, serial: self.next_serial }
     }
 
-    fn command(&mut self, command: Command, ticket: Ticket, now: Now, out: &mut Vec<Action>) {
+    fn command(&mut self, command: Command, ticket: Ticket, now: Now, chance: Chance, out: &mut Vec<Action>) {
         match command {
             Command::Login => self.login(ticket, now, out),
             Command::Cancel => self.cancel(ticket, out),
+            Command::Complete(redirection) => self.complete(redirection, ticket, now, chance, out),
             Command::Refresh => self.refresh(ticket, now, out),
             Command::Logout => self.logout(ticket, out),
         }
@@ -347,33 +428,84 @@ impl Session {
 
     fn answered(&mut self, id: RequestId, answer: Answer, now: Now, chance: Chance, out: &mut Vec<Action>) {
         match answer {
-            Answer::Device(answer) => self.device_answered(id, answer, now, chance, out),
+            Answer::Authorization(answer) => self.authorization_answered(id, answer, now, chance, out),
             Answer::Poll(answer) => self.poll_answered(id, answer, now, chance, out),
+            Answer::Granted(answer) if self.grant.awaits(id) => {
+                self.refresh_answered(id, answer.map(|granted| granted.tokens), now, chance, out);
+            }
+            Answer::Granted(answer) => self.granted_answered(id, answer, now, chance, out),
             Answer::Refresh(answer) => self.refresh_answered(id, answer, now, chance, out),
             Answer::Revoked(answer) => self.revoke_answered(id, answer, out),
         }
     }
 
     fn clock_was_set(&mut self, now: Now, chance: Chance) {
-        self.grant.clock_was_set(now, chance);
+        self.grant.clock_was_set(&self.rules.way, now, chance);
         self.sign_in.clock_was_set(now);
         self.disk.change();
     }
 
-    /// The user has approved: these tokens take the place of whatever was there.
+    fn reconfigured(&mut self, now: Now) {
+        self.grant.reconfigured(&self.rules.way, now);
+        self.sign_in.reconfigured(&self.rules.way);
+    }
+
+    /// A sign-in has succeeded: its tokens take the place of whatever was there, unless whoever approved may not.
     fn approved(
         &mut self,
-        answer: TokenAnswer,
+        granted: Granted,
         request: (RequestId, Now),
         now: Now,
         chance: Chance,
         out: &mut Vec<Action>,
-    ) {
-        let has_refresh_token = answer.refresh_token.is_some();
-        let renewal = Renewal::first(self.client.clone(), answer, self.rules.scope.clone(), request, now, chance);
+    ) -> Result<(), Fault> {
+        let Granted { tokens, user } = granted;
+        let user = match self.admit(user, out) {
+            Ok(user) => user,
+            Err(fault) => {
+                let (refresh_token, access_token) = (tokens.refresh_token, tokens.access_token);
+                out.push(Action::Ask(self.new_request(), Question::Revoke { refresh_token, access_token }));
+                return Err(fault);
+            }
+        };
+        let lasts = tokens.refresh_token.is_some() || self.rules.way == Way::Unattended;
+        let mut renewal = Renewal::first(self.client.clone(), tokens, &self.rules, request, now, chance);
+        let another_user = self.grant.is_of_another_user(user.as_ref());
+        renewal.signed_in.user = user;
+        renewal.signed_in.user_changed_at = another_user.then_some(now.wall);
         self.grant.replace(renewal, out);
+        self.stopped = false;
+        self.mark_imported();
         self.disk.unprotect();
         self.disk.change();
-        out.push(Action::Note(Note::SignedIn(has_refresh_token)));
+        out.push(Action::Note(Note::SignedIn { lasts, another_user }));
+        Ok(())
     }
+
+    /// The refresh token in the file has served its purpose, or is good for none.
+    fn mark_imported(&mut self) {
+        if let Way::Import(Some(fingerprint)) = &self.rules.way {
+            self.imported = Some(fingerprint.clone());
+        }
+    }
+
+    /// Lets in whom the rules admit. Nobody unknown is admitted where only some are.
+    fn admit(&self, user: User, out: &mut Vec<Action>) -> Result<Option<Identity>, Fault> {
+        let everybody = self.rules.allow.admits_everybody();
+        match user {
+            User::Known(user) if self.rules.allow.admits(&user) => Ok(Some(user)),
+            User::Known(_) => Err(not_admitted("Somebody approved whom this account's allow does not name.")),
+            User::NotAsked if everybody => Ok(None),
+            User::Unknown(fault) if everybody => {
+                out.push(Action::Note(Note::UserUnknown(fault)));
+                Ok(None)
+            }
+            User::Unknown(fault) => Err(fault),
+            User::NotAsked => Err(Fault::ask_user(FaultCode::IdentityUnknown, "Nobody knows who approved.")),
+        }
+    }
+}
+
+fn not_admitted(message: &str) -> Fault {
+    Fault::ask_user(FaultCode::NotAllowed, message)
 }

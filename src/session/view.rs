@@ -2,9 +2,11 @@
 
 use super::grant::Grant;
 use super::sign_in::SignIn;
-use super::{Action, Session, Topic, Trouble};
+use super::{Action, Session, Topic, Trouble, Way};
 use crate::clock::{BootTime, Now, UnixTime};
 use crate::fault::FaultCode;
+use crate::identity::Identity;
+use crate::record::Approval;
 use crate::secret::Secret;
 
 /// The state of an account, in one word.
@@ -61,6 +63,12 @@ pub struct StatusView {
     pub last_refresh_at: Option<UnixTime>,
     /// The scopes granted.
     pub scope: Option<String>,
+    /// When the user approved.
+    pub signed_in_at: Option<UnixTime>,
+    /// Who that was, if others may learn it and the provider said so.
+    pub user: Option<String>,
+    /// When somebody else than before approved, if that has happened.
+    pub user_changed_at: Option<UnixTime>,
     /// What is wrong, if anything is.
     pub error: Option<ErrorView>,
 }
@@ -78,16 +86,18 @@ pub struct ErrorView {
     pub retry_at: Option<UnixTime>,
 }
 
-/// What `signin` says while a code waits for the user.
+/// What `signin` says while a sign-in waits for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingView {
-    /// Where the user types the code.
+    /// Where the user types the code, or approves.
     pub verification_uri: String,
-    /// An address that holds the code already.
+    /// An address that needs nothing more to be typed.
     pub verification_uri_complete: Option<String>,
-    /// What the user types.
-    pub user_code: String,
-    /// When the code lapses.
+    /// What the user types, in the device grant.
+    pub user_code: Option<String>,
+    /// Where the browser comes back to, in the authorization code grant.
+    pub redirect_uri: Option<String>,
+    /// When it lapses.
     pub expires_at: UnixTime,
 }
 
@@ -97,12 +107,19 @@ pub(super) struct Shown {
     token: Option<ShownToken>,
     status: Option<StatusView>,
     sign_in: Option<ShownSignIn>,
+    identity: Option<ShownIdentity>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ShownToken {
     None,
     Token { generation: u64, expires_at: Option<UnixTime>, usable_until: Option<BootTime> },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum ShownIdentity {
+    Nobody,
+    User(Identity),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -137,7 +154,7 @@ impl Session {
     #[must_use]
     pub fn token(&self, now: Now) -> Option<TokenView> {
         let Grant::Held(renewal) = &self.grant else { return None };
-        if !self.disk.is_safe() || !renewal.is_usable(now) {
+        if !self.disk.has_what_is_seen() || !renewal.is_usable(now) {
             return None;
         }
         let tokens = &renewal.signed_in.tokens;
@@ -155,11 +172,14 @@ impl Session {
         let state = self.state(now);
         let mut status = StatusView {
             state,
-            needs_user: matches!(state, SessionState::SignedOut | SessionState::AwaitingUser),
+            needs_user: self.needs_user(state),
             expires_at: None,
             next_refresh_at: None,
             last_refresh_at: None,
             scope: None,
+            signed_in_at: None,
+            user: None,
+            user_changed_at: None,
             error: self.error(now),
         };
         if let (Grant::Held(renewal), SessionState::Active | SessionState::Expired) = (&self.grant, state) {
@@ -168,20 +188,52 @@ impl Session {
             status.next_refresh_at = renewal.next_refresh().map(|due| due.wall);
             status.last_refresh_at = signed_in.last_refresh;
             status.scope.clone_from(&signed_in.tokens.scope);
+            status.signed_in_at = Some(signed_in.since);
+            status.user_changed_at = signed_in.user_changed_at;
+            status.user = self.identity(now).map(|user| user.label().to_owned());
         }
         status
+    }
+
+    /// Who is signed in, if others may learn it and the provider said so.
+    #[must_use]
+    pub fn identity(&self, now: Now) -> Option<&Identity> {
+        let Grant::Held(renewal) = &self.grant else { return None };
+        let signed_in = matches!(self.state(now), SessionState::Active | SessionState::Expired);
+        renewal.signed_in.user.as_ref().filter(|_| self.rules.tells_user && signed_in)
+    }
+
+    fn needs_user(&self, state: SessionState) -> bool {
+        match state {
+            SessionState::Active => false,
+            SessionState::Expired => matches!(&self.grant, Grant::Held(renewal) if renewal.is_stuck()),
+            SessionState::AwaitingUser => true,
+            SessionState::SignedOut => {
+                self.rules.way == Way::User || !self.sign_in.goes_on_by_itself(self.wants_sign_in())
+            }
+        }
     }
 
     /// The code that waits for the user, if there is one.
     #[must_use]
     pub fn pending(&self) -> Option<PendingView> {
         let SignIn::Waiting(waiting) = &self.sign_in else { return None };
-        let code = &waiting.code;
-        Some(PendingView {
-            verification_uri: code.verification_uri.clone(),
-            verification_uri_complete: code.verification_uri_complete.clone(),
-            user_code: code.user_code.clone(),
-            expires_at: code.expiry.at(),
+        let expires_at = waiting.pending.expiry.at();
+        Some(match &waiting.pending.approval {
+            Approval::Device(device) => PendingView {
+                verification_uri: device.verification_uri.clone(),
+                verification_uri_complete: device.verification_uri_complete.clone(),
+                user_code: Some(device.user_code.clone()),
+                redirect_uri: None,
+                expires_at,
+            },
+            Approval::Redirect(request) => PendingView {
+                verification_uri: request.address.clone(),
+                verification_uri_complete: Some(request.address.clone()),
+                user_code: None,
+                redirect_uri: Some(request.redirect_uri.clone()),
+                expires_at,
+            },
         })
     }
 
@@ -189,10 +241,11 @@ impl Session {
         if let Grant::Held(renewal) = &self.grant {
             let signed_in = &renewal.signed_in;
             // New tokens that could not be written yet are as good as none.
-            if renewal.is_usable(now) && self.disk.trouble().is_none() {
+            if renewal.is_usable(now) && (self.disk.has_what_is_seen() || self.disk.trouble().is_none()) {
                 return SessionState::Active;
             }
-            if signed_in.refused.is_none() && signed_in.tokens.refresh_token.is_some() {
+            let renewable = signed_in.tokens.refresh_token.is_some() || self.rules.way == Way::Unattended;
+            if signed_in.refused.is_none() && renewable {
                 return SessionState::Expired;
             }
         }
@@ -215,7 +268,8 @@ impl Session {
                     since: refusal.since,
                     retry_at: None,
                 });
-                let lapsed = !renewal.is_usable(now) && signed_in.tokens.refresh_token.is_none();
+                let lost = signed_in.tokens.refresh_token.is_none() && self.rules.way != Way::Unattended;
+                let lapsed = !renewal.is_usable(now) && lost;
                 refused.or_else(|| renewal.trouble().map(Trouble::view)).or_else(|| {
                     let expiry = signed_in.tokens.expiry.filter(|_| lapsed)?;
                     Some(ErrorView {
@@ -237,7 +291,7 @@ impl Session {
     ///
     /// While the disk lacks what memory has, the broker keeps what it has, but for a token that comes to its end.
     pub(super) fn publish_what_changed(&mut self, now: Now, out: &mut Vec<Action>) {
-        let safe = self.disk.is_safe();
+        let safe = self.disk.has_what_is_seen();
         let failing = self.disk.trouble().is_some();
         if !safe && !failing && !self.shown.holds_lapsed_token(now) {
             return;
@@ -260,6 +314,11 @@ impl Session {
         if safe && self.shown.sign_in.as_ref() != Some(&sign_in) {
             self.shown.sign_in = Some(sign_in);
             out.push(Action::Publish(Topic::SignIn));
+        }
+        let identity = self.identity(now).cloned().map_or(ShownIdentity::Nobody, ShownIdentity::User);
+        if safe && self.rules.tells_user && self.shown.identity.as_ref() != Some(&identity) {
+            self.shown.identity = Some(identity);
+            out.push(Action::Publish(Topic::Identity));
         }
     }
 

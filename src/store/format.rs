@@ -13,7 +13,10 @@ use zeroize::Zeroizing;
 use crate::clock::{Now, UnixTime};
 use crate::expiry::Expiry;
 use crate::fault::FaultCode;
-use crate::record::{ClientBinding, PendingCode, Record, Refusal, SignedIn};
+use crate::identity::Identity;
+use crate::record::{
+    Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Record, Refusal, SignedIn,
+};
 use crate::secret::Secret;
 use crate::token::Tokens;
 
@@ -34,6 +37,10 @@ struct Written {
     version: u32,
     signed_in: Option<WrittenSignIn>,
     pending: Option<WrittenPending>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    stopped: bool,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +60,21 @@ struct WrittenSignIn {
     since: i64,
     last_refresh: Option<i64>,
     refused: Option<WrittenRefusal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refreshing_since: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<WrittenUser>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_changed_at: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenUser {
+    sub: String,
+    email: Option<String>,
+    email_verified: bool,
+    name: Option<String>,
+    picture: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,16 +84,35 @@ struct WrittenRefusal {
     since: i64,
 }
 
+/// One of the two ways to approve is there. As an enum, serde would keep a copy of the text that nobody wipes.
 #[derive(Serialize, Deserialize)]
 struct WrittenPending {
     client: String,
+    expiry: WrittenExpiry,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<WrittenDeviceCode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    redirect: Option<WrittenCodeRequest>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenDeviceCode {
     #[serde(serialize_with = "exposed")]
     device_code: Secret,
     user_code: String,
     verification_uri: String,
     verification_uri_complete: Option<String>,
-    expiry: WrittenExpiry,
     interval: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenCodeRequest {
+    address: String,
+    redirect_uri: String,
+    state: String,
+    #[serde(serialize_with = "exposed")]
+    code_verifier: Secret,
+    issuer: Option<String>,
 }
 
 /// Boot time means nothing to the next process, so a lifetime is its start in Unix time and its length in seconds.
@@ -79,6 +120,11 @@ struct WrittenPending {
 struct WrittenExpiry {
     from: i64,
     life: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field as it is")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
@@ -110,6 +156,8 @@ pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, FormatError>
         version: VERSION,
         signed_in: record.signed_in.as_ref().map(WrittenSignIn::from),
         pending: record.pending.as_ref().map(WrittenPending::from),
+        imported: record.imported.as_ref().map(|fingerprint| fingerprint.0.clone()),
+        stopped: record.stopped,
     };
     let mut length = Counter(0);
     serde_json::to_writer(&mut length, &written).map_err(|_| FormatError::Malformed)?;
@@ -128,13 +176,16 @@ pub(super) fn decode(text: &[u8], now: Now) -> Result<Record, FormatError> {
     let written: Written = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
     Ok(Record {
         signed_in: written.signed_in.map(|signed_in| signed_in.restored(now)),
-        pending: written.pending.map(|pending| pending.restored(now)),
+        pending: written.pending.and_then(|pending| pending.restored(now)),
+        imported: written.imported.map(Fingerprint),
+        stopped: written.stopped,
     })
 }
 
 impl From<&SignedIn> for WrittenSignIn {
     fn from(signed_in: &SignedIn) -> Self {
-        let SignedIn { client, tokens, since, last_refresh, refused } = signed_in;
+        let SignedIn { client, tokens, since, last_refresh, refused, refreshing_since, user, user_changed_at } =
+            signed_in;
         let Tokens { access_token, refresh_token, expiry, scope } = tokens;
         Self {
             client: client.0.clone(),
@@ -149,7 +200,22 @@ impl From<&SignedIn> for WrittenSignIn {
                 message: refusal.message.clone(),
                 since: refusal.since.seconds(),
             }),
+            refreshing_since: refreshing_since.map(UnixTime::seconds),
+            user: user.clone().map(WrittenUser::from),
+            user_changed_at: user_changed_at.map(UnixTime::seconds),
         }
+    }
+}
+
+impl From<Identity> for WrittenUser {
+    fn from(Identity { sub, email, email_verified, name, picture }: Identity) -> Self {
+        Self { sub, email, email_verified, name, picture }
+    }
+}
+
+impl From<WrittenUser> for Identity {
+    fn from(WrittenUser { sub, email, email_verified, name, picture }: WrittenUser) -> Self {
+        Self { sub, email, email_verified, name, picture }
     }
 }
 
@@ -171,37 +237,59 @@ impl WrittenSignIn {
                 message: refusal.message,
                 since: UnixTime::new(refusal.since),
             }),
+            refreshing_since: self.refreshing_since.map(UnixTime::new),
+            user: self.user.map(Identity::from),
+            user_changed_at: self.user_changed_at.map(UnixTime::new),
         }
     }
 }
 
-impl From<&PendingCode> for WrittenPending {
-    fn from(pending: &PendingCode) -> Self {
-        let PendingCode { client, device_code, user_code, verification_uri, verification_uri_complete, .. } = pending;
-        Self {
-            client: client.0.clone(),
-            device_code: device_code.clone(),
-            user_code: user_code.clone(),
-            verification_uri: verification_uri.clone(),
-            verification_uri_complete: verification_uri_complete.clone(),
-            expiry: (&pending.expiry).into(),
-            // Rounded up: to poll a moment late is allowed, a moment early is not (RFC 8628 3.5).
-            interval: pending.interval.as_secs() + u64::from(pending.interval.subsec_nanos() > 0),
-        }
+impl From<&PendingSignIn> for WrittenPending {
+    fn from(PendingSignIn { client, expiry, approval }: &PendingSignIn) -> Self {
+        let (device, redirect) = match approval.clone() {
+            Approval::Device(device) => (Some(WrittenDeviceCode::from(device)), None),
+            Approval::Redirect(request) => (None, Some(WrittenCodeRequest::from(request))),
+        };
+        Self { client: client.0.clone(), expiry: expiry.into(), device, redirect }
+    }
+}
+
+impl From<DeviceCode> for WrittenDeviceCode {
+    fn from(device: DeviceCode) -> Self {
+        let DeviceCode { device_code, user_code, verification_uri, verification_uri_complete, interval } = device;
+        // Rounded up: to poll a moment late is allowed, a moment early is not (RFC 8628 3.5).
+        let interval = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
+        Self { device_code, user_code, verification_uri, verification_uri_complete, interval }
+    }
+}
+
+impl From<WrittenDeviceCode> for DeviceCode {
+    fn from(device: WrittenDeviceCode) -> Self {
+        let WrittenDeviceCode { device_code, user_code, verification_uri, verification_uri_complete, interval } =
+            device;
+        let interval = Duration::from_secs(interval);
+        Self { device_code, user_code, verification_uri, verification_uri_complete, interval }
+    }
+}
+
+impl From<CodeRequest> for WrittenCodeRequest {
+    fn from(CodeRequest { address, redirect_uri, state, code_verifier, issuer }: CodeRequest) -> Self {
+        Self { address, redirect_uri, state, code_verifier, issuer }
+    }
+}
+
+impl From<WrittenCodeRequest> for CodeRequest {
+    fn from(WrittenCodeRequest { address, redirect_uri, state, code_verifier, issuer }: WrittenCodeRequest) -> Self {
+        Self { address, redirect_uri, state, code_verifier, issuer }
     }
 }
 
 impl WrittenPending {
-    fn restored(self, now: Now) -> PendingCode {
-        PendingCode {
-            client: ClientBinding(self.client),
-            device_code: self.device_code,
-            user_code: self.user_code,
-            verification_uri: self.verification_uri,
-            verification_uri_complete: self.verification_uri_complete,
-            expiry: self.expiry.restored(now),
-            interval: Duration::from_secs(self.interval),
-        }
+    /// `None` for a way to approve that only another version knows.
+    fn restored(self, now: Now) -> Option<PendingSignIn> {
+        let device = self.device.map(|device| Approval::Device(device.into()));
+        let approval = device.or_else(|| self.redirect.map(|request| Approval::Redirect(request.into())))?;
+        Some(PendingSignIn { client: ClientBinding(self.client), expiry: self.expiry.restored(now), approval })
     }
 }
 

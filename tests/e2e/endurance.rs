@@ -106,7 +106,7 @@ impl Course {
                 let account = self.excuse(&refused);
                 self.excused.push(refused);
                 let status = format!("oauth2mqtt/{account}/status");
-                self.world.subscriber.wait(&status, |status| status["error"]["code"] == "invalid_grant");
+                self.world.subscriber.wait(&status, |status| status["error"]["code"] == "refresh_interrupted");
                 self.world.sign_in(&account);
             }
         }

@@ -12,10 +12,30 @@ fn keys(object: &Value) -> Vec<&str> {
 }
 
 const TOKEN: [&str; 6] = ["access_token", "account", "authorization", "expires_at", "scope", "token_type"];
-const STATUS: [&str; 8] =
-    ["account", "error", "expires_at", "last_refresh_at", "needs_user", "next_refresh_at", "scope", "state"];
-const SIGN_IN: [&str; 7] =
-    ["account", "expires_at", "pending", "qr", "user_code", "verification_uri", "verification_uri_complete"];
+const STATUS: [&str; 12] = [
+    "account",
+    "error",
+    "expires_at",
+    "grant",
+    "last_refresh_at",
+    "needs_user",
+    "next_refresh_at",
+    "scope",
+    "signed_in_at",
+    "state",
+    "user",
+    "user_changed_at",
+];
+const SIGN_IN: [&str; 8] = [
+    "account",
+    "expires_at",
+    "pending",
+    "qr",
+    "redirect_uri",
+    "user_code",
+    "verification_uri",
+    "verification_uri_complete",
+];
 
 fn sorted(mut keys: Vec<&str>) -> Vec<&str> {
     keys.sort_unstable();
@@ -59,12 +79,13 @@ fn every_topic_of_a_signed_out_account_is_there_with_every_key() {
     assert_eq!(
         status.json,
         json!({ "account": "garden", "state": "signed_out", "needs_user": true, "expires_at": null,
-                "next_refresh_at": null, "last_refresh_at": null, "scope": null, "error": null })
+                "next_refresh_at": null, "last_refresh_at": null, "scope": null, "grant": "device_code",
+                "signed_in_at": null, "user": null, "user_changed_at": null, "error": null })
     );
     assert_eq!(
         sign_in.json,
         json!({ "account": "garden", "pending": false, "verification_uri": null, "verification_uri_complete": null,
-                "user_code": null, "expires_at": null, "qr": null })
+                "user_code": null, "redirect_uri": null, "expires_at": null, "qr": null })
     );
 }
 
@@ -110,6 +131,9 @@ fn a_token_is_ready_for_a_header_and_the_broker_forgets_it_in_time() {
     assert_eq!(status["scope"], token.json["scope"]);
     let next = status["next_refresh_at"].as_f64().unwrap() - token.arrived_at;
     assert!((40.0..=49.0).contains(&next), "refreshed after {next} s");
+    assert_eq!(status["grant"], "device_code");
+    assert!(is_time(&status["signed_in_at"]) && status["user_changed_at"].is_null());
+    assert!(status["user"].is_null(), "who signed in is nobody's business unless the account says so");
     assert!(status["error"].is_null());
 }
 

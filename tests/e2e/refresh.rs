@@ -63,9 +63,10 @@ fn a_provider_that_ends_the_grant_ends_the_sign_in_and_only_the_user_can_help() 
     // The answer to a refresh is lost on its way: the provider then sees the old refresh token a second time.
     world.oidc().fault("lost", 1, &json!({}));
     world.refresh("garden");
-    let status = world.wait("garden", "status", |status| status["error"]["code"] == "invalid_grant").json;
+    let status = world.wait("garden", "status", |status| status["error"]["code"] == "refresh_interrupted").json;
     assert_eq!((&status["state"], &status["needs_user"]), (&json!("signed_out"), &json!(true)));
-    assert!(status["error"]["message"].as_str().unwrap().contains("ign in again"), "{status}");
+    let message = status["error"]["message"].as_str().unwrap();
+    assert!(message.contains("cut off before its answer arrived") && message.contains("Sign in again"), "{status}");
     assert!(status["error"]["retry_at"].is_null(), "{status}");
     world.wait("garden", "token", |token| token["access_token"].is_null());
     assert_eq!(world.oidc().me(token.access_token().unwrap()).status, 401);

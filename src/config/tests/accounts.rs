@@ -71,6 +71,9 @@ fn the_parameters_of_a_preset_are_filled_in() {
 fn every_preset_can_be_used_with_its_parameters() {
     for preset in PRESETS.iter().filter(|preset| !preset.needs_secret) {
         let mut lines = vec![format!("provider = \"{}\"", preset.name)];
+        if preset.for_device.is_empty() {
+            lines.push("grant = \"authorization_code\"".to_owned());
+        }
         for parameter in preset.parameters {
             let value = if *parameter == "url" { "https://id.example.com" } else { "id.example.com" };
             lines.push(format!("{parameter} = \"{value}\""));
@@ -116,7 +119,8 @@ fn a_parameter_cannot_change_the_rest_of_an_address() {
 fn a_parameter_of_another_preset_is_refused() {
     assert_eq!(
         errors(&github("domain = \"x.okta.com\"\ntenant = \"t\"\n")),
-        "/conf/config.toml:4: accounts.hub.domain: this goes only with provider = \"auth0\" or \"okta\"\n  \
+        "/conf/config.toml:4: accounts.hub.domain: this goes only with provider = \"auth0\" or \"okta\" or \
+         \"salesforce\" or \"zitadel\"\n  \
          help: take it out, or name that provider\n\
          /conf/config.toml:5: accounts.hub.tenant: this goes only with provider = \"microsoft\"\n  \
          help: take it out, or name that provider"
@@ -179,7 +183,7 @@ fn a_client_needs_an_id() {
     assert_eq!(
         errors("[accounts.hub]\nprovider = \"github\"\n"),
         "/conf/config.toml:1: accounts.hub.client_id: this key is missing\n  \
-         help: register the application at https://github.com/settings/developers (OAuth Apps, enable Device Flow), \
+         help: register the application at https://github.com/settings/developers, \
          then write client_id = \"…\""
     );
     let id = |id: &str| complaint(&github("").replace("\"abc\"", id));
@@ -217,13 +221,14 @@ fn the_way_of_authenticating_fits_the_secret() {
     }
     let with_secret = complaint(&github("client_auth = \"none\"\nclient_secret_file = \"s\"\n"));
     assert!(
-        with_secret.starts_with("4: accounts.hub.client_auth: a client with a secret does not sign in without it\n"),
+        with_secret
+            .starts_with("4: accounts.hub.client_auth: a client with a secret or a key does not sign in without it\n"),
         "{with_secret}"
     );
     assert_eq!(
         errors(&github("client_auth = \"post\"\n")),
         "/conf/config.toml:4: accounts.hub.client_auth: there is no value \"post\"\n  \
-         help: write one of: none, client_secret_post, client_secret_basic"
+         help: write one of: none, client_secret_post, client_secret_basic, private_key_jwt"
     );
 }
 
@@ -259,18 +264,5 @@ fn parameters_of_the_grant_itself_are_refused() {
         complaint(&github("params = { \"\" = \"x\", max_age = 5 }\n")),
         "4: accounts.hub.params.max_age: this takes a text in quotes, and a number stands here\n\
          4: accounts.hub.params.\"\": this is no name of a parameter"
-    );
-}
-
-#[test]
-fn what_only_a_later_version_does_is_refused_never_passed_over() {
-    assert_eq!(
-        errors(&github("grant = \"authorization_code\"\nallow = [\"me@example.com\"]\nidentity = true\n")),
-        "/conf/config.toml:4: accounts.hub.grant: this version does not support the grant \"authorization_code\"\n  \
-         help: write grant = \"device_code\", or take it out: that is the default\n\
-         /conf/config.toml:5: accounts.hub.allow: this version does not support it\n  \
-         help: take it out only if whoever can approve a sign-in may do so\n\
-         /conf/config.toml:6: accounts.hub.identity: this version does not support it\n  \
-         help: take it out"
     );
 }

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::{BootTime, UnixTime};
 use crate::expiry::Expiry;
-use crate::record::{ClientBinding, PendingCode, Refusal, SignedIn};
+use crate::identity::Identity;
+use crate::record::{Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Refusal, SignedIn};
 use crate::secret::Secret;
 use crate::settings::KeySource;
 use crate::token::Tokens;
@@ -56,17 +57,43 @@ fn full(token: &str) -> Record {
                 message: "Token has been revoked.".to_owned(),
                 since: UnixTime::new(1_799_999_998),
             }),
+            refreshing_since: Some(UnixTime::new(1_799_999_997)),
+            user: Some(Identity {
+                sub: "248289761001".to_owned(),
+                email: Some("ann@example.com".to_owned()),
+                email_verified: true,
+                name: Some("Ann".to_owned()),
+                picture: Some("https://example.com/ann.png".to_owned()),
+            }),
+            user_changed_at: Some(UnixTime::new(1_799_999_996)),
         }),
-        pending: Some(PendingCode {
+        pending: Some(PendingSignIn {
             client: ClientBinding("issuer=c client_id=d".to_owned()),
-            device_code: secret("device-code-1"),
-            user_code: "WDJB-MJHT".to_owned(),
-            verification_uri: "https://example.com/device".to_owned(),
-            verification_uri_complete: Some("https://example.com/device?user_code=WDJB-MJHT".to_owned()),
             expiry: Expiry::counted(NOW, Duration::from_secs(1_800)),
-            interval: Duration::from_secs(10),
+            approval: Approval::Device(DeviceCode {
+                device_code: secret("device-code-1"),
+                user_code: "WDJB-MJHT".to_owned(),
+                verification_uri: "https://example.com/device".to_owned(),
+                verification_uri_complete: Some("https://example.com/device?user_code=WDJB-MJHT".to_owned()),
+                interval: Duration::from_secs(10),
+            }),
         }),
+        imported: Some(Fingerprint("ab".repeat(32))),
+        stopped: true,
     }
+}
+
+/// A record whose sign-in waits for a browser.
+fn waiting_for_browser() -> Record {
+    let approval = Approval::Redirect(CodeRequest {
+        address: "https://example.com/authorize?state=s1".to_owned(),
+        redirect_uri: "http://127.0.0.1:8629/oauth2/redirect".to_owned(),
+        state: "s1".to_owned(),
+        code_verifier: secret("verifier-1"),
+        issuer: Some("https://example.com".to_owned()),
+    });
+    let pending = PendingSignIn { approval, ..full("access-1").pending.unwrap() };
+    Record { pending: Some(pending), ..Record::default() }
 }
 
 /// What `Debug` shows of a record, with the secrets; the two ways to find an expiry aside.
@@ -75,7 +102,10 @@ fn shown(record: &Record) -> String {
     let secrets = [
         signed_in.map(|it| &it.tokens.access_token),
         signed_in.and_then(|it| it.tokens.refresh_token.as_ref()),
-        record.pending.as_ref().map(|it| &it.device_code),
+        record.pending.as_ref().map(|it| match &it.approval {
+            Approval::Device(device) => &device.device_code,
+            Approval::Redirect(request) => &request.code_verifier,
+        }),
     ];
     let secrets = secrets.map(|it| it.map(Secret::expose));
     format!("{record:?} {secrets:?}").replace("counted: true", "counted: false")
@@ -95,7 +125,8 @@ fn every_field_comes_back_after_a_restart() {
     assert!(opened.key_made && opened.records.is_empty() && opened.set_aside.is_none());
     opened.store.save(&name("full"), 7, full("access-1"));
     opened.store.save(&name("empty"), 8, Record::default());
-    for revision in [7, 8] {
+    opened.store.save(&name("half"), 9, waiting_for_browser());
+    for revision in [7, 8, 9] {
         let ack = acks.recv().unwrap();
         assert_eq!((ack.revision, ack.result), (revision, Ok(())));
     }
@@ -111,7 +142,8 @@ fn every_field_comes_back_after_a_restart() {
             Loaded::Unreadable(fault) => panic!("{fault}"),
         })
         .collect();
-    assert_eq!(texts, [("empty", shown(&Record::default())), ("full", shown(&full("access-1")))]);
+    let expected = [("empty", Record::default()), ("full", full("access-1")), ("half", waiting_for_browser())];
+    assert_eq!(texts, expected.each_ref().map(|(name, record)| (*name, shown(record))));
 }
 
 #[test]
@@ -256,9 +288,13 @@ fn a_record_of_another_version_is_read_as_far_as_it_can_be() {
 #[test]
 fn an_odd_interval_is_never_restored_shorter() {
     let mut record = full("x");
-    record.pending.as_mut().unwrap().interval = Duration::from_millis(5_001);
+    let interval_of = |record: &mut Record| match &mut record.pending.as_mut().unwrap().approval {
+        Approval::Device(device) => std::mem::replace(&mut device.interval, Duration::from_millis(5_001)),
+        Approval::Redirect(_) => panic!("a device code"),
+    };
+    interval_of(&mut record);
     let text = format::encode(&record).unwrap();
-    assert_eq!(format::decode(&text, NOW).unwrap().pending.unwrap().interval, Duration::from_secs(6));
+    assert_eq!(interval_of(&mut format::decode(&text, NOW).unwrap()), Duration::from_secs(6));
     assert_eq!(text.capacity(), text.len(), "a buffer that grew leaves secrets behind");
 }
 

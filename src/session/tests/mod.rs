@@ -1,10 +1,16 @@
 //! What a user relies on, played through in no time.
 
+mod grants;
+mod identity;
+mod interrupted;
+
 use std::time::Duration;
 
 use super::*;
 use crate::expiry::Expiry;
 use crate::fault::FaultCode;
+use crate::record::Approval;
+use crate::token::DeviceAuthorization;
 
 /// A session with a clock that only the test moves, and a store and a provider that do as the test says.
 struct Play {
@@ -29,15 +35,25 @@ fn client() -> ClientBinding {
 }
 
 fn rules() -> Rules {
-    Rules { offer: false, scope: Some("openid email".to_owned()) }
+    Rules {
+        way: Way::User,
+        offer: false,
+        scope: Some("openid email".to_owned()),
+        allow: AllowList::default(),
+        tells_user: false,
+    }
 }
 
 /// A session that takes up what the store kept: of an expiry, only its Unix times.
-fn restored(mut record: Record, now: Now) -> Session {
+fn restored(record: Record, now: Now) -> Session {
+    restored_under(rules(), record, now)
+}
+
+fn restored_under(rules: Rules, mut record: Record, now: Now) -> Session {
     let reread = |expiry: &mut Expiry| *expiry = Expiry::restored(expiry.from(), expiry.life(), now);
     record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
     record.pending.iter_mut().map(|code| &mut code.expiry).for_each(reread);
-    Session::restore(client(), rules(), 1, Found::Record(record), now, Chance::new(0.5))
+    Session::restore(client(), rules, 1, Found::Record(record), now, Chance::new(0.5))
 }
 
 fn code() -> DeviceAuthorization {
@@ -58,6 +74,18 @@ fn tokens(access: &str, refresh: Option<&str>, life: u64) -> TokenAnswer {
         expires_in: Some(Duration::from_secs(life)),
         scope: None,
     }
+}
+
+fn granted(tokens: TokenAnswer) -> Granted {
+    Granted { tokens, user: User::NotAsked }
+}
+
+fn approved(access: &str, refresh: Option<&str>, life: u64) -> Answer {
+    Answer::Poll(Ok(PollAnswer::Granted(granted(tokens(access, refresh, life)))))
+}
+
+fn device_code() -> Answer {
+    Answer::Authorization(Ok(Authorization::Device(code())))
 }
 
 fn outage() -> Fault {
@@ -87,14 +115,14 @@ impl Play {
     fn waiting_for_user() -> Self {
         let mut play = Self::signed_out();
         play.tell(Event::Command(Command::Login, Ticket(1)));
-        play.answer(Answer::Device(Ok(code())));
+        play.answer(device_code());
         play
     }
 
     fn signed_in(life: u64) -> Self {
         let mut play = Self::waiting_for_user();
         play.pass(5);
-        play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), life)))));
+        play.answer(approved("a1", Some("r1"), life));
         play.replies.clear();
         play.published.clear();
         play
@@ -185,13 +213,13 @@ fn a_sign_in_goes_from_code_to_token() {
     let mut play = Play::signed_out();
     assert_eq!((play.state(), play.status().needs_user), (SessionState::SignedOut, true));
     play.tell(Event::Command(Command::Login, Ticket(1)));
-    assert!(matches!(play.asked[0].1, Question::AuthorizeDevice));
-    play.answer(Answer::Device(Ok(code())));
+    assert!(matches!(play.asked[0].1, Question::Authorize));
+    play.answer(device_code());
     assert_eq!(play.replies, [(Ticket(1), Ok(()))]);
     assert_eq!(play.state(), SessionState::AwaitingUser);
-    assert_eq!(play.session.pending().unwrap().user_code, "ABCD-EFGH");
+    assert_eq!(play.session.pending().unwrap().user_code.as_deref(), Some("ABCD-EFGH"));
     play.pass(5);
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    play.answer(approved("a1", Some("r1"), 3_600));
     assert_eq!((play.state(), play.status().needs_user), (SessionState::Active, false));
     assert_eq!(play.token().as_deref(), Some("a1"));
     assert_eq!(play.status().scope.as_deref(), Some("openid email"));
@@ -217,7 +245,8 @@ fn polls_wait_an_interval_before_the_first_and_each_further_one() {
     assert!(play.asked.is_empty(), "and for good");
     play.pass(1);
     assert_eq!(play.asked.len(), 1);
-    assert_eq!(play.disk.pending.as_ref().unwrap().interval, Duration::from_secs(10));
+    let Approval::Device(device) = &play.disk.pending.as_ref().unwrap().approval else { panic!("a device code") };
+    assert_eq!(device.interval, Duration::from_secs(10));
 }
 
 #[test]
@@ -232,7 +261,7 @@ fn a_fault_of_the_network_does_not_end_a_sign_in() {
         }
     }
     play.pass(60);
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    play.answer(approved("a1", Some("r1"), 3_600));
     assert_eq!((play.state(), play.error()), (SessionState::Active, None));
 }
 
@@ -266,7 +295,7 @@ fn a_pending_sign_in_survives_a_restart() {
     play.pass(4);
     assert!(play.asked.is_empty());
     play.pass(1);
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    play.answer(approved("a1", Some("r1"), 3_600));
     assert_eq!(play.state(), SessionState::Active);
 }
 
@@ -308,7 +337,7 @@ fn nothing_of_a_sign_in_is_published_before_it_is_on_disk() {
     play.pass(5);
     play.saves = false;
     play.published.clear();
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    play.answer(approved("a1", Some("r1"), 3_600));
     assert_eq!(play.published, []);
     play.saves = true;
     play.saved();
@@ -425,7 +454,7 @@ fn a_cancelled_sign_in_leaves_nothing_and_its_late_answer_is_dropped() {
     play.tell(Event::Command(Command::Cancel, Ticket(2)));
     assert_eq!((play.state(), play.session.pending()), (SessionState::SignedOut, None));
     assert!(play.disk.pending.is_none());
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", Some("r1"), 3_600)))));
+    play.answer(approved("a1", Some("r1"), 3_600));
     assert_eq!((play.state(), play.token()), (SessionState::SignedOut, None));
 }
 
@@ -445,11 +474,11 @@ fn a_sign_out_withdraws_at_once_revokes_and_then_erases() {
 fn a_new_sign_in_leaves_the_old_token_in_place_until_it_succeeds() {
     let mut play = Play::signed_in(3_600);
     play.tell(Event::Command(Command::Login, Ticket(7)));
-    play.answer(Answer::Device(Ok(code())));
+    play.answer(device_code());
     assert_eq!((play.state(), play.token().as_deref()), (SessionState::Active, Some("a1")));
     assert!(play.session.pending().is_some());
     play.pass(5);
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("b1", Some("s1"), 3_600)))));
+    play.answer(approved("b1", Some("s1"), 3_600));
     assert_eq!(play.token().as_deref(), Some("b1"));
     assert_eq!(play.refresh_token_on_disk().as_deref(), Some("s1"));
 }
@@ -489,7 +518,7 @@ fn tokens_of_another_client_are_kept_but_never_used() {
     play.pass(10_000);
     assert!(play.asked.is_empty() && play.token().is_none());
     play.tell(Event::Command(Command::Login, Ticket(1)));
-    play.answer(Answer::Device(Ok(code())));
+    play.answer(device_code());
     assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"), "until others take their place");
 }
 
@@ -501,10 +530,10 @@ fn a_record_that_cannot_be_opened_is_not_overwritten_before_a_new_sign_in_succee
     play.disk.signed_in = Play::signed_in(3_600).disk.signed_in;
     assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::RecordUnreadable)));
     play.tell(Event::Command(Command::Login, Ticket(1)));
-    play.answer(Answer::Device(Ok(code())));
+    play.answer(device_code());
     assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"));
     play.pass(5);
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("b1", Some("s1"), 3_600)))));
+    play.answer(approved("b1", Some("s1"), 3_600));
     assert_eq!(play.refresh_token_on_disk().as_deref(), Some("s1"));
 }
 
@@ -516,9 +545,9 @@ fn an_offered_code_is_replaced_when_it_lapses() {
     let mut codes = 0;
     for _ in 0..3_600 {
         match play.asked.first() {
-            Some((_, Question::AuthorizeDevice)) => {
+            Some((_, Question::Authorize)) => {
                 codes += 1;
-                play.answer(Answer::Device(Ok(code())));
+                play.answer(device_code());
             }
             Some(_) => play.answer(Answer::Poll(Ok(PollAnswer::Pending))),
             None => {}
@@ -533,7 +562,7 @@ fn a_token_without_a_known_life_is_shown_and_refreshed_after_a_while() {
     let mut play = Play::waiting_for_user();
     play.pass(5);
     let answer = TokenAnswer { expires_in: None, ..tokens("a1", Some("r1"), 0) };
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(answer))));
+    play.answer(Answer::Poll(Ok(PollAnswer::Granted(granted(answer)))));
     assert_eq!(play.session.token(play.now).unwrap().expires_at, None);
     play.pass(3_600);
     assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
@@ -544,7 +573,7 @@ fn a_token_without_a_known_life_is_shown_and_refreshed_after_a_while() {
 fn a_token_without_a_refresh_token_ends_in_a_request_for_the_user() {
     let mut play = Play::waiting_for_user();
     play.pass(5);
-    play.answer(Answer::Poll(Ok(PollAnswer::Granted(tokens("a1", None, 3_600)))));
+    play.answer(approved("a1", None, 3_600));
     assert_eq!(play.state(), SessionState::Active);
     play.pass(3_600);
     assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::NoRefreshToken)));
