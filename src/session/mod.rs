@@ -13,9 +13,10 @@
 //! A refresh is written down before it goes out: if its answer never arrives, the next process knows why the provider
 //! no longer takes the refresh token.
 
+mod action;
 mod disk;
+mod event;
 mod grant;
-mod redirect;
 mod sign_in;
 mod view;
 
@@ -29,204 +30,15 @@ use crate::fault::{Fault, FaultCode};
 use crate::identity::{AllowList, Identity};
 use crate::policy::Chance;
 use crate::record::{ClientBinding, Fingerprint, Record};
-use crate::redirection::Redirection;
-use crate::secret::Secret;
-use crate::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
+use crate::token::{Granted, User};
 
+pub use action::{Action, Note, Question, Refused, Revision, Topic};
 use disk::Disk;
+pub use event::{Answer, Command, Event, RequestId, Ticket};
 use grant::{Grant, Renewal};
 use sign_in::SignIn;
 use view::Shown;
 pub use view::{ErrorView, PendingView, SessionState, StatusView, TokenView};
-
-/// Names one request to the provider, so that an answer to another one is told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId {
-    epoch: u64,
-    serial: u64,
-}
-
-/// Names one request from MQTT that waits for its response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ticket(pub u64);
-
-/// What a session is told.
-#[derive(Debug)]
-pub enum Event {
-    /// A moment that [`Session::next_wake`] named has come.
-    Woke,
-    /// The device's clock was set.
-    ClockSet,
-    /// The broker is connected and has nothing of ours yet.
-    BrokerConnected,
-    /// The configuration was read again: what waits for a change of it is tried at once.
-    Reconfigured,
-    /// Somebody asked for something.
-    Command(Command, Ticket),
-    /// The provider answered, or could not be asked.
-    Answered(RequestId, Answer),
-    /// The store has finished with a revision.
-    Stored(Revision, Result<(), Fault>),
-}
-
-/// What somebody can ask of a session.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Start a sign-in, or join the one that is pending.
-    Login,
-    /// Give up the pending sign-in.
-    Cancel,
-    /// Go on with what the user's browser brought back.
-    Complete(Redirection),
-    /// Refresh now.
-    Refresh,
-    /// Revoke and forget.
-    Logout,
-}
-
-/// What the provider said to a [`Question`].
-#[derive(Debug)]
-pub enum Answer {
-    /// To [`Question::Authorize`].
-    Authorization(Result<Authorization, Fault>),
-    /// To [`Question::Poll`].
-    Poll(Result<PollAnswer, Fault>),
-    /// To [`Question::Exchange`] and [`Question::Obtain`].
-    Granted(Result<Granted, Fault>),
-    /// To [`Question::Refresh`].
-    Refresh(Result<TokenAnswer, Fault>),
-    /// To [`Question::Revoke`].
-    Revoked(Result<(), Fault>),
-}
-
-/// What a session wants done.
-#[derive(Debug)]
-pub enum Action {
-    /// Ask the provider, and come back with the answer under this name.
-    Ask(RequestId, Question),
-    /// Write this to the disk, and come back when it is safe there.
-    Save(Revision, Record),
-    /// Remove everything of this account from the disk, and come back when it is gone.
-    Erase(Revision),
-    /// Publish what [`Session::token`], [`Session::status`] or [`Session::pending`] now returns.
-    Publish(Topic),
-    /// Answer a request from MQTT.
-    Reply(Ticket, Result<(), Refused>),
-    /// Write to the journal.
-    Note(Note),
-}
-
-/// What to ask the provider.
-#[derive(Debug)]
-pub enum Question {
-    /// For a way to the user's approval (RFC 8628 3.1, RFC 6749 4.1.1).
-    Authorize,
-    /// Whether the user has approved (RFC 8628 3.4).
-    Poll {
-        /// The code to ask with.
-        device_code: Secret,
-    },
-    /// For the tokens of an authorization code (RFC 6749 4.1.3).
-    Exchange {
-        /// What the redirection brought.
-        code: Secret,
-        /// What shows that the code is ours (RFC 7636 4.5).
-        code_verifier: Secret,
-    },
-    /// For tokens by what the configuration itself holds: the client's own right (RFC 6749 4.4), a password (4.3), or a
-    /// refresh token obtained elsewhere (6).
-    Obtain,
-    /// For the next access token (RFC 6749 6).
-    Refresh {
-        /// The token to ask with.
-        refresh_token: Secret,
-    },
-    /// To end the grant (RFC 7009 2.1).
-    Revoke {
-        /// The refresh token, whose end is the end of the grant at most providers.
-        refresh_token: Option<Secret>,
-        /// The access token.
-        access_token: Secret,
-    },
-}
-
-/// A topic of the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Topic {
-    /// `<account>/token`
-    Token,
-    /// `<account>/status`
-    Status,
-    /// `<account>/signin`
-    SignIn,
-    /// `<account>/identity`
-    Identity,
-}
-
-/// Counts the states of a session that were sent to the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Revision(pub u64);
-
-/// Why a command was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// There is nothing to refresh.
-    #[error("not signed in. Request login, and let the user approve.")]
-    NotSignedIn,
-    /// There is nothing to refresh with.
-    #[error("the provider gave no refresh token, so only a new sign-in brings a new access token. Request login.")]
-    NoRefreshToken,
-    /// There is nothing to cancel.
-    #[error("no sign-in is pending.")]
-    NothingPending,
-    /// The sign-in that was asked for was given up by another request.
-    #[error("the sign-in was cancelled.")]
-    Cancelled,
-    /// What came back does not belong to a sign-in that is pending.
-    #[error("this address belongs to no sign-in that is pending. Request login, and use the newest address alone.")]
-    NotOurRedirection,
-    /// The refresh token in the file was taken in before.
-    #[error(
-        "refresh_token_file has no refresh token that was not taken in already. Put another one there, and reload."
-    )]
-    AlreadyImported,
-    /// Another request is just signing out.
-    #[error("the account is being signed out. Try again in a moment.")]
-    SigningOut,
-    /// It was tried and failed.
-    #[error("{} {}", .0.message, .0.code.advice())]
-    Failed(Fault),
-}
-
-/// What is worth a line in the journal.
-#[derive(Debug)]
-pub enum Note {
-    /// A code waits for the user, until then.
-    CodeOffered(UnixTime),
-    /// The sign-in succeeded.
-    SignedIn {
-        /// Whether there will be another access token without a new sign-in.
-        lasts: bool,
-        /// Whether somebody else than before has approved.
-        another_user: bool,
-    },
-    /// The provider was asked who approved, and did not say.
-    UserUnknown(Fault),
-    /// The tokens of somebody who may not sign in could not be revoked.
-    NotRevoked(Fault),
-    /// The sign-in ended without tokens.
-    SignInFailed(Fault),
-    /// New tokens are there and safe.
-    Refreshed,
-    /// A refresh failed, and is tried again after this time.
-    RefreshFailed(Fault, Duration),
-    /// The provider has ended the grant.
-    GrantEnded(Fault),
-    /// The tokens were given up, and this is what the provider said to the revocation, if it was asked.
-    SignedOut(Result<(), Fault>),
-    /// The store failed, and is tried again after this time.
-    StoreFailed(Fault, Duration),
-}
 
 /// How an account's session should behave.
 #[derive(Clone, Debug, PartialEq, Eq)]

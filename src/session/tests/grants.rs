@@ -1,6 +1,7 @@
 //! The grants beside that of a device code.
 
 use super::*;
+use crate::redirection::Redirection;
 use crate::token::CodeAuthorization;
 
 fn address() -> Answer {

@@ -10,7 +10,8 @@ use super::*;
 use crate::expiry::Expiry;
 use crate::fault::FaultCode;
 use crate::record::Approval;
-use crate::token::DeviceAuthorization;
+use crate::secret::Secret;
+use crate::token::{Authorization, DeviceAuthorization, PollAnswer, TokenAnswer};
 
 /// A session with a clock that only the test moves, and a store and a provider that do as the test says.
 struct Play {

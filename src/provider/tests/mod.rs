@@ -1,5 +1,7 @@
 //! What providers send, by the quirks they have.
 
+mod requests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
 //! The authorization code grant (RFC 6749 4.1): the user's browser comes back with a code for the tokens.
 
-use super::sign_in::{Next, SignIn};
-use super::{Action, Refused, Session, Ticket};
+use super::{Next, SignIn};
 use crate::clock::Now;
 use crate::fault::{Fault, FaultCode};
 use crate::policy::Chance;
 use crate::record::{Approval, CodeRequest};
 use crate::redirection::{Denial, Redirection};
+use crate::session::{Action, Refused, Session, Ticket};
 
 impl Session {
     /// Where the user's browser is to come back to, while a sign-in waits for that.
@@ -31,7 +31,7 @@ impl Session {
 
     /// Takes what the user's browser brought back. What does not belong to the sign-in that waits changes nothing:
     /// anybody can send a browser to that address.
-    pub(super) fn complete(
+    pub(in crate::session) fn complete(
         &mut self,
         redirection: Redirection,
         ticket: Ticket,

@@ -1,0 +1,64 @@
+//! Signing out: the provider revokes the tokens, and they are forgotten all the same if it does not.
+
+use super::Grant;
+use crate::fault::Fault;
+use crate::session::{Action, Note, Question, Refused, RequestId, Session, Ticket, Way};
+
+impl Session {
+    pub(in crate::session) fn logout(&mut self, ticket: Ticket, out: &mut Vec<Action>) {
+        self.abandon_sign_in(out);
+        // Otherwise it would sign in again by itself at once.
+        self.stopped = self.rules.way == Way::Unattended;
+        self.mark_imported();
+        let grant = std::mem::replace(&mut self.grant, Grant::None { trouble: None, former: None });
+        match grant {
+            Grant::Leaving { id, signed_in, mut waiting } => {
+                waiting.push(ticket);
+                self.grant = Grant::Leaving { id, signed_in, waiting };
+            }
+            Grant::None { .. } => {
+                // Tokens of another provider or client cannot be revoked at this one; they are only erased.
+                self.disk.unprotect();
+                self.disk.change();
+                self.disk.reply_when_safe(ticket);
+                out.push(Action::Note(Note::SignedOut(Ok(()))));
+            }
+            Grant::Held(renewal) => {
+                for waiting in renewal.waiting {
+                    out.push(Action::Reply(waiting, Err(Refused::SigningOut)));
+                }
+                let id = self.new_request();
+                let tokens = &renewal.signed_in.tokens;
+                let question = Question::Revoke {
+                    refresh_token: tokens.refresh_token.clone(),
+                    access_token: tokens.access_token.clone(),
+                };
+                out.push(Action::Ask(id, question));
+                let signed_in = Some(Box::new(renewal.signed_in));
+                self.grant = Grant::Leaving { id, signed_in, waiting: vec![ticket] };
+            }
+        }
+    }
+
+    /// The provider has revoked the tokens, or not: they are given up all the same.
+    pub(in crate::session) fn revoke_answered(
+        &mut self,
+        id: RequestId,
+        answer: Result<(), Fault>,
+        out: &mut Vec<Action>,
+    ) {
+        let waiting = match &mut self.grant {
+            Grant::Leaving { id: awaited, waiting, .. } if *awaited == id => waiting,
+            _ => {
+                out.extend(answer.err().map(|fault| Action::Note(Note::NotRevoked(fault))));
+                return;
+            }
+        };
+        for ticket in waiting.drain(..) {
+            self.disk.reply_when_safe(ticket);
+        }
+        self.grant = Grant::None { trouble: None, former: None };
+        self.disk.change();
+        out.push(Action::Note(Note::SignedOut(answer)));
+    }
+}

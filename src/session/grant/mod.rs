@@ -1,0 +1,159 @@
+//! The tokens that are held: refreshed ahead of their end, kept through every fault, given up on request.
+
+mod leave;
+mod refresh;
+mod renewal;
+
+use super::{Action, Due, RequestId, Rules, Ticket, Trouble, Way, not_admitted};
+use crate::clock::{BootTime, Now};
+use crate::fault::{Fault, FaultCode, Remedy};
+use crate::identity::{AllowList, Identity};
+use crate::policy::Chance;
+use crate::record::{ClientBinding, SignedIn};
+pub(super) use renewal::Renewal;
+use renewal::Step;
+
+/// What is held for an account.
+#[derive(Debug)]
+pub(super) enum Grant {
+    /// Nothing that can be used.
+    None {
+        /// Why not, if there is more to say than that nobody signed in.
+        trouble: Option<Trouble>,
+        /// The sign-in of another provider or client, or of somebody who is not admitted any more, kept in case the
+        /// configuration goes back to it.
+        former: Option<Box<SignedIn>>,
+    },
+    /// A sign-in.
+    Held(Renewal),
+    /// A sign-in that is being revoked.
+    Leaving {
+        id: RequestId,
+        /// Still the truth on disk, until the provider has answered.
+        signed_in: Option<Box<SignedIn>>,
+        waiting: Vec<Ticket>,
+    },
+}
+
+impl Grant {
+    pub(super) fn restore(
+        signed_in: Option<SignedIn>,
+        client: &ClientBinding,
+        rules: &Rules,
+        now: Now,
+        chance: Chance,
+    ) -> Self {
+        let Some(signed_in) = signed_in else {
+            return Self::None { trouble: None, former: None };
+        };
+        let kept = |signed_in, fault| {
+            let trouble = Some(Trouble { fault, since: now.wall, retry: None });
+            Self::None { trouble, former: Some(Box::new(signed_in)) }
+        };
+        if signed_in.client != *client {
+            let fault = Fault::ask_user(
+                FaultCode::ClientChanged,
+                "The stored sign-in is for another provider, endpoint or client than the configuration names.",
+            );
+            return kept(signed_in, fault);
+        }
+        if !is_admitted(&signed_in, &rules.allow) {
+            return kept(signed_in, not_admitted("The stored sign-in is of somebody whom allow does not name."));
+        }
+        Self::Held(Renewal::resume(signed_in, &rules.way, now, chance))
+    }
+
+    pub(super) fn unreadable(fault: Fault, now: Now) -> Self {
+        Self::None { trouble: Some(Trouble { fault, since: now.wall, retry: None }), former: None }
+    }
+
+    /// Why the record on disk could not be read, if so.
+    pub(super) fn unreadable_because(&self) -> Option<&Fault> {
+        match self {
+            Self::None { trouble: Some(trouble), .. } if trouble.fault.code == FaultCode::RecordUnreadable => {
+                Some(&trouble.fault)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn to_keep(&self) -> Option<SignedIn> {
+        self.kept().cloned()
+    }
+
+    /// `renewal` takes the place of what was there, whose waiting requests are done.
+    pub(super) fn replace(&mut self, renewal: Renewal, out: &mut Vec<Action>) {
+        let former = std::mem::replace(self, Self::Held(renewal));
+        if let Self::Held(former) = former {
+            out.extend(former.waiting.into_iter().map(|ticket| Action::Reply(ticket, Ok(()))));
+        }
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        match self {
+            Self::None { .. } => false,
+            Self::Held(renewal) => matches!(renewal.step, Step::Asking { .. }),
+            Self::Leaving { .. } => true,
+        }
+    }
+
+    pub(super) fn awaits(&self, id: RequestId) -> bool {
+        matches!(self, Self::Held(Renewal { step: Step::Asking { id: awaited, .. }, .. }) if *awaited == id)
+    }
+
+    /// Whether the list admits whose sign-in is kept; nobody's is nobody to keep out.
+    pub(super) fn is_admitted_by(&self, allow: &AllowList) -> bool {
+        self.kept().is_none_or(|signed_in| is_admitted(signed_in, allow))
+    }
+
+    /// Whether `user` is known to be somebody else than whoever's sign-in is kept.
+    pub(super) fn is_of_another_user(&self, user: Option<&Identity>) -> bool {
+        let former = self.kept().and_then(|signed_in| signed_in.user.as_ref());
+        former.zip(user).is_some_and(|(former, user)| former.sub != user.sub)
+    }
+
+    fn kept(&self) -> Option<&SignedIn> {
+        match self {
+            Self::None { former, .. } => former.as_deref(),
+            Self::Held(renewal) => Some(&renewal.signed_in),
+            Self::Leaving { signed_in, .. } => signed_in.as_deref(),
+        }
+    }
+
+    /// What only a change of the configuration could mend is tried at once.
+    pub(super) fn reconfigured(&mut self, way: &Way, now: Now) {
+        let Self::Held(renewal) = self else { return };
+        if *way == Way::Unattended {
+            renewal.signed_in.refused = None;
+        }
+        let waits_for_it = renewal.trouble.as_ref().is_some_and(|it| it.fault.remedy == Remedy::Reconfigure);
+        let stopped = matches!(renewal.step, Step::Never) && renewal.can_renew(way);
+        if stopped || (waits_for_it && matches!(renewal.step, Step::Waits(_))) {
+            renewal.failures = 0;
+            renewal.step = Step::Waits(Due::at(now.boot, now));
+        }
+    }
+
+    pub(super) fn next_wake(&self, safe: bool) -> Option<BootTime> {
+        match self {
+            Self::Held(Renewal { step: Step::Waits(due), .. }) if safe => Some(due.at),
+            _ => None,
+        }
+    }
+
+    pub(super) fn clock_was_set(&mut self, way: &Way, now: Now, chance: Chance) {
+        let Self::Held(renewal) = self else { return };
+        if let Some(expiry) = &mut renewal.signed_in.tokens.expiry {
+            expiry.clock_was_set(now);
+        }
+        renewal.step = match renewal.step {
+            Step::Waits(_) if renewal.failures == 0 => renewal.next_step(way, now, chance),
+            Step::Waits(due) => Step::Waits(Due::at(due.at, now)),
+            Step::Never | Step::Asking { .. } => return,
+        };
+    }
+}
+
+fn is_admitted(signed_in: &SignedIn, allow: &AllowList) -> bool {
+    allow.admits_everybody() || signed_in.user.as_ref().is_some_and(|user| allow.admits(user))
+}

@@ -1,0 +1,116 @@
+//! Refreshing: ahead of the end of the token, one at a time, and never before it is on disk that it goes out.
+
+use super::{Grant, Step};
+use crate::clock::Now;
+use crate::fault::{Fault, Remedy};
+use crate::policy::{self, Chance};
+use crate::session::{Action, Due, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
+use crate::token::TokenAnswer;
+
+impl Session {
+    pub(in crate::session) fn refresh(&mut self, ticket: Ticket, now: Now, out: &mut Vec<Action>) {
+        let Grant::Held(renewal) = &mut self.grant else {
+            out.push(Action::Reply(ticket, Err(Refused::NotSignedIn)));
+            return;
+        };
+        let refused = match &mut renewal.step {
+            Step::Never if renewal.signed_in.refused.is_some() => Some(Refused::NotSignedIn),
+            Step::Never => Some(Refused::NoRefreshToken),
+            Step::Asking { .. } => None,
+            Step::Waits(due) => {
+                let fresh_until = renewal.received.map(|received| received + policy::FRESH_ENOUGH);
+                if fresh_until.is_some_and(|until| now.boot < until) {
+                    self.disk.reply_when_safe(ticket);
+                    return;
+                }
+                *due = Due::at(now.boot, now);
+                None
+            }
+        };
+        match refused {
+            Some(refused) => out.push(Action::Reply(ticket, Err(refused))),
+            None => renewal.waiting.push(ticket),
+        }
+    }
+
+    /// Asks for the next tokens when it is time, but never with a refresh token that is not yet on disk, nor before it
+    /// is on disk that the request goes out.
+    pub(in crate::session) fn refresh_if_due(&mut self, now: Now, out: &mut Vec<Action>) {
+        if !self.disk.is_safe() {
+            return;
+        }
+        let id = self.new_request();
+        let Grant::Held(renewal) = &mut self.grant else { return };
+        let Step::Waits(due) = renewal.step else { return };
+        if due.at > now.boot {
+            return;
+        }
+        let question = match &renewal.signed_in.tokens.refresh_token {
+            Some(_) if renewal.signed_in.refreshing_since.is_none() => {
+                renewal.signed_in.refreshing_since = Some(now.wall);
+                self.disk.note();
+                return;
+            }
+            Some(token) => Question::Refresh { refresh_token: token.clone() },
+            None => Question::Obtain,
+        };
+        renewal.step = Step::Asking { id, asked: now, due };
+        out.push(Action::Ask(id, question));
+    }
+
+    pub(in crate::session) fn refresh_answered(
+        &mut self,
+        id: RequestId,
+        answer: Result<TokenAnswer, Fault>,
+        now: Now,
+        chance: Chance,
+        out: &mut Vec<Action>,
+    ) {
+        let Grant::Held(renewal) = &mut self.grant else { return };
+        let Step::Asking { id: awaited, asked, due } = renewal.step else { return };
+        if awaited != id {
+            return;
+        }
+        let fault = match answer {
+            Ok(tokens) => {
+                renewal.renew(tokens, &self.rules.way, (id, asked), now, chance);
+                self.disk.change();
+                for ticket in renewal.waiting.drain(..) {
+                    self.disk.reply_when_safe(ticket);
+                }
+                out.push(Action::Note(Note::Refreshed));
+                return;
+            }
+            Err(fault) => fault,
+        };
+        renewal.in_doubt |= fault.in_doubt;
+        let tokens = &mut renewal.signed_in.tokens;
+        if fault.remedy == Remedy::AskUser && self.rules.way == Way::Unattended && tokens.refresh_token.is_some() {
+            // No user is needed for another one.
+            tokens.refresh_token = None;
+            renewal.signed_in.refreshing_since = None;
+            renewal.step = Step::Waits(due);
+            self.disk.change();
+            return;
+        }
+        let wait = match fault.remedy {
+            Remedy::AskUser => {
+                let fault = renewal.refuse(fault, now);
+                self.disk.change();
+                let refused = Refused::Failed(fault.clone());
+                out.extend(renewal.waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
+                out.push(Action::Note(Note::GrantEnded(fault)));
+                return;
+            }
+            Remedy::TryAgain { after } => policy::retry_wait(renewal.failures.saturating_add(1), after, chance),
+            Remedy::Reconfigure => policy::reconfigure_wait(chance),
+        };
+        renewal.failures = renewal.failures.saturating_add(1);
+        let refused = Refused::Failed(fault.clone());
+        out.extend(renewal.waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
+        let retry = Due::within(wait, now);
+        renewal.step = Step::Waits(retry);
+        out.push(Action::Note(Note::RefreshFailed(fault.clone(), wait)));
+        renewal.trouble = Some(Trouble::continuing(renewal.trouble.take(), fault, Some(retry), now));
+    }
+}
