@@ -81,6 +81,8 @@ pub enum FaultCode {
     IdentityUnknown,
     /// What came back from the provider by the browser does not belong to the sign-in (RFC 6749 10.12, RFC 9207).
     RedirectInvalid,
+    /// The tokens were given up here, and may still be good at the provider (RFC 7009 2.2).
+    NotRevoked,
     /// The stored sign-in is for another provider, endpoint or client than the configuration names now.
     ClientChanged,
     /// The stored sign-in cannot be opened: another key, or damage.
@@ -91,7 +93,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// Every code, in the order of the table in the README.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::AccessDenied,
         Self::CodeExpired,
         Self::InvalidGrant,
@@ -116,6 +118,7 @@ impl FaultCode {
         Self::NotAllowed,
         Self::IdentityUnknown,
         Self::RedirectInvalid,
+        Self::NotRevoked,
         Self::ClientChanged,
         Self::RecordUnreadable,
         Self::StoreFailed,
@@ -149,6 +152,7 @@ impl FaultCode {
             Self::NotAllowed => "not_allowed",
             Self::IdentityUnknown => "identity_unknown",
             Self::RedirectInvalid => "redirect_invalid",
+            Self::NotRevoked => "not_revoked",
             Self::ClientChanged => "client_changed",
             Self::RecordUnreadable => "record_unreadable",
             Self::StoreFailed => "store_failed",
@@ -188,6 +192,7 @@ impl FaultCode {
             Self::NotAllowed => "Sign in as somebody whom the account's allow names, or change allow.",
             Self::IdentityUnknown => "Sign in again; if it stays, check that scopes has openid and email.",
             Self::RedirectInvalid => "Start the sign-in again, and use the newest address alone.",
+            Self::NotRevoked => "Take this device's access away in the account's settings at the provider.",
             Self::ClientChanged => "Sign in again, or put the former provider and client_id back.",
             Self::RecordUnreadable => "Put the store's former key back, or sign in again.",
             Self::StoreFailed => "Make room on the disk, or see why it is read-only; no sign-in is lost meanwhile.",

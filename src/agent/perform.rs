@@ -92,7 +92,7 @@ fn write_down(name: &AccountName, note: Note) {
             }
         }
         Note::UserUnknown(fault) => tracing::warn!(account, %fault, "nobody knows who signed in"),
-        Note::NotRevoked(fault) => tracing::warn!(account, %fault, "the provider has not revoked refused tokens"),
+        Note::NotRevoked(fault) => tracing::warn!(account, %fault, "the tokens of whoever was refused are not revoked"),
         Note::SignInFailed(fault) => tracing::warn!(account, %fault, "the sign-in ended"),
         Note::Refreshed => tracing::info!(account, "refreshed"),
         Note::RefreshFailed(fault, wait) => {
@@ -101,7 +101,7 @@ fn write_down(name: &AccountName, note: Note) {
         Note::GrantEnded(fault) => tracing::error!(account, %fault, "the provider has ended the sign-in"),
         Note::SignedOut(Ok(())) => tracing::info!(account, "signed out"),
         Note::SignedOut(Err(fault)) => {
-            tracing::warn!(account, %fault, "signed out, but the provider has not revoked the tokens");
+            tracing::warn!(account, %fault, "signed out");
         }
         Note::StoreFailed(fault, wait) => {
             tracing::error!(account, %fault, retry_in_seconds = wait.as_secs(), "the store failed");

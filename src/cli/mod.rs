@@ -22,6 +22,7 @@ use crate::config::{self, Environment};
 use crate::message::Verb;
 use crate::secret::Secret;
 use crate::settings::Settings;
+use crate::text::printable;
 use args::{Args, Command};
 use exit::{Exit, Failure};
 use remote::RunningAgent;
@@ -61,7 +62,7 @@ fn execute(args: Args) -> Result<(), Failure> {
         Command::Complete { account } => complete(config, &account),
         Command::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),
         Command::Refresh { account } => simple(config, &account, Verb::Refresh, "Refreshed."),
-        Command::Logout { account } => simple(config, &account, Verb::Logout, "Signed out."),
+        Command::Logout { account } => logout(config, &account),
     }
 }
 
@@ -85,6 +86,18 @@ fn simple(config: &Path, account: &str, verb: Verb, done: &str) -> Result<(), Fa
     ask(config, async |agent| {
         agent.ask(verb, Some(&account)).await?;
         say(&format!("{GOOD}{done}{GOOD:#}"))
+    })
+}
+
+fn logout(config: &Path, account: &str) -> Result<(), Failure> {
+    let account = name(account)?;
+    ask(config, async |agent| {
+        let status = agent.ask(Verb::Logout, Some(&account)).await?;
+        say(&format!("{GOOD}Signed out.{GOOD:#}"))?;
+        match status["error"]["message"].as_str() {
+            Some(message) => say(&format!("{WARN}But:{WARN:#} {}", printable(message))),
+            None => Ok(()),
+        }
     })
 }
 
@@ -112,7 +125,7 @@ fn settings(config: &Path) -> Result<Settings, Failure> {
 }
 
 fn name(text: &str) -> Result<AccountName, Failure> {
-    text.parse().map_err(|error| Failure::new(Exit::Usage, format!("\"{}\": {error}.", crate::text::printable(text))))
+    text.parse().map_err(|error| Failure::new(Exit::Usage, format!("\"{}\": {error}.", printable(text))))
 }
 
 /// Writes a line for the user.

@@ -138,13 +138,16 @@ impl Provider {
     }
 
     /// Revokes the grant (RFC 7009 2.1): by the refresh token, whose end is the end of the grant, and then by the access
-    /// token, which some providers let live on. At a provider without a revocation endpoint there is nothing to ask.
+    /// token, which some providers let live on.
     ///
     /// # Errors
-    /// When the provider refuses, or cannot be asked now.
+    /// When the provider refuses, cannot be asked now, or has no revocation endpoint.
     pub async fn revoke(&self, refresh_token: Option<&Secret>, access_token: &Secret) -> Result<(), Fault> {
         let endpoints = self.endpoints().await?;
-        let Some(url) = &endpoints.revocation else { return Ok(()) };
+        let Some(url) = &endpoints.revocation else {
+            let message = "The provider has no revocation endpoint.";
+            return Err(Fault::ask_user(FaultCode::NotRevoked, message));
+        };
         let tokens = refresh_token.map(Revoke::Refresh).into_iter().chain([Revoke::Access(access_token)]);
         let mut outcome = Ok(());
         for token in tokens {
@@ -188,14 +191,20 @@ impl Provider {
             // Whose word it is cannot be told.
             _ => None,
         };
+        let named = self.account.allow.names_addresses();
         let is_enough = |user: &Identity| user.email_verified && (user.name.is_some() || !self.account.identity);
-        match (by_token, &endpoints.userinfo) {
+        let by_userinfo = match &endpoints.userinfo {
+            Some(url) if !by_token.as_ref().is_some_and(is_enough) => Some(self.userinfo(url, access_token).await),
+            _ => None,
+        };
+        match (by_token, by_userinfo) {
             (Some(user), None) => Ok(user),
-            (Some(user), Some(_)) if is_enough(&user) => Ok(user),
             (None, None) => Err(identity::unknown("The provider sent no ID token, and has no userinfo endpoint.")),
-            (by_token, Some(url)) => {
-                let by_userinfo = self.userinfo(url, access_token).await?;
-                let user = by_userinfo.identity().ok_or_else(|| identity::unknown("Userinfo names no user."))?;
+            // What the ID token says is enough to tell who it was, if not by the address.
+            (Some(user), Some(Err(_))) if user.email_verified || !named => Ok(user),
+            (_, Some(Err(fault))) => Err(fault),
+            (by_token, Some(Ok(claims))) => {
+                let user = claims.identity().ok_or_else(|| identity::unknown("Userinfo names no user."))?;
                 identity::merged(by_token, user)
             }
         }

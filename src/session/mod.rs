@@ -247,7 +247,7 @@ impl Session {
             }
             Answer::Granted(answer) => self.granted_answered(id, answer, now, chance, out),
             Answer::Refresh(answer) => self.refresh_answered(id, answer, now, chance, out),
-            Answer::Revoked(answer) => self.revoke_answered(id, answer, out),
+            Answer::Revoked(answer) => self.revoke_answered(id, answer, now, out),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Signing out: the provider revokes the tokens, and they are forgotten all the same if it does not.
 
 use super::Grant;
-use crate::fault::Fault;
-use crate::session::{Action, Note, Question, Refused, RequestId, Session, Ticket, Way};
+use crate::clock::Now;
+use crate::fault::{Fault, FaultCode};
+use crate::session::{Action, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
 
 impl Session {
     pub(in crate::session) fn logout(&mut self, ticket: Ticket, out: &mut Vec<Action>) {
@@ -45,8 +46,10 @@ impl Session {
         &mut self,
         id: RequestId,
         answer: Result<(), Fault>,
+        now: Now,
         out: &mut Vec<Action>,
     ) {
+        let answer = answer.map_err(|fault| not_revoked(&fault));
         let waiting = match &mut self.grant {
             Grant::Leaving { id: awaited, waiting, .. } if *awaited == id => waiting,
             _ => {
@@ -57,8 +60,15 @@ impl Session {
         for ticket in waiting.drain(..) {
             self.disk.reply_when_safe(ticket);
         }
-        self.grant = Grant::None { trouble: None, former: None };
+        let trouble = answer.clone().err().map(|fault| Trouble { fault, since: now.wall, retry: None });
+        self.grant = Grant::None { trouble, former: None };
         self.disk.change();
         out.push(Action::Note(Note::SignedOut(answer)));
     }
+}
+
+/// Nothing more is done here about tokens that may still be good, so whoever cares must hear of it.
+fn not_revoked(fault: &Fault) -> Fault {
+    let message = format!("The tokens are forgotten here, and may still be good at the provider. {}", fault.message);
+    Fault::ask_user(FaultCode::NotRevoked, message)
 }

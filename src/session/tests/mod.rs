@@ -468,7 +468,8 @@ fn a_sign_out_withdraws_at_once_revokes_and_then_erases() {
     play.answer(Answer::Revoked(Err(outage())));
     assert_eq!(play.replies, [(Ticket(5), Ok(()))], "a provider out of reach does not keep anyone signed in");
     assert!(play.disk.signed_in.is_none());
-    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, None));
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::NotRevoked)), "but it is said");
+    assert!(play.status().error.unwrap().message.contains("No route."));
 }
 
 #[test]
