@@ -10,13 +10,24 @@ export class Browser {
 
   /** Types the code (or opens the address that holds it), signs in, and consents. */
   async approve({ user_code, uri, login = 'somebody' }) {
-    let page = await this.#confirm(user_code, uri);
-    for (const step of ['login', 'consent']) {
-      if (!page.html.includes(`value="${step}"`)) throw new Error(`no page for ${step}: ${page.html}`);
-      page = await this.#submit(page, step === 'login' ? { login, password: 'any' } : {});
-    }
+    const page = await this.#signIn(await this.#confirm(user_code, uri), login);
     if (!page.html.includes('Sign-in Success')) throw new Error(`no success: ${page.html}`);
     return { login };
+  }
+
+  /**
+   * Opens an authorization request, signs in and consents, or says no.
+   *
+   * Answers with the address that the browser is then sent to, away from the provider. With `follow` it goes there, and
+   * the answer has what it was shown.
+   */
+  async authorize({ uri, login = 'somebody', deny = false, follow = false }) {
+    let page = await this.#open(new URL(uri));
+    if (!page.left) page = deny ? await this.#abort(page) : await this.#signIn(page, login);
+    if (!page.left) throw new Error(`not sent back: ${page.html}`);
+    if (!follow) return { redirected_to: page.left.href };
+    const { status, headers, html } = await exchange(page.left, undefined, new Map());
+    return { redirected_to: page.left.href, status, headers, html };
   }
 
   /** Types the code, and says no. */
@@ -24,6 +35,20 @@ export class Browser {
     const page = await this.#code(user_code, uri);
     await this.#submit(page, { abort: 'yes' }, ['confirm']);
     return {};
+  }
+
+  async #signIn(page, login) {
+    for (const step of ['login', 'consent']) {
+      if (!page.html.includes(`value="${step}"`)) throw new Error(`no page for ${step}: ${page.html}`);
+      page = await this.#submit(page, step === 'login' ? { login, password: 'any' } : {});
+    }
+    return page;
+  }
+
+  async #abort(page) {
+    const link = /href="([^"]*\/abort)"/.exec(page.html)?.[1];
+    if (!link) throw new Error(`nowhere to say no: ${page.html}`);
+    return this.#open(new URL(link, page.url));
   }
 
   async #confirm(user_code, uri) {
@@ -57,7 +82,9 @@ export class Browser {
       if (value) this.#cookies.set(name, value);
       else this.#cookies.delete(name);
     }
-    return headers.location ? this.#open(new URL(headers.location, url)) : { url, html };
+    if (!headers.location) return { url, html };
+    const next = new URL(headers.location, url);
+    return next.origin === new URL(this.issuer).origin ? this.#open(next) : { url, html, left: next };
   }
 }
 
@@ -69,7 +96,7 @@ function exchange(url, form, cookies) {
     const request = http.request(url, { method: form ? 'POST' : 'GET', headers }, async (response) => {
       let html = '';
       for await (const chunk of response.setEncoding('utf8')) html += chunk;
-      resolve({ headers: response.headers, html });
+      resolve({ status: response.statusCode, headers: response.headers, html });
     });
     request.on('error', reject);
     request.end(form?.toString());

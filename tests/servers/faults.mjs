@@ -5,6 +5,7 @@ const ENDPOINTS = {
   device_authorization: '/device/auth',
   revocation: '/token/revocation',
   discovery: '/.well-known/openid-configuration',
+  userinfo: '/me',
 };
 
 export class Faults {

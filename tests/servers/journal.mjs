@@ -11,6 +11,10 @@ export class Journal {
       access_token: [],
       refresh_token: [],
       id_token: [],
+      // What a client made and sent: good once, or for a minute.
+      code_verifier: [],
+      client_assertion: [],
+      code: [],
     };
   }
 
@@ -32,7 +36,7 @@ export class Journal {
       error: null, // the OAuth code
       detail: null, // what the provider makes of it, such as that a refresh token was used twice
       rotated: false,
-      presented: null, // fingerprint of the refresh token or device code in the request
+      presented: null, // fingerprint of the refresh token, device code or authorization code in the request
       access_token: null, // fingerprints of the tokens in the answer
       refresh_token: null,
     };
@@ -48,7 +52,7 @@ export class Journal {
   decide(entry, ctx) {
     const { params = {}, entities = {} } = ctx.oidc ?? {};
     const answer = ctx.body ?? {};
-    const presented = params.refresh_token ?? params.device_code;
+    const presented = params.refresh_token ?? params.device_code ?? params.code;
     Object.assign(entry, {
       decided_at: now(),
       grant_type: params.grant_type?.split(':').pop() ?? null,
@@ -67,6 +71,13 @@ export class Journal {
 
   answered(entry) {
     entry.answered_at = now();
+  }
+
+  /** Remembers the secrets in a request. */
+  keepSent(params) {
+    for (const kind of ['code_verifier', 'client_assertion', 'code']) {
+      if (params[kind] && !this.secrets[kind].includes(params[kind])) this.secrets[kind].push(params[kind]);
+    }
   }
 
   /** Remembers the secrets in an answer. */

@@ -1,6 +1,7 @@
 // A certified OpenID provider for the end-to-end tests, with what a test needs around it:
 //
 //   /test/approve, /test/deny   a user who walks the real pages, like a browser would
+//   /test/authorize             the same from an authorization request on; answers with where the browser is sent back to
 //   /test/fault                 faults that no real server makes on demand
 //   /test/log, /test/secrets    what was asked and answered, and every secret that was given out
 //   /api/me                     an address that only a good access token opens
@@ -17,6 +18,11 @@ const settings = {
   access_token_ttl: 8,
   refresh_token_ttl: 86_400,
   device_code_ttl: 600,
+  // Whether who signed in stands in the ID token, or only at the userinfo endpoint, and whether there is one.
+  claims_in_id_token: false,
+  userinfo: true,
+  // The algorithms of the keys that the client device-jwt has.
+  keys: ['ES256'],
   // What the device endpoint names as `interval`; null leaves it out, as this provider does by itself.
   interval: 1,
   // Answers of the token endpoint are held back for a random time between these two, once the provider has made them.
@@ -46,6 +52,8 @@ async function control(request, response, url) {
       return sendJson(response, 200, await new Browser(issuer).approve(query));
     case 'POST /test/deny':
       return sendJson(response, 200, await new Browser(issuer).deny(query));
+    case 'POST /test/authorize':
+      return sendJson(response, 200, await new Browser(issuer).authorize(JSON.parse(await body(request))));
     case 'POST /test/fault':
       faults.add(JSON.parse(await body(request)));
       return sendJson(response, 200, {});
@@ -89,6 +97,8 @@ const server = createServer((request, response) => {
 server.listen(settings.port, '127.0.0.1', () => {
   const { port } = server.address();
   issuer = `http://127.0.0.1:${port}`;
-  provider = buildProvider(issuer, settings, journal);
-  process.stdout.write(`${JSON.stringify({ port, issuer })}\n`);
+  let files;
+  ({ provider, files } = buildProvider(issuer, settings, journal));
+  journal.secrets.client.push(...Object.entries(files).filter(([name]) => name.endsWith('.pem')).map(([, pem]) => pem.trim()));
+  process.stdout.write(`${JSON.stringify({ port, issuer, files })}\n`);
 });

@@ -1,5 +1,5 @@
 // The provider itself: every setting that matters to a client is here.
-import { webcrypto } from 'node:crypto';
+import { generateKeyPairSync, webcrypto } from 'node:crypto';
 
 import Provider from 'oidc-provider';
 
@@ -18,45 +18,100 @@ export const SECRETS = {
   'device-post': 'post-secret-8Vq2mZ0xR5',
   // Reserved characters, which Basic authentication must form-encode (RFC 6749 2.3.1).
   'device-basic': 'basic+secret/9w:%41',
+  'code-post': 'code-secret-Qm4T1yLs0c',
+  'machine +/:%41&=?': 'machine & secret: 100%+/?=#',
 };
 
-const device = (client_id, token_endpoint_auth_method, client_secret) => ({
+/** Where a browser is sent back to: this device (any port, RFC 8252 7.3), or an address that somebody else listens at. */
+const REDIRECT_URIS = [
+  'http://127.0.0.1:8629/oauth2/redirect',
+  'http://[::1]:8629/oauth2/redirect',
+  'http://localhost:8629/oauth2/redirect',
+  'https://flows.example.com/oauth2/redirect',
+];
+
+const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
+
+const client = (client_id, token_endpoint_auth_method, grant_types, more = {}) => ({
   client_id,
-  client_secret,
+  client_secret: SECRETS[client_id],
   token_endpoint_auth_method,
   application_type: 'native',
-  grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+  grant_types,
   redirect_uris: [],
   response_types: [],
+  ...more,
 });
+
+const CODE = { redirect_uris: REDIRECT_URIS, response_types: ['code'] };
+
+/** A pair of keys for private_key_jwt, the public half as the provider has it and the private one as a client's file. */
+function keyPair(alg) {
+  const [type, options] = { ES256: ['ec', { namedCurve: 'P-256' }], RS256: ['rsa', { modulusLength: 2048 }], EdDSA: ['ed25519', {}] }[alg];
+  const { publicKey, privateKey } = generateKeyPairSync(type, options);
+  const kid = alg.toLowerCase();
+  return {
+    jwk: { ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' },
+    file: [`${kid}.pem`, privateKey.export({ format: 'pem', type: 'pkcs8' })],
+  };
+}
+
+/** A person, by the name that was typed in: an e-mail address, or a name that has one at example.com. */
+function person(issuer, id) {
+  const name = id.split('@')[0];
+  return {
+    sub: id,
+    email: id.includes('@') ? id : `${id}@example.com`,
+    // Eve has typed somebody's address in, and has not shown that it is hers.
+    email_verified: name !== 'eve',
+    name,
+    picture: `${issuer}/people/${name}.png`,
+  };
+}
 
 /**
  * @param {string} issuer where the provider is reached
- * @param {object} settings lifetimes in seconds, and the poll interval
+ * @param {object} settings lifetimes in seconds, the poll interval, and the algorithms of the keys of `device-jwt`
  * @param {import('./journal.mjs').Journal} journal where token requests are written down
+ * @returns the provider, and the files that its clients need, by name
  */
 export function buildProvider(issuer, settings, journal) {
+  const keys = settings.keys.map(keyPair);
+  const files = Object.fromEntries(keys.map(({ file }) => file));
+  Object.entries(SECRETS).forEach(([id, secret]) => { files[`${/^[\w-]+/.exec(id)[0]}.secret`] = secret; });
   const provider = new Provider(issuer, {
     clients: [
-      device('device-public', 'none'),
-      device('device-post', 'client_secret_post', SECRETS['device-post']),
-      device('device-basic', 'client_secret_basic', SECRETS['device-basic']),
+      client('device-public', 'none', [DEVICE, 'refresh_token']),
+      client('device-post', 'client_secret_post', [DEVICE, 'refresh_token']),
+      client('device-basic', 'client_secret_basic', [DEVICE, 'refresh_token']),
+      client('device-jwt', 'private_key_jwt', [DEVICE, 'refresh_token', 'client_credentials'], {
+        jwks: { keys: keys.map(({ jwk }) => jwk) },
+      }),
+      client('code-public', 'none', ['authorization_code', 'refresh_token'], CODE),
+      client('code-post', 'client_secret_post', ['authorization_code', 'refresh_token'], CODE),
+      client('machine +/:%41&=?', 'client_secret_basic', ['client_credentials']),
     ],
     // Otherwise a token outlives its time by 15 s.
     clockTolerance: 0,
+    conformIdTokenClaims: !settings.claims_in_id_token,
     cookies: { keys: ['of no importance'] },
     features: {
+      clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       devInteractions: { enabled: true },
       revocation: { enabled: true },
+      userinfo: { enabled: settings.userinfo },
     },
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.com`, name: id }) }),
-    claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
+    findAccount: (_, id) => ({ accountId: id, claims: () => person(issuer, id) }),
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'picture'] },
+    pkce: { required: () => true },
     // A refresh token is good once; used again, it ends the whole grant.
     rotateRefreshToken: true,
-    scopes: ['openid', 'offline_access', 'email', 'profile'],
+    scopes: ['openid', 'offline_access', 'email', 'profile', 'measure'],
     ttl: {
       AccessToken: settings.access_token_ttl,
+      AuthorizationCode: 60,
+      ClientCredentials: settings.access_token_ttl,
       DeviceCode: settings.device_code_ttl,
       Grant: settings.refresh_token_ttl,
       IdToken: 3_600,
@@ -72,6 +127,7 @@ export function buildProvider(issuer, settings, journal) {
       journal.keep(ctx.body ?? {});
       if (ctx.body?.device_code && settings.interval !== null) ctx.body.interval = settings.interval;
     }
+    journal.keepSent(ctx.oidc?.params ?? {});
     if (entry) {
       journal.decide(entry, ctx);
       await later(settings.latency_ms);
@@ -80,7 +136,7 @@ export function buildProvider(issuer, settings, journal) {
   });
   provider.on('grant.error', (ctx, error) => { ctx.state.error_detail = error.error_detail; });
   provider.on('server_error', (_, error) => { process.stderr.write(`${error.stack}\n`); });
-  return provider;
+  return { provider, files };
 }
 
 function later([least, most]) {
