@@ -14,15 +14,27 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// Sends one request and reads the JSON that comes back. HTTP/1.0, so that the end of the connection ends the body.
+/// Sends one request and reads the JSON that comes back.
 #[track_caller]
 pub(crate) fn exchange(port: u16, method: &str, path: &str, bearer: Option<&str>, body: &str) -> Answer {
+    let authorization = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    send(port, method, path, &authorization, body)
+}
+
+/// Posts a form, as a client of OAuth does.
+#[track_caller]
+pub(crate) fn post_form(port: u16, path: &str, form: &str) -> Answer {
+    send(port, "POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", form)
+}
+
+/// HTTP/1.0, so that the end of the connection ends the body.
+#[track_caller]
+fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
-    let authorization = bearer.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     write!(
         stream,
-        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{authorization}Content-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();

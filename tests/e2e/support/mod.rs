@@ -8,6 +8,7 @@ pub(crate) mod oidc;
 pub(crate) mod picture;
 pub(crate) mod process;
 pub(crate) mod promises;
+pub(crate) mod server;
 pub(crate) mod strace;
 pub(crate) mod subscriber;
 pub(crate) mod world;

@@ -1,5 +1,6 @@
-//! The provider: `oidc-provider` with what `tests/servers/oidc.mjs` puts around it.
+//! A provider: one of the servers in `tests/servers`, which all have the same face for a test.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -8,13 +9,55 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::clock::{SOON, wait_for};
-use super::http::{Answer, exchange};
+use super::http::{Answer, exchange, post_form};
 use super::process::Process;
 
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `oidc-provider`: certified, with every grant and OpenID Connect.
+    Oidc,
+    /// `django-oauth-toolkit`: no device endpoint in its metadata, unknown codes are HTTP 404.
+    Django,
+    /// `Authlib`: a real `slow_down`, metadata of RFC 8414 alone.
+    Authlib,
+}
+
+impl Kind {
+    fn command(self) -> Command {
+        let folder = servers();
+        let (interpreter, script) = match self {
+            Self::Oidc => ("node".into(), "oidc.mjs"),
+            Self::Django => (python(), "django_server.py"),
+            Self::Authlib => (python(), "authlib_server.py"),
+        };
+        let mut command = Command::new(interpreter);
+        command.arg(folder.join(script));
+        command
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Oidc => "oidc-provider",
+            Self::Django => "django-oauth-toolkit",
+            Self::Authlib => "Authlib",
+        }
+    }
+}
+
 /// A running provider.
-pub(crate) struct Oidc {
+pub(crate) struct Server {
     process: Process,
+    ready: Ready,
+}
+
+/// What a server prints when it is ready.
+#[derive(Clone, Debug, Deserialize)]
+struct Ready {
     port: u16,
+    issuer: String,
+    /// The files that a client of it needs, such as the one with its secret, by name.
+    files: BTreeMap<String, String>,
 }
 
 /// One request to the token endpoint, as the provider saw it. Times are Unix seconds; secrets stand as fingerprints.
@@ -38,12 +81,16 @@ pub(crate) struct TokenRequest {
 
 /// Every secret of a provider, by kind.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Secrets {
     pub(crate) client: Vec<String>,
     pub(crate) device_code: Vec<String>,
     pub(crate) access_token: Vec<String>,
     pub(crate) refresh_token: Vec<String>,
     pub(crate) id_token: Vec<String>,
+    pub(crate) code: Vec<String>,
+    pub(crate) code_verifier: Vec<String>,
+    pub(crate) client_assertion: Vec<String>,
 }
 
 /// The folder of the servers, with their packages in it.
@@ -54,25 +101,37 @@ pub(crate) fn servers() -> PathBuf {
     folder
 }
 
-impl Oidc {
-    /// Starts it with `settings`; see `oidc.mjs` for their names.
+/// The interpreter with the packages of the servers in Python.
+fn python() -> PathBuf {
+    let python = servers().join("venv/bin/python");
+    assert!(python.exists(), "the servers in Python are not installed; run tests/run");
+    python
+}
+
+impl Server {
+    /// Starts it with `settings`; see the server's own file for their names.
     #[track_caller]
-    pub(crate) fn start(settings: &Value) -> Self {
-        let script = servers().join("oidc.mjs");
-        let mut process = Process::start("oidc-provider", Command::new("node").arg(script).arg(settings.to_string()));
-        let port = process.wait_for("the ready line", SOON, |process| {
-            let ready: Value = serde_json::from_str(process.stdout().lines().next()?).unwrap();
-            Some(u16::try_from(ready["port"].as_u64().unwrap()).unwrap())
+    pub(crate) fn start(kind: Kind, settings: &Value) -> Self {
+        let mut process = Process::start(kind.name(), kind.command().arg(settings.to_string()));
+        let ready = process.wait_for("the ready line", SOON, |process| {
+            let stdout = process.stdout();
+            let (line, _) = stdout.split_once('\n')?;
+            Some(serde_json::from_str(line).unwrap())
         });
-        Self { process, port }
+        Self { process, ready }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.ready.port
     }
 
-    pub(crate) fn issuer(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    pub(crate) fn issuer(&self) -> &str {
+        &self.ready.issuer
+    }
+
+    /// The files that its clients need, by name.
+    pub(crate) fn files(&self) -> &BTreeMap<String, String> {
+        &self.ready.files
     }
 
     /// The user `login` types the code in, signs in and consents.
@@ -96,7 +155,7 @@ impl Oidc {
 
     #[track_caller]
     fn walk(&self, path: &str) {
-        let answer = exchange(self.port, "POST", path, None, "");
+        let answer = exchange(self.port(), "POST", path, None, "");
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
     }
 
@@ -110,20 +169,26 @@ impl Oidc {
     pub(crate) fn fault_at(&self, endpoint: &str, mode: &str, count: u32, details: &Value) {
         let mut fault = json!({ "endpoint": endpoint, "mode": mode, "count": count });
         fault.as_object_mut().unwrap().extend(details.as_object().unwrap().clone());
-        let answer = exchange(self.port, "POST", "/test/fault", None, &fault.to_string());
+        let answer = exchange(self.port(), "POST", "/test/fault", None, &fault.to_string());
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 
     /// Calls the protected address with an access token.
     #[track_caller]
     pub(crate) fn me(&self, access_token: &str) -> Answer {
-        exchange(self.port, "GET", "/api/me", Some(access_token), "")
+        exchange(self.port(), "GET", "/api/me", Some(access_token), "")
+    }
+
+    /// What somebody else than the agent sends, such as who has stolen a token.
+    #[track_caller]
+    pub(crate) fn post_form(&self, path: &str, form: &str) -> Answer {
+        post_form(self.port(), path, form)
     }
 
     /// Every request to the token endpoint so far.
     #[track_caller]
     pub(crate) fn log(&self) -> Vec<TokenRequest> {
-        serde_json::from_value(exchange(self.port, "GET", "/test/log", None, "").body).unwrap()
+        serde_json::from_value(exchange(self.port(), "GET", "/test/log", None, "").body).unwrap()
     }
 
     /// Every refresh so far, those that got a fault among them.
@@ -142,7 +207,7 @@ impl Oidc {
 
     #[track_caller]
     pub(crate) fn secrets(&self) -> Secrets {
-        serde_json::from_value(exchange(self.port, "GET", "/test/secrets", None, "").body).unwrap()
+        serde_json::from_value(exchange(self.port(), "GET", "/test/secrets", None, "").body).unwrap()
     }
 
     /// Ends it at once.

@@ -11,9 +11,9 @@ use tempfile::TempDir;
 
 use super::broker::{Broker, Door};
 use super::clock::{SOON, wait_for};
-use super::oidc::{Oidc, Secrets};
 use super::process::{Ended, Process};
 use super::promises;
+use super::server::{Kind, Secrets, Server};
 use super::subscriber::{Message, Subscriber};
 
 /// A registered client of the provider.
@@ -40,14 +40,20 @@ impl Client {
 /// What a test wants around it.
 pub(crate) struct Setup {
     door: Door,
-    providers: Vec<Value>,
-    accounts: Vec<(String, Client, usize, String)>,
+    providers: Vec<(Kind, Value)>,
+    accounts: Vec<(String, usize, String)>,
 }
 
 impl Setup {
     /// One provider, whose tokens live a minute, and an open broker.
     pub(crate) fn new() -> Self {
-        Self { door: Door::Open, providers: vec![json!({ "access_token_ttl": 60 })], accounts: Vec::new() }
+        Self::on(Kind::Oidc)
+    }
+
+    /// The same with another provider.
+    pub(crate) fn on(kind: Kind) -> Self {
+        let providers = vec![(kind, json!({ "access_token_ttl": 60 }))];
+        Self { door: Door::Open, providers, accounts: Vec::new() }
     }
 
     pub(crate) fn door(mut self, door: Door) -> Self {
@@ -55,9 +61,9 @@ impl Setup {
         self
     }
 
-    /// Changes a setting of the newest provider; see `oidc.mjs`.
+    /// Changes a setting of the newest provider; see its own file.
     pub(crate) fn provider(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.providers.last_mut().unwrap()[key] = value.into();
+        self.providers.last_mut().unwrap().1[key] = value.into();
         self
     }
 
@@ -66,8 +72,13 @@ impl Setup {
     }
 
     /// One more provider, whose accounts follow.
-    pub(crate) fn another_provider(mut self) -> Self {
-        self.providers.push(json!({ "access_token_ttl": 60 }));
+    pub(crate) fn another_provider(self) -> Self {
+        self.another(Kind::Oidc)
+    }
+
+    /// One more provider, of this kind.
+    pub(crate) fn another(mut self, kind: Kind) -> Self {
+        self.providers.push((kind, json!({ "access_token_ttl": 60 })));
         self
     }
 
@@ -77,8 +88,13 @@ impl Setup {
     }
 
     /// An account with further settings.
-    pub(crate) fn account_with(mut self, name: &str, client: Client, more: &str) -> Self {
-        self.accounts.push((name.to_owned(), client, self.providers.len() - 1, more.to_owned()));
+    pub(crate) fn account_with(self, name: &str, client: Client, more: &str) -> Self {
+        self.account_as(name, &device_settings(client, more))
+    }
+
+    /// An account with these settings, in which `{issuer}` stands for that of the newest provider.
+    pub(crate) fn account_as(mut self, name: &str, settings: &str) -> Self {
+        self.accounts.push((name.to_owned(), self.providers.len() - 1, settings.to_owned()));
         self
     }
 
@@ -87,13 +103,12 @@ impl Setup {
     pub(crate) fn without_agent(self) -> World {
         let folder = tempfile::tempdir().unwrap();
         let broker = Broker::start(&folder.path().join("broker"), self.door);
-        let providers: Vec<_> = self.providers.iter().map(Oidc::start).collect();
-        let secrets = providers[0].secrets();
-        for (name, secret) in ["device-post", "device-basic"].into_iter().zip(&secrets.client) {
-            fs::write(folder.path().join(format!("{name}.secret")), format!("{secret}\n")).unwrap();
+        let providers: Vec<_> = self.providers.iter().map(|(kind, settings)| Server::start(*kind, settings)).collect();
+        for (name, content) in providers[0].files() {
+            fs::write(folder.path().join(name), format!("{content}\n")).unwrap();
         }
-        let accounts = self.accounts.into_iter().map(|(name, client, provider, more)| {
-            let settings = account_settings(&name, client, &providers[provider].issuer(), &more);
+        let accounts = self.accounts.into_iter().map(|(name, provider, settings)| {
+            let settings = section(&name, &settings, providers[provider].issuer());
             (name, settings)
         });
         let world = World {
@@ -101,6 +116,7 @@ impl Setup {
             subscriber: Subscriber::connect(broker.port()),
             broker,
             providers: providers.into_iter().map(Some).collect(),
+            provider_settings: self.providers,
             agent: None,
             transcripts: RefCell::default(),
             gone: RefCell::default(),
@@ -119,16 +135,21 @@ impl Setup {
     }
 }
 
-fn account_settings(name: &str, client: Client, issuer: &str, more: &str) -> String {
+fn device_settings(client: Client, more: &str) -> String {
     let scopes = if more.contains("scopes") { "" } else { "scopes = [\"openid\", \"offline_access\"]\n" };
-    format!("[accounts.{name}]\nissuer = \"{issuer}\"\n{}{scopes}{more}\n", client.settings())
+    format!("issuer = \"{{issuer}}\"\n{}{scopes}{more}", client.settings())
+}
+
+fn section(name: &str, settings: &str, issuer: &str) -> String {
+    format!("[accounts.{name}]\n{}\n", settings.replace("{issuer}", issuer))
 }
 
 /// See the module.
 pub(crate) struct World {
     pub(crate) subscriber: Subscriber,
     pub(crate) broker: Broker,
-    providers: Vec<Option<Oidc>>,
+    providers: Vec<Option<Server>>,
+    provider_settings: Vec<(Kind, Value)>,
     agent: Option<Process>,
     accounts: RefCell<Vec<(String, String)>>,
     /// What agents and commands wrote that have ended.
@@ -140,11 +161,11 @@ pub(crate) struct World {
 
 impl World {
     /// The first provider.
-    pub(crate) fn oidc(&self) -> &Oidc {
+    pub(crate) fn oidc(&self) -> &Server {
         self.provider(0)
     }
 
-    pub(crate) fn provider(&self, number: usize) -> &Oidc {
+    pub(crate) fn provider(&self, number: usize) -> &Server {
         self.providers[number].as_ref().unwrap()
     }
 
@@ -154,6 +175,15 @@ impl World {
         let oidc = self.providers[0].take().unwrap();
         self.gone.borrow_mut().push(oidc.secrets());
         oidc.kill();
+    }
+
+    /// Ends the provider and starts it anew, without any memory of what it has given out.
+    #[track_caller]
+    pub(crate) fn replace_provider(&mut self) {
+        let (kind, mut settings) = self.provider_settings[0].clone();
+        settings["port"] = self.oidc().port().into();
+        self.kill_provider();
+        self.providers[0] = Some(Server::start(kind, &settings));
     }
 
     /// The folder of this test.
@@ -176,10 +206,14 @@ impl World {
 
     /// Writes the configuration anew with this account in it, or without it.
     pub(crate) fn set_account(&self, name: &str, settings: Option<(Client, &str)>) {
-        let issuer = self.oidc().issuer();
+        self.set_account_as(name, settings.map(|(client, more)| device_settings(client, more)).as_deref());
+    }
+
+    /// The same with all its settings, in which `{issuer}` stands for that of the first provider.
+    pub(crate) fn set_account_as(&self, name: &str, settings: Option<&str>) {
         self.accounts.borrow_mut().retain(|(other, _)| other != name);
-        if let Some((client, more)) = settings {
-            let settings = account_settings(name, client, &issuer, more);
+        if let Some(settings) = settings {
+            let settings = section(name, settings, self.oidc().issuer());
             self.accounts.borrow_mut().push((name.to_owned(), settings));
         }
         self.write_config();
@@ -307,9 +341,20 @@ impl World {
 
     #[track_caller]
     pub(crate) fn sign_in_at(&self, provider: usize, account: &str) -> Message {
+        self.approve_at(provider, account, account)
+    }
+
+    /// Signs `account` in as the user `login` of the first provider.
+    #[track_caller]
+    pub(crate) fn sign_in_as(&self, account: &str, login: &str) -> Message {
+        self.approve_at(0, account, login)
+    }
+
+    #[track_caller]
+    fn approve_at(&self, provider: usize, account: &str, login: &str) -> Message {
         let mark = self.subscriber.mark();
         let code = self.login(account);
-        self.provider(provider).approve(code["user_code"].as_str().unwrap(), account);
+        self.provider(provider).approve(code["user_code"].as_str().unwrap(), login);
         self.subscriber
             .wait_after(mark, &format!("oauth2mqtt/{account}/token"), |token| token["access_token"].is_string())
     }
@@ -334,7 +379,7 @@ impl World {
 
     /// The secrets of all providers, those that have ended among them.
     pub(crate) fn secrets(&self) -> Vec<Secrets> {
-        let running = self.providers.iter().flatten().map(Oidc::secrets);
+        let running = self.providers.iter().flatten().map(Server::secrets);
         self.gone.borrow().iter().cloned().chain(running).collect()
     }
 }
