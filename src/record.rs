@@ -118,6 +118,6 @@ pub struct CodeRequest {
     pub state: String,
     /// What is sent with the code (RFC 7636 4.5).
     pub code_verifier: Secret,
-    /// Who must have sent the redirection, if it says who has (RFC 9207).
+    /// Who must have sent the redirection, where the provider promises to say who has (RFC 9207 2.4).
     pub issuer: Option<String>,
 }

@@ -74,7 +74,7 @@ pub struct CodeAuthorization {
     pub state: String,
     /// What shows that the code is exchanged by who asked for it (RFC 7636 4.1).
     pub code_verifier: Secret,
-    /// Who must have sent the redirection, if it says who has (RFC 9207).
+    /// Who must have sent the redirection, where the provider promises to say who has (RFC 9207 2.4).
     pub issuer: Option<String>,
 }
 

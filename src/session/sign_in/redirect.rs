@@ -41,7 +41,8 @@ impl Session {
     ) {
         let Redirection { state, outcome, issuer } = redirection;
         let belongs = self.awaited_redirection().is_some_and(|request| {
-            let from_another = request.issuer.as_ref().zip(issuer.as_ref()).is_some_and(|(ours, its)| ours != its);
+            // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4).
+            let from_another = request.issuer.is_some() && request.issuer != issuer;
             request.state == state && !from_another
         });
         let SignIn::Waiting(waiting) = &mut self.sign_in else {

@@ -70,17 +70,18 @@ fn what_belongs_to_another_sign_in_or_comes_from_another_server_changes_nothing(
     comes_back(&mut play, "?code=c1&state=forged", 2);
     comes_back(&mut play, "?code=c1&state=s1&iss=https%3A%2F%2Fevil.example", 3);
     comes_back(&mut play, "?error=access_denied&state=forged", 4);
+    comes_back(&mut play, "?code=c1&state=s1", 5);
     assert!(play.asked.is_empty());
     let refused = |ticket| (Ticket(ticket), Err(Refused::NotOurRedirection));
-    assert_eq!(play.replies, [refused(2), refused(3), refused(4)]);
+    assert_eq!(play.replies, [refused(2), refused(3), refused(4), refused(5)]);
     assert_eq!(play.state(), SessionState::AwaitingUser);
 }
 
 #[test]
 fn a_code_is_taken_once() {
     let mut play = waiting_for_browser();
-    comes_back(&mut play, "?code=c1&state=s1", 2);
-    comes_back(&mut play, "?code=c2&state=s1", 3);
+    comes_back(&mut play, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", 2);
+    comes_back(&mut play, "?code=c2&state=s1&iss=https%3A%2F%2Fid.example", 3);
     assert_eq!(play.asked.len(), 1);
     assert_eq!(play.replies, [(Ticket(3), Err(Refused::NotOurRedirection))]);
 }
@@ -88,7 +89,7 @@ fn a_code_is_taken_once() {
 #[test]
 fn a_users_no_by_the_browser_ends_the_sign_in() {
     let mut play = waiting_for_browser();
-    comes_back(&mut play, "?error=access_denied&state=s1", 2);
+    comes_back(&mut play, "?error=access_denied&state=s1&iss=https%3A%2F%2Fid.example", 2);
     assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::AccessDenied)));
     assert!(matches!(play.replies[..], [(Ticket(2), Err(Refused::Failed(_)))]));
 }
@@ -96,7 +97,7 @@ fn a_users_no_by_the_browser_ends_the_sign_in() {
 #[test]
 fn a_network_that_fails_between_code_and_tokens_is_tried_again() {
     let mut play = waiting_for_browser();
-    comes_back(&mut play, "?code=c1&state=s1", 2);
+    comes_back(&mut play, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", 2);
     play.answer(Answer::Granted(Err(outage())));
     assert_eq!((play.state(), play.error()), (SessionState::AwaitingUser, Some(FaultCode::ProviderUnreachable)));
     play.pass(3);
@@ -111,7 +112,7 @@ fn an_address_that_nobody_opens_lapses_and_one_that_waits_survives_a_restart() {
     let later = Now { boot: BootTime::new(Duration::from_secs(9)), wall: play.now.wall + Duration::from_secs(60) };
     let mut restarted = Play::new(restored(play.disk.clone(), later), later);
     assert!(restarted.session.awaits_state("s1"));
-    comes_back(&mut restarted, "?code=c1&state=s1", 2);
+    comes_back(&mut restarted, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", 2);
     restarted.answer(obtained("a1", None));
     assert_eq!(restarted.state(), SessionState::Active);
 
