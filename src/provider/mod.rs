@@ -187,7 +187,10 @@ impl Provider {
             now,
         });
         let by_token = match (id_token, expected) {
-            (Some(token), Some(expected)) => identity::id_token(token, expected)?.identity(),
+            (Some(token), Some(expected)) => {
+                let claims = identity::id_token(token, expected)?;
+                Some(claims.identity().ok_or_else(|| identity::unknown("The ID token names no user."))?)
+            }
             // Whose word it is cannot be told.
             _ => None,
         };
