@@ -6,13 +6,19 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "here a panic is a failed test, and output its report")]
 
 mod any_provider;
+mod authorization_code;
 mod brokers;
+mod client_auth;
+mod client_credentials;
 mod commands;
 mod endurance;
 mod faults;
+mod identity;
+mod import;
 mod logout;
 mod messages;
 mod node_red;
+mod password;
 mod qr;
 mod refresh;
 mod reload;

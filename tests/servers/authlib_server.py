@@ -176,6 +176,11 @@ class AuthlibProvider(Provider, AuthorizationServer):
             raise ValueError(f'no such code: {user_code}')
         self.decisions[user_code] = decision
 
+    def end(self, login):
+        for token in self.tokens:
+            if token.user == login:
+                token.access_revoked = token.refresh_revoked = True
+
     def owner(self, access_token):
         for token in self.tokens:
             if token.answer['access_token'] == access_token and not token.is_revoked() and not token.is_expired():

@@ -148,6 +148,12 @@ class DjangoProvider(Provider):
         if done.status_code != 302:
             raise ValueError(f'not confirmed: {done.content.decode()}')
 
+    def end(self, login):
+        from oauth2_provider.models import RefreshToken
+
+        for token in RefreshToken.objects.filter(user__username=login, revoked__isnull=True):
+            token.revoke()
+
     def owner(self, access_token):
         from oauth2_provider.models import AccessToken
 

@@ -1,6 +1,7 @@
 """What a test needs around a provider in Python: the face that oidc.mjs has.
 
 /test/approve, /test/deny   a user at the provider's own pages
+/test/end                   an administrator who ends all that somebody has granted
 /test/fault                 faults that no real server makes on demand
 /test/log, /test/secrets    what was asked and answered, and every secret that was given out
 /api/me                     an address that only a good access token opens
@@ -84,6 +85,10 @@ class Provider:
         raise NotImplementedError
 
     def deny(self, user_code):
+        raise NotImplementedError
+
+    def end(self, login):
+        """Ends all that `login` has granted."""
         raise NotImplementedError
 
     def owner(self, access_token):
@@ -201,6 +206,9 @@ class Server:
                 return json_response(200, {'login': login})
             case 'POST /test/deny':
                 self.on_worker(self.provider.deny, query['user_code'])
+                return json_response(200, {})
+            case 'POST /test/end':
+                self.on_worker(self.provider.end, query['login'])
                 return json_response(200, {})
             case 'POST /test/fault':
                 self.faults.add(json.loads(request.body))

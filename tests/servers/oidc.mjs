@@ -2,6 +2,7 @@
 //
 //   /test/approve, /test/deny   a user who walks the real pages, like a browser would
 //   /test/authorize             the same from an authorization request on; answers with where the browser is sent back to
+//   /test/end                   an administrator who ends all that somebody has granted
 //   /test/fault                 faults that no real server makes on demand
 //   /test/log, /test/secrets    what was asked and answered, and every secret that was given out
 //   /api/me                     an address that only a good access token opens
@@ -12,7 +13,7 @@ import { createServer } from 'node:http';
 import { Browser } from './browser.mjs';
 import { Faults } from './faults.mjs';
 import { Journal } from './journal.mjs';
-import { SECRETS, buildProvider } from './provider.mjs';
+import { SECRETS, buildProvider, endGrants } from './provider.mjs';
 
 const settings = {
   access_token_ttl: 8,
@@ -39,10 +40,11 @@ let calls = 0;
 
 async function apiMe(request, response) {
   const [scheme, token] = (request.headers.authorization ?? '').split(' ');
-  const found = scheme.toLowerCase() === 'bearer' && token ? await provider.AccessToken.find(token) : undefined;
+  const isBearer = scheme.toLowerCase() === 'bearer' && token;
+  const found = isBearer ? await provider.AccessToken.find(token) ?? await provider.ClientCredentials.find(token) : undefined;
   if (!found) return sendJson(response, 401, { error: 'invalid_token' });
   calls += 1;
-  return sendJson(response, 200, { sub: found.accountId, n: calls, token: Journal.fingerprint(token) });
+  return sendJson(response, 200, { sub: found.accountId ?? found.clientId, n: calls, token: Journal.fingerprint(token) });
 }
 
 async function control(request, response, url) {
@@ -54,6 +56,9 @@ async function control(request, response, url) {
       return sendJson(response, 200, await new Browser(issuer).deny(query));
     case 'POST /test/authorize':
       return sendJson(response, 200, await new Browser(issuer).authorize(JSON.parse(await body(request))));
+    case 'POST /test/end':
+      await endGrants(provider, query.login);
+      return sendJson(response, 200, {});
     case 'POST /test/fault':
       faults.add(JSON.parse(await body(request)));
       return sendJson(response, 200, {});

@@ -57,7 +57,7 @@ function keyPair(alg) {
 }
 
 /** A person, by the name that was typed in: an e-mail address, or a name that has one at example.com. */
-function person(issuer, id) {
+function person(id) {
   const name = id.split('@')[0];
   return {
     sub: id,
@@ -65,7 +65,7 @@ function person(issuer, id) {
     // Eve has typed somebody's address in, and has not shown that it is hers.
     email_verified: name !== 'eve',
     name,
-    picture: `${issuer}/people/${name}.png`,
+    picture: `https://people.example.com/${name}.png`,
   };
 }
 
@@ -87,6 +87,7 @@ export function buildProvider(issuer, settings, journal) {
       client('device-jwt', 'private_key_jwt', [DEVICE, 'refresh_token', 'client_credentials'], {
         jwks: { keys: keys.map(({ jwk }) => jwk) },
       }),
+      client('importing', 'none', [DEVICE, 'refresh_token']),
       client('code-public', 'none', ['authorization_code', 'refresh_token'], CODE),
       client('code-post', 'client_secret_post', ['authorization_code', 'refresh_token'], CODE),
       client('machine +/:%41&=?', 'client_secret_basic', ['client_credentials']),
@@ -102,7 +103,7 @@ export function buildProvider(issuer, settings, journal) {
       revocation: { enabled: true },
       userinfo: { enabled: settings.userinfo },
     },
-    findAccount: (_, id) => ({ accountId: id, claims: () => person(issuer, id) }),
+    findAccount: (_, id) => ({ accountId: id, claims: () => person(id) }),
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'picture'] },
     pkce: { required: () => true },
     // A refresh token is good once; used again, it ends the whole grant.
@@ -134,9 +135,23 @@ export function buildProvider(issuer, settings, journal) {
       journal.answered(entry);
     }
   });
+  provider.on('grant.success', ({ oidc: { entities } }) => {
+    if (entities.Account && entities.Grant) granted.push({ login: entities.Account.accountId, grantId: entities.Grant.jti });
+  });
   provider.on('grant.error', (ctx, error) => { ctx.state.error_detail = error.error_detail; });
   provider.on('server_error', (_, error) => { process.stderr.write(`${error.stack}\n`); });
   return { provider, files };
+}
+
+const granted = [];
+
+/** Ends every grant of a person, as an administrator does: refresh tokens are no longer good. */
+export async function endGrants(provider, login) {
+  const ended = granted.filter((grant) => grant.login === login);
+  await Promise.all(ended.map(async ({ grantId }) => {
+    await provider.RefreshToken.revokeByGrantId(grantId);
+    await provider.AccessToken.revokeByGrantId(grantId);
+  }));
 }
 
 function later([least, most]) {

@@ -129,7 +129,7 @@ impl Broker {
 }
 
 /// Two ports that nobody listens on.
-fn free_ports() -> (u16, u16) {
+pub(crate) fn free_ports() -> (u16, u16) {
     let listen = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let (first, second) = (listen(), listen());
     (first.local_addr().unwrap().port(), second.local_addr().unwrap().port())

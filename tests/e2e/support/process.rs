@@ -1,6 +1,6 @@
 //! A program that a test started: what it writes is kept, and it never outlives the test.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -36,9 +36,21 @@ impl Ended {
 }
 
 impl Process {
+    /// Starts it with nothing to read.
     #[track_caller]
     pub(crate) fn start(name: &str, command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(name, command.stdin(Stdio::null()))
+    }
+
+    /// Starts it with somebody at its standard input.
+    #[track_caller]
+    pub(crate) fn start_with_input(name: &str, command: &mut Command) -> Self {
+        Self::spawn(name, command.stdin(Stdio::piped()))
+    }
+
+    #[track_caller]
+    fn spawn(name: &str, command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error} ({command:?})"));
         let (stdout, stderr) = (Arc::default(), Arc::default());
         let readers = vec![
@@ -50,6 +62,14 @@ impl Process {
 
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// Types a line.
+    #[track_caller]
+    pub(crate) fn write_line(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+        stdin.flush().unwrap();
     }
 
     /// What it has written to standard output so far.

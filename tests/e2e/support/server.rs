@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Django,
     /// `Authlib`: a real `slow_down`, metadata of RFC 8414 alone.
     Authlib,
+    /// Answers by script, for what no real server does.
+    Fake,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
         let folder = servers();
         let (interpreter, script) = match self {
             Self::Oidc => ("node".into(), "oidc.mjs"),
+            Self::Fake => ("node".into(), "fake.mjs"),
             Self::Django => (python(), "django_server.py"),
             Self::Authlib => (python(), "authlib_server.py"),
         };
@@ -41,6 +44,7 @@ impl Kind {
             Self::Oidc => "oidc-provider",
             Self::Django => "django-oauth-toolkit",
             Self::Authlib => "Authlib",
+            Self::Fake => "the fake provider",
         }
     }
 }
@@ -69,6 +73,7 @@ pub(crate) struct TokenRequest {
     pub(crate) answered_at: Option<f64>,
     pub(crate) fault: Option<String>,
     pub(crate) grant_type: Option<String>,
+    pub(crate) client_id: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) error: Option<String>,
     /// The provider's own words, such as that a refresh token was used twice.
@@ -129,6 +134,11 @@ impl Server {
         &self.ready.issuer
     }
 
+    /// What all its addresses begin with.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port())
+    }
+
     /// The files that its clients need, by name.
     pub(crate) fn files(&self) -> &BTreeMap<String, String> {
         &self.ready.files
@@ -151,6 +161,12 @@ impl Server {
     #[track_caller]
     pub(crate) fn deny(&self, user_code: &str) {
         self.walk(&format!("/test/deny?user_code={user_code}"));
+    }
+
+    /// An administrator ends all that the user `login` has granted.
+    #[track_caller]
+    pub(crate) fn end_grants(&self, login: &str) {
+        self.walk(&format!("/test/end?login={login}"));
     }
 
     #[track_caller]

@@ -92,7 +92,8 @@ impl Setup {
         self.account_as(name, &device_settings(client, more))
     }
 
-    /// An account with these settings, in which `{issuer}` stands for that of the newest provider.
+    /// An account with these settings, in which `{issuer}` stands for that of the newest provider, `{origin}` for what
+    /// its addresses begin with, and `{files}` for the folder with its clients' files.
     pub(crate) fn account_as(mut self, name: &str, settings: &str) -> Self {
         self.accounts.push((name.to_owned(), self.providers.len() - 1, settings.to_owned()));
         self
@@ -104,11 +105,13 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let broker = Broker::start(&folder.path().join("broker"), self.door);
         let providers: Vec<_> = self.providers.iter().map(|(kind, settings)| Server::start(*kind, settings)).collect();
-        for (name, content) in providers[0].files() {
-            fs::write(folder.path().join(name), format!("{content}\n")).unwrap();
+        for (number, provider) in providers.iter().enumerate() {
+            write_files(provider, &folder.path().join(number.to_string()));
         }
+        write_files(&providers[0], folder.path());
         let accounts = self.accounts.into_iter().map(|(name, provider, settings)| {
-            let settings = section(&name, &settings, providers[provider].issuer());
+            let settings = settings.replace("{files}", &folder.path().join(provider.to_string()).display().to_string());
+            let settings = section(&name, &settings, &providers[provider]);
             (name, settings)
         });
         let world = World {
@@ -129,9 +132,7 @@ impl Setup {
     /// Starts everything, and waits until the agent is online.
     #[track_caller]
     pub(crate) fn start(self) -> World {
-        let mut world = self.without_agent();
-        world.start_agent();
-        world
+        self.without_agent().started()
     }
 }
 
@@ -140,8 +141,17 @@ fn device_settings(client: Client, more: &str) -> String {
     format!("issuer = \"{{issuer}}\"\n{}{scopes}{more}", client.settings())
 }
 
-fn section(name: &str, settings: &str, issuer: &str) -> String {
-    format!("[accounts.{name}]\n{}\n", settings.replace("{issuer}", issuer))
+/// The files that the clients of a provider need.
+fn write_files(provider: &Server, folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for (name, content) in provider.files() {
+        fs::write(folder.join(name), format!("{content}\n")).unwrap();
+    }
+}
+
+fn section(name: &str, settings: &str, server: &Server) -> String {
+    let settings = settings.replace("{issuer}", server.issuer()).replace("{origin}", &server.origin());
+    format!("[accounts.{name}]\n{settings}\n")
 }
 
 /// See the module.
@@ -213,7 +223,7 @@ impl World {
     pub(crate) fn set_account_as(&self, name: &str, settings: Option<&str>) {
         self.accounts.borrow_mut().retain(|(other, _)| other != name);
         if let Some(settings) = settings {
-            let settings = section(name, settings, self.oidc().issuer());
+            let settings = section(name, settings, self.oidc());
             self.accounts.borrow_mut().push((name.to_owned(), settings));
         }
         self.write_config();
@@ -231,6 +241,13 @@ impl World {
         in_this_world(&mut command, &self.config());
         command.args(arguments);
         command
+    }
+
+    /// The same with the agent running.
+    #[track_caller]
+    pub(crate) fn started(mut self) -> Self {
+        self.start_agent();
+        self
     }
 
     /// Starts the agent, with the fullest log there is, and waits until it is online.

@@ -1,0 +1,63 @@
+//! The providers that answer by script; see `tests/servers/fake.mjs`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::http::exchange;
+use super::process::run_tool;
+use super::server::Server;
+
+/// A request to any endpoint of a scripted provider. What is secret in it stands as a fingerprint.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) provider: String,
+    pub(crate) endpoint: String,
+    pub(crate) method: String,
+    /// The status of the answer, or what became of the connection.
+    pub(crate) answered: Value,
+    pub(crate) accept: Option<String>,
+    pub(crate) content_type: Option<String>,
+    /// The scheme of its Authorization header.
+    pub(crate) authorization: Option<String>,
+    /// The client's id as that header has it, decoded (RFC 6749 2.3.1).
+    pub(crate) basic_user: Option<String>,
+    pub(crate) query: String,
+    pub(crate) params: serde_json::Map<String, Value>,
+}
+
+impl Server {
+    /// Every request to an endpoint of a scripted provider, in their order.
+    #[track_caller]
+    pub(crate) fn seen(&self, provider: &str, endpoint: &str) -> Vec<Seen> {
+        let all: Vec<Seen> =
+            serde_json::from_value(exchange(self.port(), "GET", "/test/requests", None, "").body).unwrap();
+        all.into_iter().filter(|seen| seen.provider == provider && seen.endpoint == endpoint).collect()
+    }
+
+    /// Gives a scripted provider other answers from now on; see `scripted.mjs`.
+    #[track_caller]
+    pub(crate) fn answer(&self, provider: &str, answers: &Value) {
+        let change = json!({ "provider": provider, "answers": answers });
+        let answer = exchange(self.port(), "POST", "/test/answers", None, &change.to_string());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
+/// Makes an authority (`ca.pem`) and a certificate of its for these hosts (`hosts.key`, `hosts.pem`).
+pub(crate) fn make_certificate(folder: &Path, hosts: &[&str]) {
+    let openssl = |arguments: &str| {
+        run_tool(Command::new("openssl").current_dir(folder).args(arguments.split_whitespace()));
+    };
+    let names: Vec<_> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
+    fs::write(folder.join("hosts.ext"), format!("subjectAltName = {}\n", names.join(","))).unwrap();
+    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!("req -x509 {new_key} -keyout ca.key -out ca.pem -subj /CN=authority -days 2"));
+    openssl(&format!("req -new {new_key} -keyout hosts.key -out hosts.csr -subj /CN=hosts"));
+    openssl(
+        "x509 -req -in hosts.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile hosts.ext -out hosts.pem -days 2",
+    );
+}
