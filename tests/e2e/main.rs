@@ -19,6 +19,7 @@ mod logout;
 mod messages;
 mod node_red;
 mod password;
+mod providers;
 mod qr;
 mod refresh;
 mod reload;

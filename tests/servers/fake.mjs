@@ -6,7 +6,7 @@
 //   /test/approve, /test/deny      what a user decides about a code
 //   /test/authorize                what a user decides about an authorization request
 //   /test/answers                  other answers from now on
-//   /test/log, /test/secrets       as oidc.mjs has them; /test/requests has every request to any endpoint
+//   /test/log, /test/secrets       as oidc.mjs has them; /test/requests has every request to any one endpoint
 //
 // Usage: node fake.mjs '{"providers": {"odd": {"answers": {"refresh": [{"status": 403}]}}}}'.
 import { readFileSync } from 'node:fs';
@@ -70,7 +70,7 @@ async function control(request, response, url) {
     case 'GET /test/log':
       return sendJson(response, 200, journal.entries);
     case 'GET /test/requests':
-      return sendJson(response, 200, requests);
+      return sendJson(response, 200, requests.filter(({ provider, endpoint }) => provider === query.provider && endpoint === query.endpoint));
     case 'GET /test/secrets':
       return sendJson(response, 200, journal.secrets);
     default:

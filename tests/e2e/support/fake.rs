@@ -14,8 +14,6 @@ use super::server::Server;
 /// A request to any endpoint of a scripted provider. What is secret in it stands as a fingerprint.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Seen {
-    pub(crate) provider: String,
-    pub(crate) endpoint: String,
     pub(crate) method: String,
     /// The status of the answer, or what became of the connection.
     pub(crate) answered: Value,
@@ -33,9 +31,8 @@ impl Server {
     /// Every request to an endpoint of a scripted provider, in their order.
     #[track_caller]
     pub(crate) fn seen(&self, provider: &str, endpoint: &str) -> Vec<Seen> {
-        let all: Vec<Seen> =
-            serde_json::from_value(exchange(self.port(), "GET", "/test/requests", None, "").body).unwrap();
-        all.into_iter().filter(|seen| seen.provider == provider && seen.endpoint == endpoint).collect()
+        let path = format!("/test/requests?provider={provider}&endpoint={endpoint}");
+        serde_json::from_value(exchange(self.port(), "GET", &path, None, "").body).unwrap()
     }
 
     /// Gives a scripted provider other answers from now on; see `scripted.mjs`.

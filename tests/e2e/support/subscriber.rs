@@ -84,12 +84,12 @@ impl Subscriber {
 
     /// Everything that has arrived on `topic`.
     pub(crate) fn on(&self, topic: &str) -> Vec<Message> {
-        self.messages().into_iter().filter(|message| message.topic == topic).collect()
+        self.seen.lock().unwrap().messages.iter().filter(|message| message.topic == topic).cloned().collect()
     }
 
     /// The newest message on `topic`.
     pub(crate) fn latest(&self, topic: &str) -> Option<Message> {
-        self.on(topic).pop()
+        self.seen.lock().unwrap().messages.iter().rfind(|message| message.topic == topic).cloned()
     }
 
     /// Waits until the newest message on `topic` is as `fits` wants it.

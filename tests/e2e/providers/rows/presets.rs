@@ -1,0 +1,46 @@
+//! Presets: each at the addresses that its provider has, with the answers that it gives.
+
+use serde_json::json;
+
+use super::{Group, Row, token};
+
+/// A row for a preset; its shape is in `shapes.mjs` under the name of the preset.
+fn preset(name: &str, scopes: &str, more: &str) -> Row {
+    let mut row = Row::new(Group::Preset, name, &format!("`{name}`"))
+        .with(&format!("provider = \"{name}\"\nscopes = [{scopes}]\nca_file = \"{{ca}}\"\n{more}"));
+    row.shape = json!({ "shape": name });
+    row.with(&format!("client_id = \"{name}\""))
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let by_browser = |name: &str, scopes: &str, more: &str| {
+        let mut row = preset(name, scopes, more).browser();
+        row.title = format!("`{name}`, `authorization_code`");
+        row
+    };
+    let gmail = "https://www.googleapis.com/auth/gmail.readonly";
+    let mut mail = by_browser("google", &format!("\"{gmail}\""), "").secret();
+    "google-mail".clone_into(&mut mail.name);
+    mail.settings = mail.settings.replace("client_id = \"google\"", "client_id = \"google-mail\"");
+    let granted = token(&json!({ "scope": gmail, "expires_in": 3599 }));
+    mail.shape = json!({ "shape": "google", "answers": { "granted": [granted], "refresh": [granted] } });
+    vec![
+        preset("auth0", "\"offline_access\"", "domain = \"example.eu.auth0.com\""),
+        preset("authentik", "\"offline_access\"", "url = \"https://authentik.example.com\"\napplication = \"gateway\""),
+        by_browser("discord", "\"identify\"", ""),
+        by_browser("dropbox", "\"files.content.read\"", ""),
+        by_browser("fitbit", "\"heartrate\"", ""),
+        preset("github", "\"repo\", \"gist\"", "").polls(3),
+        preset("gitlab", "\"read_api\"", ""),
+        preset("google", "\"https://www.googleapis.com/auth/drive.file\"", "").secret(),
+        mail,
+        preset("keycloak", "\"offline_access\"", "url = \"https://keycloak.example.com\"\nrealm = \"plant\""),
+        preset("microsoft", "\"Files.Read\", \"offline_access\"", ""),
+        by_browser("netatmo", "\"read_station\"", "").secret(),
+        preset("okta", "\"offline_access\"", "domain = \"example.okta.com\""),
+        by_browser("salesforce", "\"api\", \"refresh_token\"", ""),
+        by_browser("spotify", "\"user-read-private\"", ""),
+        by_browser("strava", "\"read\", \"activity:read\"", "").secret(),
+        preset("zitadel", "\"offline_access\"", "domain = \"example.zitadel.cloud\""),
+    ]
+}
