@@ -214,9 +214,14 @@ fn read(exchange: &Exchange) -> Result<Members, Fault> {
         }
         _ => {}
     }
-    let members =
-        if exchange.is_form { read_form(&exchange.body) } else { serde_json::from_slice(&exchange.body).ok() };
+    let members = if exchange.is_form { read_form(&exchange.body) } else { read_object(&exchange.body) };
     members.ok_or_else(|| no_oauth(exchange))
+}
+
+/// An object alone: a list would be taken for its members in their order.
+fn read_object(body: &[u8]) -> Option<Members> {
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(body).ok()).flatten()
 }
 
 /// GitHub's form, where a client has not asked for JSON.
@@ -235,6 +240,11 @@ fn no_oauth(exchange: &Exchange) -> Fault {
     if exchange.status == 429 {
         return Fault::passing(FaultCode::RateLimited, "The provider asks for fewer requests (HTTP 429).")
             .retry_after(exchange.retry_after);
+    }
+    // Some providers have a form of their own for errors. A portal or a proxy does not answer so.
+    if matches!(exchange.status, 400 | 401) && !exchange.is_form && read_object(&exchange.body).is_some() {
+        let message = format!("The provider refused in a form that no standard knows (HTTP {}).", exchange.status);
+        return Fault::passing(FaultCode::ProviderRefused, message).in_doubt();
     }
     let body = if exchange.body.is_empty() { "an empty body" } else { "something that is no OAuth answer" };
     let message = format!("What answered in the provider's place sent HTTP {} with {body}.", exchange.status);

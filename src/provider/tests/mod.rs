@@ -143,7 +143,9 @@ fn only_an_oauth_error_code_ends_a_grant() {
     assert_eq!(ends_nothing(token(511, portal)), FaultCode::ProviderUnavailable);
     assert_eq!(ends_nothing(token(400, r#"{"error":"temporarily_unavailable"}"#)), FaultCode::ProviderUnavailable);
     assert_eq!(ends_nothing(token(400, r#"{"error":"an_unheard_of_code"}"#)), FaultCode::ProviderRefused);
-    assert_eq!(ends_nothing(token(400, r#"{"error":{"code":400}}"#)), FaultCode::NotOauth);
+    assert_eq!(ends_nothing(token(400, r#"{"error":{"code":400}}"#)), FaultCode::ProviderRefused);
+    assert_eq!(ends_nothing(token(400, r#"["no", "object"]"#)), FaultCode::NotOauth);
+    assert_eq!(ends_nothing(token(403, r#"{"message":"Blocked by the firewall"}"#)), FaultCode::NotOauth);
     for status in [200, 400, 401, 403] {
         let fault = token(status, r#"{"error":"invalid_grant"}"#).unwrap_err();
         assert_eq!((fault.code, fault.remedy), (FaultCode::InvalidGrant, Remedy::AskUser));
@@ -191,6 +193,14 @@ fn googles_pending_comes_with_http_428_and_authentiks_slow_down_with_429() {
     assert!(matches!(poll(428, r#"{"error":"authorization_pending"}"#), Ok(PollAnswer::Pending)));
     assert!(matches!(poll(429, r#"{"error":"slow_down"}"#), Ok(PollAnswer::SlowDown { interval: None })));
     assert_eq!(device(429, r#"{"error":"slow_down"}"#).unwrap_err().code, FaultCode::RateLimited);
+}
+
+#[test]
+fn stravas_and_fitbits_own_errors_are_a_refusal_that_ends_nothing() {
+    let strava = r#"{"message":"Bad Request","errors":[{"resource":"RefreshToken","field":"code","code":"invalid"}]}"#;
+    let fitbit = r#"{"errors":[{"errorType":"invalid_grant","message":"Refresh token invalid"}],"success":false}"#;
+    assert_eq!(ends_nothing(token(400, strava)), FaultCode::ProviderRefused);
+    assert_eq!(ends_nothing(token(401, fitbit)), FaultCode::ProviderRefused);
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl Renewal {
     /// Whether the provider wants something that only a user, or an administrator, can give, while nothing says that
     /// the grant has ended.
     pub(in crate::session) fn is_stuck(&self) -> bool {
-        let stuck = [FaultCode::InvalidRequest, FaultCode::InteractionRequired];
+        let stuck = [FaultCode::InvalidRequest, FaultCode::InteractionRequired, FaultCode::ProviderRefused];
         self.trouble.as_ref().is_some_and(|trouble| stuck.contains(&trouble.fault.code))
     }
 

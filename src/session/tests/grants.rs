@@ -239,14 +239,25 @@ fn a_refresh_token_from_a_file_that_is_not_good_is_not_sent_twice() {
 
 #[test]
 fn a_request_that_the_provider_suddenly_finds_invalid_asks_for_the_user_and_is_still_tried() {
-    for code in [FaultCode::InvalidRequest, FaultCode::InteractionRequired] {
+    for fault in [
+        Fault::reconfigure(FaultCode::InvalidRequest, "Hm."),
+        Fault::reconfigure(FaultCode::InteractionRequired, "Hm."),
+        Fault::passing(FaultCode::ProviderRefused, "Hm."),
+    ] {
         let mut play = Play::signed_in(3_600);
         play.pass(2_700);
-        play.answer(Answer::Refresh(Err(Fault::reconfigure(code, "Hm."))));
+        play.answer(Answer::Refresh(Err(fault.clone())));
         assert_eq!((play.state(), play.status().needs_user), (SessionState::Active, false));
-        play.pass(900);
+        for _ in 0..900 {
+            play.pass(1);
+            if !play.asked.is_empty() {
+                play.answer(Answer::Refresh(Err(fault.clone())));
+            }
+        }
         assert_eq!((play.state(), play.status().needs_user), (SessionState::Expired, true));
-        play.pass(3_600);
+        while play.asked.is_empty() {
+            play.pass(1);
+        }
         assert_eq!(play.refreshes_with().as_deref(), Some("r1"), "the grant may be good after all");
         play.answer(Answer::Refresh(Ok(tokens("a2", None, 3_600))));
         assert_eq!((play.state(), play.error()), (SessionState::Active, None));
