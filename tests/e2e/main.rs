@@ -27,5 +27,6 @@ mod requests;
 mod restart;
 mod secrets;
 mod sign_in;
+mod standards;
 mod store;
 mod support;

@@ -152,7 +152,7 @@ export class ScriptedProvider {
   }
 
   #fill(value, about, key = '') {
-    if (key === 'id_token' && typeof value === 'object') return this.#idToken(this.#fill(value, about));
+    if (key === 'id_token' && value && typeof value === 'object') return this.#idToken(this.#fill(value, about));
     if (Array.isArray(value)) return value.map((item) => this.#fill(item, about));
     if (value && typeof value === 'object') {
       const filled = {};
