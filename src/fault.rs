@@ -87,13 +87,15 @@ pub enum FaultCode {
     ClientChanged,
     /// The stored sign-in cannot be opened: another key, or damage.
     RecordUnreadable,
+    /// The stored sign-in was sealed on another machine: this card, or its store, is a copy.
+    ClonedDevice,
     /// The store could not write.
     StoreFailed,
 }
 
 impl FaultCode {
     /// Every code, in the order of the table in the README.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::AccessDenied,
         Self::CodeExpired,
         Self::InvalidGrant,
@@ -121,6 +123,7 @@ impl FaultCode {
         Self::NotRevoked,
         Self::ClientChanged,
         Self::RecordUnreadable,
+        Self::ClonedDevice,
         Self::StoreFailed,
     ];
 
@@ -155,8 +158,15 @@ impl FaultCode {
             Self::NotRevoked => "not_revoked",
             Self::ClientChanged => "client_changed",
             Self::RecordUnreadable => "record_unreadable",
+            Self::ClonedDevice => "cloned_device",
             Self::StoreFailed => "store_failed",
         }
+    }
+
+    /// Whether it says that what is in the store cannot be opened now, and has to stay as it is.
+    #[must_use]
+    pub fn is_of_closed_record(self) -> bool {
+        matches!(self, Self::RecordUnreadable | Self::ClonedDevice)
     }
 
     /// The code whose stable name is `name`.
@@ -195,6 +205,9 @@ impl FaultCode {
             Self::NotRevoked => "Take this device's access away in the account's settings at the provider.",
             Self::ClientChanged => "Sign in again, or put the former provider and client_id back.",
             Self::RecordUnreadable => "Put the store's former key back, or sign in again.",
+            Self::ClonedDevice => {
+                "Sign in on this device too; a copied card does not carry the sign-in of another device."
+            }
             Self::StoreFailed => "Make room on the disk, or see why it is read-only; no sign-in is lost meanwhile.",
         }
     }

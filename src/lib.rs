@@ -13,6 +13,7 @@ pub mod expiry;
 pub mod fault;
 pub mod identity;
 pub mod loopback;
+pub mod machine;
 pub mod message;
 pub mod policy;
 pub mod presets;

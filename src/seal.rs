@@ -1,8 +1,9 @@
 //! Seals what is kept, so that a copied disk or backup tells nothing without the key.
 //!
-//! A sealed record is one byte of format, 24 bytes of nonce, then XChaCha20-Poly1305 over the text; the record's name
-//! is authenticated with it, so that one record cannot stand in for another. The nonce is random: at 192 bits a device
-//! may write for ever without a repeat, and a restored backup cannot cause one.
+//! A sealed record is one byte of format, a label of the key material, a label of the machine, 24 bytes of nonce, then
+//! XChaCha20-Poly1305 over the text. The record's name is authenticated with it, so that one record cannot stand in for
+//! another. The nonce is random: at 192 bits a device may write for ever without a repeat, and a restored backup cannot
+//! cause one. The labels tell another key, another machine and damage apart; they are derived one way, like the key.
 
 use std::fmt;
 
@@ -12,11 +13,17 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::machine::Machine;
+
 /// The byte that every sealed record of this format starts with.
 const FORMAT: u8 = 1;
 const NONCE: usize = 24;
+const LABEL: usize = 8;
+/// Where the nonce begins: after the format and two labels.
+const HEADER: usize = 1 + 2 * LABEL;
 /// What the key is for (RFC 5869 3.2), so that the same material may serve other ends as well.
 const PURPOSE: &[u8] = b"oauth2mqtt store, records, format 1";
+const LABEL_PURPOSE: &[u8] = b"oauth2mqtt store, label of the key, format 1";
 /// What stands before the record's name in the authenticated data.
 const DOMAIN: &[u8] = b"oauth2mqtt record\0";
 
@@ -24,7 +31,28 @@ const DOMAIN: &[u8] = b"oauth2mqtt record\0";
 pub const SHORTEST_MATERIAL: usize = 32;
 
 /// The key that seals records; wiped when dropped.
-pub struct SealingKey(XChaCha20Poly1305);
+pub struct SealingKey {
+    label: Label,
+    seals: Variant,
+    opens_too: Option<Variant>,
+}
+
+/// For which machines a record is sealed.
+#[derive(Clone, Copy, Debug)]
+pub enum SealedFor<'a> {
+    /// For this one alone. What was sealed for any machine opens as well, and is to be sealed again.
+    This(&'a Machine),
+    /// For any machine that has the key material. What was sealed for this one, if it is known, opens as well.
+    Any(Option<&'a Machine>),
+}
+
+/// The key as it is for one machine, or for any.
+struct Variant {
+    label: Label,
+    cipher: XChaCha20Poly1305,
+}
+
+type Label = [u8; LABEL];
 
 /// Why something cannot be sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +66,15 @@ pub enum SealError {
     /// A newer version of this program sealed it.
     #[error("a newer version sealed it (format {0}; this one knows {FORMAT})")]
     NewerFormat(u8),
-    /// Another key sealed it, it belongs under another name, or it is damaged; these look all the same.
-    #[error("another key sealed it, or it is damaged")]
-    Closed,
+    /// It was sealed with other key material.
+    #[error("another key sealed it")]
+    OtherKey,
+    /// It was sealed with this key material, for another machine.
+    #[error("it was sealed on another device")]
+    OtherMachine,
+    /// It belongs under another name, or is not what it was; these look the same.
+    #[error("it is damaged, or belongs to another account")]
+    Damaged,
     /// The text is larger than the cipher can take.
     #[error("it is too large")]
     TooLarge,
@@ -51,15 +85,19 @@ impl SealingKey {
     ///
     /// # Errors
     /// When the material is too short.
-    pub fn derive(material: &[u8]) -> Result<Self, SealError> {
+    pub fn derive(material: &[u8], sealed_for: SealedFor<'_>) -> Result<Self, SealError> {
         if material.len() < SHORTEST_MATERIAL {
             return Err(SealError::ShortMaterial);
         }
-        let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, material)
-            .expand(PURPOSE, key.as_mut_slice())
-            .map_err(|_| SealError::ShortMaterial)?;
-        Ok(Self(XChaCha20Poly1305::new(key.as_slice().into())))
+        let mut label = [0; LABEL];
+        expand(None, material, LABEL_PURPOSE, &mut label)?;
+        let any = || Variant::derive(material, None);
+        let this = |machine| Variant::derive(material, Some(machine));
+        let (seals, opens_too) = match sealed_for {
+            SealedFor::This(machine) => (this(machine)?, Some(any()?)),
+            SealedFor::Any(machine) => (any()?, machine.map(this).transpose()?),
+        };
+        Ok(Self { label, seals, opens_too })
     }
 
     /// Seals `text` as the record `name`.
@@ -70,32 +108,62 @@ impl SealingKey {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(|_| SealError::NoRandomness)?;
         let nonce = XNonce::from(nonce);
-        let aad = authenticated(name);
-        let closed = self.0.encrypt(&nonce, Payload { msg: text, aad: &aad }).map_err(|_| SealError::TooLarge)?;
-        let mut sealed = Vec::with_capacity(1 + NONCE + closed.len());
-        sealed.push(FORMAT);
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(&closed);
-        Ok(sealed)
+        let header = [&[FORMAT], self.label.as_slice(), &self.seals.label].concat();
+        let aad = authenticated(&header, name);
+        let payload = Payload { msg: text, aad: &aad };
+        let closed = self.seals.cipher.encrypt(&nonce, payload).map_err(|_| SealError::TooLarge)?;
+        Ok([&header, nonce.as_slice(), &closed].concat())
     }
 
     /// Opens what [`SealingKey::seal`] made of the record `name`.
     ///
     /// # Errors
-    /// When it was sealed with another key, for another name or by a newer version, or is not what it was.
+    /// When it was sealed with another key, on another machine, for another name or by a newer version, or is not what
+    /// it was.
     pub fn open(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         match sealed.first() {
             Some(&FORMAT) => {}
             Some(&newer) if newer > FORMAT => return Err(SealError::NewerFormat(newer)),
-            _ => return Err(SealError::Closed),
+            _ => return Err(SealError::Damaged),
         }
-        let (nonce, closed) = sealed[1..].split_at_checked(NONCE).ok_or(SealError::Closed)?;
-        let aad = authenticated(name);
-        self.0
+        let (header, rest) = sealed.split_at_checked(HEADER).ok_or(SealError::Damaged)?;
+        let (nonce, closed) = rest.split_at_checked(NONCE).ok_or(SealError::Damaged)?;
+        let (key, machine) = header[1..].split_at(LABEL);
+        if key != self.label {
+            return Err(SealError::OtherKey);
+        }
+        let mut variants = [Some(&self.seals), self.opens_too.as_ref()].into_iter().flatten();
+        let variant = variants.find(|variant| variant.label == machine).ok_or(SealError::OtherMachine)?;
+        let aad = authenticated(header, name);
+        variant
+            .cipher
             .decrypt(XNonce::from_slice(nonce), Payload { msg: closed, aad: &aad })
             .map(Zeroizing::new)
-            .map_err(|_| SealError::Closed)
+            .map_err(|_| SealError::Damaged)
     }
+
+    /// Whether `sealed`, which this key opens, is sealed for the machines that it should be for.
+    #[must_use]
+    pub fn is_sealed_as_wanted(&self, sealed: &[u8]) -> bool {
+        sealed.get(1 + LABEL..HEADER) == Some(self.seals.label.as_slice())
+    }
+}
+
+impl Variant {
+    fn derive(material: &[u8], machine: Option<&Machine>) -> Result<Self, SealError> {
+        let mut derived = Zeroizing::new([0; 32 + LABEL]);
+        expand(machine, material, PURPOSE, derived.as_mut_slice())?;
+        let (key, rest) = derived.split_at(32);
+        let mut label = [0; LABEL];
+        label.copy_from_slice(rest);
+        Ok(Self { label, cipher: XChaCha20Poly1305::new(key.into()) })
+    }
+}
+
+/// The machine is the salt (RFC 5869 3.1), which need not be secret.
+fn expand(machine: Option<&Machine>, material: &[u8], purpose: &[u8], out: &mut [u8]) -> Result<(), SealError> {
+    let hkdf = Hkdf::<Sha256>::new(machine.map(Machine::hash), material);
+    hkdf.expand(purpose, out).map_err(|_| SealError::ShortMaterial)
 }
 
 impl fmt::Debug for SealingKey {
@@ -104,8 +172,8 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-fn authenticated(name: &str) -> Vec<u8> {
-    [DOMAIN, &[FORMAT], name.as_bytes()].concat()
+fn authenticated(header: &[u8], name: &str) -> Vec<u8> {
+    [DOMAIN, header, name.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -114,7 +182,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn key(fill: u8) -> SealingKey {
-        SealingKey::derive(&[fill; 32]).unwrap()
+        SealingKey::derive(&[fill; 32], SealedFor::Any(None)).unwrap()
+    }
+
+    fn machine(id: &str) -> Machine {
+        let root = tempfile::TempDir::new().unwrap();
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        std::fs::write(root.path().join("etc/machine-id"), id).unwrap();
+        Machine::below(root.path()).unwrap()
     }
 
     #[test]
@@ -122,7 +197,7 @@ mod tests {
         let sealed = key(1).seal("google", b"refresh-token").unwrap();
         assert!(!sealed.windows(7).any(|bytes| bytes == b"refresh"));
         assert_eq!(key(1).open("google", &sealed).unwrap().as_slice(), b"refresh-token");
-        assert_eq!(sealed.len(), 1 + NONCE + 13 + 16);
+        assert_eq!(sealed.len(), HEADER + NONCE + 13 + 16);
     }
 
     #[test]
@@ -133,8 +208,28 @@ mod tests {
     #[test]
     fn a_record_does_not_open_under_another_name_or_with_another_key() {
         let sealed = key(1).seal("google", b"text").unwrap();
-        assert_eq!(key(1).open("github", &sealed).unwrap_err(), SealError::Closed);
-        assert_eq!(key(2).open("google", &sealed).unwrap_err(), SealError::Closed);
+        assert_eq!(key(1).open("github", &sealed).unwrap_err(), SealError::Damaged);
+        assert_eq!(key(2).open("google", &sealed).unwrap_err(), SealError::OtherKey);
+    }
+
+    #[test]
+    fn what_is_sealed_for_one_machine_is_closed_on_another_and_moves_once_it_is_sealed_for_any() {
+        let (old, new) = (machine("0123456789abcdef0123456789abcdef"), machine("1123456789abcdef0123456789abcdef"));
+        let key = |sealed_for| SealingKey::derive(&[1; 32], sealed_for).unwrap();
+        let sealed = key(SealedFor::This(&old)).seal("google", b"text").unwrap();
+        assert!(key(SealedFor::This(&old)).open("google", &sealed).is_ok());
+        for elsewhere in [SealedFor::This(&new), SealedFor::Any(Some(&new)), SealedFor::Any(None)] {
+            assert_eq!(key(elsewhere).open("google", &sealed).unwrap_err(), SealError::OtherMachine);
+        }
+        let freed = key(SealedFor::Any(Some(&old)));
+        assert!(!freed.is_sealed_as_wanted(&sealed));
+        let text = freed.open("google", &sealed).unwrap();
+        let sealed = freed.seal("google", &text).unwrap();
+        assert!(freed.is_sealed_as_wanted(&sealed));
+        let bound = key(SealedFor::This(&new));
+        assert!(bound.open("google", &sealed).is_ok() && !bound.is_sealed_as_wanted(&sealed));
+        let other_key = SealingKey::derive(&[2; 32], SealedFor::This(&new)).unwrap();
+        assert_eq!(other_key.open("google", &sealed).unwrap_err(), SealError::OtherKey);
     }
 
     #[test]
@@ -159,7 +254,7 @@ mod tests {
 
     #[test]
     fn short_material_makes_no_key() {
-        assert_eq!(SealingKey::derive(&[1; 31]).unwrap_err(), SealError::ShortMaterial);
+        assert_eq!(SealingKey::derive(&[1; 31], SealedFor::Any(None)).unwrap_err(), SealError::ShortMaterial);
         assert_eq!(format!("{:?}", key(1)), "[key]");
     }
 

@@ -105,6 +105,8 @@ pub struct StoreSettings {
     pub path: PathBuf,
     /// Where its key comes from.
     pub key: KeySource,
+    /// Whether what is in it opens on this machine alone.
+    pub bind_to_machine: bool,
 }
 
 /// Where the key of the store comes from.

@@ -24,6 +24,7 @@ use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Publication, 
 use crate::clock::{self, BootTime, Now};
 use crate::config::Environment;
 use crate::loopback::Arrival;
+use crate::machine::Machine;
 use crate::message::{self, Topics};
 use crate::policy::Chance;
 use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
@@ -175,7 +176,7 @@ impl Agent {
         let connector =
             Connector::new(&settings.mqtt, &settings.mqtt.client_id, LARGEST_REQUEST, clients.tls())?.with_will(will);
         let acks = events.clone();
-        let opened = store::open(&settings.store, now, move |ack| {
+        let opened = store::open(&settings.store, Machine::this().as_ref(), now, move |ack| {
             // The loop is gone only when the process is about to be.
             let _ = acks.blocking_send(Event::Stored(ack));
         })?;
@@ -185,6 +186,11 @@ impl Agent {
                 kept = %set_aside.path.display(),
                 "the store would not open; it was set aside, and an empty one took its place"
             );
+        }
+        for (account, loaded) in &opened.records {
+            if let Loaded::Unreadable(fault) = loaded {
+                tracing::error!(account = account.as_str(), %fault, "a stored sign-in stays closed; it is kept as it is");
+            }
         }
         let spare = opened.records.into_iter().map(|(name, loaded)| (name, found(loaded))).collect();
         let link = broker::connect(connector, topics.requests(), events.clone());

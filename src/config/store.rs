@@ -31,11 +31,12 @@ pub(super) fn read(mut table: Table<'_>, environment: &Environment, files: &File
             None => path.as_ref().map(|path| KeySource::MadeOnce(path.join("key"))),
         },
     };
+    let bind_to_machine = table.flag_or("bind_to_machine", true);
     table.refuse(
         "key",
         "the key must not stand in this file",
         "put it in a file of its own, and name that file with key_file",
     );
     table.finish();
-    Some(StoreSettings { path: path?, key: key? })
+    Some(StoreSettings { path: path?, key: key?, bind_to_machine })
 }

@@ -82,12 +82,17 @@ impl<'a> Table<'a> {
 
     /// A truth value; false where there is none.
     pub(super) fn flag(&mut self, key: &'static str) -> bool {
-        let Some(entry) = self.entry(key) else { return false };
+        self.flag_or(key, false)
+    }
+
+    /// True or false, or what is so where it is not written.
+    pub(super) fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
+        let Some(entry) = self.entry(key) else { return default };
         if let Some(value) = entry.value.as_bool() {
             return value;
         }
-        entry.place.error(mismatch("true or false", entry.value), format!("write it as {key} = true"));
-        false
+        entry.place.error(mismatch("true or false", entry.value), format!("write it as {key} = {}", !default));
+        default
     }
 
     /// A list of texts; an empty one where there is none.

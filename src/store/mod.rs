@@ -19,8 +19,9 @@ use std::thread::{self, JoinHandle};
 use crate::account::AccountName;
 use crate::clock::Now;
 use crate::fault::{Fault, FaultCode};
+use crate::machine::Machine;
 use crate::record::Record;
-use crate::seal::SealingKey;
+use crate::seal::{SealError, SealedFor, SealingKey};
 use crate::settings::StoreSettings;
 use database::{Database, Sealed, Trouble};
 use writer::{Job, Writer};
@@ -52,7 +53,7 @@ pub struct Opened {
 pub enum Loaded {
     /// It is whole.
     Record(Record),
-    /// It cannot be read ([`FaultCode::RecordUnreadable`]); it stays as it is until it is overwritten or erased.
+    /// It cannot be read ([`FaultCode::is_of_closed_record`]); it stays as it is until it is overwritten or erased.
     Unreadable(Fault),
 }
 
@@ -78,17 +79,32 @@ pub struct Ack {
 
 /// Opens the store, and makes what is not there yet: the folder, the key if it is the agent's to make, the database.
 ///
+/// `machine` is the one that this runs on, if it can be told from others. What is in the store opens on it alone, unless
+/// the settings say otherwise; what they say is then also true of what was sealed before, as far as it opens.
+///
 /// `acks` is called on the store's thread once for each [`Store::save`] and [`Store::erase`], in their order.
 ///
 /// # Errors
 /// When another process has the store open, the system refuses, or the key cannot be used. A store that is damaged is
 /// no error: it is set aside, and a new one takes its place.
-pub fn open(settings: &StoreSettings, now: Now, acks: impl Fn(Ack) + Send + 'static) -> Result<Opened, OpenError> {
+pub fn open(
+    settings: &StoreSettings,
+    machine: Option<&Machine>,
+    now: Now,
+    acks: impl Fn(Ack) + Send + 'static,
+) -> Result<Opened, OpenError> {
     let path = &settings.path;
     folder::make_private(path).map_err(|error| OpenError::files("use the folder of the store,", path, &error))?;
-    let (key, key_made) = key::obtain(&settings.key)?;
+    let sealed_for = match machine {
+        Some(machine) if settings.bind_to_machine => SealedFor::This(machine),
+        machine => SealedFor::Any(machine),
+    };
+    let (key, key_made) = key::obtain(&settings.key, sealed_for)?;
     let folder = path.join("sled");
-    let (database, sealed, set_aside) = open_database(path, &folder, now)?;
+    let (database, mut sealed, set_aside) = open_database(path, &folder, now)?;
+    seal_as_wanted(&key, &database, &mut sealed).map_err(|trouble| {
+        OpenError::files("write the store in", &folder, &std::io::Error::other(trouble.to_string()))
+    })?;
     let records = sealed.iter().filter_map(|(name, sealed)| load(&key, name, sealed, now)).collect();
 
     let writer = Writer {
@@ -161,19 +177,32 @@ fn open_and_read(folder: &Path) -> Result<(Database, Vec<Sealed>), Trouble> {
     Ok((database, sealed))
 }
 
+/// Seals again what was sealed for other machines than it should be for now.
+fn seal_as_wanted(key: &SealingKey, database: &Database, records: &mut [Sealed]) -> Result<(), Trouble> {
+    let mut changed = false;
+    for (name, sealed) in records.iter_mut().filter(|(_, sealed)| !key.is_sealed_as_wanted(sealed)) {
+        let Ok(account) = std::str::from_utf8(name) else { continue };
+        let Ok(again) = key.open(account, sealed).and_then(|text| key.seal(account, &text)) else { continue };
+        database.put(name, Some(&again))?;
+        *sealed = again;
+        changed = true;
+    }
+    if changed { database.sync() } else { Ok(()) }
+}
+
 fn load(key: &SealingKey, name: &[u8], sealed: &[u8], now: Now) -> Option<(AccountName, Loaded)> {
     // What is under no account's name is left alone: a newer version may keep something of its own.
     let account: AccountName = std::str::from_utf8(name).ok()?.parse().ok()?;
-    let read = key
-        .open(account.as_str(), sealed)
-        .map_err(|error| error.to_string())
-        .and_then(|text| format::decode(&text, now).map_err(|error| error.to_string()));
-    let loaded = read.map_or_else(
-        |why| {
-            let message = format!("The stored sign-in of {account} cannot be read: {why}.");
-            Loaded::Unreadable(Fault::ask_user(FaultCode::RecordUnreadable, message))
+    let closed = |code, why: &dyn std::fmt::Display| {
+        Loaded::Unreadable(Fault::ask_user(code, format!("The stored sign-in of {account} cannot be read: {why}.")))
+    };
+    let loaded = match key.open(account.as_str(), sealed) {
+        Ok(text) => match format::decode(&text, now) {
+            Ok(record) => Loaded::Record(record),
+            Err(error) => closed(FaultCode::RecordUnreadable, &error),
         },
-        Loaded::Record,
-    );
+        Err(error @ SealError::OtherMachine) => closed(FaultCode::ClonedDevice, &error),
+        Err(error) => closed(FaultCode::RecordUnreadable, &error),
+    };
     Some((account, loaded))
 }

@@ -80,7 +80,7 @@ fn a_broken_line_with_a_secret_in_it_is_not_repeated() {
 fn a_key_like_no_other_gets_the_list_of_keys() {
     assert_eq!(
         errors("[store]\nengine = \"sled\"\n"),
-        "/conf/config.toml:2: store.engine: there is no such key\n  help: the keys here are: path, key_file"
+        "/conf/config.toml:2: store.engine: there is no such key\n  help: the keys here are: path, key_file, bind_to_machine"
     );
     assert_eq!(
         errors("client_id = \"x\"\n"),

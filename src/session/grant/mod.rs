@@ -70,7 +70,7 @@ impl Grant {
     /// Why the record on disk could not be read, if so.
     pub(super) fn unreadable_because(&self) -> Option<&Fault> {
         match self {
-            Self::None { trouble: Some(trouble), .. } if trouble.fault.code == FaultCode::RecordUnreadable => {
+            Self::None { trouble: Some(trouble), .. } if trouble.fault.code.is_of_closed_record() => {
                 Some(&trouble.fault)
             }
             _ => None,

@@ -526,17 +526,21 @@ fn tokens_of_another_client_are_kept_but_never_used() {
 
 #[test]
 fn a_record_that_cannot_be_opened_is_not_overwritten_before_a_new_sign_in_succeeds() {
-    let fault = Fault::ask_user(FaultCode::RecordUnreadable, "Another key.");
-    let session = Session::restore(client(), rules(), 1, Found::Unreadable(fault), START, Chance::new(0.5));
-    let mut play = Play::new(session, START);
-    play.disk.signed_in = Play::signed_in(3_600).disk.signed_in;
-    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::RecordUnreadable)));
-    play.tell(Event::Command(Command::Login, Ticket(1)));
-    play.answer(device_code());
-    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"));
-    play.pass(5);
-    play.answer(approved("b1", Some("s1"), 3_600));
-    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("s1"));
+    for code in [FaultCode::RecordUnreadable, FaultCode::ClonedDevice] {
+        let found = || Found::Unreadable(Fault::ask_user(code, "Another key, or another machine."));
+        let session = Session::restore(client(), rules(), 1, found(), START, Chance::new(0.5));
+        assert!(matches!(session.into_found(), Found::Unreadable(_)), "for a session that takes its place");
+        let session = Session::restore(client(), rules(), 1, found(), START, Chance::new(0.5));
+        let mut play = Play::new(session, START);
+        play.disk.signed_in = Play::signed_in(3_600).disk.signed_in;
+        assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(code)));
+        play.tell(Event::Command(Command::Login, Ticket(1)));
+        play.answer(device_code());
+        assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"));
+        play.pass(5);
+        play.answer(approved("b1", Some("s1"), 3_600));
+        assert_eq!(play.refresh_token_on_disk().as_deref(), Some("s1"));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{NOW, full, name, open_in, settings, token};
 use crate::settings::KeySource;
 
 fn refused(settings: &StoreSettings) -> String {
-    let error = open(settings, NOW, |_| ()).unwrap_err().to_string();
+    let error = open(settings, None, NOW, |_| ()).unwrap_err().to_string();
     assert!(error.ends_with('.'), "{error}");
     error
 }
@@ -176,7 +176,7 @@ fn a_key_that_cannot_be_used_is_an_error_that_says_what_to_do() {
 
     fs::write(&key, [5; 32]).unwrap();
     fs::set_permissions(&key, Permissions::from_mode(0o440)).unwrap();
-    drop(open(&provided, NOW, |_| ()).unwrap());
+    drop(open(&provided, None, NOW, |_| ()).unwrap());
     let made = StoreSettings { key: KeySource::MadeOnce(key), ..provided };
     assert!(refused(&made).contains("(mode 0440). Run chmod 600 on it"));
 }

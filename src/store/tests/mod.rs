@@ -1,6 +1,7 @@
 //! What a user relies on when the store keeps sign-ins.
 
 mod files;
+mod machines;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,12 +24,12 @@ const NOW: Now = Now { boot: BootTime::new(Duration::from_secs(500)), wall: Unix
 
 fn settings(root: &Path) -> StoreSettings {
     let path = root.join("store");
-    StoreSettings { key: KeySource::MadeOnce(path.join("key")), path }
+    StoreSettings { key: KeySource::MadeOnce(path.join("key")), path, bind_to_machine: true }
 }
 
 fn open_in(root: &Path) -> (Opened, Receiver<Ack>) {
     let (send, acks) = mpsc::channel();
-    (open(&settings(root), NOW, move |ack| send.send(ack).unwrap()).unwrap(), acks)
+    (open(&settings(root), None, NOW, move |ack| send.send(ack).unwrap()).unwrap(), acks)
 }
 
 fn name(text: &str) -> AccountName {
@@ -189,7 +190,7 @@ fn a_record_under_another_name_or_key_is_unreadable_and_stays_until_overwritten(
     assert_eq!(opened.records.len(), 2);
     assert_eq!(token(&opened, "a").unwrap(), "access-a");
     let fault = token(&opened, "b").unwrap();
-    assert!(fault.starts_with("record_unreadable: The stored sign-in of b cannot be read: another key"), "{fault}");
+    assert!(fault.starts_with("record_unreadable: The stored sign-in of b cannot be read: it is damaged"), "{fault}");
     drop((opened, acks));
 
     let key = settings(root.path()).path.join("key");
@@ -218,7 +219,7 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
     let settings = settings(root.path());
     let (folder, away) = (settings.path.join("sled"), settings.path.join("away"));
     let wanted = open_and_read(&folder).unwrap().1.into_iter().collect();
-    let (key, _) = key::obtain(&settings.key).unwrap();
+    let (key, _) = key::obtain(&settings.key, SealedFor::Any(None)).unwrap();
     let (send, acks) = mpsc::channel();
     let acks_to = move |ack| send.send(ack).unwrap();
     let path = settings.path.clone();
