@@ -26,6 +26,7 @@ pub mod secret;
 pub mod session;
 pub mod settings;
 pub mod store;
+pub mod systemd;
 pub mod text;
 pub mod tls;
 pub mod token;

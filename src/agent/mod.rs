@@ -7,6 +7,7 @@ mod perform;
 mod redirects;
 mod reload;
 mod requests;
+mod summary;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -30,6 +31,7 @@ use crate::policy::Chance;
 use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
 use crate::settings::Settings;
 use crate::store::{self, Ack, Loaded, OpenError, Store};
+use crate::systemd::ServiceManager;
 use accounts::{Account, Clients};
 use redirects::Redirects;
 use requests::Tickets;
@@ -103,21 +105,33 @@ pub async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
     let mut signals = Signals::new()?;
     let mut alarm = Alarm::new()?;
     let clock_watch = ClockWatch::new()?;
+    let mut manager = ServiceManager::from_process();
     let mut agent = Agent::start(settings, origin, events)?;
+    manager.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), accounts = agent.accounts.len(), "started");
     loop {
         alarm.set(agent.next_wake())?;
+        if std::mem::take(&mut agent.summary_is_old) {
+            manager.status(&agent.summary());
+        }
         let event = tokio::select! {
             Some(event) = wakeups.recv() => event,
             rang = alarm.rings() => rang.map(|()| Event::AlarmRang)?,
             set = clock_watch.clock_is_set() => set.map(|()| Event::ClockSet)?,
             event = signals.next() => event,
+            () = manager.watchdog() => continue,
         };
-        if matches!(event, Event::Stop) {
-            break;
+        match event {
+            Event::Stop => break,
+            Event::Reload => {
+                manager.reloading(clock::now().boot);
+                agent.take(event);
+                manager.ready();
+            }
+            event => agent.take(event),
         }
-        agent.take(event);
     }
+    manager.stopping();
     agent.stop(&mut wakeups).await;
     Ok(())
 }
@@ -163,8 +177,11 @@ struct Agent {
     started: Now,
     last_seen: Now,
     epochs: u64,
+    broker_is_there: bool,
     /// Whether the journal has the loss of the broker already, which is said once and not at every attempt.
     loss_is_written: bool,
+    /// Whether the service manager has to be told anew how things stand.
+    summary_is_old: bool,
 }
 
 impl Agent {
@@ -209,7 +226,9 @@ impl Agent {
             started: now,
             last_seen: now,
             epochs: 0,
+            broker_is_there: false,
             loss_is_written: false,
+            summary_is_old: true,
         };
         for (name, account) in settings.accounts {
             agent.add(&name, account)?;
@@ -235,9 +254,11 @@ impl Agent {
     }
 
     fn link_event(&mut self, event: LinkEvent) {
+        let was_there = self.broker_is_there;
         match event {
             LinkEvent::Connected => {
                 tracing::info!("connected to the broker");
+                self.broker_is_there = true;
                 self.loss_is_written = false;
                 self.publish_retained(self.topics.state(), message::state(true));
                 self.publish_info();
@@ -251,12 +272,14 @@ impl Agent {
                 } else {
                     tracing::warn!(%error, "there is no broker; trying again until there is");
                 }
+                self.broker_is_there = false;
                 self.loss_is_written = true;
             }
             LinkEvent::Request { topic, payload, response_topic, correlation } => {
                 self.request(&topic, &payload, response_topic, correlation);
             }
         }
+        self.summary_is_old |= self.broker_is_there != was_there;
     }
 
     /// Tells every session if the clock was set since the last look.

@@ -39,7 +39,8 @@ impl Agent {
         });
     }
 
-    fn publish(&self, name: &AccountName, topic: Topic) {
+    fn publish(&mut self, name: &AccountName, topic: Topic) {
+        self.summary_is_old |= topic == Topic::Status;
         let Some(account) = self.accounts.get(name) else { return };
         let now = clock::now();
         let session = &account.session;

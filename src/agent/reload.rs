@@ -117,6 +117,7 @@ impl Agent {
 
     fn remove(&mut self, name: &AccountName) {
         let Some(account) = self.accounts.remove(name) else { return };
+        self.summary_is_old = true;
         self.spare.insert(name.clone(), account.session.into_found());
         let status = StatusView {
             state: SessionState::SignedOut,
