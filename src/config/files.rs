@@ -74,7 +74,7 @@ impl Files {
     pub(super) fn private(&self, entry: &Entry<'_, &str>) -> Option<PathBuf> {
         let (path, metadata) = self.find(entry, Content::Private)?;
         let in_credentials = self.credentials.as_ref().is_some_and(|folder| path.starts_with(folder));
-        if metadata.permissions().mode() & 0o004 != 0 && !in_credentials {
+        if metadata.permissions().mode() & 0o004 != 0 && !in_credentials && !is_in_closed_folder(&path) {
             let path = shown_path(&path);
             entry.place.warn(format!("every user of this device can read {path}"), format!("chmod 640 {path}"));
         }
@@ -148,6 +148,13 @@ fn may_be_the_secret(name: &str) -> bool {
     !name.starts_with(['/', '.'])
         && name.len() >= 16
         && name.contains(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
+/// Whether others cannot enter the folder of the file, as `/etc/oauth2mqtt` where it was installed as a package.
+fn is_in_closed_folder(path: &Path) -> bool {
+    path.parent()
+        .and_then(|folder| fs::metadata(folder).ok())
+        .is_some_and(|folder| folder.permissions().mode() & 0o001 == 0)
 }
 
 /// Makes sure that an ordinary file is there and can be read. A pipe would keep the reader waiting.

@@ -122,6 +122,10 @@ fn what_is_no_secret_is_refused_and_not_repeated() {
 #[test]
 fn a_secret_that_everybody_can_read_is_a_warning() {
     let device = Device::new().with_mode("google.secret", "hunter2", 0o644);
+    // In a folder that others cannot enter, they cannot read it either.
+    fs::set_permissions(device.folder.path(), fs::Permissions::from_mode(0o750)).unwrap();
+    assert!(device.load(&google("google.secret")).unwrap().warnings.is_empty());
+    fs::set_permissions(device.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let [warning] = device.load(&google("google.secret")).unwrap().warnings.try_into().unwrap();
     let shown = warning.in_file(Path::new("config.toml")).to_string();
     assert_eq!(
