@@ -1,0 +1,70 @@
+# The toolchain for other devices: functions for the scripts beside it, which run in the checkout's top folder.
+#
+# There are two ways to the standard library of a foreign target. Where rustup can fetch it, it does. Where it cannot,
+# Debian's rustc builds it from Debian's package of its source. Zig is the C compiler and the linker on both ways: it
+# has the start files and the C library for each device, while Debian's ARM compiler links start files for ARMv7.
+# shellcheck shell=bash
+
+export CARGO_TARGET_DIR=$PWD/target/cross
+tools=$CARGO_TARGET_DIR/tools
+
+# Versions that are known to work together; other ones would make other bytes.
+zig_version=0.17.1
+zigbuild_version=0.24.0
+deb_version=3.8.0
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# Installs those of the Debian packages that are not there.
+debian() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
+    done
+    if [ ${#missing[@]} != 0 ]; then
+        as_root apt-get update --quiet
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install --quiet --yes --no-install-recommends "${missing[@]}"
+    fi
+}
+
+install_tools() {
+    debian binutils python3-venv
+    if [ "$(cat "$tools/versions" 2>/dev/null)" != "$zig_version $zigbuild_version" ]; then
+        /usr/bin/python3 -m venv --clear "$tools"
+        "$tools/bin/pip" install --quiet "ziglang==$zig_version" "cargo-zigbuild==$zigbuild_version"
+        echo "$zig_version $zigbuild_version" >"$tools/versions"
+    fi
+    [ "$(cargo deb --version 2>/dev/null)" = "$deb_version" ] ||
+        env -u CARGO_TARGET_DIR cargo install --locked --version "$deb_version" cargo-deb
+}
+
+rust_target() { # ARCHITECTURE, as Debian calls it
+    case $1 in
+    amd64) echo x86_64-unknown-linux-musl ;;
+    arm64) echo aarch64-unknown-linux-musl ;;
+    armhf) echo arm-unknown-linux-musleabihf ;;
+    *)
+        echo "there is no package for $1; there are amd64, arm64 and armhf" >&2
+        return 1
+        ;;
+    esac
+}
+
+compile() { # TARGET
+    local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
+    # No path of this machine in the binary.
+    local flags="--remap-path-prefix=$PWD=. --remap-path-prefix=$sources=/cargo"
+    local -x PATH=$tools/bin:$PATH XDG_CACHE_HOME=$CARGO_TARGET_DIR/cache
+    if rustup target add "$1" 2>/dev/null; then
+        RUSTFLAGS=$flags cargo zigbuild --release --locked --target "$1"
+    else
+        debian rustc-web rust-web-src
+        local std
+        std=$(readlink -f /usr/lib/rustlib/src/rust)
+        # The C library is Zig's. An unstable feature is needed for the standard library, and for that alone.
+        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+            RUSTFLAGS="-C link-self-contained=no $flags --remap-path-prefix=$std=/rust" \
+            cargo zigbuild --release --locked -Z build-std=std,panic_abort --target "$1"
+    fi
+}
