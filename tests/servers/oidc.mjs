@@ -7,7 +7,8 @@
 //   /test/log, /test/secrets    what was asked and answered, and every secret that was given out
 //   /api/me                     an address that only a good access token opens
 //
-// Usage: node oidc.mjs '{"access_token_ttl": 8}'. Listens on loopback and prints one line of JSON when it is ready.
+// Usage: node oidc.mjs '{"access_token_ttl": 8}'. Listens on loopback, unless it is told another address of a network of
+// its own, and prints one line of JSON when it is ready.
 import { createServer } from 'node:http';
 
 import { Browser } from './browser.mjs';
@@ -28,6 +29,7 @@ const settings = {
   interval: 1,
   // Answers of the token endpoint are held back for a random time between these two, once the provider has made them.
   latency_ms: [0, 0],
+  host: '127.0.0.1',
   port: 0,
   ...JSON.parse(process.argv[2] ?? '{}'),
 };
@@ -99,9 +101,9 @@ const server = createServer((request, response) => {
     if (!response.headersSent) sendJson(response, 500, { error: String(error) });
   });
 });
-server.listen(settings.port, '127.0.0.1', () => {
+server.listen(settings.port, settings.host, () => {
   const { port } = server.address();
-  issuer = `http://127.0.0.1:${port}`;
+  issuer = `http://${settings.host}:${port}`;
   let files;
   ({ provider, files } = buildProvider(issuer, settings, journal));
   journal.secrets.client.push(...Object.entries(files).filter(([name]) => name.endsWith('.pem')).map(([, pem]) => pem.trim()));

@@ -1,0 +1,80 @@
+# The broker, closed to all but the agent and Node-RED by the files that come with the package.
+# shellcheck shell=bash
+
+# A real Node-RED with the flow of the README, on the device's network, as the broker's user for it.
+start_node_red() { # PASSWORD
+    mkdir "$work/node-red"
+    cat >"$work/node-red/settings.js" <<'END'
+module.exports = {
+    flowFile: 'flows.json', credentialSecret: false, httpAdminRoot: false, httpNodeRoot: false,
+    telemetry: { enabled: false, updateNotification: false }, editorTheme: { tours: false },
+};
+END
+    jq --null-input --arg api "$issuer/api/me" --arg answers "$work/answers" '[
+        {id: "tab", type: "tab", label: "Calls an API with the published token"},
+        {id: "broker", type: "mqtt-broker", broker: "127.0.0.1", port: "1883", protocolVersion: "5", autoConnect: true,
+            cleansession: true, keepalive: "60"},
+        {id: "in", z: "tab", type: "mqtt in", topic: "oauth2mqtt/garden/token", qos: "1", datatype: "auto-detect",
+            broker: "broker", rap: true, rh: 0, inputs: 0, wires: [["call"]]},
+        {id: "call", z: "tab", type: "http request", method: "GET", ret: "txt", url: $api, headers: [
+            {keyType: "other", keyValue: "Authorization", valueType: "msg", valueValue: "payload.authorization"}
+        ], wires: [["answers"]]},
+        {id: "answers", z: "tab", type: "file", filename: $answers, filenameType: "str", appendNewline: true,
+            overwriteFile: "false", wires: [[]]}
+    ]' >"$work/node-red/flows.json"
+    jq --null-input --arg password "$1" '{broker: {user: "node-red", password: $password}}' \
+        >"$work/node-red/flows_cred.json"
+    ip netns exec "$device" node tests/servers/node_modules/node-red/red.js --userDir "$work/node-red" \
+        --settings "$work/node-red/settings.js" >"$work/node-red/log" 2>&1 &
+    node_red=$!
+    eventually 40 grep 'Connected to broker' "$work/node-red/log"
+}
+
+# Whoever is on the device and has no password.
+anybody() { inside runuser -u nobody -- "$@"; }
+
+it 'closes the broker with one script, and the agent comes in by its password'
+inside /usr/share/doc/oauth2mqtt/examples/mosquitto/set-up >/dev/null
+cat >>"$work/root/etc/oauth2mqtt/config.toml" <<'END'
+
+[mqtt]
+username = "oauth2mqtt"
+password_file = "mqtt.password"
+END
+inside systemctl restart oauth2mqtt
+password=$(inside cat /etc/oauth2mqtt/node-red.password)
+broker_login=(-u node-red -P "$password")
+eventually 60 is_signed_in garden
+contains "$(inside oauth2mqtt status)" garden
+
+it 'lets a flow of a real Node-RED call an API, before and after a refresh'
+start_node_red "$password"
+eventually 30 eval "grep garden $work/answers"
+eventually 60 eval "[ \"\$(jq --raw-output .token $work/answers | sort -u | wc -l)\" -ge 2 ]"
+equal 'the answers of others' "$(grep --count --invert-match '"sub":"garden"' "$work/answers" || true)" 0
+
+it 'lets Node-RED and root make requests'
+inside mosquitto_rr "${broker_login[@]}" -V mqttv5 -t oauth2mqtt/bridge/request/status \
+    -e oauth2mqtt/bridge/response/status -m '{"account":"garden"}' -W 10 | jq --exit-status '.status == "ok"' >/dev/null
+eventually 30 inside oauth2mqtt refresh garden
+
+it 'lets nobody else read a token, make a request, or find a password'
+for topic in 'oauth2mqtt/+/token' '#'; do
+    never anybody mosquitto_sub -V mqttv5 -t "$topic" -C 1 -W 2
+    never anybody mosquitto_sub -V mqttv5 -u oauth2mqtt -P guessed -t "$topic" -C 1 -W 2
+done
+never anybody mosquitto_pub -V mqttv5 -q 1 -t oauth2mqtt/bridge/request/logout -m garden
+for path in /etc/oauth2mqtt/mqtt.password /etc/oauth2mqtt/node-red.password /etc/mosquitto/oauth2mqtt.passwords \
+    /run/credentials/oauth2mqtt.service/store.key "/proc/$(property MainPID)/environ"; do
+    never anybody cat "$path"
+    never anybody ls "$path/"
+done
+equal 'what listens to the network' \
+    "$(ip netns exec "$device" ss --listening --tcp --numeric --no-header 'not src 127.0.0.1' | wc -l)" 0
+never grep --recursive --quiet Bearer "$work/root/var/lib/mosquitto"
+
+it 'lets Node-RED write no token'
+token=$(access_token garden)
+inside mosquitto_pub "${broker_login[@]}" -V mqttv5 -q 1 -r -t oauth2mqtt/garden/token -m '{"access_token":"forged"}' \
+    >/dev/null 2>&1 || true
+never eval "access_token garden | grep forged"

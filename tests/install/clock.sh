@@ -1,0 +1,79 @@
+# A boot with the clock in 1970. A container has the clock of the machine that it runs on, so this boots the same system on
+# a kernel of its own, which runs as a process (User Mode Linux).
+# shellcheck shell=bash
+
+start_provider 3600
+power_on
+install_package "$(package amd64)"
+add_account garden
+inside systemctl reload oauth2mqtt
+sign_in garden
+power_off
+mkdir "$work/root/clock"
+
+# systemd sets a clock that is behind its own release; a device whose systemd does not is worse off.
+cat >"$work/root/etc/systemd/system/clock-of-1970.service" <<'END'
+[Unit]
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/date --set=@60
+END
+cat >"$work/root/etc/systemd/system/look.service" <<'END'
+[Unit]
+After=oauth2mqtt.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /clock/look
+ExecStopPost=/bin/systemctl --no-block poweroff
+END
+# A look at things before and after the network has told the time.
+cat >"$work/root/clock/look" <<'END'
+cd /clock
+exec 2>trouble
+date +%s >boot-time
+systemctl is-active oauth2mqtt >state
+mosquitto_sub -V mqttv5 -t oauth2mqtt/garden/status -C 1 -W 30 >status-before
+mosquitto_sub -V mqttv5 -t oauth2mqtt/garden/token -C 1 -W 30 >token-before
+date --set="@$(cat now)" >/dev/null
+for try in $(seq 60); do
+    mosquitto_sub -V mqttv5 -t oauth2mqtt/garden/status -C 1 -W 5 >status-after
+    ! grep --quiet '"state":"active"' status-after || break
+    sleep 0.5
+done
+mosquitto_sub -V mqttv5 -t oauth2mqtt/garden/token -C 1 -W 5 >token-after
+journalctl --no-pager --quiet --output=cat --unit=oauth2mqtt --boot >journal
+END
+for unit in clock-of-1970.service:sysinit look.service:multi-user; do
+    mkdir -p "$work/root/etc/systemd/system/${unit#*:}.target.wants"
+    ln -s "../${unit%:*}" "$work/root/etc/systemd/system/${unit#*:}.target.wants/"
+done
+date +%s >"$work/root/clock/now"
+
+it 'boots with the clock in 1970, and shows no token whose end it cannot tell'
+TMPDIR=$work linux.uml root=/dev/root rootfstype=hostfs rootflags="$work/root" rw mem=256M con0=null,fd:1 con=null ssl=null \
+    </dev/null >"$work/kernel" 2>&1 &
+machine=$!
+eventually 120 test -s "$work/root/clock/journal"
+wait "$machine" || true
+machine=
+found() { cat "$work/root/clock/$1"; }
+[ "$(found boot-time)" -lt 86400 ] || fail "the clock said $(found boot-time)"
+equal 'the state' "$(found state)" active
+equal 'the token' "$(found token-before | jq .access_token)" null
+equal 'the user' "$(found status-before | jq .needs_user)" false
+
+it 'publishes the token as soon as the clock is right, and asks nobody'
+equal 'the state' "$(found status-after | jq --raw-output .state)" active
+found token-after | jq --exit-status '.access_token != null' >/dev/null
+contains "$(found journal)" 'the clock was set'
+
+it 'is signed in as before at the next boot'
+# Files that were made on that kernel belong to whoever runs it.
+chown --recursive --reference="$work/root/var/lib/oauth2mqtt" "$work/root/var/lib/oauth2mqtt"
+rm "$work/root/etc/systemd/system/sysinit.target.wants/clock-of-1970.service" \
+    "$work/root/etc/systemd/system/multi-user.target.wants/look.service"
+power_on
+eventually 20 is_signed_in garden
+equal 'the approvals' "$(approvals)" 1
