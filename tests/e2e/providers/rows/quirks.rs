@@ -46,7 +46,7 @@ fn of_codes() -> Vec<Row> {
     vec![
         quirk(
             "url",
-            "`verification_url` and no `verification_uri`",
+            "`verification_url` and no `verification_uri` (Google)",
             json!({ "device": [device(&json!({ "verification_url": "$issuer/activate" }))] }),
         ),
         quirk(
@@ -56,7 +56,7 @@ fn of_codes() -> Vec<Row> {
         ),
         quirk(
             "no-interval",
-            "no `interval`",
+            "no `interval` (oidc-provider)",
             json!({ "device": [device(&json!({ "verification_uri": "$issuer/activate", "interval": null }))] }),
         ),
         quirk(
@@ -64,16 +64,20 @@ fn of_codes() -> Vec<Row> {
             "the device endpoint says HTTP 429 once",
             json!({ "device": [{ "status": 429 }, device(&json!({ "verification_uri": "$issuer/activate" }))] }),
         ),
-        quirk("pending-428", "pending is HTTP 428", json!({ "pending": [error(428, "authorization_pending")] })),
+        quirk(
+            "pending-428",
+            "pending is HTTP 428 (Google)",
+            json!({ "pending": [error(428, "authorization_pending")] }),
+        ),
         quirk(
             "slow-down",
-            "`slow_down`",
+            "`slow_down` (Authlib, Keycloak)",
             json!({ "pending": [error(400, "slow_down"), error(400, "authorization_pending")] }),
         )
         .polls(2),
         quirk(
             "errors-in-200",
-            "errors with HTTP 200",
+            "errors with HTTP 200 (GitHub)",
             json!({
                 "pending": [error(200, "authorization_pending")], "denied": [error(200, "access_denied")],
                 "refused": [error(200, "invalid_grant")],
@@ -85,18 +89,26 @@ fn of_codes() -> Vec<Row> {
             json!({ "pending": [{ "status": 200, "html": PAGE }, error(400, "authorization_pending")] }),
         )
         .polls(2),
-        quirk("declined", "`authorization_declined`", json!({ "denied": [error(400, "authorization_declined")] })),
+        quirk(
+            "declined",
+            "`authorization_declined` (Microsoft)",
+            json!({ "denied": [error(400, "authorization_declined")] }),
+        ),
         quirk(
             "expired-once",
-            "`expired_token` once, then `invalid_grant`",
+            "`expired_token` once, then `invalid_grant` (Auth0)",
             json!({ "denied": [error(403, "expired_token"), error(403, "invalid_grant")] }),
         ),
         quirk(
             "unknown-code",
-            "an unknown code is `invalid_request`",
+            "an unknown code is `invalid_request` (Authlib, Dex)",
             json!({ "denied": [error(400, "invalid_request")] }),
         ),
-        quirk("unknown-404", "an unknown code is HTTP 404", json!({ "denied": [error(404, "device_not_found")] })),
+        quirk(
+            "unknown-404",
+            "an unknown code is HTTP 404 (django-oauth-toolkit)",
+            json!({ "denied": [error(404, "device_not_found")] }),
+        ),
     ]
 }
 
@@ -105,7 +117,7 @@ fn of_tokens() -> Vec<Row> {
     vec![
         quirk(
             "form",
-            "form-encoded answers",
+            "form-encoded answers (GitHub, where nobody asks for JSON)",
             json!({ "granted": [{ "status": 200, "form": true, "json": json_of(&token(&json!({}))) }] }),
         ),
         quirk(
@@ -119,22 +131,26 @@ fn of_tokens() -> Vec<Row> {
             json!({ "granted": [{ "status": 201, "json": json_of(&token(&json!({}))) }] }),
         ),
         quirk("expires-text", "`expires_in` is a text", tokens(&json!({ "expires_in": "3600" }))),
-        quirk("expires-missing", "`expires_in` is missing", tokens(&json!({ "expires_in": null }))),
-        quirk("type-missing", "`token_type` is missing", tokens(&json!({ "token_type": null }))),
-        quirk("type-case", "`token_type` is `bearer` or `BEARER`", {
+        quirk(
+            "expires-missing",
+            "`expires_in` is missing (GitHub, Salesforce)",
+            tokens(&json!({ "expires_in": null })),
+        ),
+        quirk("type-missing", "`token_type` is missing (Netatmo)", tokens(&json!({ "token_type": null }))),
+        quirk("type-case", "`token_type` is `bearer` or `BEARER` (Dex, Hydra)", {
             json!({ "granted": [token(&json!({ "token_type": "bearer" }))], "refresh": [token(&json!({ "token_type": "BEARER" }))] })
         }),
         quirk("type-mac", "`token_type` is `mac`", tokens(&json!({ "token_type": "mac" }))),
         quirk("scope-changed", "other scopes than asked for", tokens(&json!({ "scope": "read-only" }))),
-        quirk("scope-list", "the scopes are a list", tokens(&json!({ "scope": ["read"] }))),
+        quirk("scope-list", "the scopes are a list (Netatmo)", tokens(&json!({ "scope": ["read"] }))),
         quirk(
             "no-refresh-token",
-            "no refresh token at all",
+            "no refresh token at all (GitHub)",
             json!({ "granted": [token(&json!({ "refresh_token": null }))] }),
         ),
         quirk(
             "refresh-token-kept",
-            "a refresh brings no refresh token",
+            "a refresh brings no refresh token (authentik, Google)",
             json!({ "refresh": [token(&json!({ "refresh_token": null }))] }),
         ),
         quirk(
@@ -152,13 +168,18 @@ fn of_refusals() -> Vec<Row> {
             "`error` and `access_token` at once",
             refused(json!({ "status": 200, "json": { "error": "invalid_grant", "access_token": "$" } })),
         ),
-        quirk("grant-403", "`invalid_grant` is HTTP 403", refused(error(403, "invalid_grant"))),
+        quirk("grant-403", "`invalid_grant` is HTTP 403 (Auth0)", refused(error(403, "invalid_grant"))),
         quirk(
             "grant-request",
-            "a bad refresh token is `invalid_request`",
+            "a bad refresh token is `invalid_request` (FlowFuse)",
             refused(
                 json!({ "status": 400, "json": { "error": "invalid_request", "error_description": "Invalid refresh token" } }),
             ),
+        ),
+        quirk(
+            "own-form",
+            "an error in a form of its own (Fitbit, Strava)",
+            refused(json!({ "status": 400, "json": { "errors": [{ "errorType": "invalid_grant" }] } })),
         ),
         quirk("grant-500", "`invalid_grant` is HTTP 500", refused(error(500, "invalid_grant"))),
         quirk("client", "`invalid_client`", refused(error(401, "invalid_client"))),
