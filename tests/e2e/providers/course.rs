@@ -87,8 +87,9 @@ impl<'a> Stage<'a> {
     /// What happened, and whether there is a token.
     fn sign_in(&self, row: &Row) -> (String, bool) {
         let mut met = Vec::new();
-        let mut mark = 0;
+        let (mut began, mut mark) = (0, 0);
         if row.user != User::Nobody {
+            began = self.subscriber.mark();
             let shown = self.begin(row, &mut met);
             mark = self.subscriber.mark();
             self.approve(row, &shown);
@@ -98,7 +99,7 @@ impl<'a> Stage<'a> {
             status["state"] == "active" || (status["state"] == "signed_out" && status["error"].is_object())
         };
         let status = self.subscriber.wait_long_after(mark, &topic, LONG, ended).json;
-        let of_row = self.subscriber.messages().split_off(mark).into_iter().filter(|message| message.topic == topic);
+        let of_row = self.subscriber.messages().split_off(began).into_iter().filter(|message| message.topic == topic);
         met.extend(of_row.filter_map(|message| message.json["error"]["code"].as_str().map(str::to_owned)));
         if status["state"] != "active" {
             return (format!("ends: `{}`", status["error"]["code"].as_str().unwrap()), false);

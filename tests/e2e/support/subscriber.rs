@@ -1,5 +1,6 @@
 //! A client of the broker that sees everything, keeps it, and objects to what no flow may ever get.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub(crate) struct Message {
 #[derive(Default)]
 struct Seen {
     messages: Vec<Message>,
+    /// The newest by topic: it is looked for again and again, in some tests by dozens at a time.
+    latest: HashMap<String, Message>,
     subscribed: usize,
 }
 
@@ -89,7 +92,7 @@ impl Subscriber {
 
     /// The newest message on `topic`.
     pub(crate) fn latest(&self, topic: &str) -> Option<Message> {
-        self.seen.lock().unwrap().messages.iter().rfind(|message| message.topic == topic).cloned()
+        self.seen.lock().unwrap().latest.get(topic).cloned()
     }
 
     /// Waits until the newest message on `topic` is as `fits` wants it.
@@ -191,7 +194,10 @@ fn receive(mut events: EventLoop, client: &AsyncClient, seen: &Mutex<Seen>) {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => client.try_subscribe("#", QoS::AtLeastOnce).unwrap(),
                 Ok(Event::Incoming(Packet::SubAck(_))) => seen.lock().unwrap().subscribed += 1,
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
-                    seen.lock().unwrap().messages.push(Message::from(publish));
+                    let message = Message::from(publish);
+                    let mut seen = seen.lock().unwrap();
+                    seen.latest.insert(message.topic.clone(), message.clone());
+                    seen.messages.push(message);
                 }
                 Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
                 Ok(_) => {}
