@@ -5,7 +5,15 @@ use serde_json::{Value, json};
 use super::{Group, Row, token};
 
 pub(super) fn rows() -> Vec<Row> {
-    [of_codes(), of_tokens(), of_refusals()].concat()
+    [vec![audience()], of_codes(), of_tokens(), of_refusals()].concat()
+}
+
+/// A provider that refuses to begin without a parameter of its own.
+fn audience() -> Row {
+    let title = "needs a parameter of its own, such as `audience` (Auth0)";
+    let mut row = quirk("audience", title, json!({})).with("params = { audience = \"https://api.example.com\" }");
+    row.shape = json!({ "requires": { "device": ["audience"] } });
+    row
 }
 
 /// A row for a quirk: what the scripted provider answers in place of the plain one.
@@ -105,6 +113,11 @@ fn of_codes() -> Vec<Row> {
             json!({ "denied": [error(400, "invalid_request")] }),
         ),
         quirk(
+            "unknown-own",
+            "an unknown code is `bad_verification_code` (Microsoft)",
+            json!({ "denied": [error(400, "bad_verification_code")] }),
+        ),
+        quirk(
             "unknown-404",
             "an unknown code is HTTP 404 (django-oauth-toolkit)",
             json!({ "denied": [error(404, "device_not_found")] }),
@@ -183,6 +196,7 @@ fn of_refusals() -> Vec<Row> {
         ),
         quirk("grant-500", "`invalid_grant` is HTTP 500", refused(error(500, "invalid_grant"))),
         quirk("client", "`invalid_client`", refused(error(401, "invalid_client"))),
+        quirk("interaction", "`interaction_required` (Microsoft)", refused(error(400, "interaction_required"))),
         quirk("later", "`temporarily_unavailable`", refused(error(400, "temporarily_unavailable"))),
         quirk("unheard-of", "an error code that no standard knows", refused(error(400, "quota_of_the_moon"))),
         quirk(
