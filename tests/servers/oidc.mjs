@@ -5,7 +5,7 @@
 //   /test/end                   an administrator who ends all that somebody has granted
 //   /test/fault                 faults that no real server makes on demand
 //   /test/log, /test/secrets    what was asked and answered, and every secret that was given out
-//   /api/me                     an address that only a good access token opens
+//   /api/…                      addresses that only a good access token opens; what is posted there comes back
 //
 // Usage: node oidc.mjs '{"access_token_ttl": 8}'. Listens on loopback, unless it is told another address of a network of
 // its own, and prints one line of JSON when it is ready.
@@ -40,11 +40,15 @@ let provider;
 let issuer;
 let calls = 0;
 
-async function apiMe(request, response) {
+async function api(request, response) {
   const [scheme, token] = (request.headers.authorization ?? '').split(' ');
   const isBearer = scheme.toLowerCase() === 'bearer' && token;
   const found = isBearer ? await provider.AccessToken.find(token) ?? await provider.ClientCredentials.find(token) : undefined;
   if (!found) return sendJson(response, 401, { error: 'invalid_token' });
+  if (request.method === 'POST') {
+    const { 'content-type': content_type } = request.headers;
+    return sendJson(response, 200, { sub: found.accountId, content_type, body: await body(request) });
+  }
   calls += 1;
   return sendJson(response, 200, { sub: found.accountId ?? found.clientId, n: calls, token: Journal.fingerprint(token) });
 }
@@ -75,7 +79,7 @@ async function control(request, response, url) {
 
 async function serve(request, response) {
   const url = new URL(request.url, issuer);
-  if (url.pathname === '/api/me') return apiMe(request, response);
+  if (url.pathname.startsWith('/api/')) return api(request, response);
   if (url.pathname.startsWith('/test/')) return control(request, response, url);
   const fault = faults.next(url.pathname);
   if (!fault) return provider.callback()(request, response);

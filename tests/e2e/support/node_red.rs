@@ -1,71 +1,176 @@
-//! Node-RED with one flow: the token comes in over MQTT, goes into the header of a request, and the answer goes out.
+//! A real Node-RED with flows as a user imports them: what its debug pane shows, its buttons, and its web pages.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::clock::SOON;
+use super::clock::{SOON, wait_for};
 use super::oidc::servers;
 use super::process::Process;
 
-/// Where the flow publishes what the protected address answered.
-pub(crate) const RESULT: &str = "flow/result";
-
 /// A running Node-RED.
-pub(crate) struct NodeRed(Process);
+pub(crate) struct NodeRed {
+    process: Process,
+    port: u16,
+    flows: Value,
+}
+
+/// One line of the debug pane.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    /// The name of the debug node.
+    pub(crate) name: String,
+    /// What it shows; text as it is, the rest as JSON.
+    pub(crate) value: Value,
+}
+
+/// An example file as it is imported; the port of the broker is the one thing that is not the user's to set.
+#[track_caller]
+pub(crate) fn example(file: &str, broker_port: u16) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/node-red").join(file);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut flows: Value = serde_json::from_str(&text).unwrap();
+    for node in flows.as_array_mut().unwrap() {
+        if node["type"] == "mqtt-broker" {
+            assert_eq!((&node["broker"], &node["port"]), (&"127.0.0.1".into(), &"1883".into()), "{file}");
+            assert_eq!(node["protocolVersion"], "5", "{file}");
+            node["port"] = broker_port.to_string().into();
+        }
+    }
+    flows
+}
+
+/// Sets a property of the flow, as a user does in the properties of its tab.
+#[track_caller]
+pub(crate) fn set_env(flows: &mut Value, name: &str, value: &str) {
+    let tabs = flows.as_array_mut().unwrap().iter_mut().filter(|node| node["type"] == "tab");
+    let mut properties = tabs.flat_map(|tab| tab["env"].as_array_mut().unwrap());
+    let property = properties.find(|property| property["name"] == name);
+    property.unwrap_or_else(|| panic!("the flow has no property {name}"))["value"] = value.into();
+}
+
+impl Drop for NodeRed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the debug pane: {:?}\nNode-RED: {}", self.debug_pane(), self.log());
+        }
+    }
+}
 
 impl NodeRed {
-    /// Starts it with a flow that takes the token from `topic` and calls `address` with it.
+    /// Starts it in `folder` with these flows, and waits until it has reached the broker.
     #[track_caller]
-    pub(crate) fn start(folder: &Path, broker_port: u16, topic: &str, address: &str) -> Self {
-        fs::create_dir(folder).unwrap();
-        fs::write(folder.join("flows.json"), flow(broker_port, topic, address).to_string()).unwrap();
+    pub(crate) fn start(folder: &Path, flows: Value) -> Self {
+        fs::create_dir_all(folder.join("nodes")).unwrap();
+        fs::write(folder.join("flows.json"), flows.to_string()).unwrap();
         fs::write(folder.join("settings.js"), SETTINGS).unwrap();
-        let mut command = Command::new("node");
-        command.arg(servers().join("node_modules/node-red/red.js")).arg("--userDir").arg(folder);
-        command.arg("--settings").arg(folder.join("settings.js"));
-        let mut process = Process::start("Node-RED", &mut command);
-        process.wait_for("a connection to the broker", 2 * SOON, |process| {
-            process.stdout().contains("Connected to broker").then_some(())
-        });
-        Self(process)
+        fs::write(folder.join("nodes/debug-pane.js"), DEBUG_PANE).unwrap();
+        fs::write(folder.join("nodes/debug-pane.html"), "").unwrap();
+        // Between finding a port free and taking it, somebody else may take it.
+        for _ in 0..3 {
+            let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            let mut command = Command::new("node");
+            command.arg(servers().join("node_modules/node-red/red.js")).arg("--userDir").arg(folder);
+            command.arg("--settings").arg(folder.join("settings.js")).arg("--port").arg(port.to_string());
+            let process = Process::start("Node-RED", &mut command);
+            let mut node_red = Self { process, port, flows: flows.clone() };
+            let connected = wait_for("Node-RED", 3 * SOON, || {
+                let log = node_red.log();
+                if log.contains("port in use") {
+                    return Some(false);
+                }
+                (log.contains("Connected to broker") || !node_red.process.is_running()).then_some(true)
+            });
+            if connected {
+                assert!(node_red.process.is_running(), "{}", node_red.log());
+                return node_red;
+            }
+        }
+        panic!("Node-RED does not start on any port");
+    }
+
+    /// Presses the button of an inject node.
+    #[track_caller]
+    pub(crate) fn press(&self, name: &str) {
+        let id = self.id_of("inject", name);
+        let status = post(self.port, &format!("/admin/inject/{id}"));
+        assert_eq!(status, 200, "the button {name:?}\n{}", self.log());
+    }
+
+    /// The id of the node of that type and name.
+    #[track_caller]
+    pub(crate) fn id_of(&self, kind: &str, name: &str) -> String {
+        let fits = |node: &&Value| node["type"] == kind && node["name"] == name;
+        let node = self.flows.as_array().unwrap().iter().find(fits);
+        node.unwrap_or_else(|| panic!("no {kind} {name:?}"))["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What the debug pane has shown so far.
+    pub(crate) fn debug_pane(&self) -> Vec<Shown> {
+        let lines = self.process.stdout();
+        lines.lines().filter_map(|line| line.strip_prefix("debug-pane ")).filter_map(shown).collect()
+    }
+
+    /// Waits until the debug node of that name shows something that fits, since its first `after` lines.
+    #[track_caller]
+    pub(crate) fn wait_in_debug_pane(&self, name: &str, after: usize, fits: impl Fn(&Value) -> bool) -> Value {
+        wait_for(&format!("{name:?} in the debug pane"), 2 * SOON, || {
+            let mut lines = self.debug_pane().into_iter().filter(|shown| shown.name == name).skip(after);
+            lines.find(|shown| fits(&shown.value)).map(|shown| shown.value)
+        })
+    }
+
+    /// Waits for the next line of the debug pane after so many.
+    #[track_caller]
+    pub(crate) fn wait_for_next(&self, lines: usize) -> Shown {
+        wait_for("a line of the debug pane", 2 * SOON, || self.debug_pane().into_iter().nth(lines))
+    }
+
+    /// How much the debug node of that name has shown.
+    pub(crate) fn shown_by(&self, name: &str) -> usize {
+        self.debug_pane().iter().filter(|shown| shown.name == name).count()
     }
 
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
-        self.0.stdout() + &self.0.stderr()
+        self.process.stdout() + &self.process.stderr()
     }
 }
 
-/// No editor, no web server, nothing that phones home.
+/// A line of JSON as the editor gets it: objects as text that may be cut, and the format they have.
+fn shown(line: &str) -> Option<Shown> {
+    let data: Value = serde_json::from_str(line).ok()?;
+    let text = data["msg"].as_str().unwrap_or_default();
+    let is_text = data["format"].as_str().is_some_and(|format| format.starts_with("string"));
+    let value = if is_text { text.into() } else { serde_json::from_str(text).unwrap_or_else(|_| data["msg"].clone()) };
+    Some(Shown { name: data["name"].as_str().unwrap_or_default().to_owned(), value })
+}
+
+fn post(port: u16, path: &str) -> u16 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    write!(stream, "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// On loopback, without anything that phones home.
 const SETTINGS: &str = "module.exports = {
-    flowFile: 'flows.json', credentialSecret: false, httpAdminRoot: false, httpNodeRoot: false,
+    flowFile: 'flows.json', credentialSecret: false, uiHost: '127.0.0.1', httpAdminRoot: '/admin', httpNodeRoot: '/',
     telemetry: { enabled: false, updateNotification: false }, editorTheme: { tours: false },
     logging: { console: { level: 'info', metrics: false, audit: false } },
 };
 ";
 
-fn flow(broker_port: u16, topic: &str, address: &str) -> Value {
-    json!([
-        { "id": "tab", "type": "tab", "label": "Calls an API with the published token" },
-        { "id": "broker", "type": "mqtt-broker", "name": "", "broker": "127.0.0.1", "port": broker_port.to_string(),
-          "protocolVersion": "5", "cleansession": true, "autoConnect": true, "keepalive": "60", "usetls": false },
-        { "id": "in", "z": "tab", "type": "mqtt in", "topic": topic, "qos": "1", "datatype": "auto-detect",
-          "broker": "broker", "nl": false, "rap": true, "rh": 0, "inputs": 0, "wires": [["signed in"]] },
-        // While nobody is signed in there is no token, and nothing to call with.
-        { "id": "signed in", "z": "tab", "type": "switch", "property": "payload.access_token", "propertyType": "msg",
-          "rules": [{ "t": "nnull" }], "checkall": "true", "outputs": 1, "wires": [["call"]] },
-        { "id": "call", "z": "tab", "type": "http request", "method": "GET", "ret": "obj", "url": address,
-          "paytoqs": "ignore", "persist": false, "senderr": false, "headers": [
-            { "keyType": "other", "keyValue": "Authorization",
-              "valueType": "msg", "valueValue": "payload.authorization" }
-          ], "wires": [["out"]] },
-        { "id": "out", "z": "tab", "type": "mqtt out", "topic": RESULT, "qos": "1", "retain": "false",
-          "broker": "broker", "wires": [] },
-        { "id": "catch", "z": "tab", "type": "catch", "scope": null, "uncaught": false, "wires": [["error"]] },
-        { "id": "error", "z": "tab", "type": "debug", "active": true, "console": true, "tosidebar": false,
-          "complete": "error", "targetType": "msg", "wires": [] }
-    ])
-}
+/// Writes down what the editor's debug pane is sent.
+const DEBUG_PANE: &str = "module.exports = (RED) => {
+    RED.events.on('comms', ({ topic, data }) => {
+        if (topic === 'debug') process.stdout.write(`debug-pane ${JSON.stringify(data)}\\n`);
+    });
+};
+";

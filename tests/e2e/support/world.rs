@@ -336,6 +336,12 @@ impl World {
         self.subscriber.wait(&format!("oauth2mqtt/{account}/{topic}"), fits)
     }
 
+    /// The same, for what comes after growing pauses.
+    #[track_caller]
+    pub(crate) fn wait_long(&self, account: &str, topic: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        self.subscriber.wait_long(&format!("oauth2mqtt/{account}/{topic}"), 3 * SOON, fits).json
+    }
+
     /// Waits for a status with this state.
     #[track_caller]
     pub(crate) fn wait_for_state(&self, account: &str, state: &str) -> Value {
