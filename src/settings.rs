@@ -1,6 +1,7 @@
 //! What the administrator asked for, checked and complete, as plain data.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use url::Url;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub mqtt: MqttSettings,
     /// The store.
     pub store: StoreSettings,
+    /// The sign-in page, where it is wanted.
+    pub page: Option<PageSettings>,
     /// The accounts, by name.
     pub accounts: BTreeMap<AccountName, AccountSettings>,
 }
@@ -25,13 +28,38 @@ pub struct Settings {
 impl Settings {
     /// Whether `other` differs in its accounts alone. Secrets are not compared.
     #[must_use]
-    pub fn same_mqtt_and_store(&self, other: &Self) -> bool {
+    pub fn same_but_for_accounts(&self, other: &Self) -> bool {
+        let same_page = match (&self.page, &other.page) {
+            (Some(page), Some(other)) => page.same_as(other),
+            (page, other) => page.is_none() && other.is_none(),
+        };
         let login = |mqtt: &MqttSettings| mqtt.login.as_ref().map(|login| login.username.clone());
-        self.store == other.store
+        same_page
+            && self.store == other.store
             && self.mqtt.address == other.mqtt.address
             && self.mqtt.base_topic == other.mqtt.base_topic
             && self.mqtt.client_id == other.mqtt.client_id
             && login(&self.mqtt) == login(&other.mqtt)
+    }
+}
+
+/// The sign-in page.
+#[derive(Clone, Debug)]
+pub struct PageSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What a visitor has to enter first, where that is wanted.
+    pub access_code: Option<Secret>,
+    /// Names by which it is reached, beside addresses and `localhost`; in lower case, without a port.
+    pub hosts: Vec<String>,
+}
+
+impl PageSettings {
+    /// Whether the two say the same. Secrets are not compared, only whether there is one.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone());
+        shape(self) == shape(other)
     }
 }
 

@@ -3,6 +3,7 @@
 //! One loop, one channel. The broker, the providers, the store and the signals all write to it; nothing else waits.
 
 mod accounts;
+mod page;
 mod perform;
 mod redirects;
 mod reload;
@@ -27,6 +28,7 @@ use crate::config::Environment;
 use crate::loopback::Arrival;
 use crate::machine::Machine;
 use crate::message::{self, Topics};
+use crate::page::{Page, Press};
 use crate::policy::Chance;
 use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
 use crate::settings::Settings;
@@ -78,6 +80,7 @@ enum Event {
     Answered(AccountName, RequestId, Answer),
     Stored(Ack),
     Browser(Arrival),
+    Pressed(Press),
     AlarmRang,
     ClockSet,
     Reload,
@@ -93,6 +96,12 @@ impl From<LinkEvent> for Event {
 impl From<Arrival> for Event {
     fn from(arrival: Arrival) -> Self {
         Self::Browser(arrival)
+    }
+}
+
+impl From<Press> for Event {
+    fn from(press: Press) -> Self {
+        Self::Pressed(press)
     }
 }
 
@@ -173,6 +182,7 @@ struct Agent {
     topics: Topics,
     tickets: Tickets,
     redirects: Redirects,
+    page: Option<Page>,
     events: mpsc::Sender<Event>,
     started: Now,
     last_seen: Now,
@@ -222,6 +232,7 @@ impl Agent {
             topics,
             tickets: Tickets::default(),
             redirects: Redirects::default(),
+            page: None,
             events,
             started: now,
             last_seen: now,
@@ -230,6 +241,7 @@ impl Agent {
             loss_is_written: false,
             summary_is_old: true,
         };
+        agent.page = agent.open_page(settings.page.as_ref());
         for (name, account) in settings.accounts {
             agent.add(&name, account)?;
         }
@@ -244,6 +256,7 @@ impl Agent {
             Event::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
             Event::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
             Event::Browser(arrival) => self.browser_arrived(arrival),
+            Event::Pressed(press) => self.pressed(press),
             Event::AlarmRang => self.wake_sessions(),
             // What there is to do was done by the look at the clock.
             Event::ClockSet | Event::Stop => {}
@@ -260,6 +273,7 @@ impl Agent {
                 tracing::info!("connected to the broker");
                 self.broker_is_there = true;
                 self.loss_is_written = false;
+                self.show_broker(true);
                 self.publish_retained(self.topics.state(), message::state(true));
                 self.publish_info();
                 for name in self.names() {
@@ -274,6 +288,7 @@ impl Agent {
                 }
                 self.broker_is_there = false;
                 self.loss_is_written = true;
+                self.show_broker(false);
             }
             LinkEvent::Request { topic, payload, response_topic, correlation } => {
                 self.request(&topic, &payload, response_topic, correlation);
@@ -343,7 +358,8 @@ impl Agent {
             }
         }
         self.publish_retained(self.topics.state(), message::state(false));
-        let Self { link, store, .. } = self;
+        let Self { link, store, page, .. } = self;
+        drop(page);
         let farewell = link.close();
         // What still waits for the loop would hold up the link or the store.
         while let Ok(event) = wakeups.try_recv() {

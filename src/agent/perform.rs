@@ -39,8 +39,10 @@ impl Agent {
         });
     }
 
-    fn publish(&mut self, name: &AccountName, topic: Topic) {
-        self.summary_is_old |= topic == Topic::Status;
+    fn publish(&self, name: &AccountName, topic: Topic) {
+        if topic != Topic::Token {
+            self.show_on_page(name);
+        }
         let Some(account) = self.accounts.get(name) else { return };
         let now = clock::now();
         let session = &account.session;

@@ -42,8 +42,8 @@ impl Agent {
             tracing::warn!("{}", warning.in_file(&self.origin.path));
         }
         let settings = loaded.settings;
-        if !self.settings.same_mqtt_and_store(&settings) {
-            tracing::warn!("[mqtt] and [store] take effect at the next start; accounts do now");
+        if !self.settings.same_but_for_accounts(&settings) {
+            tracing::warn!("[mqtt], [store] and [page] take effect at the next start; accounts do now");
         }
         for (name, account) in &mut self.accounts {
             account.change = match settings.accounts.get(name) {
@@ -119,6 +119,7 @@ impl Agent {
         let Some(account) = self.accounts.remove(name) else { return };
         self.summary_is_old = true;
         self.spare.insert(name.clone(), account.session.into_found());
+        self.take_off_page(name);
         let status = StatusView {
             state: SessionState::SignedOut,
             needs_user: false,

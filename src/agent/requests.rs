@@ -199,7 +199,7 @@ impl Agent {
         Ok(())
     }
 
-    fn known(&self, account: Option<&AccountName>) -> Result<AccountName, Refusal> {
+    pub(super) fn known(&self, account: Option<&AccountName>) -> Result<AccountName, Refusal> {
         let Some(name) = account else {
             return Err(("invalid_request", "The request names no account.".to_owned()));
         };
@@ -244,7 +244,7 @@ fn code(refused: &Refused) -> &'static str {
     }
 }
 
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

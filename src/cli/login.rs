@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
-use super::{BOLD, DIM, GOOD, WARN, say, words};
+use super::{BOLD, DIM, GOOD, WARN, say};
 use crate::account::AccountName;
 use crate::broker::Message;
 use crate::clock::{self, UnixTime};
@@ -18,6 +18,7 @@ use crate::qr::{Ink, Qr};
 use crate::secret::Secret;
 use crate::session::Topic;
 use crate::text::printable;
+use crate::words;
 
 #[derive(Deserialize)]
 struct SignIn {

@@ -8,7 +8,6 @@ mod providers;
 mod remote;
 mod run;
 mod status;
-mod words;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
-use super::{BAD, BOLD, DIM, GOOD, WARN, say, words};
+use super::{BAD, BOLD, DIM, GOOD, WARN, say};
 use crate::account::AccountName;
 use crate::clock::{self, UnixTime};
 use crate::message::Verb;
 use crate::text::printable;
+use crate::words;
 
 #[derive(Deserialize)]
 struct Status {

@@ -8,6 +8,7 @@ mod files;
 mod grant;
 mod mqtt;
 mod nearest;
+mod page;
 mod provider;
 mod store;
 mod table;
@@ -101,11 +102,13 @@ fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Opti
     let mqtt = mqtt::read(root.section("mqtt"), &files);
     let store = store::read(root.section("store"), environment, &files);
     let sections = root.section("accounts").sections();
+    let wants_page = root.has("page");
+    let page = page::read(root.section("page"), &files);
     let accounts = sections.into_iter().filter_map(|(name, table)| account::read(name, table, &files)).collect();
-    root.refuse("page", LATER, "take the section out");
     root.refuse("provisioning", LATER, "take the section out");
     root.finish();
-    Some(Settings { mqtt: mqtt?, store: store?, accounts })
+    let page = if wants_page { Some(page?) } else { None };
+    Some(Settings { mqtt: mqtt?, store: store?, page, accounts })
 }
 
 /// One complaint for each line that is not TOML: what follows on the same line is mostly an echo of it.

@@ -2,6 +2,7 @@ mod accounts;
 mod broker;
 mod grants;
 mod named_files;
+mod page;
 mod whole_file;
 
 use std::path::Path;

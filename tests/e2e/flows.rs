@@ -21,7 +21,7 @@ fn import(world: &World, file: &str, paths: &[(&str, &str)]) -> NodeRed {
     for (name, path) in paths {
         set_env(&mut flows, name, &format!("{}{path}", world.oidc().issuer()));
     }
-    NodeRed::start(&world.folder().join("node-red"), flows)
+    NodeRed::start(&world.folder().join("node-red"), &flows)
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn the_drop_in_shows_the_state_of_its_account_as_a_dot() {
         json!({ "id": "dots", "z": tab, "type": "debug", "name": "dot", "active": true, "tosidebar": true,
                 "complete": "status.text", "targetType": "msg", "wires": [] }),
     ]);
-    let node_red = NodeRed::start(&world.folder().join("node-red"), flows);
+    let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
     node_red.wait_in_debug_pane("dot", 0, |text| text == "signed out");
     let code = world.login("plant");
     node_red.wait_in_debug_pane("dot", 0, |text| text == "waiting for approval");
@@ -135,7 +135,7 @@ fn who_is_responsible_is_told_once_when_an_account_needs_somebody_or_cannot_refr
     let mut world = Setup::new().token_life(6).account("garden").start();
     let mut flows = example("tell-me.json", world.broker.port());
     set_env(&mut flows, "PATIENCE", "3");
-    let node_red = NodeRed::start(&world.folder().join("node-red"), flows);
+    let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
     let told = |after, part: &str| {
         node_red.wait_in_debug_pane("tell me", after, |text| text.as_str().is_some_and(|text| text.contains(part)))
     };

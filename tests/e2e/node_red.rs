@@ -37,7 +37,7 @@ fn a_flow_calls_a_protected_address_before_and_after_a_refresh() {
     let world = Setup::new().token_life(8).account("garden").start();
     let address = format!("http://127.0.0.1:{}/api/me", world.oidc().port());
     let flow = flow(world.broker.port(), "oauth2mqtt/garden/token", &address);
-    let node_red = NodeRed::start(&world.folder().join("node-red"), flow);
+    let node_red = NodeRed::start(&world.folder().join("node-red"), &flow);
     world.sign_in("garden");
     let first = world.subscriber.wait(RESULT, |_| true);
     assert_eq!(first.json["sub"], "garden", "{first:?}\n{}", node_red.log());

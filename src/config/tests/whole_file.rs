@@ -84,16 +84,13 @@ fn a_key_like_no_other_gets_the_list_of_keys() {
     );
     assert_eq!(
         errors("client_id = \"x\"\n"),
-        "/conf/config.toml:1: client_id: there is no such key\n  help: the keys here are: mqtt, store, accounts"
+        "/conf/config.toml:1: client_id: there is no such key\n  help: the keys here are: mqtt, store, accounts, page"
     );
 }
 
 #[test]
 fn sections_of_later_versions_are_refused() {
-    assert_eq!(
-        complaint("[page]\nlisten = \"127.0.0.1:8628\"\n[provisioning]\nenabled = true\n"),
-        "1: page: this version does not support it\n3: provisioning: this version does not support it"
-    );
+    assert_eq!(complaint("[provisioning]\nenabled = true\n"), "1: provisioning: this version does not support it");
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) mod promises;
 pub(crate) mod server;
 pub(crate) mod strace;
 pub(crate) mod subscriber;
+pub(crate) mod visitor;
 pub(crate) mod world;
 
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::clock::{SOON, wait_for};
 use super::oidc::servers;
 use super::process::Process;
+use super::world::free_port;
 
 /// A running Node-RED.
 pub(crate) struct NodeRed {
@@ -44,6 +45,17 @@ pub(crate) fn example(file: &str, broker_port: u16) -> Value {
     flows
 }
 
+/// Several examples in one Node-RED: what they share is there once.
+pub(crate) fn together(examples: &[Value]) -> Value {
+    let mut nodes: Vec<Value> = Vec::new();
+    for node in examples.iter().flat_map(|flows| flows.as_array().unwrap()) {
+        if nodes.iter().all(|other| other["id"] != node["id"]) {
+            nodes.push(node.clone());
+        }
+    }
+    nodes.into()
+}
+
 /// Sets a property of the flow, as a user does in the properties of its tab.
 #[track_caller]
 pub(crate) fn set_env(flows: &mut Value, name: &str, value: &str) {
@@ -64,7 +76,7 @@ impl Drop for NodeRed {
 impl NodeRed {
     /// Starts it in `folder` with these flows, and waits until it has reached the broker.
     #[track_caller]
-    pub(crate) fn start(folder: &Path, flows: Value) -> Self {
+    pub(crate) fn start(folder: &Path, flows: &Value) -> Self {
         fs::create_dir_all(folder.join("nodes")).unwrap();
         fs::write(folder.join("flows.json"), flows.to_string()).unwrap();
         fs::write(folder.join("settings.js"), SETTINGS).unwrap();
@@ -72,7 +84,7 @@ impl NodeRed {
         fs::write(folder.join("nodes/debug-pane.html"), "").unwrap();
         // Between finding a port free and taking it, somebody else may take it.
         for _ in 0..3 {
-            let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            let port = free_port();
             let mut command = Command::new("node");
             command.arg(servers().join("node_modules/node-red/red.js")).arg("--userDir").arg(folder);
             command.arg("--settings").arg(folder.join("settings.js")).arg("--port").arg(port.to_string());
@@ -99,6 +111,11 @@ impl NodeRed {
         let id = self.id_of("inject", name);
         let status = post(self.port, &format!("/admin/inject/{id}"));
         assert_eq!(status, 200, "the button {name:?}\n{}", self.log());
+    }
+
+    /// The port of its web server: `/admin` is the editor, `/dashboard` the dashboard.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// The id of the node of that type and name.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,20 +41,15 @@ impl Client {
 /// What a test wants around it.
 pub(crate) struct Setup {
     door: Door,
-    providers: Vec<(Kind, Value)>,
-    accounts: Vec<(String, usize, String)>,
+    page: Option<String>,
+    providers: Vec<Value>,
+    accounts: Vec<(String, Client, usize, String)>,
 }
 
 impl Setup {
     /// One provider, whose tokens live a minute, and an open broker.
     pub(crate) fn new() -> Self {
-        Self::on(Kind::Oidc)
-    }
-
-    /// The same with another provider.
-    pub(crate) fn on(kind: Kind) -> Self {
-        let providers = vec![(kind, json!({ "access_token_ttl": 60 }))];
-        Self { door: Door::Open, providers, accounts: Vec::new() }
+        Self { door: Door::Open, page: None, providers: vec![json!({ "access_token_ttl": 60 })], accounts: Vec::new() }
     }
 
     pub(crate) fn door(mut self, door: Door) -> Self {
@@ -61,7 +57,13 @@ impl Setup {
         self
     }
 
-    /// Changes a setting of the newest provider; see its own file.
+    /// With the sign-in page, and these further lines about it.
+    pub(crate) fn page(mut self, lines: &str) -> Self {
+        self.page = Some(lines.to_owned());
+        self
+    }
+
+    /// Changes a setting of the newest provider; see `oidc.mjs`.
     pub(crate) fn provider(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.providers.last_mut().unwrap().1[key] = value.into();
         self
@@ -114,7 +116,15 @@ impl Setup {
             let settings = section(&name, &settings, &providers[provider]);
             (name, settings)
         });
+        let page_port = free_port();
+        let page = self.page.map(|lines| {
+            let listen =
+                if lines.contains("listen") { String::new() } else { format!("listen = \"127.0.0.1:{page_port}\"\n") };
+            format!("[page]\n{listen}{lines}\n\n")
+        });
         let world = World {
+            page_port,
+            page: page.unwrap_or_default(),
             accounts: RefCell::new(accounts.collect()),
             subscriber: Subscriber::connect(broker.port()),
             broker,
@@ -136,7 +146,12 @@ impl Setup {
     }
 }
 
-fn device_settings(client: Client, more: &str) -> String {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn account_settings(name: &str, client: Client, issuer: &str, more: &str) -> String {
     let scopes = if more.contains("scopes") { "" } else { "scopes = [\"openid\", \"offline_access\"]\n" };
     format!("issuer = \"{{issuer}}\"\n{}{scopes}{more}", client.settings())
 }
@@ -161,6 +176,9 @@ pub(crate) struct World {
     providers: Vec<Option<Server>>,
     provider_settings: Vec<(Kind, Value)>,
     agent: Option<Process>,
+    page_port: u16,
+    /// The section of the configuration about the page, or nothing.
+    page: String,
     accounts: RefCell<Vec<(String, String)>>,
     /// What agents and commands wrote that have ended.
     transcripts: RefCell<Vec<String>>,
@@ -187,13 +205,9 @@ impl World {
         oidc.kill();
     }
 
-    /// Ends the provider and starts it anew, without any memory of what it has given out.
-    #[track_caller]
-    pub(crate) fn replace_provider(&mut self) {
-        let (kind, mut settings) = self.provider_settings[0].clone();
-        settings["port"] = self.oidc().port().into();
-        self.kill_provider();
-        self.providers[0] = Some(Server::start(kind, &settings));
+    /// Where the page listens, if it is wanted.
+    pub(crate) fn page_port(&self) -> u16 {
+        self.page_port
     }
 
     /// The folder of this test.
@@ -232,7 +246,7 @@ impl World {
     fn write_config(&self) {
         let store = format!("[store]\npath = \"{}\"\n\n", self.store().display());
         let accounts: String = self.accounts.borrow().iter().map(|(_, settings)| settings.as_str()).collect();
-        fs::write(self.config(), format!("{}\n{store}{accounts}", self.broker.agent_settings())).unwrap();
+        fs::write(self.config(), format!("{}\n{store}{}{accounts}", self.broker.agent_settings(), self.page)).unwrap();
     }
 
     /// The binary under test, with the configuration of this test and nothing of the tester's environment.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::clock::UnixTime;
 
 /// `in 42 min`, `3 h ago`, `now`.
-pub(super) fn relative(at: UnixTime, now: UnixTime) -> String {
+#[must_use]
+pub fn relative(at: UnixTime, now: UnixTime) -> String {
     let (ahead, behind) = (at.since(now), now.since(at));
     if ahead > Duration::ZERO {
         format!("in {}", span(ahead))
@@ -17,7 +18,8 @@ pub(super) fn relative(at: UnixTime, now: UnixTime) -> String {
 }
 
 /// `42 min`, rounded down in the largest unit of which there are two.
-pub(super) fn span(length: Duration) -> String {
+#[must_use]
+pub fn span(length: Duration) -> String {
     const UNITS: [(u64, &str); 3] = [(86_400, "days"), (3_600, "h"), (60, "min")];
     let seconds = length.as_secs();
     UNITS
@@ -27,7 +29,8 @@ pub(super) fn span(length: Duration) -> String {
 }
 
 /// `14:05`, minutes and seconds, for a countdown.
-pub(super) fn countdown(left: Duration) -> String {
+#[must_use]
+pub fn countdown(left: Duration) -> String {
     let seconds = left.as_secs();
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }

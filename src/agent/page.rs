@@ -1,0 +1,94 @@
+//! What the sign-in page shows, and what is done when somebody presses a button there.
+
+use tokio::sync::oneshot;
+
+use super::Agent;
+use super::requests::{Asked, Asker, sentence};
+use crate::account::AccountName;
+use crate::clock;
+use crate::message::Verb;
+use crate::page::{self, AccountView, Page, Press, Wish};
+use crate::session::{Command, Event};
+use crate::settings::PageSettings;
+
+/// Takes how a press of a button ended.
+type Outcome = oneshot::Sender<Result<(), String>>;
+
+impl Agent {
+    /// Serves the page, if it is wanted. Without it everything else still works, so a page that cannot be served ends
+    /// nothing.
+    pub(super) fn open_page(&self, settings: Option<&PageSettings>) -> Option<Page> {
+        let settings = settings?;
+        match page::serve(settings, self.events.clone()) {
+            Ok(page) => {
+                tracing::info!(address = %format_args!("http://{}", settings.listen), "serving the sign-in page");
+                Some(page)
+            }
+            Err(error) => {
+                tracing::error!(%error, address = %settings.listen, "the sign-in page cannot listen; going on without it");
+                None
+            }
+        }
+    }
+
+    /// Shows on the page whether there is a broker.
+    pub(super) fn show_broker(&self, connected: bool) {
+        if let Some(page) = &self.page {
+            page.board().show_broker(connected);
+        }
+    }
+
+    /// Takes an account off the page.
+    pub(super) fn take_off_page(&self, name: &AccountName) {
+        if let Some(page) = &self.page {
+            page.board().remove(name);
+        }
+    }
+
+    /// Shows an account on the page as it is now.
+    pub(super) fn show_on_page(&self, name: &AccountName) {
+        let (Some(page), Some(account)) = (&self.page, self.accounts.get(name)) else { return };
+        let view = AccountView {
+            provider: account.settings.provider.clone(),
+            status: account.session.status(clock::now()),
+            pending: account.session.pending(),
+        };
+        page.board().show(name, view);
+    }
+
+    /// Somebody pressed a button on the page.
+    pub(super) fn pressed(&mut self, press: Press) {
+        let Press { account, wish, answer } = press;
+        if let Err((_, refusal)) = self.known(Some(&account)) {
+            // Whoever has closed the page meanwhile needs no answer.
+            let _ = answer.send(Err(refusal));
+            return;
+        }
+        tracing::info!(account = account.as_str(), ?wish, "asked for on the page");
+        match wish {
+            Wish::Login => self.carry_out_press(&account, Verb::Login, Command::Login, answer),
+            Wish::NewCode => {
+                // Without a code that waits there is nothing to give up, and a sign-in brings one all the same.
+                let (unheard, _) = oneshot::channel();
+                self.carry_out_press(&account, Verb::Cancel, Command::Cancel, unheard);
+                self.carry_out_press(&account, Verb::Login, Command::Login, answer);
+            }
+            Wish::Complete(address) => match self.find_redirection(Some(account.clone()), &address) {
+                Ok((_, redirection)) => {
+                    self.carry_out_press(&account, Verb::Complete, Command::Complete(redirection), answer);
+                }
+                // Whoever has closed the page meanwhile needs no answer.
+                Err(reason) => drop(answer.send(Err(sentence(&reason)))),
+            },
+            Wish::Cancel => self.carry_out_press(&account, Verb::Cancel, Command::Cancel, answer),
+            Wish::Logout => self.carry_out_press(&account, Verb::Logout, Command::Logout, answer),
+        }
+    }
+
+    fn carry_out_press(&mut self, account: &AccountName, verb: Verb, command: Command, answer: Outcome) {
+        // If there is no room, the browser is told that the agent has not answered.
+        if let Ok(ticket) = self.tickets.issue(Asked { verb, asker: Asker::Browser(answer) }) {
+            self.tell(account, Event::Command(command, ticket));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The `[page]` section, whose presence turns the sign-in page on.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::address::is_host;
+use super::diagnostic::quoted;
+use super::files::Files;
+use super::table::{Entry, Table};
+use crate::settings::PageSettings;
+
+/// Where the page listens if nothing else is said.
+const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8628);
+
+/// The shortest access code, in characters: with five tries a minute, months are not enough to try all of six digits.
+const SHORTEST_CODE: usize = 6;
+
+/// Reads the section; nothing of it need be there.
+pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> {
+    let listen = table.text("listen");
+    let address = listen.as_ref().map_or(Some(DEFAULT), address);
+    let code = table.text("access_code_file").and_then(|file| Some((files.secret(&file)?, file.place)));
+    let has_code = table.has("access_code_file");
+    if let Some((code, place)) = &code
+        && code.expose().chars().count() < SHORTEST_CODE
+    {
+        place.error(
+            format!("an access code of fewer than {SHORTEST_CODE} characters can be guessed"),
+            "write a longer one into the file",
+        );
+    }
+    let behind_proxy = table.flag("behind_proxy");
+    if let (Some(listen), Some(address)) = (&listen, address)
+        && !address.ip().is_loopback()
+        && !has_code
+        && !behind_proxy
+    {
+        listen.place.error(
+            "everybody who reaches this address could sign accounts in and out",
+            "name a file with an access code (access_code_file = \"page.code\"), or write behind_proxy = true if a proxy \
+             of yours asks who it is",
+        );
+    }
+    table.refuse(
+        "access_code",
+        "an access code must not stand in this file",
+        "put it in a file of its own, and name that file with access_code_file",
+    );
+    let hosts = table.texts("hosts").iter().filter_map(host).collect();
+    table.finish();
+    Some(PageSettings { listen: address?, access_code: code.map(|(code, _)| code), hosts })
+}
+
+fn address(listen: &Entry<'_, &str>) -> Option<SocketAddr> {
+    let address = listen.value.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+    if address.is_none() {
+        listen.place.error(
+            format!("{} is not an address to listen on", quoted(listen.value)),
+            "write an IP address and a port, such as \"127.0.0.1:8628\"",
+        );
+    }
+    address
+}
+
+fn host(entry: &Entry<'_, &str>) -> Option<String> {
+    if is_host(entry.value) && !entry.value.contains(':') {
+        return Some(entry.value.to_ascii_lowercase());
+    }
+    entry.place.error(
+        format!("{} is not the name of a host", quoted(entry.value)),
+        "write the name that stands in the browser's address line, without https:// and port",
+    );
+    None
+}

@@ -1,0 +1,77 @@
+//! The sign-in page in a real browser, and what it says to those who are no browser.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::json;
+
+use crate::support::clock::SOON;
+use crate::support::visitor::play;
+use crate::support::world::{Setup, World};
+
+fn address(world: &World) -> String {
+    format!("http://127.0.0.1:{}/", world.page_port())
+}
+
+/// Sends these lines and returns everything that comes back before the end of the connection.
+#[track_caller]
+fn say(world: &World, lines: &[&str]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", world.page_port())).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    write!(stream, "{}\r\nConnection: close\r\n\r\n", lines.join("\r\n")).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn somebody_signs_in_and_out_on_the_page_on_a_phone_and_a_desk_in_light_and_dark() {
+    let world = Setup::new().page("").account("garden").start();
+    play(&world, "page", &json!({ "page": address(&world), "account": "garden" }));
+}
+
+#[test]
+fn the_page_is_only_there_when_it_is_wanted() {
+    let world = Setup::new().account("garden").start();
+    assert!(!world.agent_log().contains("sign-in page"));
+}
+
+#[test]
+fn a_page_that_cannot_listen_ends_nothing() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let lines = format!("listen = \"{}\"", taken.local_addr().unwrap());
+    let world = Setup::new().page(&lines).account("garden").start();
+    assert!(world.agent_log().contains("the sign-in page cannot listen"), "{}", world.agent_log());
+    world.sign_in("garden");
+}
+
+#[test]
+fn a_site_that_pretends_to_be_the_device_gets_nothing() {
+    let world = Setup::new().page("").account("garden").start();
+    let host = format!("Host: 127.0.0.1:{}", world.page_port());
+    let good = say(&world, &["GET / HTTP/1.1", &host]);
+    assert!(good.starts_with("HTTP/1.1 200 ") && good.contains("account-garden"), "{good}");
+    let rebound = say(&world, &["GET / HTTP/1.1", "Host: rebound.example"]);
+    assert!(rebound.starts_with("HTTP/1.1 421 ") && !rebound.contains("garden"), "{rebound}");
+    let press = "POST /accounts/garden/login HTTP/1.1";
+    let forged = say(&world, &[press, &host, "Origin: http://evil.example", "Content-Length: 0"]);
+    assert!(forged.starts_with("HTTP/1.1 403 "), "{forged}");
+    assert!(world.subscriber.on("oauth2mqtt/garden/signin").iter().all(|sign_in| sign_in.json["pending"] == false));
+}
+
+#[test]
+fn a_visitor_cannot_wear_the_agent_out() {
+    let world = Setup::new().page("").account("garden").start();
+    let host = format!("Host: 127.0.0.1:{}", world.page_port());
+    let mut lines = vec!["GET / HTTP/1.1", &host];
+    lines.extend(["X-Padding: x"; 100]);
+    let large = say(&world, &lines);
+    assert!(large.starts_with("HTTP/1.1 431 "), "{large}");
+    // More connections that say nothing than the page has room for.
+    let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(("127.0.0.1", world.page_port())).unwrap()).collect();
+    world.sign_in("garden");
+    assert_eq!(world.subscriber.request("status", "garden")["data"]["state"], "active");
+    drop(idle);
+    let good = say(&world, &["GET / HTTP/1.1", &host]);
+    assert!(good.starts_with("HTTP/1.1 200 "), "{good}");
+}

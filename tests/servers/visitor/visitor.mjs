@@ -1,0 +1,99 @@
+// Somebody with a real browser: looks at pages, scans QR codes off the screen, approves at the provider.
+import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/** Every size and colour that the pages are looked at in. */
+export const SCREENS = [390, 1280].flatMap((width) => ['light', 'dark'].map((colours) => ({ width, colours })));
+
+export class Visitor {
+  /**
+   * @param {string} output the folder for pictures
+   * @param {string} traffic the file for everything that servers sent to the browser
+   */
+  static async start(output, traffic) {
+    const browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+        '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      ],
+    });
+    fs.mkdirSync(output, { recursive: true });
+    return new Visitor(browser, output, traffic);
+  }
+
+  constructor(browser, output, traffic) {
+    Object.assign(this, { browser, output, traffic, troubles: [] });
+  }
+
+  /** Opens an address in a browser of its own. */
+  async open(address, { width = 1280, colours = 'light', height = 900, ours = true, strict = true, ...more } = {}) {
+    const context = await this.browser.newContext({ viewport: { width, height }, colorScheme: colours, ...more });
+    context.setDefaultTimeout(20_000);
+    const page = await context.newPage();
+    if (ours) this.#watch(page, strict);
+    await page.goto(address);
+    return page;
+  }
+
+  /** Keeps what arrives, and what the browser complains of. */
+  #watch(page, strict) {
+    const keep = (text) => fs.appendFileSync(this.traffic, `${text}\n`);
+    page.on('console', (message) => {
+      if (strict && ['error', 'warning'].includes(message.type())) this.troubles.push(`${page.url()}: ${message.text()}`);
+    });
+    page.on('pageerror', (error) => this.troubles.push(`${page.url()}: ${error.stack}`));
+    page.on('response', async (response) => {
+      const body = await response.text().catch(() => '');
+      keep(`${response.url()} ${JSON.stringify(await response.allHeaders().catch(() => ({})))}\n${body}`);
+    });
+    page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => keep(String(payload))));
+  }
+
+  /** Takes a picture of the page, and returns its file. */
+  async picture(page, name, options = {}) {
+    const file = path.join(this.output, `${name}.png`);
+    await page.screenshot({ path: file, fullPage: true, animations: 'disabled', ...options });
+    return file;
+  }
+
+  /** What the QR code on the screen leads to. */
+  async scan(page, name) {
+    const text = execFileSync('zbarimg', ['--quiet', '--raw', await this.picture(page, name)], { encoding: 'utf8' });
+    return text.trim();
+  }
+
+  /** What is hard or impossible to use with a keyboard, a screen reader or weak eyes. */
+  async audit(page, what) {
+    // The policy of the page lets no script in from outside; the debugger's own way does.
+    const source = fs.readFileSync(AXE, 'utf8');
+    const { violations } = await page.evaluate(`${source}; axe.run()`);
+    for (const { id, help, nodes } of violations) {
+      this.troubles.push(`${what}: ${id}: ${help}: ${nodes.map((node) => node.html).join(' ')}`);
+    }
+    const wide = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    if (wide > 0) this.troubles.push(`${what}: it is ${wide} pixels wider than the screen`);
+  }
+
+  /** Opens the provider's address on a phone, signs in and consents. */
+  async approve(address, login) {
+    const phone = await this.open(address, { width: 390, height: 844, ours: false });
+    await phone.locator('button[type=submit]:not([name=abort])').first().click();
+    await phone.fill('input[name=login]', login);
+    await phone.fill('input[name=password]', 'any');
+    await phone.locator('button[type=submit]').first().click();
+    await phone.locator('button[type=submit]').first().click();
+    await phone.getByText('Sign-in Success').waitFor();
+    await phone.context().close();
+  }
+
+  async leave() {
+    await this.browser.close();
+  }
+}
