@@ -260,7 +260,8 @@ impl Agent {
             Event::AlarmRang => self.wake_sessions(),
             // What there is to do was done by the look at the clock.
             Event::ClockSet | Event::Stop => {}
-            Event::Reload => self.reload(),
+            // What is wrong with the configuration is in the journal.
+            Event::Reload => drop(self.reload()),
         }
         self.apply_waiting_changes();
         self.listen_for_browsers();

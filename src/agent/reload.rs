@@ -29,13 +29,13 @@ impl Agent {
         Ok(())
     }
 
-    /// Reads the configuration again. A bad one changes nothing.
-    pub(super) fn reload(&mut self) {
+    /// Reads the configuration again, and says how many accounts there are now. A bad one changes nothing.
+    pub(super) fn reload(&mut self) -> Result<usize, String> {
         let loaded = match config::load(&self.origin.path, &self.origin.environment) {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!(%error, "the new configuration is not used; the running one stays in force");
-                return;
+                return Err(error.to_string());
             }
         };
         for warning in &loaded.warnings {
@@ -65,6 +65,7 @@ impl Agent {
         self.apply_waiting_changes();
         self.publish_info();
         tracing::info!(accounts = self.accounts.len(), "read the configuration again");
+        Ok(self.accounts.len())
     }
 
     /// Applies what the configuration says, to each account as soon as no answer is awaited for it: that answer may

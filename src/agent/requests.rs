@@ -109,6 +109,7 @@ impl Agent {
         let (name, command) = match verb {
             Verb::Status => return self.respond_status(account.as_ref(), transaction, reply_to),
             Verb::Token => return self.respond_token(account.as_ref(), transaction, reply_to),
+            Verb::Reload => return self.respond_reload(transaction, reply_to),
             Verb::Complete => self.completion(account, redirected_to)?,
             Verb::Login => (self.known(account.as_ref())?, Command::Login),
             Verb::Cancel => (self.known(account.as_ref())?, Command::Cancel),
@@ -173,6 +174,13 @@ impl Agent {
             let all = self.accounts.iter().map(|(name, account)| account.status(name));
             self.respond(reply_to, &Outcome::Done(data(&all.collect::<Vec<_>>())), transaction);
         }
+        Ok(())
+    }
+
+    fn respond_reload(&mut self, transaction: &Value, reply_to: &ReplyTo) -> Result<(), Refusal> {
+        let accounts = self.reload().map_err(|error| ("bad_configuration", error))?;
+        let data = serde_json::json!({ "accounts": accounts });
+        self.respond(reply_to, &Outcome::Done(data), transaction);
         Ok(())
     }
 

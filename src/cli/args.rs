@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
 
 /// Signs this device in to OAuth 2.0 providers once, and publishes the current access tokens over MQTT.
 ///
@@ -90,8 +90,39 @@ pub(crate) enum Command {
         /// The account's name in the configuration
         account: String,
     },
+    /// Add an account: ask for what is missing, write it to the configuration, and sign in
+    ///
+    /// Every other line of the configuration stays as it is. The client secret goes into a file of its own.
+    Add(Wanted),
+    /// Have the running agent read its configuration again
+    Reload,
     /// List the providers known by name, what each needs, and where to register
     Providers,
+}
+
+/// What can be said of the account beforehand.
+#[derive(Debug, Flags)]
+pub(crate) struct Wanted {
+    /// The account's name in the configuration and in its topics
+    pub(crate) account: Option<String>,
+    /// A provider known by name; `oauth2mqtt providers` lists them
+    #[arg(long, conflicts_with = "issuer")]
+    pub(crate) provider: Option<String>,
+    /// The address of any other provider with metadata
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) issuer: Option<String>,
+    /// The client ID of the registration
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: Option<String>,
+    /// A file with the client secret, to be copied; "-" reads standard input
+    #[arg(long, value_name = "PATH")]
+    pub(crate) client_secret_from: Option<PathBuf>,
+    /// What to ask for, with commas between
+    #[arg(long, value_delimiter = ',', value_name = "SCOPE")]
+    pub(crate) scopes: Option<Vec<String>>,
+    /// Any other key of the account, such as tenant=common
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 /// How much is written to the journal.

@@ -1,5 +1,6 @@
 //! The program: reads the command line, and runs the agent or asks the one that runs.
 
+mod add;
 mod args;
 mod check;
 mod exit;
@@ -52,6 +53,7 @@ fn execute(args: Args) -> Result<(), Failure> {
         Command::Run => run::run(config, args.log),
         Command::Check => check::check(config),
         Command::Providers => providers::list(),
+        Command::Add(wanted) => add::add(config, wanted),
         Command::Login { account } => ask(config, async |agent| login::login(agent, &name(&account)?).await),
         Command::Status { account, json } => ask(config, async |agent| {
             let account = account.as_deref().map(name).transpose()?;
@@ -59,6 +61,10 @@ fn execute(args: Args) -> Result<(), Failure> {
         }),
         Command::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
         Command::Complete { account } => complete(config, &account),
+        Command::Reload => ask(config, async |agent| {
+            agent.ask(Verb::Reload, None).await?;
+            say(&format!("{GOOD}The agent has read its configuration again.{GOOD:#}"))
+        }),
         Command::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),
         Command::Refresh { account } => simple(config, &account, Verb::Refresh, "Refreshed."),
         Command::Logout { account } => logout(config, &account),
@@ -68,16 +74,21 @@ fn execute(args: Args) -> Result<(), Failure> {
 /// Asks the running agent.
 fn ask(config: &Path, command: impl AsyncFnOnce(&mut RunningAgent) -> Result<(), Failure>) -> Result<(), Failure> {
     let settings = settings(config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, format!("the async runtime cannot start: {error}.")))?;
-    runtime.block_on(async {
+    block_on(async {
         let mut agent = RunningAgent::find(&settings.mqtt).await?;
         let result = command(&mut agent).await;
         agent.leave().await;
         result
     })
+}
+
+/// Waits for what is done over the network.
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("the async runtime cannot start: {error}.")))?;
+    runtime.block_on(work)
 }
 
 fn simple(config: &Path, account: &str, verb: Verb, done: &str) -> Result<(), Failure> {

@@ -166,7 +166,7 @@ impl RunningAgent {
         let reply_topic = self.reply_topic.clone();
         self.call.request(&self.topics.request(verb.name()), request, &reply_topic).await?;
         let time = match verb {
-            Verb::Status | Verb::Token | Verb::Cancel => OWN_ANSWER,
+            Verb::Status | Verb::Token | Verb::Cancel | Verb::Reload => OWN_ANSWER,
             Verb::Login | Verb::Complete | Verb::Refresh | Verb::Logout => PROVIDERS_ANSWER,
         };
         let answer = self.message_on(&reply_topic, time).await?;

@@ -25,12 +25,22 @@ pub enum Verb {
     Status,
     /// The access token of an account that does not publish it.
     Token,
+    /// Read the configuration again.
+    Reload,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 7] =
-        [Self::Login, Self::Cancel, Self::Complete, Self::Refresh, Self::Logout, Self::Status, Self::Token];
+    pub const ALL: [Self; 8] = [
+        Self::Login,
+        Self::Cancel,
+        Self::Complete,
+        Self::Refresh,
+        Self::Logout,
+        Self::Status,
+        Self::Token,
+        Self::Reload,
+    ];
 
     /// The last level of its topics.
     #[must_use]
@@ -43,6 +53,7 @@ impl Verb {
             Self::Logout => "logout",
             Self::Status => "status",
             Self::Token => "token",
+            Self::Reload => "reload",
         }
     }
 

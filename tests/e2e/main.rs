@@ -5,8 +5,7 @@
 //! `tests/run` installs what they need; `OAUTH2MQTT_BIN` names another binary to test.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "here a panic is a failed test, and output its report")]
 
-mod any_provider;
-mod authorization_code;
+mod add;
 mod brokers;
 mod client_auth;
 mod client_credentials;

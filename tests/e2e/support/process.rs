@@ -1,6 +1,6 @@
 //! A program that a test started: what it writes is kept, and it never outlives the test.
 
-use std::io::{Read, Write};
+use std::io::{Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::clock::wait_for;
+use super::clock::{SOON, wait_for};
 
 /// A running program.
 pub(crate) struct Process {
@@ -39,18 +39,25 @@ impl Process {
     /// Starts it with nothing to read.
     #[track_caller]
     pub(crate) fn start(name: &str, command: &mut Command) -> Self {
-        Self::spawn(name, command.stdin(Stdio::null()))
+        Self::start_with(name, command, Stdio::null())
     }
 
-    /// Starts it with somebody at its standard input.
+    /// Starts one that waits for what is typed.
     #[track_caller]
-    pub(crate) fn start_with_input(name: &str, command: &mut Command) -> Self {
-        Self::spawn(name, command.stdin(Stdio::piped()))
+    pub(crate) fn start_at_keyboard(name: &str, command: &mut Command) -> Self {
+        Self::start_with(name, command, Stdio::piped())
+    }
+
+    /// Types this, once the program has asked for it.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, question: &str, text: &str) {
+        self.wait_for(question, SOON, |process| process.stdout().contains(question).then_some(()));
+        writeln!(self.child.stdin.as_mut().unwrap(), "{text}").unwrap();
     }
 
     #[track_caller]
-    fn spawn(name: &str, command: &mut Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    fn start_with(name: &str, command: &mut Command, stdin: Stdio) -> Self {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error} ({command:?})"));
         let (stdout, stderr) = (Arc::default(), Arc::default());
         let readers = vec![

@@ -1,0 +1,204 @@
+//! Writes an account into the configuration file, and its secret into a file of its own.
+//!
+//! A section added at the end leaves every other line, comment and blank of the file as it is.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use crate::account::AccountName;
+use crate::cli::exit::{Exit, Failure};
+use crate::config::{self, Environment};
+use crate::secret::Secret;
+use crate::settings::Settings;
+
+/// What is known of the account.
+pub(super) struct NewAccount {
+    pub(super) name: AccountName,
+    /// Keys with texts, in the order in which they are written.
+    pub(super) keys: Vec<(String, String)>,
+    pub(super) scopes: Vec<String>,
+    pub(super) secret: Option<Secret>,
+}
+
+/// What was written.
+pub(super) struct Written {
+    pub(super) secret_file: Option<PathBuf>,
+    pub(super) settings: Settings,
+}
+
+impl NewAccount {
+    /// Adds the account to the file `config`, whose text is `former`. What would be a bad configuration is not written.
+    pub(super) fn write(&self, config: &Path, former: &str, settings: &Settings) -> Result<Written, Failure> {
+        let secret_file = self.secret.as_ref().map(|secret| self.write_secret(secret, config, settings)).transpose()?;
+        let undo = |failure| {
+            if let Some(file) = &secret_file {
+                // It was made a moment ago, for this account alone.
+                let _ = fs::remove_file(file);
+            }
+            failure
+        };
+        let text = format!("{}{}", ending_with_a_blank_line(former), self.section());
+        let loaded = config::parse(&text, config, &Environment::from_process()).map_err(|error| undo(error.into()))?;
+        replace(config, &text).map_err(|error| {
+            undo(Failure::new(Exit::Failed, format!("{} cannot be written: {error}.", config.display())))
+        })?;
+        Ok(Written { secret_file, settings: loaded.settings })
+    }
+
+    fn secret_name(&self) -> String {
+        format!("{}.secret", self.name)
+    }
+
+    fn section(&self) -> String {
+        let mut text = format!("[accounts.{}]\n", self.name);
+        for (key, value) in &self.keys {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{key} = {}", quoted(value));
+        }
+        if self.secret.is_some() {
+            let _ = writeln!(text, "client_secret_file = {}", quoted(&self.secret_name()));
+        }
+        if !self.scopes.is_empty() {
+            let scopes: Vec<_> = self.scopes.iter().map(|scope| quoted(scope)).collect();
+            let _ = writeln!(text, "scopes = [{}]", scopes.join(", "));
+        }
+        text
+    }
+
+    /// Writes the secret beside the configuration, for whoever runs the agent alone: the owner of the store.
+    fn write_secret(&self, secret: &Secret, config: &Path, settings: &Settings) -> Result<PathBuf, Failure> {
+        let path = config.with_file_name(self.secret_name());
+        let write = || {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            file.write_all(secret.expose().as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()
+        };
+        write().map_err(|error| {
+            let advice = match error.kind() {
+                ErrorKind::AlreadyExists => "Remove it if nothing needs it, or choose another name for the account.",
+                ErrorKind::PermissionDenied => "Run this with sudo.",
+                _ => "Nothing was changed.",
+            };
+            Failure::new(Exit::Failed, format!("{} cannot be written: {error}. {advice}", path.display()))
+        })?;
+        let owner = fs::metadata(&settings.store.path).or_else(|_| fs::metadata(config));
+        if let Ok(owner) = owner {
+            // Only root can give a file away; anybody else runs the agent too, or has it told by `check`.
+            let _ = chown(&path, Some(owner.uid()), Some(owner.gid()));
+        }
+        Ok(path)
+    }
+}
+
+/// Puts a new file in the place of the old one, whole or not at all, with the same owner and rights.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // A link stays a link.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut new_name = path.file_name().unwrap_or_default().to_owned();
+    new_name.push(".new");
+    let new = folder.join(new_name);
+    let former = fs::metadata(&path).ok();
+    let write = || {
+        let mut file = File::create(&new)?;
+        if let Some(former) = &former {
+            file.set_permissions(former.permissions())?;
+            let _ = chown(&new, Some(former.uid()), Some(former.gid()));
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, &path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().inspect_err(|_| {
+        // If it was never made there is nothing to remove.
+        let _ = fs::remove_file(&new);
+    })
+}
+
+fn ending_with_a_blank_line(text: &str) -> String {
+    let text = text.trim_end_matches(['\n', ' ']);
+    if text.is_empty() { String::new() } else { format!("{text}\n\n") }
+}
+
+/// A basic string of TOML.
+fn quoted(value: &str) -> String {
+    let mut text = String::from("\"");
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(text, "\\u{:04X}", u32::from(c));
+            }
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(secret: Option<&str>) -> NewAccount {
+        NewAccount {
+            name: "google".parse().unwrap(),
+            keys: vec![("provider".to_owned(), "google".to_owned()), ("client_id".to_owned(), "a\"b\\c".to_owned())],
+            scopes: vec!["openid".to_owned(), "email".to_owned()],
+            secret: secret.map(|secret| Secret::new(secret.to_owned())),
+        }
+    }
+
+    fn settings(config: &Path, text: &str) -> Settings {
+        config::parse(text, config, &Environment::default()).unwrap().settings
+    }
+
+    #[test]
+    fn the_section_stands_at_the_end_and_everything_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.toml");
+        let former = "# ours\n[mqtt]   # local\nurl = 'mqtt://127.0.0.1'\n\n\n";
+        fs::write(&config, former).unwrap();
+        fs::set_permissions(&config, Permissions::from_mode(0o640)).unwrap();
+        let written = account(Some("hunter2")).write(&config, former, &settings(&config, former)).unwrap();
+        assert_eq!(
+            fs::read_to_string(&config).unwrap(),
+            "# ours\n[mqtt]   # local\nurl = 'mqtt://127.0.0.1'\n\n[accounts.google]\nprovider = \"google\"\n\
+             client_id = \"a\\\"b\\\\c\"\nclient_secret_file = \"google.secret\"\nscopes = [\"openid\", \"email\"]\n"
+        );
+        assert_eq!(fs::metadata(&config).unwrap().mode() & 0o777, 0o640);
+        let secret = written.secret_file.unwrap();
+        assert_eq!(fs::metadata(&secret).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "hunter2\n");
+        let account = written.settings.accounts.values().next().unwrap();
+        assert_eq!((account.client.id.as_str(), account.scopes.len()), ("a\"b\\c", 2));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_would_not_be_a_good_configuration_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.toml");
+        fs::write(&config, "accounts = {}\n").unwrap();
+        let settings = settings(&config, "");
+        assert!(account(Some("hunter2")).write(&config, "accounts = {}\n", &settings).is_err());
+        assert_eq!(fs::read_to_string(&config).unwrap(), "accounts = {}\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_secret_of_somebody_else_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.toml");
+        fs::write(folder.path().join("google.secret"), "precious\n").unwrap();
+        let Err(failure) = account(Some("hunter2")).write(&config, "", &settings(&config, "")) else { panic!() };
+        assert!(failure.message.contains("google.secret") && !failure.message.contains("hunter2"), "{failure:?}");
+        assert_eq!(fs::read_to_string(folder.path().join("google.secret")).unwrap(), "precious\n");
+    }
+}

@@ -1,0 +1,97 @@
+//! An account is added with a few answers at a terminal, or in one line of a script.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use crate::support::process::Process;
+use crate::support::world::{Setup, World, binary, in_this_world};
+
+/// Puts a comment into the configuration that somebody would miss.
+fn with_comment(world: &World) -> String {
+    let text = format!("# Ours: ask before you change it.\n{}", world.config_text());
+    fs::write(world.config(), &text).unwrap();
+    text
+}
+
+/// A terminal of its own for the command, which script(1) makes.
+fn at_terminal(world: &World, arguments: &str) -> Command {
+    let mut command = Command::new("script");
+    in_this_world(&mut command, &world.config());
+    let line = format!("stty cols 80 rows 50; exec '{}' {arguments}", binary().display());
+    command.env("TERM", "xterm-256color").env("SHELL", "/bin/sh").args(["-qefc", &line, "/dev/null"]);
+    command
+}
+
+#[test]
+fn an_account_is_added_in_one_line_and_the_running_agent_has_it() {
+    let world = Setup::new().account("garden").start();
+    let before = with_comment(&world);
+    let issuer = world.oidc().issuer();
+    let secret = world.folder().join("device-post.secret");
+    let add = ["add", "plant", "--issuer", &issuer, "--client-id", "device-post", "--client-secret-from"];
+    let ended = world.cli(&[&add[..], &[secret.to_str().unwrap(), "--scopes", "openid,offline_access"]].concat());
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(ended.stdout.contains("oauth2mqtt login plant"), "{}", ended.stdout);
+
+    let text = world.config_text();
+    assert!(text.starts_with(before.trim_end()), "{text}");
+    assert!(
+        text.ends_with("client_secret_file = \"plant.secret\"\nscopes = [\"openid\", \"offline_access\"]\n"),
+        "{text}"
+    );
+    let written = world.folder().join("plant.secret");
+    assert_eq!(fs::metadata(&written).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(written).unwrap(), fs::read_to_string(secret).unwrap());
+    world.sign_in("plant");
+}
+
+#[test]
+fn an_account_is_added_with_a_few_answers_and_signed_in_at_once() {
+    let world = Setup::new().account("garden").start();
+    with_comment(&world);
+    let mut process = Process::start_at_keyboard("oauth2mqtt add", &mut at_terminal(&world, "add"));
+    process.answer("Provider", &world.oidc().issuer());
+    process.answer("Client ID", "device-post");
+    let secret = fs::read_to_string(world.folder().join("device-post.secret")).unwrap();
+    process.answer("Client secret", secret.trim());
+    process.answer("Scopes", "");
+    process.answer("Name of the account", "garden");
+    process.answer("Choose another name", "plant");
+    process.answer("Sign in now?", "");
+    let code = world.wait("plant", "signin", |sign_in| sign_in["pending"] == true).json;
+    world.oidc().approve(code["user_code"].as_str().unwrap(), "ann");
+    // Its output is looked through for the secret at the end, as that of every command.
+    let ended = world.finish(process, &["add"]);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(ended.stdout.contains("Signed in"), "{}", ended.stdout);
+    world.wait_for_state("plant", "active");
+}
+
+#[test]
+fn what_cannot_be_added_changes_nothing() {
+    let world = Setup::new().account("garden").start();
+    let before = world.config_text();
+    let refused = |arguments: &[&str], part: &str| {
+        let ended = world.cli(&[&["add"], arguments].concat());
+        assert!(ended.code() != 0 && ended.stderr.contains(part), "{ended:?}");
+        assert_eq!(world.config_text(), before);
+    };
+    let issuer = world.oidc().issuer();
+    refused(&[], "--provider or --issuer");
+    refused(&["--provider", "gogle"], "no provider is known by that name");
+    refused(&["--provider", "google", "--client-id", "x"], "--client-secret-from");
+    refused(&["garden", "--issuer", &issuer, "--client-id", "x"], "there is an account garden already");
+    refused(&["plant", "--issuer", "http://elsewhere.example", "--client-id", "x"], "plain http://");
+    refused(&["plant", "--issuer", &issuer, "--client-id", "x", "--set", "scops=y"], "there is no such key");
+}
+
+#[test]
+fn without_an_agent_it_says_how_to_go_on() {
+    let world = Setup::new().without_agent();
+    let issuer = world.oidc().issuer();
+    let ended = world.cli(&["add", "plant", "--issuer", &issuer, "--client-id", "device-public"]);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(ended.stdout.contains("no agent is running"), "{}", ended.stdout);
+    assert_eq!(world.cli(&["check"]).code(), 0);
+}
