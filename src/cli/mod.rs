@@ -4,6 +4,7 @@ mod add;
 mod args;
 mod check;
 mod exit;
+mod layout;
 mod login;
 mod providers;
 mod remote;
@@ -41,10 +42,24 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // With nobody left to read it, there is no better place for it.
-            let _ = writeln!(anstream::stderr(), "{BAD}error:{BAD:#} {}", failure.message);
+            let _ = writeln!(anstream::stderr(), "{}", complaint(&failure.message));
             failure.exit.into()
         }
     }
+}
+
+/// A failure as it stands on the terminal: each error with its mark, and what helps below it.
+fn complaint(message: &str) -> String {
+    const HELP: &str = "  help: ";
+    let columns = layout::columns(std::io::stderr());
+    let mut lines = Vec::new();
+    for line in message.split('\n') {
+        lines.push(match line.strip_prefix(HELP) {
+            Some(help) => layout::wrapped(&format!("  {GOOD}help:{GOOD:#} {help}"), Some(HELP.len()), columns),
+            None => layout::wrapped(&format!("{BAD}error:{BAD:#} {line}"), Some("error: ".len()), columns),
+        });
+    }
+    lines.join("\n")
 }
 
 fn execute(args: Args) -> Result<(), Failure> {
@@ -138,7 +153,8 @@ fn name(text: &str) -> Result<AccountName, Failure> {
     text.parse().map_err(|error| Failure::new(Exit::Usage, format!("\"{}\": {error}.", printable(text))))
 }
 
-/// Writes a line for the user.
+/// Writes a line for the user, broken where it would not fit the terminal.
 fn say(line: &str) -> Result<(), Failure> {
+    let line = layout::wrapped(line, None, layout::columns(std::io::stdout()));
     writeln!(anstream::stdout(), "{line}").map_err(|error| Failure::output(&error))
 }

@@ -2,25 +2,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
+use crate::support::keyboard::at_terminal;
 use crate::support::process::Process;
-use crate::support::world::{Setup, World, binary, in_this_world};
+use crate::support::world::{Setup, World};
 
 /// Puts a comment into the configuration that somebody would miss.
 fn with_comment(world: &World) -> String {
     let text = format!("# Ours: ask before you change it.\n{}", world.config_text());
     fs::write(world.config(), &text).unwrap();
     text
-}
-
-/// A terminal of its own for the command, which script(1) makes.
-fn at_terminal(world: &World, arguments: &str) -> Command {
-    let mut command = Command::new("script");
-    in_this_world(&mut command, &world.config());
-    let line = format!("stty cols 80 rows 50; exec '{}' {arguments}", binary().display());
-    command.env("TERM", "xterm-256color").env("SHELL", "/bin/sh").args(["-qefc", &line, "/dev/null"]);
-    command
 }
 
 #[test]
@@ -50,7 +41,7 @@ fn an_account_is_added_in_one_line_and_the_running_agent_has_it() {
 fn an_account_is_added_with_a_few_answers_and_signed_in_at_once() {
     let world = Setup::new().account("garden").start();
     with_comment(&world);
-    let mut process = Process::start_at_keyboard("oauth2mqtt add", &mut at_terminal(&world, "add"));
+    let mut process = Process::start_at_keyboard("oauth2mqtt add", &mut at_terminal(&world, 80, "add"));
     process.answer("Provider", &world.oidc().issuer());
     process.answer("Client ID", "device-post");
     let secret = fs::read_to_string(world.folder().join("device-post.secret")).unwrap();

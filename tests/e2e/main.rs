@@ -28,3 +28,4 @@ mod sign_in;
 mod standards;
 mod store;
 mod support;
+mod terminal;

@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::support::clock::{SOON, wait_until};
+use crate::support::keyboard::at_terminal;
 use crate::support::picture::{Terminal, code_columns, decode_svg, decode_terminal};
 use crate::support::process::Process;
-use crate::support::world::{Setup, World, binary, in_this_world};
+use crate::support::world::{Setup, World};
 
 /// What `login` has written when the code is there.
 #[track_caller]
@@ -21,15 +22,6 @@ fn written_by_login(world: &World, command: &mut Command) -> (String, String) {
     wait_until("the code on the terminal", SOON, || process.stdout().contains(last));
     let address = sign_in["verification_uri_complete"].as_str().unwrap().to_owned();
     (process.stdout(), address)
-}
-
-/// `login` on a terminal so many columns wide, which script(1) makes.
-fn login_on_terminal(world: &World, columns: u32) -> Command {
-    let mut command = Command::new("script");
-    in_this_world(&mut command, &world.config());
-    let login = format!("stty cols {columns} rows 50; exec '{}' login garden", binary().display());
-    command.env("TERM", "xterm-256color").env("SHELL", "/bin/sh").args(["-qefc", &login, "/dev/null"]);
-    command
 }
 
 #[test]
@@ -47,7 +39,7 @@ fn the_picture_for_pages_leads_to_the_address_with_the_code() {
 #[test]
 fn the_code_on_a_terminal_can_be_scanned_whatever_the_background() {
     let world = Setup::new().account("garden").start();
-    let (output, address) = written_by_login(&world, &mut login_on_terminal(&world, 80));
+    let (output, address) = written_by_login(&world, &mut at_terminal(&world, 80, "login garden"));
     let columns = code_columns(&output);
     assert!((25..=80).contains(&columns), "{columns} columns:\n{output}");
     for terminal in [Terminal::LightOnDark, Terminal::DarkOnLight] {
@@ -68,7 +60,7 @@ fn without_colours_the_code_can_be_scanned_on_a_usual_terminal() {
 #[test]
 fn a_terminal_too_narrow_for_the_code_gets_the_address() {
     let world = Setup::new().account("garden").start();
-    let (output, address) = written_by_login(&world, &mut login_on_terminal(&world, 30));
+    let (output, address) = written_by_login(&world, &mut at_terminal(&world, 30, "login garden"));
     assert_eq!(code_columns(&output), 0, "{output}");
     assert!(output.contains(&address), "{output}");
 }

@@ -4,6 +4,7 @@ pub(crate) mod broker;
 pub(crate) mod clock;
 pub(crate) mod fake;
 pub(crate) mod http;
+pub(crate) mod keyboard;
 pub(crate) mod node_red;
 pub(crate) mod oidc;
 pub(crate) mod picture;

@@ -101,6 +101,17 @@ impl Setup {
         self
     }
 
+    /// An account at the newest provider, as if it were the one that is known by the name `provider`.
+    pub(crate) fn account_like(mut self, name: &str, provider: &str) -> Self {
+        let known = format!(
+            "provider = \"{provider}\"\ndevice_authorization_endpoint = \"{{issuer}}/device/auth\"\n\
+             token_endpoint = \"{{issuer}}/token\"\nrevocation_endpoint = \"{{issuer}}/token/revocation\"\n\
+             scopes = [\"openid\", \"email\", \"profile\", \"offline_access\"]"
+        );
+        self.accounts.push((name.to_owned(), Client::SecretInBody, self.providers.len() - 1, known));
+        self
+    }
+
     /// Starts everything but the agent.
     #[track_caller]
     pub(crate) fn without_agent(self) -> World {
@@ -153,20 +164,9 @@ pub(crate) fn free_port() -> u16 {
 
 fn account_settings(name: &str, client: Client, issuer: &str, more: &str) -> String {
     let scopes = if more.contains("scopes") { "" } else { "scopes = [\"openid\", \"offline_access\"]\n" };
-    format!("issuer = \"{{issuer}}\"\n{}{scopes}{more}", client.settings())
-}
-
-/// The files that the clients of a provider need.
-fn write_files(provider: &Server, folder: &Path) {
-    fs::create_dir_all(folder).unwrap();
-    for (name, content) in provider.files() {
-        fs::write(folder.join(name), format!("{content}\n")).unwrap();
-    }
-}
-
-fn section(name: &str, settings: &str, server: &Server) -> String {
-    let settings = settings.replace("{issuer}", server.issuer()).replace("{origin}", &server.origin());
-    format!("[accounts.{name}]\n{settings}\n")
+    let issued = if more.contains("provider =") { String::new() } else { format!("issuer = \"{issuer}\"\n") };
+    let more = more.replace("{issuer}", issuer);
+    format!("[accounts.{name}]\n{issued}{}{scopes}{more}\n", client.settings())
 }
 
 /// See the module.
@@ -200,7 +200,12 @@ impl World {
     /// Ends the provider, as an outage would.
     #[track_caller]
     pub(crate) fn kill_provider(&mut self) {
-        let oidc = self.providers[0].take().unwrap();
+        self.kill_provider_at(0);
+    }
+
+    #[track_caller]
+    pub(crate) fn kill_provider_at(&mut self, number: usize) {
+        let oidc = self.providers[number].take().unwrap();
         self.gone.borrow_mut().push(oidc.secrets());
         oidc.kill();
     }
