@@ -18,6 +18,7 @@ mod logout;
 mod messages;
 mod node_red;
 mod page;
+mod pictures;
 mod qr;
 mod refresh;
 mod reload;

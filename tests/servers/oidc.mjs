@@ -27,6 +27,8 @@ const settings = {
   keys: ['ES256'],
   // What the device endpoint names as `interval`; null leaves it out, as this provider does by itself.
   interval: 1,
+  // The address that verification addresses start with in place of this server's; for pictures.
+  shown_as: null,
   // Answers of the token endpoint are held back for a random time between these two, once the provider has made them.
   latency_ms: [0, 0],
   host: '127.0.0.1',

@@ -126,6 +126,7 @@ export function buildProvider(issuer, settings, journal) {
     if (ctx.path === '/device/auth') {
       journal.keep(ctx.body ?? {});
       if (ctx.body?.device_code && settings.interval !== null) ctx.body.interval = settings.interval;
+      if (ctx.body?.device_code && settings.shown_as) showAs(issuer, settings.shown_as, ctx.body);
     }
     journal.keepSent(ctx.oidc?.params ?? {});
     if (entry) {
@@ -151,6 +152,11 @@ export async function endGrants(provider, login) {
     await provider.RefreshToken.revokeByGrantId(grantId);
     await provider.AccessToken.revokeByGrantId(grantId);
   }));
+}
+
+/** Names an address as it would be on the internet, for pictures. */
+function showAs(issuer, address, answer) {
+  for (const key of ['verification_uri', 'verification_uri_complete']) answer[key] = answer[key].replace(issuer, address);
 }
 
 function claims(id) {

@@ -1,0 +1,46 @@
+//! The pictures of the README: `tests/pictures` puts them there.
+
+use serde_json::json;
+
+use crate::support::clock::{SOON, wait_until};
+use crate::support::keyboard::at_terminal;
+use crate::support::node_red::{NodeRed, example, set_env, together};
+use crate::support::process::Process;
+use crate::support::visitor::play;
+use crate::support::world::Setup;
+
+#[test]
+fn the_pictures_of_the_readme_show_what_there_is() {
+    // Addresses as people have them, in place of those of this machine.
+    let world = Setup::new()
+        .provider("shown_as", "https://www.google.com")
+        .token_life(3_599)
+        .page("")
+        .account_like("google", "google")
+        .start();
+    let mut profile = example("google-profile.json", world.broker.port());
+    set_env(&mut profile, "USERINFO", &format!("{}/me", world.oidc().issuer()));
+    let flows = together(&[profile, example("dashboard-sign-in.json", world.broker.port())]);
+    let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
+
+    let login = Process::start("oauth2mqtt login", &mut at_terminal(&world, 72, "login google"));
+    wait_until("the countdown", SOON, || login.stdout().contains("9:5"));
+    let at = |port: u16, path: &str| format!("http://127.0.0.1:{port}{path}");
+    play(
+        &world,
+        "pictures",
+        &json!({
+            "page": at(world.page_port(), "/"),
+            "dashboard": at(node_red.port(), "/dashboard/sign-in"),
+            "editor": at(node_red.port(), "/admin"),
+            "account": "google",
+            "provider": world.oidc().issuer(),
+            "screens": [{
+                "name": "picture-terminal", "columns": 72, "theme": "dark", "command": "oauth2mqtt login google",
+                "written": login.stdout(),
+            }],
+        }),
+    );
+    let ended = world.finish(login, &["login", "google"]);
+    assert!(ended.stdout.contains("Signed in"), "{}", ended.stdout);
+}
