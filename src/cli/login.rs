@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
-use super::{BOLD, DIM, GOOD, WARN, say};
+use super::{BOLD, DIM, GOOD, WARN, layout, say};
 use crate::account::AccountName;
 use crate::broker::Message;
 use crate::clock::{self, UnixTime};
@@ -55,7 +55,7 @@ pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Re
     agent.subscribe(&status_topic).await?;
     agent.subscribe(&sign_in_topic).await?;
     let mut status: Option<Status> = None;
-    let mut countdown = Countdown::new();
+    let mut countdown = Countdown::new(shown.redirect_uri.is_none());
     let mut pasted = if shown.redirect_uri.is_some() { lines_of_stdin() } else { None };
     loop {
         let message = tokio::select! {
@@ -105,6 +105,9 @@ fn show(account: &AccountName, sign_in: &SignIn) -> Result<(), Failure> {
         say("")?;
         say(&format!("After you have approved, the browser goes to {BOLD}{redirect_uri}{BOLD:#}."))?;
         say("If it cannot reach that, copy the address that it shows, paste it here, and press Enter.")?;
+        if let Some(at) = sign_in.expires_at {
+            say(&format!("It lapses {}.", words::relative(UnixTime::new(at), clock::now().wall)))?;
+        }
     } else {
         say(&format!("  {BOLD}{short}{BOLD:#}"))?;
         let code = sign_in.user_code.as_deref().map(printable).unwrap_or_default();
@@ -150,17 +153,9 @@ async fn next_line(pasted: &mut Option<mpsc::Receiver<Secret>>) -> Secret {
 fn picture(address: &str) -> Option<String> {
     let qr = Qr::new(address).ok()?;
     let terminal = std::io::stdout().is_terminal();
-    let columns = if terminal { terminal_columns() } else { 80 };
+    let columns = layout::columns(std::io::stdout()).unwrap_or(80);
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     (qr.columns() <= columns).then(|| qr.terminal(if colours { Ink::Colours } else { Ink::Plain }))
-}
-
-fn terminal_columns() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stdout())
-        .ok()
-        .map(|size| usize::from(size.ws_col))
-        .filter(|c| *c > 0)
-        .unwrap_or(80)
 }
 
 fn ended(agent: &RunningAgent, account: &AccountName, status: Option<&Status>) -> Result<(), Failure> {
@@ -183,6 +178,11 @@ fn not_understood() -> Failure {
     Failure::new(Exit::Failed, "the agent's messages are not understood. Are agent and command of the same version?")
 }
 
+/// Whether the terminal has room for the text on one line: what is broken in two could not be taken back.
+fn fits(text: &str) -> bool {
+    layout::columns(std::io::stdout()).is_none_or(|columns| layout::visible_width(text) < columns)
+}
+
 /// A line that counts down while nothing happens, on a terminal.
 struct Countdown {
     ticks: tokio::time::Interval,
@@ -190,10 +190,11 @@ struct Countdown {
 }
 
 impl Countdown {
-    fn new() -> Self {
+    /// Where an address may be pasted, no line is written over what is being typed.
+    fn new(wanted: bool) -> Self {
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { ticks, shown: std::io::stdout().is_terminal() }
+        Self { ticks, shown: wanted && std::io::stdout().is_terminal() }
     }
 
     /// The next message, or `None` after a second without one.
@@ -206,8 +207,9 @@ impl Countdown {
             message = agent.next() => message.map(Some),
             _ = self.ticks.tick() => {
                 let left = expires_at.map(|at| UnixTime::new(at).since(clock::now().wall));
-                let left = left.map_or_else(String::new, |left| format!(" It lapses in {}.", words::countdown(left)));
-                self.line(&format!("Waiting for approval.{left}"))?;
+                let left = left.map_or_else(String::new, words::countdown);
+                let long = format!("Waiting for approval. It lapses in {left}.");
+                self.line(if fits(&long) { &long } else { &left })?;
                 Ok(None)
             }
         }

@@ -10,7 +10,7 @@ use crate::settings::GrantSettings;
 use crate::text;
 
 /// Where the browser comes back to if the configuration does not say: on the device itself (RFC 8252 7.3).
-const REDIRECT_URI: &str = "http://127.0.0.1:8629/oauth2/redirect";
+pub const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1:8629/oauth2/redirect";
 
 /// The names of the grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) fn read(kind: Kind, table: &mut Table<'_>, files: &Files, allow_http:
         Kind::AuthorizationCode => {
             let redirect_uri = match table.text("redirect_uri") {
                 Some(entry) => redirect_uri(&entry, allow_http)?,
-                None => Url::parse(REDIRECT_URI).ok()?,
+                None => Url::parse(DEFAULT_REDIRECT_URI).ok()?,
             };
             Some(GrantSettings::AuthorizationCode { redirect_uri })
         }

@@ -29,6 +29,7 @@ use files::Files;
 use table::Table;
 
 pub use diagnostic::{ConfigError, Diagnostic};
+pub use grant::DEFAULT_REDIRECT_URI;
 
 /// The largest configuration file, in bytes.
 const LARGEST: u64 = 1024 * 1024;

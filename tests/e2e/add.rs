@@ -43,10 +43,10 @@ fn an_account_is_added_with_a_few_answers_and_signed_in_at_once() {
     with_comment(&world);
     let mut process = Process::start_at_keyboard("oauth2mqtt add", &mut at_terminal(&world, 80, "add"));
     process.answer("Provider", &world.oidc().issuer());
+    process.answer("Scopes", "");
     process.answer("Client ID", "device-post");
     let secret = fs::read_to_string(world.folder().join("device-post.secret")).unwrap();
     process.answer("Client secret", secret.trim());
-    process.answer("Scopes", "");
     process.answer("Name of the account", "garden");
     process.answer("Choose another name", "plant");
     process.answer("Sign in now?", "");

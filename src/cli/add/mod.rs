@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
 use super::{BOLD, DIM, GOOD, WARN, login, say};
 use crate::account::AccountName;
-use crate::config::{self, Environment};
+use crate::config::{self, DEFAULT_REDIRECT_URI, Environment};
 use crate::message::Verb;
 use crate::presets::{PRESETS, Preset};
 use crate::secret::Secret;
@@ -24,6 +24,9 @@ use questions::Questions;
 
 /// The configuration of a device that has none yet.
 const FIRST: &str = "[mqtt]\nurl = \"mqtt://127.0.0.1:1883\"\n";
+
+/// The grant for scopes and providers that devices cannot have.
+const BY_BROWSER: &str = "authorization_code";
 
 /// The largest secret, in bytes.
 const LARGEST_SECRET: u64 = 64 * 1024;
@@ -79,8 +82,17 @@ fn account(wanted: Wanted, settings: &Settings, questions: &mut Questions) -> Re
             keys.push(((*parameter).to_owned(), value));
         }
     }
+    let scopes = match wanted.scopes {
+        Some(scopes) => scopes,
+        None => words(&scopes(preset, questions)?),
+    };
+    let grant = set.iter().find(|(key, _)| key == "grant").map(|(_, grant)| grant.as_str());
+    let needs_browser = grant.is_none() && preset.is_some_and(|preset| no_device_gets(preset, &scopes));
+    if needs_browser {
+        keys.push(("grant".to_owned(), BY_BROWSER.to_owned()));
+    }
     if questions.can_ask() {
-        register(preset)?;
+        register(preset, grant.or(needs_browser.then_some(BY_BROWSER)))?;
     }
     let client_id = match wanted.client_id {
         Some(id) => id,
@@ -88,10 +100,6 @@ fn account(wanted: Wanted, settings: &Settings, questions: &mut Questions) -> Re
     };
     keys.push(("client_id".to_owned(), client_id));
     let secret = secret(wanted.client_secret_from.as_deref(), preset, questions)?;
-    let scopes = match wanted.scopes {
-        Some(scopes) => scopes,
-        None => words(&scopes(preset, questions)?),
-    };
     keys.extend(set);
     let name = name(wanted.account, preset, settings, questions)?;
     Ok(NewAccount { name, keys, scopes, secret })
@@ -130,14 +138,25 @@ fn provider(
     Ok(Some(preset))
 }
 
+/// Whether the provider gives these scopes to no device, or has no device grant at all.
+fn no_device_gets(preset: &Preset, scopes: &[String]) -> bool {
+    let is_for_devices = |scope: &String| preset.device_scopes.contains(&scope.as_str());
+    preset.for_device.is_empty() || !(preset.device_scopes.is_empty() || scopes.iter().all(is_for_devices))
+}
+
 /// Says where the application is registered, and what is good to know before.
-fn register(preset: Option<&Preset>) -> Result<(), Failure> {
+fn register(preset: Option<&Preset>, grant: Option<&str>) -> Result<(), Failure> {
     say("")?;
     let Some(preset) = preset else {
         return say("Register this device at the provider, as a client with the device authorization grant.");
     };
+    let kind = if grant == Some(BY_BROWSER) { preset.for_code } else { preset.for_device };
     say(&format!("Register this device at {BOLD}{}{BOLD:#}", preset.title))?;
     say(&format!("  {}", preset.register_at))?;
+    say(&format!("  {kind}"))?;
+    if grant == Some(BY_BROWSER) {
+        say(&format!("  redirect address: {BOLD}{DEFAULT_REDIRECT_URI}{BOLD:#}"))?;
+    }
     if !preset.note.is_empty() {
         say(&format!("  {DIM}{}{DIM:#}", preset.note))?;
     }

@@ -164,9 +164,9 @@ pub(crate) fn free_port() -> u16 {
 
 fn account_settings(name: &str, client: Client, issuer: &str, more: &str) -> String {
     let scopes = if more.contains("scopes") { "" } else { "scopes = [\"openid\", \"offline_access\"]\n" };
-    let issued = if more.contains("provider =") { String::new() } else { format!("issuer = \"{issuer}\"\n") };
+    let by_issuer = if more.contains("provider =") { String::new() } else { format!("issuer = \"{issuer}\"\n") };
     let more = more.replace("{issuer}", issuer);
-    format!("[accounts.{name}]\n{issued}{}{scopes}{more}\n", client.settings())
+    format!("[accounts.{name}]\n{by_issuer}{}{scopes}{more}\n", client.settings())
 }
 
 /// See the module.
