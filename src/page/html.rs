@@ -15,6 +15,11 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const SOON: u32 = 10;
 const LATER: u32 = 60;
 
+/// The size of a QR code in pixels: for each module, and the bounds of the whole. The largest is as wide as a phone.
+const PIXELS: usize = 6;
+const SMALLEST: usize = 232;
+const LARGEST: usize = 314;
+
 /// Text in HTML, between tags or in quotes.
 struct Text<'a>(&'a str);
 
@@ -127,6 +132,7 @@ fn broker(connected: bool) -> String {
 
 fn account(out: &mut String, name: &AccountName, view: &AccountView, now: UnixTime) {
     let AccountView { provider, status, pending } = view;
+    let provider = if provider == name.as_str() { "" } else { provider };
     put(
         out,
         &format!(
@@ -172,10 +178,11 @@ fn code(out: &mut String, name: &AccountName, pending: &PendingView, now: UnixTi
     let address = pending.verification_uri_complete.as_deref().unwrap_or(short);
     put(out, "<div class=\"code\">");
     if let Ok(qr) = Qr::new(address) {
+        let edge = (qr.columns() * PIXELS).clamp(SMALLEST, LARGEST);
         put(
             out,
             &format!(
-                "<img src=\"{}\" alt=\"QR code of the address where you approve\" width=\"232\" height=\"232\">",
+                "<img src=\"{}\" alt=\"QR code of the address where you approve\" width=\"{edge}\" height=\"{edge}\">",
                 qr.data_uri()
             ),
         );

@@ -4,7 +4,11 @@ use serde_json::json;
 
 use crate::support::node_red::{NodeRed, example, set_env, together};
 use crate::support::visitor::play;
-use crate::support::world::{Client, Setup};
+use crate::support::world::{Client, Setup, free_port};
+
+fn at(port: u16, path: &str) -> String {
+    format!("http://127.0.0.1:{port}{path}")
+}
 
 #[test]
 fn the_dashboard_the_page_and_the_flow_come_alive_together_and_go_together() {
@@ -14,7 +18,6 @@ fn the_dashboard_the_page_and_the_flow_come_alive_together_and_go_together() {
     set_env(&mut profile, "USERINFO", &format!("{}/me", world.oidc().issuer()));
     let flows = together(&[profile, example("dashboard-sign-in.json", world.broker.port())]);
     let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
-    let at = |port: u16, path: &str| format!("http://127.0.0.1:{port}{path}");
     play(
         &world,
         "dashboard",
@@ -25,4 +28,38 @@ fn the_dashboard_the_page_and_the_flow_come_alive_together_and_go_together() {
             "account": "google",
         }),
     );
+}
+
+#[test]
+fn a_group_of_the_dashboard_is_there_only_while_an_allowed_person_has_signed_in() {
+    let settings =
+        "scopes = [\"openid\", \"email\", \"offline_access\"]\nidentity = true\nallow = [\"ann@example.com\"]";
+    let world = Setup::new().page("").account_with("operator", Client::Public, settings).start();
+    let flows = example("only-these-people.json", world.broker.port());
+    let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
+    play(
+        &world,
+        "operators",
+        &json!({
+            "page": at(world.page_port(), "/"),
+            "dashboard": at(node_red.port(), "/dashboard/operator"),
+            "editor": at(node_red.port(), "/admin"),
+            "inject": node_red.id_of("inject", "a reading"),
+            "account": "operator",
+        }),
+    );
+}
+
+#[test]
+fn a_browser_that_comes_back_to_the_instance_signs_the_device_in() {
+    let node_red_port = free_port();
+    let settings = format!(
+        "scopes = [\"openid\", \"email\", \"offline_access\"]\nidentity = true\nredirect_uri = \"{}\"",
+        at(node_red_port, "/oauth2/redirect")
+    );
+    let world = Setup::new().page("").account_with("garden", Client::Browser, &settings).start();
+    let flows = example("redirect-relay.json", world.broker.port());
+    let node_red = NodeRed::start_at(node_red_port, &world.folder().join("node-red"), &flows).unwrap();
+    play(&world, "relay", &json!({ "page": at(world.page_port(), "/"), "account": "garden" }));
+    drop(node_red);
 }

@@ -77,32 +77,31 @@ impl NodeRed {
     /// Starts it in `folder` with these flows, and waits until it has reached the broker.
     #[track_caller]
     pub(crate) fn start(folder: &Path, flows: &Value) -> Self {
+        // Between finding a port free and taking it, somebody else may take it.
+        let mut attempts = (0..3).filter_map(|_| Self::start_at(free_port(), folder, flows));
+        attempts.next().unwrap_or_else(|| panic!("Node-RED does not start on any port"))
+    }
+
+    /// The same, if the port is to be had.
+    #[track_caller]
+    pub(crate) fn start_at(port: u16, folder: &Path, flows: &Value) -> Option<Self> {
         fs::create_dir_all(folder.join("nodes")).unwrap();
         fs::write(folder.join("flows.json"), flows.to_string()).unwrap();
         fs::write(folder.join("settings.js"), SETTINGS).unwrap();
         fs::write(folder.join("nodes/debug-pane.js"), DEBUG_PANE).unwrap();
         fs::write(folder.join("nodes/debug-pane.html"), "").unwrap();
-        // Between finding a port free and taking it, somebody else may take it.
-        for _ in 0..3 {
-            let port = free_port();
-            let mut command = Command::new("node");
-            command.arg(servers().join("node_modules/node-red/red.js")).arg("--userDir").arg(folder);
-            command.arg("--settings").arg(folder.join("settings.js")).arg("--port").arg(port.to_string());
-            let process = Process::start("Node-RED", &mut command);
-            let mut node_red = Self { process, port, flows: flows.clone() };
-            let connected = wait_for("Node-RED", 3 * SOON, || {
-                let log = node_red.log();
-                if log.contains("port in use") {
-                    return Some(false);
-                }
-                (log.contains("Connected to broker") || !node_red.process.is_running()).then_some(true)
-            });
-            if connected {
-                assert!(node_red.process.is_running(), "{}", node_red.log());
-                return node_red;
-            }
-        }
-        panic!("Node-RED does not start on any port");
+        let mut command = Command::new("node");
+        command.arg(servers().join("node_modules/node-red/red.js")).arg("--userDir").arg(folder);
+        command.arg("--settings").arg(folder.join("settings.js")).arg("--port").arg(port.to_string());
+        let process = Process::start("Node-RED", &mut command);
+        let mut node_red = Self { process, port, flows: flows.clone() };
+        let is_up = wait_for("Node-RED", 3 * SOON, || {
+            let log = node_red.log();
+            let is_taken = log.contains("port in use");
+            (is_taken || log.contains("Connected to broker") || !node_red.process.is_running()).then_some(!is_taken)
+        });
+        assert!(!is_up || node_red.process.is_running(), "{}", node_red.log());
+        is_up.then_some(node_red)
     }
 
     /// Presses the button of an inject node.

@@ -23,6 +23,8 @@ pub(crate) enum Client {
     Public,
     SecretInBody,
     SecretInHeader,
+    /// One whose user comes back by a redirect.
+    Browser,
 }
 
 impl Client {
@@ -30,6 +32,10 @@ impl Client {
         match self {
             Self::Public => "client_id = \"device-public\"\n",
             Self::SecretInBody => "client_id = \"device-post\"\nclient_secret_file = \"device-post.secret\"\n",
+            // Without being asked for consent anew, this provider gives no refresh token.
+            Self::Browser => {
+                "client_id = \"browser-public\"\ngrant = \"authorization_code\"\nparams = { prompt = \"consent\" }\n"
+            }
             Self::SecretInHeader => {
                 "client_id = \"device-basic\"\nclient_secret_file = \"device-basic.secret\"\n\
                  client_auth = \"client_secret_basic\"\n"

@@ -7,17 +7,17 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
 
   const page = await visitor.open(pageAddress, { width: 390, height: 760, ...sharp });
   await page.locator('.user-code').waitFor();
-  await visitor.picture(page, 'picture-page', { fullPage: false, clip: await upTo(page, 'footer', 390) });
+  await visitor.picture(page, 'picture-page', { fullPage: false, clip: await upTo(page, 'section', 390) });
 
   const dashboard = await visitor.open(dashboardAddress, { width: 390, height: 760, ...sharp });
   await dashboard.locator('.sign-in .code').waitFor();
   await dashboard.getByText('It lapses in').waitFor();
-  await visitor.picture(dashboard, 'picture-dashboard', { fullPage: false, clip: await upTo(page, 'footer', 390) });
+  await visitor.picture(dashboard, 'picture-dashboard', { fullPage: false, clip: await upTo(dashboard, '.nrdb-ui-group', 390) });
 
   const code = await page.locator('.user-code').textContent();
   await fetch(`${provider}/test/approve?user_code=${code}&login=ann`, { method: 'POST' });
   await page.locator(`#account-${account} .state`, { hasText: 'Signed in' }).waitFor();
-  const editor = await visitor.open(editorAddress, { width: 1180, height: 420, deviceScaleFactor: 1.5, strict: false });
+  const editor = await visitor.open(editorAddress, { width: 1400, height: 400, deviceScaleFactor: 1.5, strict: false });
   await editor.locator('.red-ui-flow-node-button').first().waitFor();
   await editor.evaluate("RED.sidebar.show('debug')");
   await editor.evaluate("RED.actions.invoke('core:toggle-palette')");
@@ -32,5 +32,5 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
 /** The part of the page down to this element. */
 async function upTo(page, selector, width) {
   const { y, height } = await page.locator(selector).boundingBox();
-  return { x: 0, y: 0, width, height: Math.min(760, Math.ceil(y + height)) };
+  return { x: 0, y: 0, width, height: Math.min(760, Math.ceil(y + height) + 16) };
 }

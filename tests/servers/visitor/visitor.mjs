@@ -46,7 +46,9 @@ export class Visitor {
   #watch(page, strict) {
     const keep = (text) => fs.appendFileSync(this.traffic, `${text}\n`);
     page.on('console', (message) => {
-      if (strict && ['error', 'warning'].includes(message.type())) this.troubles.push(`${page.url()}: ${message.text()}`);
+      // A refusal that the page tells its user of is no trouble of the page.
+      const isTold = message.text().includes('409 (Conflict)');
+      if (strict && !isTold && ['error', 'warning'].includes(message.type())) this.troubles.push(`${page.url()}: ${message.text()}`);
     });
     page.on('pageerror', (error) => this.troubles.push(`${page.url()}: ${error.stack}`));
     page.on('response', async (response) => {
@@ -81,16 +83,45 @@ export class Visitor {
     if (wide > 0) this.troubles.push(`${what}: it is ${wide} pixels wider than the screen`);
   }
 
-  /** Opens the provider's address on a phone, signs in and consents. */
+  /** Opens the provider's address on a phone, confirms the code, signs in and consents. */
   async approve(address, login) {
     const phone = await this.open(address, { width: 390, height: 844, ours: false });
     await phone.locator('button[type=submit]:not([name=abort])').first().click();
+    await this.#signIn(phone, login);
+    await phone.getByText('Sign-in Success').waitFor();
+    await phone.context().close();
+  }
+
+  /** The same for a provider that sends the browser back; returns where it then is. */
+  async signIn(address, login) {
+    const phone = await this.open(address, { width: 390, height: 844, ours: false });
+    await this.#signIn(phone, login);
+    return phone;
+  }
+
+  /** The same where the browser cannot reach that; returns the address that it shows. */
+  async approveAndComeBack(address, login) {
+    const context = await this.browser.newContext();
+    const phone = await context.newPage();
+    await context.route('https://instance.example/**', (route) => route.fulfill({ body: 'Nobody is here.' }));
+    await phone.goto(address);
+    await this.#signIn(phone, login);
+    await phone.getByText('Nobody is here.').waitFor();
+    const shown = phone.url();
+    await context.close();
+    return shown;
+  }
+
+  async #signIn(phone, login) {
     await phone.fill('input[name=login]', login);
     await phone.fill('input[name=password]', 'any');
     await phone.locator('button[type=submit]').first().click();
     await phone.locator('button[type=submit]').first().click();
-    await phone.getByText('Sign-in Success').waitFor();
-    await phone.context().close();
+  }
+
+  /** Everything that servers have sent to the browser so far. */
+  received() {
+    return fs.readFileSync(this.traffic, 'utf8');
   }
 
   async leave() {
