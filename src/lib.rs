@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod expiry;
 pub mod fault;
+pub mod http_server;
 pub mod identity;
 pub mod loopback;
 pub mod machine;

@@ -3,7 +3,6 @@
 //! It listens only on loopback, and only while a sign-in waits for a browser. Whoever else comes there finds nothing: a
 //! redirection is good only with the state of a sign-in that waits.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,27 +12,20 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::http_server::{self, Answer, Answered, Bounds};
 use crate::secret::Secret;
 
-/// How many browsers are served at a time.
-const AT_A_TIME: usize = 8;
-
-/// The time for a request to arrive, and for one to be answered: the provider is asked meanwhile.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time for an answer: the provider is asked meanwhile.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest head of a request, in bytes: a code may be long.
-const LARGEST_HEAD: usize = 16 * 1024;
+/// A browser comes once, and stays until it is answered.
+const BOUNDS: Bounds = Bounds { connections: 8, life: Duration::from_secs(70), keep_alive: false };
 
 /// A browser that has come back.
 #[derive(Debug)]
@@ -72,61 +64,22 @@ pub fn address(redirect_uri: &Url) -> Option<SocketAddr> {
 /// # Errors
 /// When the address is taken or not to be had.
 pub fn listen<E: From<Arrival> + Send + 'static>(address: SocketAddr, events: mpsc::Sender<E>) -> io::Result<Listener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
-    Ok(Listener(tokio::spawn(accept(listener, events))))
+    let listener = http_server::listen(address)?;
+    let answering = Arc::new(move |request| -> Answered { Box::pin(answer(request, events.clone())) });
+    Ok(Listener(tokio::spawn(http_server::serve(listener, BOUNDS, answering))))
 }
 
-async fn accept<E: From<Arrival> + Send + 'static>(listener: TcpListener, events: mpsc::Sender<E>) {
-    let limit = Arc::new(Semaphore::new(AT_A_TIME));
-    loop {
-        // It is never closed, so there is always a permit sooner or later.
-        let permit = Arc::clone(&limit).acquire_owned().await;
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let events = events.clone();
-                tokio::spawn(async move {
-                    serve(stream, events).await;
-                    drop(permit);
-                });
-            }
-            // Out of descriptors: there may be some again in a moment.
-            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-        }
-    }
-}
-
-async fn serve<E: From<Arrival> + Send + 'static>(stream: TcpStream, events: mpsc::Sender<E>) {
-    let service = service_fn(|request| answer(request, events.clone()));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_TIMEOUT)
-        .max_buf_size(LARGEST_HEAD)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
-    // A browser that goes away, or stays too long, is nobody's loss.
-    let _ = timeout(REQUEST_TIMEOUT + ANSWER_TIMEOUT, connection).await;
-}
-
-async fn answer<E: From<Arrival>>(
-    request: Request<Incoming>,
-    events: mpsc::Sender<E>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Sender<E>) -> Response<Answer> {
     let target = request.uri().path_and_query().map(|target| Secret::new(target.as_str().to_owned()));
     let target = target.filter(|target| target.expose().contains('?') && request.method() == Method::GET);
     let Some(target) = target else {
-        return Ok(page(
-            StatusCode::NOT_FOUND,
-            "Nothing is here",
-            "This address takes part in a sign-in, and only then.",
-        ));
+        return page(StatusCode::NOT_FOUND, "Nothing is here", "This address takes part in a sign-in, and only then.");
     };
     let (outcome, decided) = oneshot::channel();
     if events.send(Arrival { target, outcome }.into()).await.is_err() {
-        return Ok(page(StatusCode::SERVICE_UNAVAILABLE, "Not now", "The agent is stopping."));
+        return page(StatusCode::SERVICE_UNAVAILABLE, "Not now", "The agent is stopping.");
     }
-    Ok(match timeout(ANSWER_TIMEOUT, decided).await {
+    match timeout(ANSWER_TIMEOUT, decided).await {
         Ok(Ok(Ok(()))) => page(StatusCode::OK, "Signed in", "You can close this page."),
         Ok(Ok(Err(reason))) => page(StatusCode::BAD_REQUEST, "Not signed in", &reason),
         Ok(Err(_)) | Err(_) => page(
@@ -134,16 +87,16 @@ async fn answer<E: From<Arrival>>(
             "Not signed in yet",
             "The provider has not answered. The device goes on trying; its status tells how it ends.",
         ),
-    })
+    }
 }
 
-fn page(status: StatusCode, title: &str, text: &str) -> Response<Full<Bytes>> {
+fn page(status: StatusCode, title: &str, text: &str) -> Response<Answer> {
     let (title, text) = (escaped(title), escaped(text));
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><main><h1>{title}</h1><p>{text}</p></main></html>"
     );
-    let mut response = Response::new(Full::new(Bytes::from(html)));
+    let mut response = Response::new(Answer::Whole(Full::new(Bytes::from(html))));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -39,7 +39,8 @@ impl Agent {
         });
     }
 
-    fn publish(&self, name: &AccountName, topic: Topic) {
+    fn publish(&mut self, name: &AccountName, topic: Topic) {
+        self.summary_is_old |= topic == Topic::Status;
         if topic != Topic::Token {
             self.show_on_page(name);
         }

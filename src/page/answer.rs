@@ -1,13 +1,11 @@
 //! What a request gets: a page, the changes as they come, or a press of a button carried out.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Body, Frame};
+use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -20,6 +18,7 @@ use super::guard::{self, Throttle};
 use super::{Press, Wish, html};
 use crate::account::AccountName;
 use crate::clock;
+use crate::http_server::Answer;
 use crate::secret::Secret;
 use crate::settings::PageSettings;
 
@@ -68,39 +67,6 @@ pub(super) struct Desk<E> {
     access: Mutex<Access>,
     presses: Mutex<Throttle>,
     watchers: Arc<Semaphore>,
-}
-
-/// The body of an answer.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Whole(Full<Bytes>),
-    Changes(mpsc::Receiver<Bytes>),
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match self.get_mut() {
-            Self::Whole(body) => Pin::new(body).poll_frame(cx),
-            Self::Changes(changes) => changes.poll_recv(cx).map(|change| change.map(|bytes| Ok(Frame::data(bytes)))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(body) => body.is_end_stream(),
-            Self::Changes(_) => false,
-        }
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        match self {
-            Self::Whole(body) => body.size_hint(),
-            Self::Changes(_) => hyper::body::SizeHint::default(),
-        }
-    }
 }
 
 impl<E: From<Press> + Send + 'static> Desk<E> {
@@ -226,7 +192,7 @@ impl<E: From<Press> + Send + 'static> Desk<E> {
         };
         let (sender, changes) = mpsc::channel(1);
         tokio::spawn(tell_changes(self.board.clone(), sender, place));
-        answer(StatusCode::OK, "text/event-stream", Answer::Changes(changes))
+        answer(StatusCode::OK, "text/event-stream", Answer::Stream(changes))
     }
 }
 

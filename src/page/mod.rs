@@ -8,20 +8,25 @@ mod answer;
 mod board;
 mod guard;
 mod html;
-mod server;
 #[cfg(test)]
 mod tests;
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::account::AccountName;
+use crate::http_server::{self, Bounds};
 use crate::secret::Secret;
 use crate::settings::PageSettings;
 
 pub use board::{AccountView, Board};
+
+/// A browser that watches for changes makes another connection when its time is over.
+const BOUNDS: Bounds = Bounds { connections: 32, life: Duration::from_secs(300), keep_alive: true };
 
 /// Somebody pressed a button.
 #[derive(Debug)]
@@ -61,10 +66,14 @@ pub struct Page {
 /// # Errors
 /// When nothing can listen on the address.
 pub fn serve<E: From<Press> + Send + 'static>(settings: &PageSettings, events: mpsc::Sender<E>) -> io::Result<Page> {
-    let listener = server::listen(settings.listen)?;
+    let listener = http_server::listen(settings.listen)?;
     let board = Board::default();
-    let visitors = answer::Desk::new(settings, board.clone(), events);
-    Ok(Page { board, server: tokio::spawn(server::serve(listener, visitors)) })
+    let desk = Arc::new(answer::Desk::new(settings, board.clone(), events));
+    let answering = Arc::new(move |request| -> http_server::Answered {
+        let desk = Arc::clone(&desk);
+        Box::pin(async move { desk.answer(request).await })
+    });
+    Ok(Page { board, server: tokio::spawn(http_server::serve(listener, BOUNDS, answering)) })
 }
 
 impl Page {

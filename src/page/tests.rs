@@ -5,10 +5,11 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, StatusCode, header};
 use tokio::sync::mpsc;
 
-use super::answer::{Answer, Desk};
+use super::answer::Desk;
 use super::*;
 use crate::clock::UnixTime;
 use crate::fault::FaultCode;
+use crate::http_server::Answer;
 use crate::session::{ErrorView, PendingView, SessionState, StatusView};
 
 const HOST: &str = "127.0.0.1:8628";

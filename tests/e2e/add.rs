@@ -20,7 +20,7 @@ fn an_account_is_added_in_one_line_and_the_running_agent_has_it() {
     let before = with_comment(&world);
     let issuer = world.oidc().issuer();
     let secret = world.folder().join("device-post.secret");
-    let add = ["add", "plant", "--issuer", &issuer, "--client-id", "device-post", "--client-secret-from"];
+    let add = ["add", "plant", "--issuer", issuer, "--client-id", "device-post", "--client-secret-from"];
     let ended = world.cli(&[&add[..], &[secret.to_str().unwrap(), "--scopes", "openid,offline_access"]].concat());
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stdout.contains("oauth2mqtt login plant"), "{}", ended.stdout);
@@ -41,8 +41,8 @@ fn an_account_is_added_in_one_line_and_the_running_agent_has_it() {
 fn an_account_is_added_with_a_few_answers_and_signed_in_at_once() {
     let world = Setup::new().account("garden").start();
     with_comment(&world);
-    let mut process = Process::start_at_keyboard("oauth2mqtt add", &mut at_terminal(&world, 80, "add"));
-    process.answer("Provider", &world.oidc().issuer());
+    let mut process = Process::start_with_input("oauth2mqtt add", &mut at_terminal(&world, 80, "add"));
+    process.answer("Provider", world.oidc().issuer());
     process.answer("Scopes", "");
     process.answer("Client ID", "device-post");
     let secret = fs::read_to_string(world.folder().join("device-post.secret")).unwrap();
@@ -72,16 +72,16 @@ fn what_cannot_be_added_changes_nothing() {
     refused(&[], "--provider or --issuer");
     refused(&["--provider", "gogle"], "no provider is known by that name");
     refused(&["--provider", "google", "--client-id", "x"], "--client-secret-from");
-    refused(&["garden", "--issuer", &issuer, "--client-id", "x"], "there is an account garden already");
+    refused(&["garden", "--issuer", issuer, "--client-id", "x"], "there is an account garden already");
     refused(&["plant", "--issuer", "http://elsewhere.example", "--client-id", "x"], "plain http://");
-    refused(&["plant", "--issuer", &issuer, "--client-id", "x", "--set", "scops=y"], "there is no such key");
+    refused(&["plant", "--issuer", issuer, "--client-id", "x", "--set", "scops=y"], "there is no such key");
 }
 
 #[test]
 fn without_an_agent_it_says_how_to_go_on() {
     let world = Setup::new().without_agent();
     let issuer = world.oidc().issuer();
-    let ended = world.cli(&["add", "plant", "--issuer", &issuer, "--client-id", "device-public"]);
+    let ended = world.cli(&["add", "plant", "--issuer", issuer, "--client-id", "device-public"]);
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stdout.contains("no agent is running"), "{}", ended.stdout);
     assert_eq!(world.cli(&["check"]).code(), 0);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::node_red::{NodeRed, example, set_env, together};
 use crate::support::visitor::play;
-use crate::support::world::{Client, Setup, free_port};
+use crate::support::world::{Client, Setup, free_port, signs_in_by_browser};
 
 fn at(port: u16, path: &str) -> String {
     format!("http://127.0.0.1:{port}{path}")
@@ -53,11 +53,8 @@ fn a_group_of_the_dashboard_is_there_only_while_an_allowed_person_has_signed_in(
 #[test]
 fn a_browser_that_comes_back_to_the_instance_signs_the_device_in() {
     let node_red_port = free_port();
-    let settings = format!(
-        "scopes = [\"openid\", \"email\", \"offline_access\"]\nidentity = true\nredirect_uri = \"{}\"",
-        at(node_red_port, "/oauth2/redirect")
-    );
-    let world = Setup::new().page("").account_with("garden", Client::Browser, &settings).start();
+    let settings = signs_in_by_browser(&at(node_red_port, "/oauth2/redirect"));
+    let world = Setup::new().page("").account_as("garden", &settings).start();
     let flows = example("redirect-relay.json", world.broker.port());
     let node_red = NodeRed::start_at(node_red_port, &world.folder().join("node-red"), &flows).unwrap();
     play(&world, "relay", &json!({ "page": at(world.page_port(), "/"), "account": "garden" }));

@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "here a panic is a failed test, and output its report")]
 
 mod add;
+mod any_provider;
+mod authorization_code;
 mod brokers;
 mod client_auth;
 mod client_credentials;
@@ -14,11 +16,15 @@ mod dashboard;
 mod endurance;
 mod faults;
 mod flows;
+mod identity;
+mod import;
 mod logout;
 mod messages;
 mod node_red;
 mod page;
+mod password;
 mod pictures;
+mod providers;
 mod qr;
 mod refresh;
 mod reload;

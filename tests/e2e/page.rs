@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::clock::SOON;
 use crate::support::visitor::play;
-use crate::support::world::{Client, Setup, World};
+use crate::support::world::{Setup, World, signs_in_by_browser};
 
 fn address(world: &World) -> String {
     format!("http://127.0.0.1:{}/", world.page_port())
@@ -32,9 +32,8 @@ fn somebody_signs_in_and_out_on_the_page_on_a_phone_and_a_desk_in_light_and_dark
 
 #[test]
 fn an_address_that_the_browser_cannot_reach_is_pasted_into_the_page() {
-    let settings = "scopes = [\"openid\", \"email\", \"offline_access\"]\nidentity = true\n\
-                    redirect_uri = \"https://instance.example/oauth2/redirect\"";
-    let world = Setup::new().page("").account_with("garden", Client::Browser, settings).start();
+    let settings = signs_in_by_browser("https://flows.example.com/oauth2/redirect");
+    let world = Setup::new().page("").account_as("garden", &settings).start();
     play(&world, "redirect", &json!({ "page": address(&world), "account": "garden" }));
 }
 

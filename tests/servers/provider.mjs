@@ -43,15 +43,31 @@ const client = (client_id, token_endpoint_auth_method, grant_types, more = {}) =
   ...more,
 });
 
-/** A client whose user comes back by a redirect: to this device, where the port does not matter (RFC 8252 7.3), or elsewhere. */
-const browser = {
-  client_id: 'browser-public',
-  token_endpoint_auth_method: 'none',
-  application_type: 'native',
-  grant_types: ['authorization_code', 'refresh_token'],
-  redirect_uris: ['http://127.0.0.1/oauth2/redirect', 'https://instance.example/oauth2/redirect'],
-  response_types: ['code'],
-};
+const CODE = { redirect_uris: REDIRECT_URIS, response_types: ['code'] };
+
+/** A pair of keys for private_key_jwt, the public half as the provider has it and the private one as a client's file. */
+function keyPair(alg) {
+  const [type, options] = { ES256: ['ec', { namedCurve: 'P-256' }], RS256: ['rsa', { modulusLength: 2048 }], EdDSA: ['ed25519', {}] }[alg];
+  const { publicKey, privateKey } = generateKeyPairSync(type, options);
+  const kid = alg.toLowerCase();
+  return {
+    jwk: { ...publicKey.export({ format: 'jwk' }), kid, alg, use: 'sig' },
+    file: [`${kid}.pem`, privateKey.export({ format: 'pem', type: 'pkcs8' })],
+  };
+}
+
+/** A person, by the name that was typed in: an e-mail address, or a name that has one at example.com. */
+function person(id) {
+  const name = id.split('@')[0];
+  return {
+    sub: id,
+    email: id.includes('@') ? id : `${id}@example.com`,
+    // Eve has typed somebody's address in, and has not shown that it is hers.
+    email_verified: name !== 'eve',
+    name,
+    picture: `https://people.example.com/${name}.png`,
+  };
+}
 
 /**
  * @param {string} issuer where the provider is reached
@@ -65,10 +81,16 @@ export function buildProvider(issuer, settings, journal) {
   Object.entries(SECRETS).forEach(([id, secret]) => { files[`${/^[\w-]+/.exec(id)[0]}.secret`] = secret; });
   const provider = new Provider(issuer, {
     clients: [
-      device('device-public', 'none'),
-      device('device-post', 'client_secret_post', SECRETS['device-post']),
-      device('device-basic', 'client_secret_basic', SECRETS['device-basic']),
-      browser,
+      client('device-public', 'none', [DEVICE, 'refresh_token']),
+      client('device-post', 'client_secret_post', [DEVICE, 'refresh_token']),
+      client('device-basic', 'client_secret_basic', [DEVICE, 'refresh_token']),
+      client('device-jwt', 'private_key_jwt', [DEVICE, 'refresh_token', 'client_credentials'], {
+        jwks: { keys: keys.map(({ jwk }) => jwk) },
+      }),
+      client('importing', 'none', [DEVICE, 'refresh_token']),
+      client('code-public', 'none', ['authorization_code', 'refresh_token'], CODE),
+      client('code-post', 'client_secret_post', ['authorization_code', 'refresh_token'], CODE),
+      client('machine +/:%41&=?', 'client_secret_basic', ['client_credentials']),
     ],
     // Otherwise a token outlives its time by 15 s.
     clockTolerance: 0,
@@ -81,8 +103,9 @@ export function buildProvider(issuer, settings, journal) {
       revocation: { enabled: true },
       userinfo: { enabled: settings.userinfo },
     },
-    findAccount: (_, id) => ({ accountId: id, claims: () => claims(id) }),
+    findAccount: (_, id) => ({ accountId: id, claims: () => person(id) }),
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'picture'] },
+    pkce: { required: () => true },
     // A refresh token is good once; used again, it ends the whole grant.
     rotateRefreshToken: true,
     scopes: ['openid', 'offline_access', 'email', 'profile', 'measure'],
@@ -135,11 +158,6 @@ export async function endGrants(provider, login) {
 /** Names an address as it would be on the internet, for pictures. */
 function showAs(issuer, address, answer) {
   for (const key of ['verification_uri', 'verification_uri_complete']) answer[key] = answer[key].replace(issuer, address);
-}
-
-function claims(id) {
-  const email = `${id}@example.com`;
-  return { sub: id, email, email_verified: true, name: id, picture: `https://example.com/${id}.png` };
 }
 
 function later([least, most]) {

@@ -9,8 +9,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::clock::{SOON, wait_for};
-use super::oidc::servers;
 use super::process::Process;
+use super::server::servers;
 use super::world::free_port;
 
 /// A running Node-RED.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::http::exchange;
 use super::server::Server;
-pub(crate) use super::server::{TokenRequest, servers};
+pub(crate) use super::server::TokenRequest;
 
 /// What the browser shows at the address that it was sent back to.
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! A program that a test started: what it writes is kept, and it never outlives the test.
 
-use std::io::{Read, Write as _};
+use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -39,25 +39,18 @@ impl Process {
     /// Starts it with nothing to read.
     #[track_caller]
     pub(crate) fn start(name: &str, command: &mut Command) -> Self {
-        Self::start_with(name, command, Stdio::null())
+        Self::spawn(name, command.stdin(Stdio::null()))
     }
 
-    /// Starts one that waits for what is typed.
+    /// Starts it with somebody at its standard input.
     #[track_caller]
-    pub(crate) fn start_at_keyboard(name: &str, command: &mut Command) -> Self {
-        Self::start_with(name, command, Stdio::piped())
-    }
-
-    /// Types this, once the program has asked for it.
-    #[track_caller]
-    pub(crate) fn answer(&mut self, question: &str, text: &str) {
-        self.wait_for(question, SOON, |process| process.stdout().contains(question).then_some(()));
-        writeln!(self.child.stdin.as_mut().unwrap(), "{text}").unwrap();
+    pub(crate) fn start_with_input(name: &str, command: &mut Command) -> Self {
+        Self::spawn(name, command.stdin(Stdio::piped()))
     }
 
     #[track_caller]
-    fn start_with(name: &str, command: &mut Command, stdin: Stdio) -> Self {
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    fn spawn(name: &str, command: &mut Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error} ({command:?})"));
         let (stdout, stderr) = (Arc::default(), Arc::default());
         let readers = vec![
@@ -77,6 +70,13 @@ impl Process {
         let stdin = self.child.stdin.as_mut().unwrap();
         writeln!(stdin, "{line}").unwrap();
         stdin.flush().unwrap();
+    }
+
+    /// Types a line, once the program has asked for it.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, question: &str, line: &str) {
+        self.wait_for(question, SOON, |process| process.stdout().contains(question).then_some(()));
+        self.write_line(line);
     }
 
     /// What it has written to standard output so far.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::oidc::servers;
 use super::process::Process;
 use super::promises;
+use super::server::servers;
 use super::world::World;
 
 /// How long a scene may take.

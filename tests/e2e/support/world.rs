@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::broker::{Broker, Door};
+use super::broker::{Broker, Door, free_ports};
 use super::clock::{SOON, wait_for};
 use super::process::{Ended, Process};
 use super::promises;
@@ -23,8 +22,6 @@ pub(crate) enum Client {
     Public,
     SecretInBody,
     SecretInHeader,
-    /// One whose user comes back by a redirect.
-    Browser,
 }
 
 impl Client {
@@ -32,10 +29,6 @@ impl Client {
         match self {
             Self::Public => "client_id = \"device-public\"\n",
             Self::SecretInBody => "client_id = \"device-post\"\nclient_secret_file = \"device-post.secret\"\n",
-            // Without being asked for consent anew, this provider gives no refresh token.
-            Self::Browser => {
-                "client_id = \"browser-public\"\ngrant = \"authorization_code\"\nparams = { prompt = \"consent\" }\n"
-            }
             Self::SecretInHeader => {
                 "client_id = \"device-basic\"\nclient_secret_file = \"device-basic.secret\"\n\
                  client_auth = \"client_secret_basic\"\n"
@@ -48,14 +41,20 @@ impl Client {
 pub(crate) struct Setup {
     door: Door,
     page: Option<String>,
-    providers: Vec<Value>,
-    accounts: Vec<(String, Client, usize, String)>,
+    providers: Vec<(Kind, Value)>,
+    accounts: Vec<(String, usize, String)>,
 }
 
 impl Setup {
     /// One provider, whose tokens live a minute, and an open broker.
     pub(crate) fn new() -> Self {
-        Self { door: Door::Open, page: None, providers: vec![json!({ "access_token_ttl": 60 })], accounts: Vec::new() }
+        Self::on(Kind::Oidc)
+    }
+
+    /// The same with another provider.
+    pub(crate) fn on(kind: Kind) -> Self {
+        let providers = vec![(kind, json!({ "access_token_ttl": 60 }))];
+        Self { door: Door::Open, page: None, providers, accounts: Vec::new() }
     }
 
     pub(crate) fn door(mut self, door: Door) -> Self {
@@ -69,7 +68,7 @@ impl Setup {
         self
     }
 
-    /// Changes a setting of the newest provider; see `oidc.mjs`.
+    /// Changes a setting of the newest provider; see its own file.
     pub(crate) fn provider(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.providers.last_mut().unwrap().1[key] = value.into();
         self
@@ -108,14 +107,14 @@ impl Setup {
     }
 
     /// An account at the newest provider, as if it were the one that is known by the name `provider`.
-    pub(crate) fn account_like(mut self, name: &str, provider: &str) -> Self {
-        let known = format!(
+    pub(crate) fn account_like(self, name: &str, provider: &str) -> Self {
+        let settings = format!(
             "provider = \"{provider}\"\ndevice_authorization_endpoint = \"{{issuer}}/device/auth\"\n\
-             token_endpoint = \"{{issuer}}/token\"\nrevocation_endpoint = \"{{issuer}}/token/revocation\"\n\
-             scopes = [\"openid\", \"email\", \"profile\", \"offline_access\"]"
+             token_endpoint = \"{{issuer}}/token\"\nrevocation_endpoint = \"{{issuer}}/token/revocation\"\n{}\
+             scopes = [\"openid\", \"email\", \"profile\", \"offline_access\"]",
+            Client::SecretInBody.settings()
         );
-        self.accounts.push((name.to_owned(), Client::SecretInBody, self.providers.len() - 1, known));
-        self
+        self.account_as(name, &settings)
     }
 
     /// Starts everything but the agent.
@@ -163,16 +162,36 @@ impl Setup {
     }
 }
 
-/// A port that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+/// Settings of an account whose user comes back by a redirect, and is told of.
+pub(crate) fn signs_in_by_browser(redirect_uri: &str) -> String {
+    format!(
+        "issuer = \"{{issuer}}\"\ngrant = \"authorization_code\"\nclient_id = \"code-public\"\nidentity = true\n\
+         scopes = [\"openid\", \"email\", \"offline_access\"]\nparams = {{ prompt = \"consent\" }}\n\
+         redirect_uri = \"{redirect_uri}\""
+    )
 }
 
-fn account_settings(name: &str, client: Client, issuer: &str, more: &str) -> String {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    free_ports().0
+}
+
+fn device_settings(client: Client, more: &str) -> String {
     let scopes = if more.contains("scopes") { "" } else { "scopes = [\"openid\", \"offline_access\"]\n" };
-    let by_issuer = if more.contains("provider =") { String::new() } else { format!("issuer = \"{issuer}\"\n") };
-    let more = more.replace("{issuer}", issuer);
-    format!("[accounts.{name}]\n{by_issuer}{}{scopes}{more}\n", client.settings())
+    format!("issuer = \"{{issuer}}\"\n{}{scopes}{more}", client.settings())
+}
+
+/// The files that the clients of a provider need.
+fn write_files(provider: &Server, folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for (name, content) in provider.files() {
+        fs::write(folder.join(name), format!("{content}\n")).unwrap();
+    }
+}
+
+fn section(name: &str, settings: &str, server: &Server) -> String {
+    let settings = settings.replace("{issuer}", server.issuer()).replace("{origin}", &server.origin());
+    format!("[accounts.{name}]\n{settings}\n")
 }
 
 /// See the module.
@@ -214,6 +233,15 @@ impl World {
         let oidc = self.providers[number].take().unwrap();
         self.gone.borrow_mut().push(oidc.secrets());
         oidc.kill();
+    }
+
+    /// Ends the provider and starts it anew, without any memory of what it has given out.
+    #[track_caller]
+    pub(crate) fn replace_provider(&mut self) {
+        let (kind, mut settings) = self.provider_settings[0].clone();
+        settings["port"] = self.oidc().port().into();
+        self.kill_provider();
+        self.providers[0] = Some(Server::start(kind, &settings));
     }
 
     /// Where the page listens, if it is wanted.

@@ -17,7 +17,7 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
   const code = await page.locator('.user-code').textContent();
   await fetch(`${provider}/test/approve?user_code=${code}&login=ann`, { method: 'POST' });
   await page.locator(`#account-${account} .state`, { hasText: 'Signed in' }).waitFor();
-  const editor = await visitor.open(editorAddress, { width: 1400, height: 400, deviceScaleFactor: 1.5, strict: false });
+  const editor = await visitor.open(editorAddress, { width: 1440, height: 400, deviceScaleFactor: 1.5, strict: false });
   await editor.locator('.red-ui-flow-node-button').first().waitFor();
   await editor.evaluate("RED.sidebar.show('debug')");
   await editor.evaluate("RED.actions.invoke('core:toggle-palette')");

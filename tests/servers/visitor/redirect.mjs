@@ -15,7 +15,7 @@ export async function play(visitor, { page: address, account }) {
     const link = await section.locator('.code a').getAttribute('href');
     assert.equal(await visitor.scan(page, name('waiting')), link);
 
-    await field.fill('https://instance.example/oauth2/redirect?nothing=here');
+    await field.fill('https://flows.example.com/oauth2/redirect?nothing=here');
     await field.press('Enter');
     await page.locator('#said').filter({ hasText: /./ }).waitFor();
     await visitor.audit(page, name('refused'));

@@ -103,7 +103,7 @@ export class Visitor {
   async approveAndComeBack(address, login) {
     const context = await this.browser.newContext();
     const phone = await context.newPage();
-    await context.route('https://instance.example/**', (route) => route.fulfill({ body: 'Nobody is here.' }));
+    await context.route('https://flows.example.com/**', (route) => route.fulfill({ body: 'Nobody is here.' }));
     await phone.goto(address);
     await this.#signIn(phone, login);
     await phone.getByText('Nobody is here.').waitFor();
