@@ -70,6 +70,7 @@ equal 'the configuration' "$(inside sha256sum /etc/oauth2mqtt/config.toml)" "$se
 equal 'the folder' "$(inside stat -c '%a %U %G' /etc/oauth2mqtt)" '2770 root oauth2mqtt'
 inside chmod 2750 /etc/oauth2mqtt
 memory=$(peak_memory)
+[ "$memory" -le 6144 ] || fail "the agent took $memory kB of memory to start"
 
 it 'comes back after kill -9'
 before=$(property MainPID)
