@@ -33,14 +33,22 @@ fn blocks(language: &str) -> Vec<String> {
 fn every_configuration_in_it_is_good() {
     let folder = tempfile::tempdir().unwrap();
     let key = Command::new("openssl").args(["genpkey", "-algorithm", "ED25519"]).output().unwrap().stdout;
-    let files = ["google.secret", "legacy.secret", "mqtt.password", "company-ca.pem", "gateway.pem", "gateway.key"];
+    let files = [
+        "google.secret",
+        "page.code",
+        "legacy.secret",
+        "mqtt.password",
+        "company-ca.pem",
+        "gateway.pem",
+        "gateway.key",
+    ];
     for name in files.into_iter().chain(["line-7.key"]) {
         let path = folder.path().join(name);
         fs::write(&path, if name == "line-7.key" { &key[..] } else { b"of no importance\n" }).unwrap();
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
     let blocks = blocks("toml");
-    assert_eq!(blocks.len(), 2, "the first configuration, and the one with everything");
+    assert_eq!(blocks.len(), 3, "the first configuration, that of the page, and the one with everything");
     for text in blocks {
         let path = folder.path().join("config.toml");
         let loaded = config::parse(&text, &path, &Environment::default()).unwrap_or_else(|error| panic!("{error}"));
