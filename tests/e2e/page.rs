@@ -38,6 +38,16 @@ fn an_address_that_the_browser_cannot_reach_is_pasted_into_the_page() {
 }
 
 #[test]
+fn behind_an_access_code_the_page_shows_nothing_until_it_is_entered() {
+    let mut world = Setup::new().page("access_code_file = \"page.code\"").account("garden").without_agent();
+    let code = "correct horse battery";
+    std::fs::write(world.folder().join("page.code"), format!("{code}\n")).unwrap();
+    world.start_agent();
+    play(&world, "enter", &json!({ "page": address(&world), "account": "garden", "code": code }));
+    assert!(!world.agent_log().contains(code));
+}
+
+#[test]
 fn the_page_is_only_there_when_it_is_wanted() {
     let world = Setup::new().account("garden").start();
     assert!(!world.agent_log().contains("sign-in page"));

@@ -47,7 +47,7 @@ export class Visitor {
     const keep = (text) => fs.appendFileSync(this.traffic, `${text}\n`);
     page.on('console', (message) => {
       // A refusal that the page tells its user of is no trouble of the page.
-      const isTold = message.text().includes('409 (Conflict)');
+      const isTold = /40[39] \((Conflict|Forbidden)\)/.test(message.text());
       if (strict && !isTold && ['error', 'warning'].includes(message.type())) this.troubles.push(`${page.url()}: ${message.text()}`);
     });
     page.on('pageerror', (error) => this.troubles.push(`${page.url()}: ${error.stack}`));
