@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::error::reason;
 use super::folder;
+use super::kept::{Kept, Records};
 
 /// How much of the store is kept in memory, in bytes; records are a few kilobytes each.
 const CACHE: u64 = 256 * 1024;
@@ -27,9 +28,6 @@ pub(super) struct Database {
     log: File,
     folder: PathBuf,
 }
-
-/// A record as it lies on disk: its name, and what is sealed.
-pub(super) type Sealed = (Vec<u8>, Vec<u8>);
 
 /// What can go wrong with the database.
 #[derive(Debug)]
@@ -68,17 +66,29 @@ impl Database {
     }
 
     /// All that is in it.
-    pub(super) fn records(&self) -> Result<Vec<Sealed>, Trouble> {
+    pub(super) fn records(&self) -> Result<Records, Trouble> {
         self.sled
             .iter()
-            .map(|entry| entry.map(|(name, sealed)| (name.to_vec(), sealed.to_vec())).map_err(Trouble::from))
+            .map(|entry| entry.map(|(name, value)| (name.to_vec(), Kept::from_value(&value))).map_err(Trouble::from))
             .collect()
     }
 
+    /// Makes it hold these records and no others; they are safe after the next [`Database::sync`].
+    pub(super) fn hold(&self, records: &Records) -> Result<(), Trouble> {
+        let found = self.records()?;
+        for (name, kept) in records.iter().filter(|(name, kept)| found.get(*name) != Some(kept)) {
+            self.put(name, Some(kept))?;
+        }
+        for name in found.keys().filter(|name| !records.contains_key(*name)) {
+            self.put(name, None)?;
+        }
+        Ok(())
+    }
+
     /// Puts a record in the place of an earlier one, or takes it out. It is safe after the next [`Database::sync`].
-    pub(super) fn put(&self, name: &[u8], sealed: Option<&[u8]>) -> Result<(), Trouble> {
-        match sealed {
-            Some(sealed) => self.sled.insert(name, sealed)?,
+    pub(super) fn put(&self, name: &[u8], kept: Option<&Kept>) -> Result<(), Trouble> {
+        match kept {
+            Some(kept) => self.sled.insert(name, kept.to_value())?,
             None => self.sled.remove(name)?,
         };
         Ok(())

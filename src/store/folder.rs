@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! <path>/key                      the key, where the agent made it
+//! <path>/copies                   each record once more, see `copies`
 //! <path>/sled/                    what sled writes
+//! <path>/sled.old/                what sled wrote before a sign-out, on its way out
 //! <path>/set-aside-<unix time>/   a `sled` folder that would not open
 //! ```
 
@@ -70,4 +72,13 @@ pub(super) fn set_aside(path: &Path, sled: &Path, when: UnixTime) -> io::Result<
     fs::rename(sled, &free)?;
     sync(path)?;
     Ok(free)
+}
+
+/// Removes a folder with all that is in it, if it is there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync(path.parent().unwrap_or(Path::new("/"))),
+    }
 }

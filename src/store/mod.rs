@@ -3,16 +3,19 @@
 //! A thread of its own writes. It takes what waits, writes it, syncs it to the disk once, and only then says so for each
 //! change: whoever waits for its [`Ack`] may use what was saved.
 
+mod copies;
 mod database;
 mod error;
 mod folder;
 mod format;
+mod kept;
 mod key;
 #[cfg(test)]
 mod tests;
+mod twin;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -23,7 +26,9 @@ use crate::machine::Machine;
 use crate::record::Record;
 use crate::seal::{SealError, SealedFor, SealingKey};
 use crate::settings::StoreSettings;
-use database::{Database, Sealed, Trouble};
+use database::Trouble;
+use kept::{Kept, Records, newest_serial};
+use twin::{OpenedTwin, Twin};
 use writer::{Job, Writer};
 
 pub use error::OpenError;
@@ -100,19 +105,27 @@ pub fn open(
         machine => SealedFor::Any(machine),
     };
     let (key, key_made) = key::obtain(&settings.key, sealed_for)?;
-    let folder = path.join("sled");
-    let (database, mut sealed, set_aside) = open_database(path, &folder, now)?;
-    seal_as_wanted(&key, &database, &mut sealed).map_err(|trouble| {
-        OpenError::files("write the store in", &folder, &std::io::Error::other(trouble.to_string()))
-    })?;
-    let records = sealed.iter().filter_map(|(name, sealed)| load(&key, name, sealed, now)).collect();
+    let refused = |trouble| match trouble {
+        Trouble::InUse => OpenError::InUse { path: path.clone() },
+        Trouble::Damaged(why) => OpenError::files("make a new store in", path, &std::io::Error::other(why)),
+        Trouble::Files(error) => OpenError::files("open the store in", path, &error),
+    };
+    let OpenedTwin { twin, records: mut kept, set_aside } = Twin::open(path, now.wall).map_err(refused)?;
+    let twin = seal_as_wanted(&key, twin, &mut kept).map_err(refused)?;
+    let records: Vec<_> = kept.iter().filter_map(|(name, kept)| load(&key, name, &kept.sealed, now)).collect();
+    let may_have_tokens = |loaded: &Loaded| match loaded {
+        Loaded::Record(record) => record.signed_in.is_some(),
+        Loaded::Unreadable(_) => true,
+    };
+    let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded));
 
     let writer = Writer {
         path: path.clone(),
-        folder,
         key,
-        database: Some(database),
-        wanted: sealed.into_iter().collect(),
+        twin: Some(twin),
+        with_tokens: with_tokens.map(|(name, _)| name.as_str().as_bytes().to_vec()).collect(),
+        serial: newest_serial(&kept),
+        wanted: kept,
         gaps: false,
         acks,
     };
@@ -151,43 +164,21 @@ impl Drop for Store {
     }
 }
 
-type OpenedDatabase = (Database, Vec<Sealed>, Option<SetAside>);
-
-fn open_database(path: &Path, folder: &Path, now: Now) -> Result<OpenedDatabase, OpenError> {
-    let refused = |trouble| match trouble {
-        Trouble::InUse => OpenError::InUse { path: path.to_owned() },
-        Trouble::Damaged(why) => OpenError::files("make a new store in", folder, &std::io::Error::other(why)),
-        Trouble::Files(error) => OpenError::files("open the store in", folder, &error),
-    };
-    match open_and_read(folder) {
-        Ok((database, sealed)) => Ok((database, sealed, None)),
-        Err(Trouble::Damaged(reason)) => {
-            let aside = folder::set_aside(path, folder, now.wall)
-                .map_err(|error| OpenError::files("set aside the damaged store in", folder, &error))?;
-            let (database, sealed) = open_and_read(folder).map_err(refused)?;
-            Ok((database, sealed, Some(SetAside { path: aside, reason })))
-        }
-        Err(trouble) => Err(refused(trouble)),
-    }
-}
-
-fn open_and_read(folder: &Path) -> Result<(Database, Vec<Sealed>), Trouble> {
-    let database = Database::open(folder)?;
-    let sealed = database.records()?;
-    Ok((database, sealed))
-}
-
-/// Seals again what was sealed for other machines than it should be for now.
-fn seal_as_wanted(key: &SealingKey, database: &Database, records: &mut [Sealed]) -> Result<(), Trouble> {
-    let mut changed = false;
-    for (name, sealed) in records.iter_mut().filter(|(_, sealed)| !key.is_sealed_as_wanted(sealed)) {
+/// Seals again what was sealed for other machines than it should be for now, and leaves nothing of how it was.
+fn seal_as_wanted(key: &SealingKey, mut twin: Twin, records: &mut Records) -> Result<Twin, Trouble> {
+    let mut serial = newest_serial(records);
+    let before = serial;
+    for (name, kept) in records.iter_mut().filter(|(_, kept)| !key.is_sealed_as_wanted(&kept.sealed)) {
         let Ok(account) = std::str::from_utf8(name) else { continue };
-        let Ok(again) = key.open(account, sealed).and_then(|text| key.seal(account, &text)) else { continue };
-        database.put(name, Some(&again))?;
-        *sealed = again;
-        changed = true;
+        let Ok(sealed) = key.open(account, &kept.sealed).and_then(|text| key.seal(account, &text)) else { continue };
+        serial += 1;
+        *kept = Kept { serial, sealed };
     }
-    if changed { database.sync() } else { Ok(()) }
+    if serial == before {
+        return Ok(twin);
+    }
+    twin.restore(records)?;
+    twin.forget_former_versions(records)
 }
 
 fn load(key: &SealingKey, name: &[u8], sealed: &[u8], now: Now) -> Option<(AccountName, Loaded)> {

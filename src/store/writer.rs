@@ -1,11 +1,13 @@
 //! The thread that writes: whatever waits is written together and synced once.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
-use super::database::{self, Database, Trouble};
+use super::database::{self, Trouble};
+use super::kept::{Kept, Records};
+use super::twin::{Changes, OpenedTwin, Twin, sled_in};
 use super::{Ack, folder, format};
 use crate::account::AccountName;
 use crate::clock;
@@ -20,20 +22,19 @@ pub(super) struct Job {
     pub(super) record: Option<Record>,
 }
 
-/// The sealed records, by name.
-pub(super) type Mirror = BTreeMap<Vec<u8>, Vec<u8>>;
-
 /// What the thread owns.
 pub(super) struct Writer<F> {
     /// The folder of the store.
     pub(super) path: PathBuf,
-    /// The folder of the database.
-    pub(super) folder: PathBuf,
     pub(super) key: SealingKey,
     /// `None` after a failed write, until it can be opened again.
-    pub(super) database: Option<Database>,
-    /// What the database is to hold: nothing that happens to the files can lose it while the agent runs.
-    pub(super) wanted: Mirror,
+    pub(super) twin: Option<Twin>,
+    /// What the files are to hold: nothing that happens to them can lose it while the agent runs.
+    pub(super) wanted: Records,
+    /// That of the newest record.
+    pub(super) serial: u64,
+    /// The accounts of which the files may have tokens, in some version or other.
+    pub(super) with_tokens: BTreeSet<Vec<u8>>,
     /// Whether the log may have gaps, and has to be written again before anything else.
     pub(super) gaps: bool,
     pub(super) acks: F,
@@ -53,75 +54,82 @@ impl<F: Fn(Ack)> Writer<F> {
     }
 
     fn write(&mut self, batch: &[Job]) -> Result<(), Fault> {
-        let mut changes = BTreeMap::new();
+        let mut changes = Changes::new();
+        let mut leaving = BTreeSet::new();
         for job in batch {
             let name = job.account.as_str();
-            let sealed = match &job.record {
-                Some(record) => {
-                    let text = format::encode(record).map_err(|error| failed(&self.folder, &error))?;
-                    Some(self.key.seal(name, &text).map_err(|error| failed(&self.folder, &error))?)
+            let key = name.as_bytes().to_vec();
+            let kept = if let Some(record) = &job.record {
+                if record.signed_in.is_some() {
+                    self.with_tokens.insert(key.clone());
                 }
-                None => None,
+                let text = format::encode(record).map_err(|error| self.failed(&error))?;
+                let sealed = self.key.seal(name, &text).map_err(|error| self.failed(&error))?;
+                self.serial += 1;
+                Some(Kept { serial: self.serial, sealed })
+            } else {
+                leaving.extend(self.with_tokens.get(&key).cloned());
+                None
             };
             // A later change of the same account takes the place of an earlier one.
-            changes.insert(name.as_bytes().to_vec(), sealed);
+            changes.insert(key, kept);
         }
-        for (name, sealed) in &changes {
-            match sealed {
-                Some(sealed) => self.wanted.insert(name.clone(), sealed.clone()),
+        for (name, kept) in &changes {
+            match kept {
+                Some(kept) => self.wanted.insert(name.clone(), kept.clone()),
                 None => self.wanted.remove(name),
             };
         }
-        self.attempt(&changes).map_err(|trouble| {
+        self.attempt(&changes, !leaving.is_empty()).map_err(|trouble| {
             self.gaps |= trouble.may_leave_gaps();
-            // After one failure the handle refuses everything.
-            self.database = None;
-            failed(&self.folder, &trouble)
-        })
-    }
-
-    fn attempt(&mut self, changes: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<(), Trouble> {
-        let database = if let Some(database) = &self.database {
-            for (name, sealed) in changes {
-                database.put(name, sealed.as_deref())?;
+            self.failed(&trouble)
+        })?;
+        for name in leaving {
+            // What was signed in afresh since is still there.
+            if !self.wanted.contains_key(&name) {
+                self.with_tokens.remove(&name);
             }
-            database
-        } else {
-            let database = self.reopen()?;
-            self.database.insert(database)
-        };
-        database.sync()
+        }
+        Ok(())
     }
 
-    /// Opens the database after a failed write, and puts into it what it lacks; that is safe after the next sync.
-    fn reopen(&mut self) -> Result<Database, Trouble> {
+    /// Writes; after one failure the handle refuses everything, so it is given up then.
+    fn attempt(&mut self, changes: &Changes, forget: bool) -> Result<(), Trouble> {
+        let mut twin = match self.twin.take() {
+            Some(mut twin) => {
+                twin.write(changes, &self.wanted)?;
+                twin
+            }
+            None => self.reopen()?,
+        };
+        if forget {
+            twin = twin.forget_former_versions(&self.wanted)?;
+        }
+        self.twin = Some(twin);
+        Ok(())
+    }
+
+    /// Opens the files after a failed write, and puts into them what they lack.
+    fn reopen(&mut self) -> Result<Twin, Trouble> {
         folder::make_private(&self.path)?;
         if self.gaps {
-            match database::write_again(&self.folder) {
+            match database::write_again(&sled_in(&self.path)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
                 _ => self.gaps = false,
             }
         }
-        let database = match Database::open(&self.folder) {
-            Err(Trouble::Damaged(why)) => {
-                let aside = folder::set_aside(&self.path, &self.folder, clock::now().wall)?;
-                tracing::warn!(path = %aside.display(), %why, "set the damaged store aside; writing a new one");
-                Database::open(&self.folder)?
-            }
-            opened => opened?,
-        };
-        let found: Mirror = database.records()?.into_iter().collect();
-        for (name, sealed) in self.wanted.iter().filter(|(name, sealed)| found.get(*name) != Some(sealed)) {
-            database.put(name, Some(sealed))?;
+        let OpenedTwin { mut twin, set_aside, .. } = Twin::open(&self.path, clock::now().wall)?;
+        if let Some(aside) = set_aside {
+            let (path, why) = (aside.path.display(), aside.reason);
+            tracing::warn!(%path, why, "set the damaged store aside; writing a new one");
         }
-        for name in found.keys().filter(|name| !self.wanted.contains_key(*name)) {
-            database.put(name, None)?;
-        }
-        tracing::info!(path = %self.folder.display(), "opened the store again after it could not write");
-        Ok(database)
+        twin.restore(&self.wanted)?;
+        tracing::info!(path = %self.path.display(), "opened the store again after it could not write");
+        Ok(twin)
     }
-}
 
-fn failed(folder: &Path, why: &dyn Display) -> Fault {
-    Fault::passing(FaultCode::StoreFailed, format!("The store cannot write {}: {why}.", folder.display()))
+    fn failed(&self, why: &dyn Display) -> Fault {
+        let folder = sled_in(&self.path);
+        Fault::passing(FaultCode::StoreFailed, format!("The store cannot write {}: {why}.", folder.display()))
+    }
 }

@@ -58,6 +58,7 @@ fn a_store_that_will_not_open_is_set_aside_whole_and_a_new_one_works() {
         let garbage = vec![0xA5; 70_000];
         drop(open_in(root.path()));
         fs::write(path.join("sled").join(file), &garbage).unwrap();
+        fs::write(path.join("copies"), &garbage).unwrap();
 
         let (opened, acks) = open_in(root.path());
         let aside = opened.set_aside.as_ref().unwrap().clone();
@@ -65,6 +66,7 @@ fn a_store_that_will_not_open_is_set_aside_whole_and_a_new_one_works() {
         assert_eq!(aside.path, path.join(format!("set-aside-1800000000{suffix}")));
         assert!(!aside.reason.is_empty());
         assert_eq!(fs::read(aside.path.join(file)).unwrap(), garbage);
+        assert_eq!(fs::read(aside.path.join("copies")).unwrap(), garbage);
         assert!(!opened.key_made && opened.records.is_empty());
         opened.store.save(&name("a"), 1, full("after"));
         assert_eq!(acks.recv().unwrap().result, Ok(()));
@@ -74,11 +76,105 @@ fn a_store_that_will_not_open_is_set_aside_whole_and_a_new_one_works() {
 }
 
 #[test]
+fn a_database_that_will_not_open_is_made_anew_from_the_copies() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    for file in ["db", "conf", "snap"] {
+        let (opened, _acks) = open_in(root.path());
+        opened.store.save(&name("a"), 1, full("kept"));
+        drop(opened);
+        for path in files(&path.join("sled")).iter().filter(|path| path.to_string_lossy().contains(file)) {
+            fs::write(path, vec![0xA5; 70_000]).unwrap();
+        }
+        let (opened, _acks) = open_in(root.path());
+        assert_eq!((token(&opened, "a").as_deref(), &opened.set_aside), (Some("kept"), &None), "{file}");
+    }
+    fs::remove_dir_all(path.join("sled")).unwrap();
+    assert_eq!(token(&open_in(root.path()).0, "a").as_deref(), Some("kept"));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
+}
+
+#[test]
+fn copies_that_are_lost_are_made_anew_from_the_database() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, full("kept"));
+    drop(opened);
+    let copies = fs::read(path.join("copies")).unwrap();
+    for bytes in [None, Some(&b"garbage"[..]), Some(&[])] {
+        fs::remove_file(path.join("copies")).unwrap();
+        if let Some(bytes) = bytes {
+            fs::write(path.join("copies"), bytes).unwrap();
+        }
+        let (opened, _acks) = open_in(root.path());
+        assert_eq!((token(&opened, "a").as_deref(), &opened.set_aside), (Some("kept"), &None));
+    }
+    // The newest of a slot that went bad is in the database.
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("a"), 2, full("newer"));
+    drop(opened);
+    fs::write(path.join("copies"), copies).unwrap();
+    assert_eq!(token(&open_in(root.path()).0, "a").as_deref(), Some("newer"));
+}
+
+#[test]
+fn a_sign_out_leaves_nothing_of_the_account_for_who_has_the_key() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    let (opened, acks) = open_in(root.path());
+    // What makes each sealed version unlike any other is in the copies until the next takes its place.
+    let mut seals = Vec::new();
+    for revision in 0..40 {
+        opened.store.save(&name("leaves"), revision, full(&format!("access-{revision}")));
+        opened.store.save(&name("stays"), revision, full(&format!("stays-{revision}")));
+        assert!((0..2).all(|_| acks.recv().unwrap().result.is_ok()));
+        let (_, found) = copies::Copies::open(&path.join("copies")).unwrap().unwrap();
+        seals.push(found.records[b"leaves".as_slice()].sealed[1..].to_vec());
+    }
+    let shown = |seals: &[Vec<u8>]| {
+        let files: Vec<_> = files(&path).iter().map(|file| fs::read(file).unwrap()).collect();
+        let is_there = |seal: &&Vec<u8>| files.iter().any(|file| file.windows(24).any(|bytes| bytes == &seal[..24]));
+        seals.iter().filter(is_there).count()
+    };
+    assert!(shown(&seals) > 30, "the log keeps what was sealed before");
+    // Asked for anew at once, which is written together with the end of the former.
+    opened.store.erase(&name("leaves"), 100);
+    opened.store.save(&name("leaves"), 101, Record { signed_in: None, ..full("") });
+    assert!((0..2).all(|_| acks.recv().unwrap().result.is_ok()));
+    assert_eq!(shown(&seals), 0);
+    drop(opened);
+    let (opened, _acks) = open_in(root.path());
+    assert_eq!((shown(&seals), token(&opened, "stays").as_deref()), (0, Some("stays-39")));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
+}
+
+#[test]
+fn a_sign_out_that_a_power_cut_interrupted_loses_no_other_account() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    let (opened, _acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, full("kept"));
+    drop(opened);
+    // Moved away, with the copies or, as it should never be, without them.
+    for with_copies in [true, false] {
+        fs::rename(path.join("sled"), path.join("sled.old")).unwrap();
+        if !with_copies {
+            fs::remove_file(path.join("copies")).unwrap();
+        }
+        let (opened, _acks) = open_in(root.path());
+        assert_eq!((token(&opened, "a").as_deref(), &opened.set_aside), (Some("kept"), &None));
+        assert!(!path.join("sled.old").exists());
+    }
+}
+
+#[test]
 fn a_store_without_its_snapshot_is_set_aside_before_sled_cuts_its_log() {
     let root = TempDir::new().unwrap();
     let (opened, _acks) = open_in(root.path());
     opened.store.save(&name("a"), 1, full("kept"));
     drop(opened);
+    fs::remove_file(settings(root.path()).path.join("copies")).unwrap();
     let folder = settings(root.path()).path.join("sled");
     let log = fs::read(folder.join("db")).unwrap();
     for path in files(&folder).iter().filter(|path| path.to_string_lossy().contains("snap.")) {
@@ -99,7 +195,7 @@ fn a_store_whose_making_was_cut_short_is_made_afresh() {
     assert_eq!(open_in(root.path()).0.set_aside, None);
     let mut left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["key", "sled"]);
+    assert_eq!(left, ["copies", "key", "sled"]);
 }
 
 #[test]
@@ -143,7 +239,7 @@ fn a_store_that_another_agent_has_open_is_left_alone() {
     assert!(error.starts_with(&format!("Another agent has the store {} open.", path.display())), "{error}");
     opened.store.save(&name("a"), 1, full("still works"));
     assert_eq!(acks.recv().unwrap().result, Ok(()));
-    assert_eq!(fs::read_dir(&path).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod files;
 mod machines;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
@@ -11,6 +12,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::database::Database;
+use super::kept::Kept;
 use super::*;
 use crate::clock::{BootTime, UnixTime};
 use crate::expiry::Expiry;
@@ -181,9 +184,9 @@ fn a_record_under_another_name_or_key_is_unreadable_and_stays_until_overwritten(
     drop(opened);
     let folder = settings(root.path()).path.join("sled");
     let database = Database::open(&folder).unwrap();
-    let (_, sealed) = database.records().unwrap().remove(0);
-    database.put(b"b", Some(&sealed)).unwrap();
-    database.put(b"of a newer version/", Some(b"what it may be")).unwrap();
+    let (_, kept) = database.records().unwrap().pop_first().unwrap();
+    database.put(b"b", Some(&kept)).unwrap();
+    database.put(b"of a newer version/", Some(&Kept { serial: 9, sealed: b"what it may be".to_vec() })).unwrap();
     drop(database);
 
     let (opened, _acks) = open_in(root.path());
@@ -218,13 +221,15 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
 
     let settings = settings(root.path());
     let (folder, away) = (settings.path.join("sled"), settings.path.join("away"));
-    let wanted = open_and_read(&folder).unwrap().1.into_iter().collect();
+    let OpenedTwin { twin, records: wanted, .. } = Twin::open(&settings.path, NOW.wall).unwrap();
+    drop(twin);
     let (key, _) = key::obtain(&settings.key, SealedFor::Any(None)).unwrap();
     let (send, acks) = mpsc::channel();
     let acks_to = move |ack| send.send(ack).unwrap();
     let path = settings.path.clone();
     // As it stands after a write that failed.
-    let writer = Writer { path, folder: folder.clone(), key, database: None, wanted, gaps: true, acks: acks_to };
+    let with_tokens = BTreeSet::default();
+    let writer = Writer { path, key, twin: None, serial: 1, wanted, with_tokens, gaps: true, acks: acks_to };
     fs::rename(&folder, &away).unwrap();
     fs::write(&folder, "in the way").unwrap();
 
