@@ -201,6 +201,8 @@ fn good_token(members: Members, exchange: &Exchange, separator: char) -> Result<
 /// Reads the members, or says why what answered is no OAuth server.
 fn read(exchange: &Exchange) -> Result<Members, Fault> {
     match exchange.status {
+        // A captive portal says so itself (RFC 6585 6).
+        511 => return Err(no_oauth(exchange)),
         500.. => {
             let message = format!("The provider is not available now (HTTP {}).", exchange.status);
             let fault = Fault::passing(FaultCode::ProviderUnavailable, message);

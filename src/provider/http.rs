@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use oauth2::HttpRequest;
 use oauth2::http::HeaderMap;
@@ -10,7 +10,7 @@ use oauth2::http::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::Response;
 use zeroize::Zeroizing;
 
-use crate::clock::UnixTime;
+use crate::clock::{self, UnixTime};
 use crate::fault::{Fault, FaultCode};
 use crate::text::printable;
 
@@ -150,20 +150,34 @@ fn transport_fault_of(error: &reqwest::Error) -> Fault {
     Fault::passing(FaultCode::ProviderUnreachable, message)
 }
 
-/// What the TLS library said, if it was it: it hides inside an I/O error, which does not name it as its source.
+/// What the TLS library said, if it was it: it hides inside I/O errors, which do not name it as their source.
 fn tls_reason(error: &reqwest::Error) -> Option<String> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return Some(tls.to_string());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(tls_words(tls));
         }
-        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(tls) = inside.and_then(|inside| inside.downcast_ref::<rustls::Error>()) {
-            return Some(tls.to_string());
-        }
-        source = cause.source();
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = inside.map(|inside| inside as &(dyn std::error::Error + 'static)).or_else(|| error.source());
     }
     None
+}
+
+/// Says of a certificate that is out of its time what the device's clock reads: most often it is the clock that is
+/// wrong, on devices that have none that runs while they are off.
+fn tls_words(error: &rustls::Error) -> String {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let seconds = u64::try_from(clock::now().wall.seconds()).unwrap_or(0);
+    let reads = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    match error {
+        rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
+            format!("its certificate is not valid yet by this device's clock, which reads {reads} and may be wrong")
+        }
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
+            format!("its certificate has expired by this device's clock, which reads {reads}")
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,66 @@
+//! A refresh cut in two: the provider has given new tokens, and their bearer never arrived.
+
+use std::time::Duration;
+
+use crate::bench::Bench;
+use crate::provider::{Fault, Provider, access_token};
+use crate::report::{Row, scaled};
+use crate::support::clock::{SOON, unix_now, wait_until};
+
+/// How the answer was kept from the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// The connection was reset.
+    Network,
+    /// The agent was killed while it waited.
+    Agent,
+}
+
+/// An account whose refresh was cut in two, at a provider that takes the used-up token for `grace` seconds more.
+#[track_caller]
+fn cut_in_two(cut: Cut, grace: f64) -> (Bench, Provider) {
+    let mut bench = Bench::new();
+    let provider = Provider::start("cut", 600).with_grace(grace);
+    bench.account_at("cut", &provider);
+    bench.sign_in([("cut".to_owned(), provider.refresh_token())], 600, 100);
+    match cut {
+        Cut::Network => {
+            provider.inflict(Fault::Lost);
+            bench.start();
+            wait_until("the refresh", SOON, || !provider.asked().is_empty());
+            provider.recover();
+        }
+        Cut::Agent => {
+            provider.inflict(Fault::HeldBack);
+            bench.start();
+            wait_until("the refresh", SOON, || !provider.asked().is_empty());
+            bench.kill();
+            provider.recover();
+            bench.start();
+        }
+    }
+    (bench, provider)
+}
+
+#[test]
+fn within_a_providers_grace_a_refresh_that_was_cut_in_two_is_done_again() {
+    let rounds = scaled(1, 5);
+    for cut in [Cut::Network, Cut::Agent] {
+        let mut slowest = 0.0_f64;
+        for _ in 0..rounds {
+            let (bench, provider) = cut_in_two(cut, 30.0);
+            let over = unix_now();
+            let token = bench
+                .subscriber
+                .wait("oauth2mqtt/cut/token", |token| token["access_token"] == access_token("cut", 1).as_str());
+            slowest = slowest.max(token.arrived_at - over);
+            let status = bench.subscriber.wait("oauth2mqtt/cut/status", |status| status["error"].is_null());
+            assert_eq!((&status.json["state"], &status.json["needs_user"]), (&"active".into(), &false.into()));
+            let presented: Vec<_> = provider.asked().into_iter().map(|asked| asked.presented).collect();
+            assert!(presented.len() == 2 && presented[0] == presented[1], "{presented:?}");
+        }
+        Row::new(format!("answer to a refresh lost ({cut:?} cut), provider with a grace period"), rounds)
+            .recovered_in(Duration::from_secs_f64(slowest.max(0.0)))
+            .write();
+    }
+}
