@@ -11,6 +11,8 @@ pub mod clock;
 pub mod config;
 pub mod expiry;
 pub mod fault;
+#[cfg(test)]
+mod hostile;
 pub mod http_server;
 pub mod identity;
 pub mod loopback;

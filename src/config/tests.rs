@@ -1,6 +1,7 @@
 mod accounts;
 mod broker;
 mod grants;
+mod hostile;
 mod named_files;
 mod page;
 mod whole_file;

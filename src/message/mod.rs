@@ -1,5 +1,7 @@
 //! What stands in the messages: the JSON of the contract, and the names of the topics.
 
+#[cfg(test)]
+mod hostile;
 mod payload;
 mod request;
 mod topics;

@@ -27,7 +27,7 @@ pub(super) struct Endpoints {
 
 /// What is used of the metadata (RFC 8414 2).
 #[derive(Deserialize)]
-struct Metadata {
+pub(super) struct Metadata {
     issuer: String,
     token_endpoint: Option<Url>,
     device_authorization_endpoint: Option<Url>,
@@ -160,7 +160,7 @@ fn well_known(issuer: &Url) -> Vec<Url> {
     urls
 }
 
-fn read(exchange: &Exchange, issuer: &Url) -> Result<Option<Metadata>, Fault> {
+pub(super) fn read(exchange: &Exchange, issuer: &Url) -> Result<Option<Metadata>, Fault> {
     match exchange.status {
         200 => {}
         404 | 405 | 410 => return Ok(None),

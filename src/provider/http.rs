@@ -106,7 +106,7 @@ fn text(headers: &HeaderMap, name: &oauth2::http::HeaderName) -> Option<String> 
 
 /// `Retry-After` in either form (RFC 9110 10.2.3). A date is held against the answer's own `Date`, since the device's
 /// clock may be wrong.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, &RETRY_AFTER)?;
     if let Ok(seconds) = value.trim().parse() {
         return Some(Duration::from_secs(seconds));

@@ -5,6 +5,8 @@
 mod answer;
 mod assertion;
 mod discovery;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod identity;
 mod request;

@@ -231,7 +231,7 @@ fn frame(name: &[u8], kept: &Kept) -> Vec<u8> {
     frame
 }
 
-fn parse(slot: &[u8]) -> Option<(Vec<u8>, Kept)> {
+pub(super) fn parse(slot: &[u8]) -> Option<(Vec<u8>, Kept)> {
     let (header, rest) = slot.split_at_checked(HEADER)?;
     let (head, expected) = header.split_at(HEADER - 8);
     let head = head.strip_prefix(SLOT_MAGIC)?;

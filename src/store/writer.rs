@@ -59,16 +59,17 @@ impl<F: Fn(Ack)> Writer<F> {
         for job in batch {
             let name = job.account.as_str();
             let key = name.as_bytes().to_vec();
+            if job.record.as_ref().is_some_and(|record| record.signed_in.is_some()) {
+                self.with_tokens.insert(key.clone());
+            } else {
+                leaving.extend(self.with_tokens.get(&key).cloned());
+            }
             let kept = if let Some(record) = &job.record {
-                if record.signed_in.is_some() {
-                    self.with_tokens.insert(key.clone());
-                }
                 let text = format::encode(record).map_err(|error| self.failed(&error))?;
                 let sealed = self.key.seal(name, &text).map_err(|error| self.failed(&error))?;
                 self.serial += 1;
                 Some(Kept { serial: self.serial, sealed })
             } else {
-                leaving.extend(self.with_tokens.get(&key).cloned());
                 None
             };
             // A later change of the same account takes the place of an earlier one.
@@ -85,8 +86,9 @@ impl<F: Fn(Ack)> Writer<F> {
             self.failed(&trouble)
         })?;
         for name in leaving {
-            // What was signed in afresh since is still there.
-            if !self.wanted.contains_key(&name) {
+            // Who has signed in again since is back.
+            let last = batch.iter().rev().find(|job| job.account.as_str().as_bytes() == name);
+            if last.and_then(|job| job.record.as_ref()).is_none_or(|record| record.signed_in.is_none()) {
                 self.with_tokens.remove(&name);
             }
         }

@@ -170,5 +170,15 @@ pub(crate) fn record(client: ClientBinding, access_token: &str, refresh_token: S
         scope: None,
     };
     let since = UnixTime::new(1_800_000_000);
-    Record { signed_in: Some(SignedIn { client, tokens, since, last_refresh: None, refused: None }), pending: None }
+    let signed_in = SignedIn {
+        client,
+        tokens,
+        since,
+        last_refresh: None,
+        refused: None,
+        refreshing_since: None,
+        user: None,
+        user_changed_at: None,
+    };
+    Record { signed_in: Some(signed_in), ..Record::default() }
 }

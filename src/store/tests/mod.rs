@@ -1,6 +1,7 @@
 //! What a user relies on when the store keeps sign-ins.
 
 mod files;
+mod hostile;
 mod machines;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,20 @@
+use super::load_text;
+use crate::hostile::bombard;
+use crate::text::is_printable;
+
+#[test]
+fn configurations() {
+    bombard("configurations", |text, _| match load_text(&String::from_utf8_lossy(text)) {
+        Ok(loaded) => {
+            let topic = &loaded.settings.mqtt.base_topic;
+            assert!(!topic.contains(['+', '#', '\0']) && !topic.is_empty(), "{topic:?}");
+            assert!(loaded.settings.accounts.keys().all(|name| !name.as_str().contains(['+', '#', '/'])));
+            String::new()
+        }
+        Err(error) => {
+            assert!(error.lines().all(is_printable), "{error:?}");
+            // As many complaints as there are faults are wanted.
+            error.chars().take(8_000).collect()
+        }
+    });
+}

@@ -1,0 +1,114 @@
+//! Whatever a provider, or somebody in its place, may send.
+
+use std::fmt::Debug;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fastrand::Rng;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::http::{self, Exchange};
+use super::{answer, discovery, identity};
+use crate::clock::UnixTime;
+use crate::fault::Fault;
+use crate::hostile::{SENT, TOKEN, bombard};
+use crate::redirection::Redirection;
+use crate::secret::Secret;
+use crate::text::is_printable;
+
+const STATUSES: [u16; 16] = [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 421, 428, 429, 500, 503, 511];
+
+fn exchange(body: &[u8], chance: &mut Rng) -> Exchange {
+    Exchange {
+        status: *chance.choice(&STATUSES).unwrap(),
+        is_form: chance.u8(0..5) == 0,
+        retry_after: None,
+        date: None,
+        redirected_to: None,
+        body: Zeroizing::new(body.to_vec()),
+    }
+}
+
+/// All that anybody gets to see of it, which must be harmless.
+fn shown<T: Debug>(result: &Result<T, Fault>) -> String {
+    if let Err(fault) = result {
+        assert!(is_printable(&fault.to_string()), "{fault:?}");
+    }
+    format!("{result:?}")
+}
+
+#[test]
+fn answers() {
+    let sent = Secret::new(SENT.to_owned());
+    bombard("provider-answers", |body, chance| {
+        let exchange = exchange(body, chance);
+        let shown = match chance.u8(0..4) {
+            0 if chance.bool() => shown(&answer::refresh(&exchange, &[&sent], ' ')),
+            0 => shown(&answer::token(&exchange, &[&sent], ' ').map(|new| new.tokens)),
+            1 => shown(&answer::poll(&exchange, &[&sent], ',').map(|_| ())),
+            2 => shown(&answer::revocation(&exchange, &[&sent])),
+            _ => {
+                let result = answer::device_authorization(&exchange, &[&sent]);
+                if let Ok(device) = &result {
+                    let uris = [Some(&device.verification_uri), device.verification_uri_complete.as_ref()];
+                    for uri in uris.into_iter().flatten() {
+                        let url: Url = uri.parse().unwrap();
+                        assert!(matches!(url.scheme(), "http" | "https") && is_printable(uri), "{uri}");
+                    }
+                    assert!(is_printable(&device.user_code) && device.user_code.chars().count() <= 64);
+                    assert!(!device.interval.is_zero());
+                }
+                shown(&result)
+            }
+        };
+        // In a form, what looks like a member of JSON is a part of some value that is no secret.
+        if exchange.is_form { shown.replace(TOKEN, "") } else { shown }
+    });
+}
+
+#[test]
+fn metadata() {
+    let issuer = "https://id.example/a".parse().unwrap();
+    bombard("metadata", |body, chance| shown(&discovery::read(&exchange(body, chance), &issuer).map(|_| ())));
+}
+
+#[test]
+fn id_tokens() {
+    bombard("id-tokens", |claims, chance| {
+        let issuers = ["https://id.example/a", "https://login.microsoftonline.com/{tid}/v2.0"];
+        let issuer = chance.choice(issuers).unwrap();
+        let now = UnixTime::new(1_800_000_000);
+        let token = Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)));
+        let from_token = identity::id_token(&token, identity::Expected { issuer, client_id: "c", now });
+        let from_userinfo = identity::userinfo(&exchange(claims, chance));
+        for claims in [&from_token, &from_userinfo].into_iter().flatten() {
+            let Some(user) = claims.identity() else { continue };
+            let texts = [Some(&user.sub), user.email.as_ref(), user.name.as_ref(), user.picture.as_ref()];
+            assert!(texts.into_iter().flatten().all(|text| is_printable(text)), "{user:?}");
+            assert!(user.picture.is_none_or(|address| address.starts_with("https://")));
+        }
+        shown(&from_token.map(|_| ())) + &shown(&from_userinfo.map(|_| ()))
+    });
+}
+
+#[test]
+fn redirections() {
+    bombard("redirections", |address, _| match Redirection::read(&String::from_utf8_lossy(address)) {
+        Ok(Redirection { state: _, outcome, issuer }) => format!("{outcome:?} {issuer:?}"),
+        Err(error) => error.to_string(),
+    });
+}
+
+#[test]
+fn waits_that_are_asked_for() {
+    bombard("retry-after", |value, _| {
+        let mut headers = oauth2::http::HeaderMap::new();
+        for name in ["retry-after", "date"] {
+            if let Ok(value) = oauth2::http::HeaderValue::from_bytes(value) {
+                headers.insert(name, value);
+            }
+        }
+        format!("{:?}", http::retry_after(&headers))
+    });
+}

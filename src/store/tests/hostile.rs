@@ -1,0 +1,17 @@
+//! Whatever may lie on the disk.
+
+use super::super::kept::Kept;
+use super::super::*;
+use super::NOW;
+use crate::hostile::bombard;
+
+#[test]
+fn records() {
+    let key = SealingKey::derive(&[7; 32]).unwrap();
+    bombard("records", |text, _| {
+        let decoded = format!("{:?}", format::decode(text, NOW));
+        let opened = key.open("a", text).map(|_| ());
+        let kept = Kept::from_value(text);
+        format!("{decoded} {opened:?} {} {}", kept.serial, copies::parse(text).is_some())
+    });
+}
