@@ -11,8 +11,17 @@ use super::folder;
 use super::kept::{Kept, Records, newest};
 use crate::clock::UnixTime;
 
-/// What is to become of records, by name; `None` takes one out.
-pub(super) type Changes = BTreeMap<Vec<u8>, Option<Kept>>;
+/// What is to become of records, by name.
+pub(super) type Changes = BTreeMap<Vec<u8>, Change>;
+
+/// What is to become of a record.
+#[derive(Debug)]
+pub(super) enum Change {
+    Put(Kept),
+    /// It holds no tokens that the one before has not: one safe place is enough for it, and half the wear.
+    PutForAMoment(Kept),
+    Erase,
+}
 
 /// Both, open.
 pub(super) struct Twin {
@@ -80,16 +89,23 @@ impl Twin {
     /// Writes `changes`, and returns when both have them safe. `all` is what they are to hold then.
     pub(super) fn write(&mut self, changes: &Changes, all: &Records) -> Result<(), Trouble> {
         let (mut put, mut erased) = (Vec::new(), Vec::new());
-        for (name, kept) in changes {
-            match kept {
-                Some(kept) => put.push((name.as_slice(), kept)),
-                None => erased.push(name.as_slice()),
+        for (name, change) in changes {
+            match change {
+                Change::Put(kept) | Change::PutForAMoment(kept) => put.push((name.as_slice(), kept)),
+                Change::Erase => erased.push(name.as_slice()),
             }
         }
         self.copies.put(&put, all)?;
         self.copies.erase(&erased)?;
-        for (name, kept) in changes {
-            self.database.put(name, kept.as_ref())?;
+        for (name, change) in changes {
+            match change {
+                Change::Put(kept) => self.database.put(name, Some(kept))?,
+                Change::PutForAMoment(_) => {}
+                Change::Erase => self.database.put(name, None)?,
+            }
+        }
+        if changes.values().all(|change| matches!(change, Change::PutForAMoment(_))) {
+            return Ok(());
         }
         self.database.sync()
     }

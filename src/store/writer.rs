@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 
 use super::database::{self, Trouble};
 use super::kept::{Kept, Records};
-use super::twin::{Changes, OpenedTwin, Twin, sled_in};
+use super::twin::{Change, Changes, OpenedTwin, Twin, sled_in};
 use super::{Ack, folder, format};
 use crate::account::AccountName;
 use crate::clock;
@@ -64,21 +64,25 @@ impl<F: Fn(Ack)> Writer<F> {
             } else {
                 leaving.extend(self.with_tokens.get(&key).cloned());
             }
-            let kept = if let Some(record) = &job.record {
+            let change = if let Some(record) = &job.record {
                 let text = format::encode(record).map_err(|error| self.failed(&error))?;
                 let sealed = self.key.seal(name, &text).map_err(|error| self.failed(&error))?;
                 self.serial += 1;
-                Some(Kept { serial: self.serial, sealed })
+                let kept = Kept { serial: self.serial, sealed };
+                // A refresh is only ever begun with tokens that are safe already; its answer follows.
+                let is_asking = record.signed_in.as_ref().is_some_and(|signed_in| signed_in.refreshing_since.is_some());
+                let is_safe = self.wanted.contains_key(&key) && !changes.contains_key(&key);
+                if is_asking && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) }
             } else {
-                None
+                Change::Erase
             };
             // A later change of the same account takes the place of an earlier one.
-            changes.insert(key, kept);
+            changes.insert(key, change);
         }
-        for (name, kept) in &changes {
-            match kept {
-                Some(kept) => self.wanted.insert(name.clone(), kept.clone()),
-                None => self.wanted.remove(name),
+        for (name, change) in &changes {
+            match change {
+                Change::Put(kept) | Change::PutForAMoment(kept) => self.wanted.insert(name.clone(), kept.clone()),
+                Change::Erase => self.wanted.remove(name),
             };
         }
         self.attempt(&changes, !leaving.is_empty()).map_err(|trouble| {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::super::*;
-use super::{NOW, full, name, open_in, settings, token};
+use super::{NOW, full, name, open_in, settings, settled, token};
 use crate::settings::KeySource;
 
 fn refused(settings: &StoreSettings) -> String {
@@ -112,10 +112,27 @@ fn copies_that_are_lost_are_made_anew_from_the_database() {
     }
     // The newest of a slot that went bad is in the database.
     let (opened, _acks) = open_in(root.path());
-    opened.store.save(&name("a"), 2, full("newer"));
+    opened.store.save(&name("a"), 2, settled("newer"));
     drop(opened);
     fs::write(path.join("copies"), copies).unwrap();
     assert_eq!(token(&open_in(root.path()).0, "a").as_deref(), Some("newer"));
+}
+
+#[test]
+fn that_a_refresh_is_under_way_is_kept_without_wear() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    let (opened, acks) = open_in(root.path());
+    opened.store.save(&name("a"), 1, settled("access"));
+    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    let log = fs::read(path.join("sled/db")).unwrap();
+    opened.store.save(&name("a"), 2, full("access"));
+    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    assert_eq!(fs::read(path.join("sled/db")).unwrap(), log);
+    drop(opened);
+    let (opened, _acks) = open_in(root.path());
+    let Loaded::Record(record) = &opened.records[0].1 else { panic!("{opened:?}") };
+    assert!(record.signed_in.as_ref().unwrap().refreshing_since.is_some());
 }
 
 #[test]
@@ -126,8 +143,8 @@ fn a_sign_out_leaves_nothing_of_the_account_for_who_has_the_key() {
     // What makes each sealed version unlike any other is in the copies until the next takes its place.
     let mut seals = Vec::new();
     for revision in 0..40 {
-        opened.store.save(&name("leaves"), revision, full(&format!("access-{revision}")));
-        opened.store.save(&name("stays"), revision, full(&format!("stays-{revision}")));
+        opened.store.save(&name("leaves"), revision, settled(&format!("access-{revision}")));
+        opened.store.save(&name("stays"), revision, settled(&format!("stays-{revision}")));
         assert!((0..2).all(|_| acks.recv().unwrap().result.is_ok()));
         let (_, found) = copies::Copies::open(&path.join("copies")).unwrap().unwrap();
         seals.push(found.records[b"leaves".as_slice()].sealed[1..].to_vec());

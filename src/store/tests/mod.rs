@@ -101,6 +101,13 @@ fn waiting_for_browser() -> Record {
     Record { pending: Some(pending), ..Record::default() }
 }
 
+/// The same, without a refresh under way.
+fn settled(token: &str) -> Record {
+    let mut record = full(token);
+    record.signed_in.as_mut().unwrap().refreshing_since = None;
+    record
+}
+
 /// What `Debug` shows of a record, with the secrets; the two ways to find an expiry aside.
 fn shown(record: &Record) -> String {
     let signed_in = record.signed_in.as_ref();
