@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::bench::Bench;
 use crate::provider::{Fault, Provider, access_token};
 use crate::report::{Row, scaled};
 use crate::support::clock::{SOON, unix_now, wait_until};
+use crate::support::world::Setup;
 
 /// How the answer was kept from the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,4 +66,43 @@ fn within_a_providers_grace_a_refresh_that_was_cut_in_two_is_done_again() {
             .recovered_in(Duration::from_secs_f64(slowest.max(0.0)))
             .write();
     }
+}
+
+#[test]
+fn without_grace_the_user_is_asked_at_once_and_told_what_happened() {
+    let rounds = scaled(1, 5);
+    for cut in [Cut::Network, Cut::Agent] {
+        for _ in 0..rounds {
+            let (bench, provider) = cut_in_two(cut, 0.0);
+            let status = bench.subscriber.wait("oauth2mqtt/cut/status", |status| status["needs_user"] == true).json;
+            assert_eq!(status["error"]["code"], "refresh_interrupted", "{status}");
+            assert!(status["error"]["retry_at"].is_null(), "{status}");
+            assert_eq!(provider.asked().len(), 2, "{:?}", provider.asked());
+        }
+        let mut row =
+            Row::new(format!("answer to a refresh lost ({cut:?} cut), provider without a grace period"), rounds);
+        row.asked = rounds;
+        row.remark("`refresh_interrupted`, at the first try after it").write();
+    }
+}
+
+#[test]
+fn a_certified_provider_that_ends_the_grant_is_told_from_one_that_lost_patience() {
+    let mut world = Setup::new().provider("latency_ms", json!([1_500, 1_500])).account("garden").start();
+    world.sign_in("garden");
+    let before = world.oidc().refreshes().len();
+    wait_until("a refresh that the provider has done", SOON, || {
+        world.subscriber.send_request("refresh", "garden");
+        world.oidc().refreshes().get(before).is_some_and(|refresh| refresh.decided_at.is_some())
+    });
+    world.kill_agent();
+    world.start_agent();
+    let status = world.wait("garden", "status", |status| status["needs_user"] == true).json;
+    assert_eq!(status["error"]["code"], "refresh_interrupted", "{status}");
+    world.sign_in("garden");
+    let status = world.wait_for_state("garden", "active");
+    assert!(status["error"].is_null(), "{status}");
+    let mut row = Row::new("agent killed while oidc-provider held an answer back", 1);
+    row.asked = 1;
+    row.remark("`refresh_interrupted`").write();
 }

@@ -5,7 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "here a panic is a failed test, and output its report")]
 
 mod bench;
+mod broker;
+mod clock;
 mod interrupted;
+mod load;
+mod memory;
 mod network;
 mod power;
 mod provider;

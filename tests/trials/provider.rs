@@ -2,6 +2,7 @@
 //!
 //! It knows one refresh token, uses it up with each refresh, and remembers everything it was asked.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -66,7 +67,8 @@ struct State {
     /// What fills the queue of a listener that completes no connection.
     in_the_way: Vec<TcpStream>,
     name: String,
-    serial: u32,
+    /// How often each account's refresh token was used up.
+    serials: HashMap<String, u32>,
     life: u32,
     /// How long a refresh token that was used up is still taken.
     grace: f64,
@@ -96,7 +98,7 @@ impl Provider {
             full_queue: None,
             in_the_way: Vec::new(),
             name: name.to_owned(),
-            serial: 0,
+            serials: HashMap::new(),
             life,
             grace: 0.0,
             used_up_at: 0.0,
@@ -123,10 +125,19 @@ impl Provider {
         self.state().tls = Some(Arc::new(tls));
     }
 
-    /// The refresh token that it takes now.
+    /// The refresh token that it takes now, of the account that has its own name.
     pub(crate) fn refresh_token(&self) -> String {
-        let state = self.state();
-        refresh_token(&state.name, state.serial)
+        let name = self.state().name.clone();
+        self.refresh_token_of(&name)
+    }
+
+    pub(crate) fn refresh_token_of(&self, account: &str) -> String {
+        refresh_token(account, self.serial_of(account))
+    }
+
+    /// How often the account has had a refresh.
+    pub(crate) fn serial_of(&self, account: &str) -> u32 {
+        self.state().serials.get(account).copied().unwrap_or(0)
     }
 
     /// Every request to the token endpoint so far, of connections that came to nothing the attempt.
@@ -279,23 +290,26 @@ impl Provider {
     /// The answer to a refresh: the token is used up, and the next ones take its place.
     fn grant(&self, presented: Option<&str>) -> Vec<u8> {
         let mut state = self.state();
-        let is_newest = presented == Some(&refresh_token(&state.name, state.serial));
-        let former = state.serial.checked_sub(1).map(|serial| refresh_token(&state.name, serial));
-        let in_grace = presented == former.as_deref() && unix_now() - state.used_up_at < state.grace;
-        if !is_newest && !in_grace {
+        let account = presented.and_then(|token| token.strip_prefix("scripted-refresh-")?.rsplit_once('-'));
+        let Some((account, presented)) = account else { return json(400, r#"{"error":"invalid_request"}"#) };
+        let serial = state.serials.get(account).copied().unwrap_or(0);
+        let presented: u32 = presented.parse().unwrap();
+        let in_grace = presented + 1 == serial && unix_now() - state.used_up_at < state.grace;
+        if presented != serial && !in_grace {
             return json(400, r#"{"error":"invalid_grant","error_description":"refresh token already used"}"#);
         }
-        if is_newest {
-            state.serial += 1;
+        let serial = presented + 1;
+        if !in_grace {
+            state.serials.insert(account.to_owned(), serial);
             state.used_up_at = unix_now();
         }
-        let State { name, serial, life, .. } = &*state;
+        let life = state.life;
         json(
             200,
             &format!(
                 r#"{{"access_token":"{}","token_type":"bearer","expires_in":{life},"refresh_token":"{}"}}"#,
-                access_token(name, *serial),
-                refresh_token(name, *serial)
+                access_token(account, serial),
+                refresh_token(account, serial)
             ),
         )
     }

@@ -12,18 +12,18 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::support::process::run_tool;
 
 /// An authority with its files in a folder.
-pub(super) struct Authority<'a>(&'a Path);
+pub(crate) struct Authority<'a>(&'a Path);
 
 /// When a certificate is made, as far as it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Made {
+pub(crate) enum Made {
     Now,
     LongAgo,
     InTheFuture,
 }
 
 impl<'a> Authority<'a> {
-    pub(super) fn make(folder: &'a Path) -> Self {
+    pub(crate) fn make(folder: &'a Path) -> Self {
         fs::create_dir_all(folder).unwrap();
         let authority = Self(folder);
         // Valid whenever a certificate by it is.
@@ -35,12 +35,12 @@ impl<'a> Authority<'a> {
         authority
     }
 
-    pub(super) fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         self.0.join("ca.pem").display().to_string()
     }
 
     /// A server with a certificate for `host`.
-    pub(super) fn server(&self, name: &str, host: &str, made: Made) -> ServerConfig {
+    pub(crate) fn server(&self, name: &str, host: &str, made: Made) -> ServerConfig {
         let date = match made {
             Made::Now => "",
             Made::LongAgo => "2015-01-01",

@@ -4,7 +4,7 @@
 //! code, no more must be asked than the pauses allow, and the first try after the fault is over must bring a token.
 //! One account has a provider without faults, and must not notice those of the others.
 
-mod certificates;
+pub(crate) mod certificates;
 
 use std::fs;
 use std::time::Duration;
