@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bench::Bench;
 use crate::provider::{Fault, Provider, access_token};
 use crate::report::{Row, scaled};
 use crate::support::clock::{SOON, unix_now, wait_until};
+use crate::support::server::Kind;
 use crate::support::world::Setup;
 
 /// How the answer was kept from the agent.
@@ -105,4 +106,38 @@ fn a_certified_provider_that_ends_the_grant_is_told_from_one_that_lost_patience(
     let mut row = Row::new("agent killed while oidc-provider held an answer back", 1);
     row.asked = 1;
     row.remark("`refresh_interrupted`").write();
+}
+
+/// A provider that nobody wrote for this test: it keeps a used-up token for its grace period, and ends the grant after.
+#[test]
+fn django_gives_the_answer_again_within_its_grace_period_and_ends_the_grant_without_one() {
+    let settings = r#"
+        device_authorization_endpoint = "{issuer}/device-authorization/"
+        token_endpoint = "{issuer}/token/"
+        client_id = "device-public"
+        scopes = ["read"]"#;
+    for grace in [30, 0] {
+        let setup = Setup::on(Kind::Django).provider("grace_period", grace);
+        let world = setup.account_as("garden", settings).start();
+        let token = world.sign_in_as("garden", "ann");
+        world.oidc().fault("lost", 1, &json!({}));
+        assert_eq!(world.refresh("garden")["status"], "error");
+        let over = unix_now();
+        let mut row = Row::new(format!("answer to a refresh lost, django-oauth-toolkit with a grace of {grace} s"), 1);
+        if grace > 0 {
+            let fresh =
+                |new: &Value| new["access_token"].is_string() && new["access_token"] != token.json["access_token"];
+            let again = world.wait("garden", "token", fresh);
+            assert_eq!(world.oidc().me(again.access_token().unwrap()).status, 200);
+            let statuses = world.subscriber.on("oauth2mqtt/garden/status");
+            let after = statuses.iter().filter(|status| status.arrived_at > over);
+            assert!(after.into_iter().all(|status| status.json["needs_user"] == false));
+            row = row.recovered_in(Duration::from_secs_f64(again.arrived_at - over));
+        } else {
+            let status = world.wait("garden", "status", |status| status["needs_user"] == true).json;
+            assert_eq!(status["error"]["code"], "refresh_interrupted", "{status}");
+            row.asked = 1;
+        }
+        row.write();
+    }
 }

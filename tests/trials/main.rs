@@ -14,7 +14,7 @@ mod network;
 mod power;
 mod provider;
 mod report;
-#[allow(dead_code, reason = "it is that of the end-to-end tests, of which these use a part")]
+#[allow(dead_code, unused_imports, reason = "it is that of the end-to-end tests, of which these use a part")]
 #[path = "../e2e/support/mod.rs"]
 mod support;
 mod wear;

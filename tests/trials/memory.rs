@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use crate::report::Row;
 use crate::support::broker::{Door, PASSWORD};
 use crate::support::clock::wait_until;
-use crate::support::oidc::Secrets;
 use crate::support::process::Process;
+use crate::support::server::Secrets;
 use crate::support::world::{Client, Setup, World};
 
 /// The most copies of one secret that is in use, and of one that no longer is.
@@ -35,7 +35,7 @@ fn secrets_are_few_in_the_memory_of_an_idle_agent() {
     wait_until_idle(&mut world);
     let memory = memory_of(world.agent());
 
-    let Secrets { client, device_code, access_token, refresh_token, id_token } = world.oidc().secrets();
+    let Secrets { client, device_code, access_token, refresh_token, id_token, .. } = world.oidc().secrets();
     let newest = |tokens: &[String], count: usize| tokens[tokens.len() - count..].to_vec();
     let former = |tokens: &[String], count: usize| tokens[..tokens.len() - count].to_vec();
     let key = fs::read(world.store().join("key")).unwrap();
