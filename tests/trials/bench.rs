@@ -10,6 +10,7 @@ use std::time::Duration;
 use oauth2mqtt::clock::{self, UnixTime};
 use oauth2mqtt::config::{self, Environment};
 use oauth2mqtt::expiry::Expiry;
+use oauth2mqtt::machine::Machine;
 use oauth2mqtt::record::{ClientBinding, Record, SignedIn};
 use oauth2mqtt::secret::Secret;
 use oauth2mqtt::store;
@@ -98,7 +99,9 @@ impl Bench {
         let settings = settings.settings;
         let (send, acks) = mpsc::channel();
         let now = clock::now();
-        let opened = store::open(&settings.store, now, move |ack| send.send(ack).unwrap()).unwrap();
+        let machine = Machine::this();
+        let acks_to = move |ack| send.send(ack).unwrap();
+        let opened = store::open(&settings.store, machine.as_ref(), now, acks_to).unwrap();
         for (name, refresh_token) in accounts {
             let client = settings.accounts[&name.parse().unwrap()].binding();
             let expiry = Expiry::restored(from, Duration::from_secs(life), now);

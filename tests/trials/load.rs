@@ -32,8 +32,8 @@ fn steady(accounts: usize, life: u32, length: Duration) {
     std::thread::sleep(length * 3 / 4);
     let after = bench.memory("VmRSS");
     let messages = bench.subscriber.messages();
-    let lapsed = messages.iter().filter(|m| m.topic.ends_with("/token") && m.access_token().is_none());
-    let lapses: Vec<_> = lapsed.map(|m| m.arrived_at - began).collect();
+    let withdrawn = messages.iter().filter(|m| m.topic.ends_with("/token") && m.access_token().is_none());
+    let lapses: Vec<_> = withdrawn.map(|m| m.arrived_at - began).collect();
     let refreshes: u32 = names.iter().map(|name| provider.serial_of(name)).sum();
     let seconds = u32::try_from(length.as_secs()).unwrap();
     // At the latest after eight tenths of its life.

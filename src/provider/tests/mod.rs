@@ -140,7 +140,7 @@ fn only_an_oauth_error_code_ends_a_grant() {
     assert_eq!(ends_nothing(token(429, "")), FaultCode::RateLimited);
     assert_eq!(ends_nothing(token(500, r#"{"error":"invalid_grant"}"#)), FaultCode::ProviderUnavailable);
     assert_eq!(ends_nothing(token(503, "")), FaultCode::ProviderUnavailable);
-    assert_eq!(ends_nothing(token(511, portal)), FaultCode::ProviderUnavailable);
+    assert_eq!(ends_nothing(token(511, portal)), FaultCode::NotOauth);
     assert_eq!(ends_nothing(token(400, r#"{"error":"temporarily_unavailable"}"#)), FaultCode::ProviderUnavailable);
     assert_eq!(ends_nothing(token(400, r#"{"error":"an_unheard_of_code"}"#)), FaultCode::ProviderRefused);
     assert_eq!(ends_nothing(token(400, r#"{"error":{"code":400}}"#)), FaultCode::ProviderRefused);

@@ -7,7 +7,7 @@ use crate::hostile::bombard;
 
 #[test]
 fn records() {
-    let key = SealingKey::derive(&[7; 32]).unwrap();
+    let key = SealingKey::derive(&[7; 32], SealedFor::Any(None)).unwrap();
     bombard("records", |text, _| {
         let decoded = format!("{:?}", format::decode(text, NOW));
         let opened = key.open("a", text).map(|_| ());

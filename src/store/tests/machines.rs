@@ -13,7 +13,7 @@ fn open_on(root: &Path, machine: Option<&Machine>, bind_to_machine: bool) -> Ope
     open(&StoreSettings { bind_to_machine, ..settings(root) }, machine, NOW, |_| ()).unwrap()
 }
 
-fn sealed(root: &Path) -> Vec<Sealed> {
+fn sealed(root: &Path) -> Records {
     Database::open(&settings(root).path.join("sled")).unwrap().records().unwrap()
 }
 
@@ -59,6 +59,13 @@ fn a_store_from_before_the_machine_had_an_id_is_bound_once_it_has() {
     let opened = open_on(root.path(), None, true);
     opened.store.save(&name("a"), 1, full("access-a"));
     drop(opened);
+    let unbound = sealed(root.path())[b"a".as_slice()].sealed.clone();
     assert_eq!(token(&open_on(root.path(), Some(&here), true), "a").unwrap(), "access-a");
+    // What was sealed for any machine would still open on any.
+    for file in files::files(&settings(root.path()).path) {
+        let bytes = fs::read(&file).unwrap();
+        let tail = &unbound[unbound.len() - 24..];
+        assert!(!bytes.windows(24).any(|window| window == tail), "{}", file.display());
+    }
     assert!(token(&open_on(root.path(), None, true), "a").unwrap().starts_with("cloned_device"));
 }

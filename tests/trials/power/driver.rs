@@ -13,6 +13,7 @@ use fastrand::Rng;
 use oauth2mqtt::account::AccountName;
 use oauth2mqtt::clock;
 use oauth2mqtt::expiry::Expiry;
+use oauth2mqtt::machine::Machine;
 use oauth2mqtt::record::ClientBinding;
 use oauth2mqtt::store::{self, Loaded};
 
@@ -62,7 +63,9 @@ fn drive() {
     let folder = Path::new(words.next().unwrap());
 
     let (send, acks) = mpsc::channel();
-    let opened = store::open(&store_settings(folder), clock::now(), move |ack| send.send(ack).unwrap()).unwrap();
+    let machine = Machine::this();
+    let acks_to = move |ack| send.send(ack).unwrap();
+    let opened = store::open(&store_settings(folder), machine.as_ref(), clock::now(), acks_to).unwrap();
     let whole = opened.records.iter().all(|(_, loaded)| matches!(loaded, Loaded::Record(_)));
     assert!(whole && opened.set_aside.is_none());
     let mut chance = Rng::with_seed(life as u64);
