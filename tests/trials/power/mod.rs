@@ -123,7 +123,9 @@ fn opens_with_the_agent(world: &World, image: &Image<'_>) {
     for (account, expected) in &image.expected {
         let status = world.subscriber.wait(&format!("{base}/{account}/status"), |_| true).json;
         let is_signed_in = status["state"] == "active" || status["state"] == "expired";
-        assert!(is_signed_in || !expected.is_signed_in(), "{account}: {status}");
+        // A refresh that the cut fell upon while the life was recorded has ended the grant at the provider, not here.
+        let was_interrupted = status["error"]["code"] == "refresh_interrupted";
+        assert!(is_signed_in || was_interrupted || !expected.is_signed_in(), "{account}: {status}");
     }
     let log = agent.kill().stderr;
     assert!(!log.contains("set aside"), "{log}");
