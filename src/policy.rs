@@ -29,6 +29,36 @@ pub const REDIRECTION_WAIT: Duration = Duration::from_secs(900);
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
 
+/// The first and the longest wait between two tries to refresh, as shares of the token's life, each with its limit. Neither is
+/// ever less than for other things.
+///
+/// `tests/load` chose them. A fleet refreshes each token once in three quarters of its life. If all of it is without tokens at
+/// the end of an outage, and each device tries about once in a third of that life, the provider meets two or three times
+/// the usual load, and no more; with the five minutes that a single device would do well with, it met thirteen times. And
+/// as a quarter of the life is left for retries, the first need not be in a hurry.
+const FIRST_REFRESH_RETRY: (f64, Duration) = (0.01, Duration::from_secs(30));
+const LONGEST_REFRESH_RETRY: (f64, Duration) = (0.4, Duration::from_secs(24 * 60));
+
+/// Over how long the refreshes of a site are spread that has been without power until its tokens lapsed: a twelfth of a
+/// token's life, up to this.
+///
+/// Here the kindness to a provider stands against that to whoever has just switched a device on. `tests/load` shows the price:
+/// for some minutes ten thousand devices ask nine times as often as usual, instead of all at once. A provider that is
+/// not up to that answers HTTP 429, and is obeyed.
+const START_SHARE: u32 = 12;
+const LONGEST_START_SPREAD: Duration = Duration::from_secs(300);
+
+/// How much of what is left of a good token is used to spread refreshes that were due while the agent was off. The rest is
+/// for retries.
+const SHARE_OF_REST: f64 = 0.8;
+
+/// Over how long refreshes are spread that were cut off. The grace periods within which providers take a used refresh token
+/// once more begin at ten seconds, and a good part of that is gone when a device has started.
+const INTERRUPTED_SPREAD: Duration = Duration::from_secs(3);
+
+/// The longest grace period that is reckoned with, with the time that a device needs to start.
+const LONGEST_GRACE: Duration = Duration::from_secs(180);
+
 /// The wait after the first failure to reach the broker, and the longest.
 const FIRST_RECONNECT: Duration = Duration::from_millis(500);
 const LONGEST_RECONNECT: Duration = Duration::from_secs(15);
@@ -78,7 +108,18 @@ pub fn usable_until(expiry: &Expiry) -> BootTime {
 /// to be of use is renewed once a minute, so that a provider's mistake does not become an attack on it.
 #[must_use]
 pub fn refresh_at(expiry: Option<&Expiry>, received: BootTime, chance: Chance) -> BootTime {
-    let share = chance.between(0.7, 0.8);
+    refresh_after(chance.between(0.7, 0.8), expiry, received)
+}
+
+/// The same for the first token after a start or an outage, which many devices may have got at the same time: after
+/// 25 to 80 % of its life, once. `tests/load` shows what that is for: with the usual rule ten thousand devices were in step
+/// for half a day after a power cut, and their provider met six times the usual load once in each life of a token.
+#[must_use]
+pub fn first_refresh_at(expiry: Option<&Expiry>, received: BootTime, chance: Chance) -> BootTime {
+    refresh_after(chance.between(0.25, 0.8), expiry, received)
+}
+
+fn refresh_after(share: f64, expiry: Option<&Expiry>, received: BootTime) -> BootTime {
     let Some(expiry) = expiry else {
         return received + ASSUMED_LIFE.mul_f64(share);
     };
@@ -90,16 +131,60 @@ pub fn refresh_at(expiry: Option<&Expiry>, received: BootTime, chance: Chance) -
     early.min(usable_until(expiry))
 }
 
+/// When to refresh a token that should have been refreshed already, when the agent starts or the clock is set.
+///
+/// A whole site is in the same position at the same moment, so chance spreads it: over most of the time that the token is
+/// still good for, or else, since a flow waits, over a few minutes at most.
+#[must_use]
+pub fn overdue_at(expiry: &Expiry, now: BootTime, chance: Chance) -> BootTime {
+    let left = usable_until(expiry).after(now);
+    let spread = if left.is_zero() {
+        (expiry.life() / START_SHARE).min(LONGEST_START_SPREAD)
+    } else {
+        left.mul_f64(SHARE_OF_REST)
+    };
+    now + spread.mul_f64(chance.0)
+}
+
+/// When to try a refresh again that was cut off `ago`, before its answer arrived: within seconds, as long as a provider may
+/// still take the refresh token a second time. After that there is no hurry.
+#[must_use]
+pub fn interrupted_at(ago: Duration, now: BootTime, chance: Chance) -> Option<BootTime> {
+    (ago <= LONGEST_GRACE).then(|| now + INTERRUPTED_SPREAD.mul_f64(chance.0))
+}
+
 /// How long to wait after the `failures`-th passing fault in a row: two seconds doubled each time up to five minutes,
 /// of which chance takes up to half away; never less than the other side asked for, up to an hour.
 #[must_use]
 pub fn retry_wait(failures: u32, asked_for: Option<Duration>, chance: Chance) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let longest = FIRST_RETRY.saturating_mul(1 << doublings).min(LONGEST_RETRY);
-    let own = longest.mul_f64(chance.between(0.5, 1.0));
+    at_least(asked_for, doubled(FIRST_RETRY, failures, LONGEST_RETRY).mul_f64(chance.between(0.5, 1.0)), chance)
+}
+
+/// The same for a refresh, of which a fleet makes many: with tokens of an hour, from half a minute up to 24, of which
+/// chance takes up to two fifths away.
+#[must_use]
+pub fn refresh_retry_wait(
+    failures: u32,
+    life: Option<Duration>,
+    asked_for: Option<Duration>,
+    chance: Chance,
+) -> Duration {
+    let life = life.unwrap_or(ASSUMED_LIFE);
+    let share = |(share, most): (f64, Duration), least: Duration| life.mul_f64(share).clamp(least, most);
+    let first = share(FIRST_REFRESH_RETRY, FIRST_RETRY);
+    let longest = share(LONGEST_REFRESH_RETRY, LONGEST_RETRY);
+    at_least(asked_for, doubled(first, failures, longest).mul_f64(chance.between(0.6, 1.0)), chance)
+}
+
+/// `first`, doubled with each failure beyond one, up to `longest`.
+fn doubled(first: Duration, failures: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
+}
+
+/// The wait that the other side asked for, if it is longer than our `own`. It is a least wait: chance only ever adds to it.
+fn at_least(asked_for: Option<Duration>, own: Duration, chance: Chance) -> Duration {
     let asked_for = asked_for.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-    // What was asked for is a least wait: chance only ever adds to it.
-    own.max(asked_for.mul_f64(chance.between(1.0, 1.1)))
+    own.max(asked_for.mul_f64(chance.between(1.0, 1.25)))
 }
 
 /// How long to wait after a fault of the set-up, which a person may mend at the provider's side as well.
@@ -112,8 +197,7 @@ pub fn reconfigure_wait(chance: Chance) -> Duration {
 /// second doubled each time up to fifteen seconds, of which chance takes up to half away.
 #[must_use]
 pub fn reconnect_wait(failures: u32, chance: Chance) -> Duration {
-    let longest = FIRST_RECONNECT.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LONGEST_RECONNECT);
-    longest.mul_f64(chance.between(0.5, 1.0))
+    doubled(FIRST_RECONNECT, failures, LONGEST_RECONNECT).mul_f64(chance.between(0.5, 1.0))
 }
 
 /// How long to wait before the next poll, after `failures` polls in a row that brought no answer (RFC 8628 3.5): at
@@ -160,6 +244,13 @@ mod tests {
     }
 
     #[test]
+    fn a_refresh_that_was_cut_off_is_tried_within_seconds_while_that_may_help() {
+        let at = |ago| interrupted_at(Duration::from_secs(ago), START, Chance::new(1.0));
+        assert_eq!(at(20), Some(START + Duration::from_secs(3)));
+        assert_eq!(at(3_600), None);
+    }
+
+    #[test]
     fn slow_down_adds_five_seconds_or_takes_the_longer_interval() {
         let s = Duration::from_secs;
         assert_eq!(slowed(s(5), None), s(10));
@@ -177,7 +268,7 @@ mod tests {
     #[test]
     fn an_absurd_retry_after_does_not_silence_the_device() {
         let wait = retry_wait(1, Some(Duration::MAX), Chance::new(1.0));
-        assert!(wait <= LONGEST_RETRY_AFTER.mul_f64(1.1));
+        assert!(wait <= LONGEST_RETRY_AFTER.mul_f64(1.25));
     }
 
     proptest! {
@@ -202,7 +293,27 @@ mod tests {
             let wait = retry_wait(failures, Some(asked), Chance::new(chance));
             prop_assert!(wait >= Duration::from_secs(1));
             prop_assert!(wait >= asked);
-            prop_assert!(wait <= LONGEST_RETRY.max(asked.mul_f64(1.1)));
+            prop_assert!(wait <= LONGEST_RETRY.max(asked.mul_f64(1.25)));
+        }
+
+        #[test]
+        fn so_do_retries_of_a_refresh(failures in 0_u32.., life in 0_u64..100_000_000, asked in 0_u64..3_600, chance in 0.0..=1.0) {
+            let (asked, life) = (Duration::from_secs(asked), Duration::from_secs(life));
+            let wait = refresh_retry_wait(failures, Some(life), Some(asked), Chance::new(chance));
+            prop_assert!(wait >= Duration::from_secs(1));
+            prop_assert!(wait >= asked);
+            prop_assert!(wait <= LONGEST_REFRESH_RETRY.1.max(asked.mul_f64(1.25)));
+        }
+
+        #[test]
+        fn what_was_due_while_the_agent_was_off_is_spread_over_no_more_than_the_token_or_five_minutes(
+            life in 3_u64..100_000_000, age in 0.0..2.0, chance in 0.0..=1.0,
+        ) {
+            let expiry = expiry(life);
+            let now = START + Duration::from_secs(life).mul_f64(age);
+            let at = overdue_at(&expiry, now, Chance::new(chance));
+            prop_assert!(at >= now);
+            prop_assert!(at <= usable_until(&expiry).max(now + LONGEST_START_SPREAD));
         }
 
         #[test]

@@ -147,7 +147,10 @@ impl Grant {
             expiry.clock_was_set(now);
         }
         renewal.step = match renewal.step {
-            Step::Waits(_) if renewal.failures == 0 => renewal.next_step(way, now, chance),
+            // What was counted in this process is due when it was; otherwise the whole fleet would draw lots anew at once.
+            Step::Waits(_) if renewal.failures == 0 && renewal.received.is_none() => {
+                renewal.next_step(way, now, chance)
+            }
             Step::Waits(due) => Step::Waits(Due::at(due.at, now)),
             Step::Never | Step::Asking { .. } => return,
         };

@@ -102,7 +102,10 @@ impl Session {
                 out.push(Action::Note(Note::GrantEnded(fault)));
                 return;
             }
-            Remedy::TryAgain { after } => policy::retry_wait(renewal.failures.saturating_add(1), after, chance),
+            Remedy::TryAgain { after } => {
+                let life = renewal.signed_in.tokens.expiry.map(|expiry| expiry.life());
+                policy::refresh_retry_wait(renewal.failures.saturating_add(1), life, after, chance)
+            }
             Remedy::Reconfigure => policy::reconfigure_wait(chance),
         };
         renewal.failures = renewal.failures.saturating_add(1);

@@ -73,10 +73,6 @@ impl Renewal {
     pub(super) fn resume(signed_in: SignedIn, way: &Way, now: Now, chance: Chance) -> Self {
         let mut renewal = Self::idle(signed_in);
         renewal.step = renewal.next_step(way, now, chance);
-        if renewal.in_doubt && matches!(renewal.step, Step::Waits(_)) {
-            // The sooner it is asked again, the more likely a provider with a grace period still answers.
-            renewal.step = Step::Waits(Due::at(now.boot, now));
-        }
         renewal
     }
 
@@ -104,8 +100,24 @@ impl Renewal {
         if !self.can_renew(way) {
             return Step::Never;
         }
-        let received = self.received.unwrap_or(now.boot);
-        Step::Waits(Due::at(policy::refresh_at(self.signed_in.tokens.expiry.as_ref(), received, chance), now))
+        let expiry = self.signed_in.tokens.expiry.as_ref();
+        let Some(received) = self.received else {
+            return Step::Waits(Due::at(self.resumes_at(expiry, now, chance), now));
+        };
+        Step::Waits(Due::at(policy::refresh_at(expiry, received, chance), now))
+    }
+
+    /// When to refresh a token from before a restart.
+    fn resumes_at(&self, expiry: Option<&Expiry>, now: Now, chance: Chance) -> BootTime {
+        let ago = self.signed_in.refreshing_since.map(|since| now.wall.since(since));
+        if let Some(at) = ago.and_then(|ago| policy::interrupted_at(ago, now.boot, chance)) {
+            return at;
+        }
+        let at = policy::refresh_at(expiry, now.boot, chance);
+        match expiry {
+            Some(expiry) if at <= now.boot || ago.is_some() => policy::overdue_at(expiry, now.boot, chance),
+            _ => at,
+        }
     }
 
     /// Until when a flow may have the access token; `None` for ever.
@@ -156,12 +168,16 @@ impl Renewal {
         tokens.scope = answer.scope.or(tokens.scope.take());
         self.signed_in.last_refresh = Some(now.wall);
         self.signed_in.refreshing_since = None;
+        let may_be_in_step = self.received.is_none() || self.failures > 0;
         self.received = Some(now.boot);
         self.generation = id.serial;
         self.failures = 0;
         self.trouble = None;
         self.in_doubt = false;
         self.step = self.next_step(way, now, chance);
+        if let (Step::Waits(due), true) = (&mut self.step, may_be_in_step) {
+            *due = Due::at(policy::first_refresh_at(self.signed_in.tokens.expiry.as_ref(), now.boot, chance), now);
+        }
     }
 
     /// The provider has ended the grant. The tokens stay, as nothing that one answer says is beyond mistake.

@@ -42,12 +42,13 @@ fn a_note_that_cannot_be_written_neither_withdraws_the_token_nor_uses_the_refres
 }
 
 #[test]
-fn after_a_cut_the_token_there_is_is_tried_at_once_and_a_provider_with_a_grace_period_answers() {
+fn after_a_cut_the_token_there_is_is_tried_within_seconds_and_a_provider_with_a_grace_period_answers() {
     let mut play = Play::signed_in(3_600);
     play.pass(2_700);
     assert_eq!(play.asked.len(), 1);
     let now = later(&play, 5);
     let mut play = Play::new(restored(play.disk.clone(), now), now);
+    play.pass(2);
     assert_eq!(play.refreshes_with().as_deref(), Some("r1"), "although the access token would be good for a while");
     assert_eq!(play.token().as_deref(), Some("a1"));
     play.answer(Answer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
@@ -61,11 +62,12 @@ fn after_a_cut_a_provider_without_a_grace_period_costs_the_sign_in_and_it_is_sai
     play.pass(2_700);
     let now = later(&play, 5);
     let mut play = Play::new(restored(play.disk.clone(), now), now);
+    play.pass(2);
     play.answer(Answer::Refresh(Err(invalid_grant())));
     assert_eq!((play.state(), play.status().needs_user), (SessionState::SignedOut, true));
     let error = play.status().error.unwrap();
     assert_eq!(error.code, FaultCode::RefreshInterrupted);
-    assert!(error.message.starts_with("A refresh that was begun 5 s ago was cut off"), "{}", error.message);
+    assert!(error.message.starts_with("A refresh that was begun 8 s ago was cut off"), "{}", error.message);
     assert!(error.message.contains("Used already."), "{}", error.message);
     // It is said after the next restart as well.
     let play = Play::new(restored(play.disk.clone(), now), now);
@@ -78,7 +80,7 @@ fn a_lost_answer_is_told_from_a_grant_that_was_revoked() {
         let mut play = Play::signed_in(3_600);
         play.pass(2_700);
         play.answer(Answer::Refresh(Err(fault)));
-        play.pass(10);
+        play.pass(30);
         play.answer(Answer::Refresh(Err(invalid_grant())));
         assert_eq!(play.error(), Some(code));
     }
@@ -91,7 +93,31 @@ fn retries_write_nothing() {
     play.saves = false;
     for _ in 0..20 {
         play.answer(Answer::Refresh(Err(outage())));
-        play.pass(300);
+        play.pass(24 * 60);
         assert_eq!((play.asked.len(), play.unsaved.len()), (1, 0));
     }
+}
+
+#[test]
+fn a_clock_that_is_set_right_after_the_start_does_not_put_that_off() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(2_700);
+    let now = later(&play, 5);
+    let mut play = Play::new(restored(play.disk.clone(), now), now);
+    play.now.wall = play.now.wall + Duration::from_secs(10);
+    play.tell(Event::ClockSet);
+    play.pass(2);
+    assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
+}
+
+#[test]
+fn a_refresh_that_was_cut_off_long_ago_is_in_no_hurry() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(2_700);
+    let now = later(&play, 600);
+    let mut play = Play::new(restored(play.disk.clone(), now), now);
+    play.pass(30);
+    assert!(play.asked.is_empty(), "no provider takes the token a second time after ten minutes");
+    play.pass(240);
+    assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
 }
