@@ -9,6 +9,7 @@ pub mod cli;
 pub mod client_key;
 pub mod clock;
 pub mod config;
+pub mod declaration;
 pub mod expiry;
 pub mod fault;
 #[cfg(test)]

@@ -21,8 +21,19 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The sign-in page, where it is wanted.
     pub page: Option<PageSettings>,
+    /// What may be declared over MQTT, where anything may.
+    pub provisioning: Option<ProvisioningSettings>,
     /// The accounts, by name.
     pub accounts: BTreeMap<AccountName, AccountSettings>,
+}
+
+/// What accounts may be declared over MQTT.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProvisioningSettings {
+    /// Addresses that a declared account may use as its issuer or endpoints, with everything below each.
+    pub issuers: Vec<Url>,
+    /// The presets that it may use.
+    pub presets: Vec<String>,
 }
 
 impl Settings {
@@ -38,6 +49,7 @@ impl Settings {
             && self.store == other.store
             && self.mqtt.address == other.mqtt.address
             && self.mqtt.base_topic == other.mqtt.base_topic
+            && self.mqtt.local_tokens == other.mqtt.local_tokens
             && self.mqtt.client_id == other.mqtt.client_id
             && login(&self.mqtt) == login(&other.mqtt)
     }
@@ -72,6 +84,8 @@ pub struct MqttSettings {
     pub login: Option<BrokerLogin>,
     /// What all topics start with; no wildcard, no slash at either end.
     pub base_topic: String,
+    /// Whether tokens are published on topics that no bridge carries away by a wildcard.
+    pub local_tokens: bool,
     /// The agent's name at the broker; two agents at one broker need two names.
     pub client_id: String,
 }
@@ -176,6 +190,28 @@ pub struct AccountSettings {
     pub ca_file: Option<PathBuf>,
     /// Whether endpoints on other machines may be reached without TLS.
     pub allow_http: bool,
+    /// Where it was declared.
+    pub declared: Declared,
+}
+
+/// Where an account was declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declared {
+    /// In the configuration file.
+    File,
+    /// By a request over MQTT.
+    Mqtt,
+}
+
+impl Declared {
+    /// The word in `status`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Mqtt => "mqtt",
+        }
+    }
 }
 
 impl AccountSettings {
@@ -277,8 +313,9 @@ pub struct EndpointSettings {
 pub struct ClientSettings {
     /// The client identifier (RFC 6749 2.2).
     pub id: String,
-    /// The client secret, where the registration has one.
-    pub secret: Option<Secret>,
+    /// The client secret, where the registration has one; while it is replaced by another, both: the first that the
+    /// provider takes is used.
+    pub secrets: Vec<Secret>,
     /// The key that signs in its place, where the registration has its public half.
     pub key: Option<ClientKey>,
     /// How the client authenticates; `None` leaves it to the provider's metadata, and else to the usual way.

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::SharedProvider;
 use crate::account::AccountName;
 use crate::clock;
-use crate::message::{self, AccountInfo};
+use crate::message::{self, AccountInfo, SetUp};
 use crate::provider::{Http, Provider};
 use crate::record::Fingerprint;
 use crate::secret::Secret;
@@ -52,8 +52,13 @@ impl Account {
     }
 
     /// What `status` says now.
-    pub(super) fn status(&self, name: &AccountName) -> impl Serialize + use<> {
-        message::status(name, self.settings.grant.name(), &self.session.status(clock::now()))
+    pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> impl Serialize + use<> {
+        message::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
+    }
+
+    /// What `status` says of the settings.
+    pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
+        SetUp { grant: self.settings.grant.name(), declared: self.settings.declared.name(), sign_in_needed }
     }
 }
 

@@ -3,6 +3,7 @@
 //! One loop, one channel. The broker, the providers, the store and the signals all write to it; nothing else waits.
 
 mod accounts;
+mod declarations;
 mod page;
 mod perform;
 mod redirects;
@@ -32,9 +33,10 @@ use crate::page::{Page, Press};
 use crate::policy::Chance;
 use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
 use crate::settings::Settings;
-use crate::store::{self, Ack, Loaded, OpenError, Store};
+use crate::store::{self, Ack, Kind, Loaded, OpenError, Store};
 use crate::systemd::ServiceManager;
 use accounts::{Account, Clients};
+use declarations::Declarations;
 use redirects::Redirects;
 use requests::Tickets;
 
@@ -182,6 +184,7 @@ struct Agent {
     topics: Topics,
     tickets: Tickets,
     redirects: Redirects,
+    declarations: Declarations,
     page: Option<Page>,
     events: mpsc::Sender<Event>,
     started: Now,
@@ -198,7 +201,7 @@ impl Agent {
     fn start(settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
         let now = clock::now();
         let clients = Clients::default();
-        let topics = Topics::new(&settings.mqtt.base_topic);
+        let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
         let will = Will { topic: topics.state(), payload: message::state(false) };
         let connector =
             Connector::new(&settings.mqtt, &settings.mqtt.client_id, LARGEST_REQUEST, clients.tls())?.with_will(will);
@@ -232,6 +235,7 @@ impl Agent {
             topics,
             tickets: Tickets::default(),
             redirects: Redirects::default(),
+            declarations: Declarations::from_store(opened.declarations),
             page: None,
             events,
             started: now,
@@ -242,7 +246,7 @@ impl Agent {
             summary_is_old: true,
         };
         agent.page = agent.open_page(settings.page.as_ref());
-        for (name, account) in settings.accounts {
+        for (name, account) in agent.with_declared(settings.accounts) {
             agent.add(&name, account)?;
         }
         agent.listen_for_browsers();
@@ -254,6 +258,7 @@ impl Agent {
         match event {
             Event::Link(event) => self.link_event(event),
             Event::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
+            Event::Stored(ack) if ack.kind == Kind::Declaration => self.declaration_stored(ack),
             Event::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
             Event::Browser(arrival) => self.browser_arrived(arrival),
             Event::Pressed(press) => self.pressed(press),

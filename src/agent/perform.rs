@@ -22,7 +22,12 @@ impl Agent {
                 self.publish(name, topic);
             }
             Action::Reply(ticket, result) => self.reply(name, ticket, result),
-            Action::Note(note) => write_down(name, note),
+            Action::Note(note) => {
+                if matches!(note, Note::SignedIn { .. }) {
+                    self.signed_in_as_declared(name);
+                }
+                write_down(name, note);
+            }
         }
     }
 
@@ -53,7 +58,7 @@ impl Agent {
                 Some(token) => (message::token(name, &token), token.usable_until),
                 None => (message::withdrawn_token(name), None),
             },
-            Topic::Status => (Payload::of(&account.status(name)), None),
+            Topic::Status => (Payload::of(&account.status(name, self.declarations.needs_sign_in(name))), None),
             Topic::SignIn => (Payload::of(&message::sign_in(name, session.pending().as_ref())), None),
             Topic::Identity => (message::identity(name, session.identity(now)), None),
         };

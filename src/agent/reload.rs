@@ -45,13 +45,15 @@ impl Agent {
         if !self.settings.same_but_for_accounts(&settings) {
             tracing::warn!("[mqtt], [store] and [page] take effect at the next start; accounts do now");
         }
+        self.settings.provisioning.clone_from(&settings.provisioning);
+        let accounts = self.with_declared(settings.accounts);
         for (name, account) in &mut self.accounts {
-            account.change = match settings.accounts.get(name) {
+            account.change = match accounts.get(name) {
                 Some(wanted) => Some(Change::Replace(Box::new(wanted.clone()))),
                 None => Some(Change::Remove),
             };
         }
-        for (name, wanted) in settings.accounts {
+        for (name, wanted) in accounts {
             if self.accounts.contains_key(&name) {
                 continue;
             }
@@ -119,6 +121,7 @@ impl Agent {
     fn remove(&mut self, name: &AccountName) {
         let Some(account) = self.accounts.remove(name) else { return };
         self.summary_is_old = true;
+        let set_up = account.set_up(false);
         self.spare.insert(name.clone(), account.session.into_found());
         self.take_off_page(name);
         let status = StatusView {
@@ -135,8 +138,7 @@ impl Agent {
         };
         self.last_word(name, Topic::Token, message::withdrawn_token(name));
         self.last_word(name, Topic::SignIn, Payload::of(&message::sign_in(name, None)));
-        let grant = account.settings.grant.name();
-        self.last_word(name, Topic::Status, Payload::of(&message::status(name, grant, &status)));
+        self.last_word(name, Topic::Status, Payload::of(&message::status(name, set_up, &status)));
         if account.settings.identity {
             self.last_word(name, Topic::Identity, message::identity(name, None));
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::Agent;
+use super::accounts::Account;
 use crate::account::AccountName;
 use crate::broker::{Correlation, Publication};
 use crate::clock;
@@ -91,8 +92,13 @@ impl Agent {
                 return;
             }
         };
-        let Request { account, redirected_to, transaction } = request;
-        if let Err(refusal) = self.carry_out(verb, account, redirected_to, &transaction, &reply_to) {
+        let Request { account, redirected_to, settings, transaction } = request;
+        let outcome = match verb {
+            Verb::Declare => self.declare(account, settings, &transaction, &reply_to),
+            Verb::Forget => self.forget(account, &transaction, &reply_to),
+            _ => self.carry_out(verb, account, redirected_to, &transaction, &reply_to),
+        };
+        if let Err(refusal) = outcome {
             self.respond(&reply_to, &failed(refusal), &transaction);
         }
     }
@@ -115,6 +121,7 @@ impl Agent {
             Verb::Cancel => (self.known(account.as_ref())?, Command::Cancel),
             Verb::Refresh => (self.known(account.as_ref())?, Command::Refresh),
             Verb::Logout => (self.known(account.as_ref())?, Command::Logout),
+            Verb::Declare | Verb::Forget => return Ok(()),
         };
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
         let ticket = self.tickets.issue(Asked { verb, asker })?;
@@ -151,13 +158,21 @@ impl Agent {
                     (Ok(()), Verb::Login) => {
                         Outcome::Done(data(&message::sign_in(name, account.session.pending().as_ref())))
                     }
-                    (Ok(()), _) => Outcome::Done(data(&account.status(name))),
+                    (Ok(()), Verb::Forget) => Outcome::Done(serde_json::json!({ "account": name })),
+                    (Ok(()), _) => Outcome::Done(data(&self.status_of(name, account))),
                 };
+                if verb == Verb::Forget && matches!(outcome, Outcome::Done(_)) {
+                    self.forgotten(name);
+                }
                 self.respond(&reply_to, &outcome, &transaction);
             }
             // A browser that has gone away needs no answer.
             Asker::Browser(browser) => drop(browser.send(result.map_err(|refused| sentence(&refused.to_string())))),
         }
+    }
+
+    fn status_of(&self, name: &AccountName, account: &Account) -> impl Serialize + use<> {
+        account.status(name, self.declarations.needs_sign_in(name))
     }
 
     fn respond_status(
@@ -168,10 +183,10 @@ impl Agent {
     ) -> Result<(), Refusal> {
         if account.is_some() {
             let name = self.known(account)?;
-            let status = self.accounts.get(&name).map(|account| account.status(&name));
+            let status = self.accounts.get(&name).map(|account| self.status_of(&name, account));
             self.respond(reply_to, &Outcome::Done(data(&status)), transaction);
         } else {
-            let all = self.accounts.iter().map(|(name, account)| account.status(name));
+            let all = self.accounts.iter().map(|(name, account)| self.status_of(name, account));
             self.respond(reply_to, &Outcome::Done(data(&all.collect::<Vec<_>>())), transaction);
         }
         Ok(())
@@ -191,6 +206,10 @@ impl Agent {
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.known(account)?;
+        if !self.topics.may_carry_token(&reply_to.topic) {
+            let error = "Tokens stay at the device's own broker: ask with a response topic below $local/.";
+            return Err(("token_is_local", error.to_owned()));
+        }
         let Some(account) = self.accounts.get(&name) else { return Ok(()) };
         if account.settings.publish == PublishMode::Retained {
             let topic = self.topics.account(&name, crate::session::Topic::Token);
@@ -220,7 +239,7 @@ impl Agent {
         Err(("unknown_account", format!("There is no account {name}; {known}.")))
     }
 
-    fn respond<T: Serialize>(&self, reply_to: &ReplyTo, outcome: &Outcome<T>, transaction: &Value) {
+    pub(super) fn respond<T: Serialize>(&self, reply_to: &ReplyTo, outcome: &Outcome<T>, transaction: &Value) {
         self.send(reply_to, response(outcome, transaction));
     }
 
@@ -235,7 +254,7 @@ fn data(message: &impl Serialize) -> Value {
     serde_json::to_value(message).unwrap_or_default()
 }
 
-fn failed((code, error): Refusal) -> Outcome<Value> {
+pub(super) fn failed((code, error): Refusal) -> Outcome<Value> {
     Outcome::Failed { code, error }
 }
 

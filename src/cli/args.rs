@@ -46,7 +46,11 @@ pub(crate) enum Command {
     /// Run the agent, until a signal ends it (SIGHUP reads the configuration again)
     Run,
     /// Check the configuration and every file that it names
-    Check,
+    Check {
+        /// The configuration of the broker, in which bridges are looked at that would carry tokens off this device
+        #[arg(long, default_value = "/etc/mosquitto/mosquitto.conf", value_name = "PATH")]
+        broker_config: PathBuf,
+    },
     /// Sign in: show a QR code and a link, and wait until somebody has approved
     Login {
         /// The account's name in the configuration

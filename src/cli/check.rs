@@ -1,18 +1,25 @@
 //! Checks the configuration.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
 
+use super::bridge;
 use super::exit::Failure;
 use super::{BOLD, GOOD, WARN, say};
 use crate::config::{self, Environment};
-use crate::settings::{PublishMode, SignInMode};
+use crate::settings::{BrokerAddress, PublishMode, SignInMode};
 
-pub(super) fn check(path: &Path) -> Result<(), Failure> {
+pub(super) fn check(path: &Path, broker: &Path) -> Result<(), Failure> {
     let loaded = config::load(path, &Environment::from_process())?;
     for warning in &loaded.warnings {
         let warning = warning.in_file(path);
         writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}").map_err(|error| Failure::output(&error))?;
+    }
+    if is_here(&loaded.settings.mqtt.address) {
+        for leak in bridge::leaks(&loaded.settings, broker) {
+            writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {leak}").map_err(|error| Failure::output(&error))?;
+        }
     }
     for (name, account) in &loaded.settings.accounts {
         let scopes = if account.scopes.is_empty() { "no scopes".to_owned() } else { account.scopes.join(" ") };
@@ -35,4 +42,14 @@ pub(super) fn check(path: &Path) -> Result<(), Failure> {
         _ => format!("{count} accounts"),
     };
     say(&format!("{GOOD}{} is good{GOOD:#}: {accounts}.", path.display()))
+}
+
+/// Whether the broker is on this device, so that its configuration may be here as well.
+fn is_here(address: &BrokerAddress) -> bool {
+    match address {
+        BrokerAddress::Tcp { host, .. } | BrokerAddress::Tls { host, .. } => {
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        BrokerAddress::Unix(_) => true,
+    }
 }

@@ -2,6 +2,7 @@
 
 mod add;
 mod args;
+mod bridge;
 mod check;
 mod exit;
 mod layout;
@@ -66,7 +67,7 @@ fn execute(args: Args) -> Result<(), Failure> {
     let config = args.config.as_path();
     match args.command {
         Command::Run => run::run(config, args.log),
-        Command::Check => check::check(config),
+        Command::Check { broker_config } => check::check(config, &broker_config),
         Command::Providers => providers::list(),
         Command::Add(wanted) => add::add(config, wanted),
         Command::Login { account } => ask(config, async |agent| login::login(agent, &name(&account)?).await),

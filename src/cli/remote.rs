@@ -70,8 +70,8 @@ impl RunningAgent {
         let connector = Connector::new(settings, &client_id, LARGEST, &Tls::default())
             .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
         let call = Call::connect(connector).await?;
-        let topics = Topics::new(&settings.base_topic);
-        let reply_topic = topics.response(&client_id);
+        let topics = Topics::new(&settings.base_topic, settings.local_tokens);
+        let reply_topic = topics.reply(&client_id);
         let mut agent = Self { call, topics, reply_topic, aside: Vec::new() };
         let state = agent.topics.state();
         agent.call.subscribe(&agent.reply_topic).await?;
@@ -166,8 +166,8 @@ impl RunningAgent {
         let reply_topic = self.reply_topic.clone();
         self.call.request(&self.topics.request(verb.name()), request, &reply_topic).await?;
         let time = match verb {
-            Verb::Status | Verb::Token | Verb::Cancel | Verb::Reload => OWN_ANSWER,
-            Verb::Login | Verb::Complete | Verb::Refresh | Verb::Logout => PROVIDERS_ANSWER,
+            Verb::Status | Verb::Token | Verb::Cancel | Verb::Declare | Verb::Reload => OWN_ANSWER,
+            Verb::Login | Verb::Complete | Verb::Refresh | Verb::Logout | Verb::Forget => PROVIDERS_ANSWER,
         };
         let answer = self.message_on(&reply_topic, time).await?;
         answer.ok_or_else(|| {

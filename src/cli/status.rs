@@ -25,6 +25,8 @@ struct Status {
     user: Option<String>,
     signed_in_at: Option<i64>,
     user_changed_at: Option<i64>,
+    declared: String,
+    sign_in_needed: bool,
     error: Option<Error>,
 }
 
@@ -111,6 +113,14 @@ fn rows(status: &Status, now: UnixTime) -> Vec<Row> {
     }
     if let Some(scope) = &status.scope {
         row(DIM, "scopes", printable(scope));
+    }
+    if status.declared == "mqtt" {
+        row(DIM, "declared", "over MQTT, by a flow".to_owned());
+    }
+    if status.sign_in_needed {
+        let account = printable(&status.account);
+        let text = format!("it asks for something else now; sign in again with `oauth2mqtt login {account}`");
+        row(WARN, "outdated", text);
     }
     if let Some(error) = &status.error {
         row(BAD, "error", printable(&error.message));

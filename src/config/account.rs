@@ -10,7 +10,7 @@ use super::provider;
 use super::table::{Entry, Table};
 use crate::account::AccountName;
 use crate::identity::{Admission, AllowList};
-use crate::settings::{AccountSettings, PublishMode, SignInMode};
+use crate::settings::{AccountSettings, Declared, PublishMode, SignInMode};
 use crate::text;
 
 /// What the grant itself sends, and `params` must not (RFC 6749, RFC 7636, RFC 8628).
@@ -91,6 +91,7 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
         identity,
         ca_file,
         allow_http,
+        declared: Declared::File,
     };
     Some((name.ok()?, settings))
 }

@@ -9,6 +9,9 @@ use crate::secret::Secret;
 use crate::settings::{ClientAuth, ClientSettings};
 use crate::text;
 
+/// How many secrets a client may have: a new one, and the one that it replaces.
+pub(super) const MOST_SECRETS: usize = 2;
+
 const CLIENT_AUTH: [(&str, ClientAuth); 4] = [
     ("none", ClientAuth::None),
     ("client_secret_post", ClientAuth::Post),
@@ -25,12 +28,12 @@ pub(super) fn read(
 ) -> Option<ClientSettings> {
     let id = client_id(table, preset);
     refuse_inline_secrets(table);
-    let secret = table.text("client_secret_file").and_then(|file| files.secret(&file));
+    let secrets = secrets(table, files);
     let key = key(table, files);
     let auth = table.text("client_auth");
     let auth = auth.as_ref().and_then(|entry| Some((entry.choose(&CLIENT_AUTH)?, entry)));
-    check_means(table, auth);
-    let has_means = table.has("client_secret_file") || table.has("private_key_file") || table.has("client_secret");
+    check_means(table, files, auth);
+    let has_means = has_secret(table, files) || table.has("private_key_file") || table.has("client_secret");
     let missing = table.place.below("client_secret_file", None);
     if let Some(preset) = preset.filter(|preset| preset.needs_secret && !has_means) {
         missing.error(
@@ -47,12 +50,28 @@ pub(super) fn read(
             "name the file with its secret: client_secret_file = \"…\", or with its key: private_key_file = \"…\"",
         );
     }
-    Some(ClientSettings { id: id?, secret, key, auth: auth.map(|(auth, _)| auth) })
+    Some(ClientSettings { id: id?, secrets, key, auth: auth.map(|(auth, _)| auth) })
+}
+
+/// The secrets in the files that are named, or those of a declaration.
+fn secrets(table: &mut Table<'_>, files: &Files) -> Vec<Secret> {
+    const TWO: &str =
+        "name the new secret's file first, then the old one's, and take the old one out when every device has the new";
+    let entries = table.text_or_texts("client_secret_file");
+    if let Some(place) = table.place_of("client_secret_file") {
+        if entries.len() > MOST_SECRETS {
+            place.error("a client has at most two secrets, a new one and the one that it replaces", TWO);
+        } else if entries.is_empty() {
+            place.error("this list is empty", TWO);
+        }
+    }
+    let named = entries.iter().filter_map(|file| files.secret(file));
+    files.given().iter().cloned().chain(named).collect()
 }
 
 /// What the client shows must be what it has.
-fn check_means(table: &Table<'_>, auth: Option<(ClientAuth, &Entry<'_, &str>)>) {
-    let (has_secret, has_key) = (table.has("client_secret_file"), table.has("private_key_file"));
+fn check_means(table: &Table<'_>, files: &Files, auth: Option<(ClientAuth, &Entry<'_, &str>)>) {
+    let (has_secret, has_key) = (has_secret(table, files), table.has("private_key_file"));
     if let Some(place) = table.place_of("private_key_file").filter(|_| has_secret) {
         place.error("a client has a secret or a key, not both", "take out client_secret_file or private_key_file");
     }
@@ -70,6 +89,10 @@ fn check_means(table: &Table<'_>, auth: Option<(ClientAuth, &Entry<'_, &str>)>) 
         ),
         _ => {}
     }
+}
+
+fn has_secret(table: &Table<'_>, files: &Files) -> bool {
+    table.has("client_secret_file") || !files.given().is_empty()
 }
 
 fn key(table: &mut Table<'_>, files: &Files) -> Option<ClientKey> {

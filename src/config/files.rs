@@ -12,6 +12,10 @@ use super::table::Entry;
 use crate::secret::Secret;
 use crate::text;
 
+/// What a declaration that names a file is told.
+const NO_FILES: &str = "only the configuration file of the device may name files";
+const NO_FILES_HELP: &str = "take it out; a client's secret can be declared itself, as client_secret";
+
 /// The largest secret, in bytes: what is larger is some other file.
 const LARGEST_SECRET: usize = 64 * 1024;
 
@@ -21,13 +25,30 @@ pub(super) struct Files {
     folder: PathBuf,
     /// systemd's folder of credentials for this service.
     credentials: Option<PathBuf>,
+    /// What a declaration gives in place of files; `None` where files may be named.
+    given: Option<Vec<Secret>>,
 }
 
 impl Files {
     /// The folders for a configuration file at `config`.
     pub(super) fn beside(config: &Path, credentials: Option<&Path>) -> Self {
         let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
-        Self { folder: config.parent().unwrap_or(&config).to_owned(), credentials: credentials.map(Path::to_owned) }
+        Self {
+            folder: config.parent().unwrap_or(&config).to_owned(),
+            credentials: credentials.map(Path::to_owned),
+            given: None,
+        }
+    }
+
+    /// No files at all: whoever declares an account over MQTT may not even learn which there are. `secrets` are the
+    /// client's own.
+    pub(super) fn none(secrets: Vec<Secret>) -> Self {
+        Self { folder: PathBuf::new(), credentials: None, given: Some(secrets) }
+    }
+
+    /// The client's secrets, where they were given rather than named.
+    pub(super) fn given(&self) -> &[Secret] {
+        self.given.as_deref().unwrap_or_default()
     }
 
     /// The path as it is meant: a relative one starts at the configuration's folder.
@@ -54,7 +75,7 @@ impl Files {
 
     /// The same, if there is such a file at all; where there is none, nobody complains.
     pub(super) fn secret_if_there(&self, entry: &Entry<'_, &str>) -> Option<Secret> {
-        let there = self.candidates(Path::new(entry.value)).iter().any(|path| path.exists());
+        let there = self.given.is_some() || self.candidates(Path::new(entry.value)).iter().any(|path| path.exists());
         if there { self.secret(entry) } else { None }
     }
 
@@ -87,6 +108,10 @@ impl Files {
     }
 
     fn find(&self, entry: &Entry<'_, &str>, content: Content) -> Option<(PathBuf, Metadata)> {
+        if self.given.is_some() {
+            entry.place.error(NO_FILES, NO_FILES_HELP);
+            return None;
+        }
         let name = entry.value;
         if name.trim().is_empty() || !text::is_printable(name) {
             entry.place.error("this is no name of a file", "name the file, such as \"/etc/oauth2mqtt/name\"");

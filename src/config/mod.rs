@@ -10,6 +10,7 @@ mod mqtt;
 mod nearest;
 mod page;
 mod provider;
+mod provisioning;
 mod store;
 mod table;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use table::Table;
 
 pub use diagnostic::{ConfigError, Diagnostic};
 pub use grant::DEFAULT_REDIRECT_URI;
+pub use provisioning::declared;
 
 /// The largest configuration file, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -98,7 +100,6 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Loade
 }
 
 fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Option<Settings> {
-    const LATER: &str = "this version does not support it";
     let files = Files::beside(path, environment.credentials_directory.as_deref());
     let mqtt = mqtt::read(root.section("mqtt"), &files);
     let store = store::read(root.section("store"), environment, &files);
@@ -106,10 +107,10 @@ fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Opti
     let wants_page = root.has("page");
     let page = page::read(root.section("page"), &files);
     let accounts = sections.into_iter().filter_map(|(name, table)| account::read(name, table, &files)).collect();
-    root.refuse("provisioning", LATER, "take the section out");
+    let provisioning = provisioning::read(root.section("provisioning"));
     root.finish();
     let page = if wants_page { Some(page?) } else { None };
-    Some(Settings { mqtt: mqtt?, store: store?, page, accounts })
+    Some(Settings { mqtt: mqtt?, store: store?, page, provisioning, accounts })
 }
 
 /// One complaint for each line that is not TOML: what follows on the same line is mostly an echo of it.

@@ -39,6 +39,19 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<MqttSettings> 
     }
     let login = login(&mut table, files);
     let base_topic = table.text("base_topic").map_or(Some("oauth2mqtt"), |topic| base_topic(&topic));
+    let local_tokens = table.flag("local_tokens");
+    if let Some(place) = table.place_of("local_tokens").filter(|_| local_tokens) {
+        let is_here = match &address {
+            Some(Address::Tcp { host, .. } | Address::Tls { host, .. }) => is_loopback(host),
+            Some(Address::Unix(_)) | None => true,
+        };
+        if !is_here {
+            place.error(
+                "tokens cannot stay on this device at a broker that is elsewhere",
+                "name a broker of this device: url = \"mqtt://127.0.0.1\" or mqtt+unix:///…, or take this out",
+            );
+        }
+    }
     let client_id = table.text("client_id").map_or(Some("oauth2mqtt"), |id| client_id(&id));
     table.refuse(
         "password",
@@ -54,6 +67,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<MqttSettings> 
         },
         login,
         base_topic: base_topic?.to_owned(),
+        local_tokens,
         client_id: client_id?.to_owned(),
     })
 }

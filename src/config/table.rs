@@ -112,6 +112,15 @@ impl<'a> Table<'a> {
             .collect()
     }
 
+    /// A text, or a list of them; an empty list where there is neither.
+    pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<Entry<'a, &'a str>> {
+        match self.entry(key) {
+            Some(entry) if entry.value.is_array() => self.texts(key),
+            Some(entry) => as_text(entry, &format!("write it as {key} = \"…\"")).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
     /// A table, empty where there is none.
     pub(super) fn section(&mut self, key: &'static str) -> Table<'a> {
         let table = self.entry(key).and_then(as_table);

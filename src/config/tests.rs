@@ -4,6 +4,7 @@ mod grants;
 mod hostile;
 mod named_files;
 mod page;
+mod provisioning;
 mod whole_file;
 
 use std::path::Path;

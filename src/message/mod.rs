@@ -7,7 +7,7 @@ mod request;
 mod topics;
 
 pub use payload::{
-    AccountInfo, Payload, identity, info, sign_in, state, status, token, token_response, withdrawn_token,
+    AccountInfo, Payload, SetUp, identity, info, sign_in, state, status, token, token_response, withdrawn_token,
 };
 pub use request::{Outcome, Request, Verb, response};
 pub use topics::Topics;

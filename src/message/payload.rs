@@ -131,9 +131,20 @@ pub fn withdrawn_token(account: &AccountName) -> Payload {
     })
 }
 
-/// The state of an account: `<account>/status`. `grant` is its grant, as the configuration calls it.
+/// What `status` says of an account's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct SetUp {
+    /// Its grant, as the configuration calls it.
+    pub grant: &'static str,
+    /// Where it was declared: `file` or `mqtt`.
+    pub declared: &'static str,
+    /// Whether its sign-in is for other scopes or by another grant than it asks for now.
+    pub sign_in_needed: bool,
+}
+
+/// The state of an account: `<account>/status`.
 #[must_use]
-pub fn status(account: &AccountName, grant: &'static str, status: &StatusView) -> impl Serialize + use<> {
+pub fn status(account: &AccountName, set_up: SetUp, status: &StatusView) -> impl Serialize + use<> {
     #[derive(Serialize)]
     struct Status {
         account: String,
@@ -147,6 +158,8 @@ pub fn status(account: &AccountName, grant: &'static str, status: &StatusView) -
         signed_in_at: Option<i64>,
         user: Option<String>,
         user_changed_at: Option<i64>,
+        declared: &'static str,
+        sign_in_needed: bool,
         error: Option<Error>,
     }
     #[derive(Serialize)]
@@ -164,10 +177,12 @@ pub fn status(account: &AccountName, grant: &'static str, status: &StatusView) -
         next_refresh_at: status.next_refresh_at.map(UnixTime::seconds),
         last_refresh_at: status.last_refresh_at.map(UnixTime::seconds),
         scope: status.scope.clone(),
-        grant,
+        grant: set_up.grant,
         signed_in_at: status.signed_in_at.map(UnixTime::seconds),
         user: status.user.clone(),
         user_changed_at: status.user_changed_at.map(UnixTime::seconds),
+        declared: set_up.declared,
+        sign_in_needed: set_up.sign_in_needed,
         error: status.error.as_ref().map(|error| Error {
             code: error.code.name(),
             message: error.message.clone(),
@@ -289,8 +304,12 @@ mod tests {
             }),
         };
         assert_eq!(
-            text(&Payload::of(&status(&google(), "device_code", &view))),
-            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"user":null,"user_changed_at":null,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
+            text(&Payload::of(&status(
+                &google(),
+                SetUp { grant: "device_code", declared: "file", sign_in_needed: false },
+                &view
+            ))),
+            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
         );
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::payload::Payload;
 use crate::account::AccountName;
+use crate::declaration::Declaration;
 use crate::secret::Secret;
 use crate::text::printable;
 
@@ -27,11 +28,15 @@ pub enum Verb {
     Token,
     /// Read the configuration again.
     Reload,
+    /// Take up an account, or other settings for one that was declared before.
+    Declare,
+    /// Revoke, and forget a declared account.
+    Forget,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Login,
         Self::Cancel,
         Self::Complete,
@@ -40,6 +45,8 @@ impl Verb {
         Self::Status,
         Self::Token,
         Self::Reload,
+        Self::Declare,
+        Self::Forget,
     ];
 
     /// The last level of its topics.
@@ -54,6 +61,8 @@ impl Verb {
             Self::Status => "status",
             Self::Token => "token",
             Self::Reload => "reload",
+            Self::Declare => "declare",
+            Self::Forget => "forget",
         }
     }
 
@@ -71,6 +80,8 @@ pub struct Request {
     pub account: Option<AccountName>,
     /// For [`Verb::Complete`]: the redirected address, in which there is a code.
     pub redirected_to: Option<Secret>,
+    /// For [`Verb::Declare`]: what the account is to be.
+    pub settings: Option<Declaration>,
     /// What the asker gave to recognise the answer by; sent back as it came.
     pub transaction: Value,
 }
@@ -84,19 +95,22 @@ struct Members {
     #[serde(default)]
     redirected_to: Option<Secret>,
     #[serde(default)]
+    settings: Option<Declaration>,
+    #[serde(default)]
     transaction: Value,
 }
 
 impl Request {
     /// Reads `{"account":"google","transaction":"any"}`, a bare account name, or nothing at all. A request to complete a
-    /// sign-in has `redirected_to` as well, or is that address alone.
+    /// sign-in has `redirected_to` as well, or is that address alone; one to declare an account has its `settings`.
     ///
     /// # Errors
     /// A sentence for the asker. It comes with the transaction, if that could be read.
     pub fn read(verb: Verb, payload: &[u8]) -> Result<Self, (String, Value)> {
         let text = std::str::from_utf8(payload).map_err(|_| ("The request is not UTF-8.".to_owned(), Value::Null))?;
         let text = text.trim();
-        let bare = |account, redirected_to| Ok(Self { account, redirected_to, transaction: Value::Null });
+        let bare =
+            |account, redirected_to| Ok(Self { account, redirected_to, settings: None, transaction: Value::Null });
         if text.is_empty() {
             return bare(None, None);
         }
@@ -107,14 +121,17 @@ impl Request {
                 _ => bare(Some(account(text, &Value::Null)?), None),
             };
         }
-        let Ok(Members { account: name, redirected_to, transaction }) = serde_json::from_str(text) else {
+        let Ok(Members { account: name, redirected_to, settings, transaction }) = serde_json::from_str(text) else {
             return Err(wrong_with(text));
         };
         if redirected_to.is_some() && verb != Verb::Complete {
             return Err(("\"redirected_to\" goes only with the verb complete.".to_owned(), transaction));
         }
+        if settings.is_some() && verb != Verb::Declare {
+            return Err(("\"settings\" goes only with the verb declare.".to_owned(), transaction));
+        }
         let account = name.map(|name| account(&name, &transaction)).transpose()?;
-        Ok(Self { account, redirected_to, transaction })
+        Ok(Self { account, redirected_to, settings, transaction })
     }
 }
 
@@ -129,6 +146,11 @@ fn wrong_with(text: &str) -> (String, Value) {
         if members.remove(key).is_some_and(|value| !value.is_string() && !value.is_null()) {
             return (format!("\"{key}\" must be a text."), transaction);
         }
+    }
+    if members.remove("settings").is_some_and(|value| serde_json::from_value::<Declaration>(value).is_err()) {
+        let error = "\"settings\" must be an object with the keys of the account, each once, and client_secret a text or a \
+                     list of two.";
+        return (error.to_owned(), transaction);
     }
     let unknown = members.keys().next().map(|key| printable(key)).unwrap_or_default();
     (format!("The request has an unknown key \"{unknown}\"."), transaction)

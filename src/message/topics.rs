@@ -7,13 +7,18 @@ use crate::session::Topic;
 #[derive(Clone, Debug)]
 pub struct Topics {
     base: String,
+    local_tokens: bool,
 }
 
+/// What the topics start with that stay on this broker. A wildcard in the first level of a filter never matches a topic that
+/// starts with a dollar sign (MQTT 5, 4.7.2), so not even a bridge that carries `#` carries these.
+const LOCAL: &str = "$local/";
+
 impl Topics {
-    /// The topics below `base`.
+    /// The topics below `base`; with `local_tokens`, those of tokens below `$local/` and `base`.
     #[must_use]
-    pub fn new(base: &str) -> Self {
-        Self { base: base.to_owned() }
+    pub fn new(base: &str, local_tokens: bool) -> Self {
+        Self { base: base.to_owned(), local_tokens }
     }
 
     /// Whether the agent is there.
@@ -37,7 +42,21 @@ impl Topics {
             Topic::SignIn => "signin",
             Topic::Identity => "identity",
         };
-        format!("{}/{account}/{last}", self.base)
+        let local = if topic == Topic::Token && self.local_tokens { LOCAL } else { "" };
+        format!("{local}{}/{account}/{last}", self.base)
+    }
+
+    /// Whether a response with a token in it may go to `topic`.
+    #[must_use]
+    pub fn may_carry_token(&self, topic: &str) -> bool {
+        !self.local_tokens || topic.starts_with(LOCAL)
+    }
+
+    /// Where the client `id` gets responses that nobody else should.
+    #[must_use]
+    pub fn reply(&self, id: &str) -> String {
+        let local = if self.local_tokens { LOCAL } else { "" };
+        format!("{local}{}", self.response(id))
     }
 
     /// Where a request with this verb goes.
@@ -69,6 +88,7 @@ impl Topics {
     /// Nobody may use the agent's right to publish in order to write on its other topics, such as an account's token.
     #[must_use]
     pub fn may_respond_to(&self, topic: &str) -> bool {
+        let topic = topic.strip_prefix(LOCAL).filter(|_| self.local_tokens).unwrap_or(topic);
         let is_name = !topic.is_empty() && !topic.contains(['+', '#', '\0']) && !topic.starts_with('$');
         let below = topic.strip_prefix(self.base.as_str());
         let is_ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -82,7 +102,7 @@ mod tests {
 
     #[test]
     fn topics_are_as_the_contract_says() {
-        let topics = Topics::new("plant/oauth2mqtt");
+        let topics = Topics::new("plant/oauth2mqtt", false);
         let google = "google".parse().unwrap();
         assert_eq!(topics.account(&google, Topic::Token), "plant/oauth2mqtt/google/token");
         assert_eq!(topics.account(&google, Topic::SignIn), "plant/oauth2mqtt/google/signin");
@@ -92,8 +112,19 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_are_to_stay_are_on_topics_that_no_wildcard_of_a_bridge_matches() {
+        let topics = Topics::new("oauth2mqtt", true);
+        let google = "google".parse().unwrap();
+        assert_eq!(topics.account(&google, Topic::Token), "$local/oauth2mqtt/google/token");
+        assert_eq!(topics.account(&google, Topic::Status), "oauth2mqtt/google/status");
+        assert!(topics.may_carry_token("$local/reply") && !topics.may_carry_token("reply"));
+        assert!(topics.may_respond_to("$local/reply") && topics.may_respond_to(&topics.reply("cli")));
+        assert!(!topics.may_respond_to("$local/oauth2mqtt/google/token") && !topics.may_respond_to("$local/$SYS/x"));
+    }
+
+    #[test]
     fn a_response_never_goes_to_a_topic_of_the_agents_own() {
-        let topics = Topics::new("oauth2mqtt");
+        let topics = Topics::new("oauth2mqtt", false);
         assert!(topics.may_respond_to("reply/me"));
         assert!(topics.may_respond_to("oauth2mqtt/bridge/response/flow-7"));
         assert!(topics.may_respond_to("oauth2mqtt-other/x"));

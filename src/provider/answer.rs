@@ -87,6 +87,11 @@ pub(super) enum Polled {
     NotYet(PollAnswer),
 }
 
+/// Whether the provider does not take the client's secret (RFC 6749 5.2).
+pub(super) fn refuses_client(exchange: &Exchange) -> bool {
+    read(exchange).is_ok_and(|members| members.error.0.as_deref() == Some("invalid_client"))
+}
+
 /// Reads the answer to a refresh (RFC 6749 5).
 pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<TokenAnswer, Fault> {
     let members = read(exchange)?;

@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_way_to_authenticate_is_taken_from_the_metadata() {
-        let client = ClientSettings { id: "c".to_owned(), secret: None, key: None, auth: None };
+        let client = ClientSettings { id: "c".to_owned(), secrets: Vec::new(), key: None, auth: None };
         let auth = |methods: &[&str]| {
             usual_auth(&client, Some(&methods.iter().map(|method| (*method).to_owned()).collect::<Vec<_>>()))
         };

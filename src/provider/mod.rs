@@ -14,6 +14,8 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use oauth2::http::header::{ACCEPT, AUTHORIZATION};
 use tokio::sync::OnceCell;
 use tokio::time::{Duration, sleep};
@@ -40,13 +42,15 @@ pub struct Provider {
     account: AccountSettings,
     http: Http,
     endpoints: OnceCell<Endpoints>,
+    /// Which of the client's secrets the provider took last.
+    secret: AtomicUsize,
 }
 
 impl Provider {
     /// The provider that `account` names. Nothing is asked of it yet.
     #[must_use]
     pub fn new(account: AccountSettings, http: Http) -> Self {
-        Self { account, http, endpoints: OnceCell::new() }
+        Self { account, http, endpoints: OnceCell::new(), secret: AtomicUsize::new(0) }
     }
 
     /// Finds a way to the user's approval: asks for a device code (RFC 8628 3.1), or makes the address of an
@@ -62,10 +66,10 @@ impl Provider {
         };
         if let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant {
             let url = endpoints.authorization.as_ref().ok_or_else(|| missing("an authorization"))?;
-            return Ok(Authorization::Code(self.requests(endpoints).code_authorization(url, redirect_uri)));
+            return Ok(Authorization::Code(self.requests(endpoints, 0).code_authorization(url, redirect_uri)));
         }
         let url = endpoints.device_authorization.as_ref().ok_or_else(|| missing("a device authorization"))?;
-        let exchange = self.send(self.requests(endpoints).device_authorization(url)).await?;
+        let exchange = self.ask(endpoints, |requests| requests.device_authorization(url)).await?;
         answer::device_authorization(&exchange, &self.secrets(&[])).map(Authorization::Device)
     }
 
@@ -75,7 +79,7 @@ impl Provider {
     /// When the sign-in has ended, or the provider cannot be asked now.
     pub async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
         let endpoints = self.endpoints().await?;
-        let exchange = self.send(self.requests(endpoints).device_access_token(device_code)).await?;
+        let exchange = self.ask(endpoints, |requests| requests.device_access_token(device_code)).await?;
         match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)? {
             Polled::NotYet(answer) => Ok(answer),
             Polled::Granted(new) => Ok(PollAnswer::Granted(self.granted(endpoints, new, &exchange).await)),
@@ -91,7 +95,8 @@ impl Provider {
         let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant else {
             return Err(Fault::ask_user(FaultCode::RedirectInvalid, "The account has another grant by now."));
         };
-        let exchange = self.send(self.requests(endpoints).code_exchange(redirect_uri, code, code_verifier)).await?;
+        let exchange =
+            self.ask(endpoints, |requests| requests.code_exchange(redirect_uri, code, code_verifier)).await?;
         let new = answer::token(&exchange, &self.secrets(&[code, code_verifier]), self.account.scope_separator)?;
         Ok(self.granted(endpoints, new, &exchange).await)
     }
@@ -102,11 +107,16 @@ impl Provider {
     /// When the provider refuses, or cannot be asked now.
     pub async fn obtain(&self) -> Result<Granted, Fault> {
         let endpoints = self.endpoints().await?;
-        let requests = self.requests(endpoints);
-        let (request, secret) = match &self.account.grant {
-            GrantSettings::ClientCredentials => (requests.client_credentials(), None),
-            GrantSettings::Password { username, password } => (requests.password(username, password), Some(password)),
-            GrantSettings::RefreshToken { token: Some(token) } => (requests.refresh(token), Some(token)),
+        let (exchange, secret) = match &self.account.grant {
+            GrantSettings::ClientCredentials => {
+                (self.ask(endpoints, |requests: Requests<'_>| requests.client_credentials()).await?, None)
+            }
+            GrantSettings::Password { username, password } => {
+                (self.ask(endpoints, |requests| requests.password(username, password)).await?, Some(password))
+            }
+            GrantSettings::RefreshToken { token: Some(token) } => {
+                (self.ask(endpoints, |requests| requests.refresh(token)).await?, Some(token))
+            }
             GrantSettings::RefreshToken { token: None }
             | GrantSettings::DeviceCode
             | GrantSettings::AuthorizationCode { .. } => {
@@ -116,7 +126,6 @@ impl Provider {
                 ));
             }
         };
-        let exchange = self.send(request).await?;
         let sent: Vec<_> = secret.into_iter().collect();
         let mut tokens = answer::token(&exchange, &self.secrets(&sent), self.account.scope_separator)?.tokens;
         match &self.account.grant {
@@ -135,7 +144,7 @@ impl Provider {
     /// When the grant has ended, or the provider cannot be asked now.
     pub async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
         let endpoints = self.endpoints().await?;
-        let exchange = self.send(self.requests(endpoints).refresh(refresh_token)).await?;
+        let exchange = self.ask(endpoints, |requests| requests.refresh(refresh_token)).await?;
         answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
     }
 
@@ -153,7 +162,7 @@ impl Provider {
         let tokens = refresh_token.map(Revoke::Refresh).into_iter().chain([Revoke::Access(access_token)]);
         let mut outcome = Ok(());
         for token in tokens {
-            let exchange = self.send(self.requests(endpoints).revocation(url, token)).await?;
+            let exchange = self.ask(endpoints, |requests| requests.revocation(url, token)).await?;
             let (Revoke::Refresh(secret) | Revoke::Access(secret)) = token;
             outcome = outcome.and(answer::revocation(&exchange, &self.secrets(&[secret])));
         }
@@ -234,8 +243,30 @@ impl Provider {
         }
     }
 
-    fn requests<'a>(&'a self, endpoints: &'a Endpoints) -> Requests<'a> {
-        Requests { account: &self.account, endpoints }
+    fn requests<'a>(&'a self, endpoints: &'a Endpoints, secret: usize) -> Requests<'a> {
+        Requests { account: &self.account, endpoints, secret }
+    }
+
+    /// Asks with the secret that was good last, and with the others only where the provider takes it for none of the
+    /// client's: while a secret is replaced, a device has both.
+    async fn ask(
+        &self,
+        endpoints: &Endpoints,
+        build: impl Fn(Requests<'_>) -> Result<oauth2::HttpRequest, Unbuildable>,
+    ) -> Result<Exchange, Fault> {
+        let count = self.account.client.secrets.len().max(1);
+        let mut secret = self.secret.load(Ordering::Relaxed);
+        let mut tries = 1;
+        loop {
+            let exchange = self.send(build(self.requests(endpoints, secret))).await?;
+            if tries < count && answer::refuses_client(&exchange) {
+                secret = (secret + 1) % count;
+                tries += 1;
+                continue;
+            }
+            self.secret.store(secret, Ordering::Relaxed);
+            return Ok(exchange);
+        }
     }
 
     async fn endpoints(&self) -> Result<&Endpoints, Fault> {
@@ -253,6 +284,6 @@ impl Provider {
 
     /// Everything secret that a request carried, so that no error quotes it.
     fn secrets<'a>(&'a self, sent: &[&'a Secret]) -> Vec<&'a Secret> {
-        self.account.client.secret.iter().chain(sent.iter().copied()).collect()
+        self.account.client.secrets.iter().chain(sent.iter().copied()).collect()
     }
 }

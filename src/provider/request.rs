@@ -41,6 +41,8 @@ pub(super) enum Revoke<'a> {
 pub(super) struct Requests<'a> {
     pub(super) account: &'a AccountSettings,
     pub(super) endpoints: &'a Endpoints,
+    /// Which of the client's secrets to show.
+    pub(super) secret: usize,
 }
 
 /// A client whose endpoints are not yet set, with what it adds to each request.
@@ -218,7 +220,7 @@ impl<'a> Requests<'a> {
             ClientAuth::None | ClientAuth::Post | ClientAuth::PrivateKeyJwt => AuthType::RequestBody,
             ClientAuth::Basic => AuthType::BasicAuth,
         });
-        let client = match &settings.secret {
+        let client = match settings.secrets.get(self.secret) {
             Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
             None => client,
         };

@@ -199,6 +199,12 @@ impl Session {
         self.rules = rules;
     }
 
+    /// Whether there is a sign-in that goes on, or would if the provider could be reached.
+    #[must_use]
+    pub fn has_sign_in(&self) -> bool {
+        matches!(&self.grant, Grant::Held(renewal) if renewal.signed_in.refused.is_none())
+    }
+
     /// Whose tokens the session holds.
     #[must_use]
     pub fn client(&self) -> &ClientBinding {

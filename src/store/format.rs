@@ -8,9 +8,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::clock::{Now, UnixTime};
+use crate::declaration::Declaration;
 use crate::expiry::Expiry;
 use crate::fault::FaultCode;
 use crate::identity::Identity;
@@ -115,6 +117,17 @@ struct WrittenCodeRequest {
     issuer: Option<String>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct WrittenDeclaration {
+    version: u32,
+    secrets: Vec<WrittenSecret>,
+    settings: Map<String, Value>,
+    sign_in_needed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenSecret(#[serde(serialize_with = "exposed")] Secret);
+
 /// Boot time means nothing to the next process, so a lifetime is its start in Unix time and its length in seconds.
 #[derive(Serialize, Deserialize)]
 struct WrittenExpiry {
@@ -159,20 +172,49 @@ pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, FormatError>
         imported: record.imported.as_ref().map(|fingerprint| fingerprint.0.clone()),
         stopped: record.stopped,
     };
+    text_of(&written)
+}
+
+/// The text of a declaration; wiped when dropped.
+pub(super) fn encode_declaration(declaration: &Declaration) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+    let Declaration { secrets, settings, sign_in_needed } = declaration;
+    let secrets = secrets.iter().cloned().map(WrittenSecret).collect();
+    text_of(&WrittenDeclaration {
+        version: VERSION,
+        secrets,
+        settings: settings.clone(),
+        sign_in_needed: *sign_in_needed,
+    })
+}
+
+fn text_of(written: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, FormatError> {
     let mut length = Counter(0);
-    serde_json::to_writer(&mut length, &written).map_err(|_| FormatError::Malformed)?;
+    serde_json::to_writer(&mut length, written).map_err(|_| FormatError::Malformed)?;
     let mut text = Zeroizing::new(Vec::with_capacity(length.0));
-    serde_json::to_writer(&mut *text, &written).map_err(|_| FormatError::Malformed)?;
+    serde_json::to_writer(&mut *text, written).map_err(|_| FormatError::Malformed)?;
     Ok(text)
+}
+
+/// The declaration that `text` holds.
+pub(super) fn decode_declaration(text: &[u8]) -> Result<Declaration, FormatError> {
+    check_version(text)?;
+    let written: WrittenDeclaration = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
+    Ok(Declaration {
+        secrets: written.secrets.into_iter().map(|secret| secret.0).collect(),
+        settings: written.settings,
+        sign_in_needed: written.sign_in_needed,
+    })
+}
+
+/// The version alone is looked at first: a newer format need not fit the types of this one.
+fn check_version(text: &[u8]) -> Result<(), FormatError> {
+    let OnlyVersion { version } = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
+    if version > VERSION { Err(FormatError::Newer(version)) } else { Ok(()) }
 }
 
 /// The record that `text` holds, its lifetimes found again from `now`.
 pub(super) fn decode(text: &[u8], now: Now) -> Result<Record, FormatError> {
-    // The version alone is looked at first: a newer format need not fit the types of this one.
-    let OnlyVersion { version } = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
-    if version > VERSION {
-        return Err(FormatError::Newer(version));
-    }
+    check_version(text)?;
     let written: Written = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
     Ok(Record {
         signed_in: written.signed_in.map(|signed_in| signed_in.restored(now)),

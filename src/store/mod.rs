@@ -1,4 +1,4 @@
-//! Keeps one sealed record per account, safe from power cuts.
+//! Keeps one sealed record per account, safe from power cuts, and one more for each account that was declared over MQTT.
 //!
 //! A thread of its own writes. It takes what waits, writes it, syncs it to the disk once, and only then says so for each
 //! change: whoever waits for its [`Ack`] may use what was saved.
@@ -21,6 +21,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::account::AccountName;
 use crate::clock::Now;
+use crate::declaration::Declaration;
 use crate::fault::{Fault, FaultCode};
 use crate::machine::Machine;
 use crate::record::Record;
@@ -29,7 +30,7 @@ use crate::settings::StoreSettings;
 use database::Trouble;
 use kept::{Kept, Records, newest_serial};
 use twin::{OpenedTwin, Twin};
-use writer::{Job, Writer};
+use writer::{Job, Task, Writer};
 
 pub use error::OpenError;
 
@@ -47,6 +48,8 @@ pub struct Opened {
     pub store: Store,
     /// What was in it, by name.
     pub records: Vec<(AccountName, Loaded)>,
+    /// The accounts that were declared, as far as they can be read.
+    pub declarations: Vec<(AccountName, Result<Declaration, Fault>)>,
     /// The former store, if it would not open.
     pub set_aside: Option<SetAside>,
     /// Whether there was no key, and one was made.
@@ -71,11 +74,35 @@ pub struct SetAside {
     pub reason: String,
 }
 
+/// What is kept of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Its sign-in.
+    SignIn,
+    /// What it is, where that is not in the configuration file.
+    Declaration,
+}
+
+impl Kind {
+    /// Under which name it is kept. No account's name has a slash, so no two ever meet.
+    fn name(self, account: &AccountName) -> String {
+        match self {
+            Self::SignIn => account.to_string(),
+            Self::Declaration => format!("{DECLARED}{account}"),
+        }
+    }
+}
+
+/// What the names of declarations start with.
+const DECLARED: &str = "declared/";
+
 /// The end of one save or erase.
 #[derive(Clone, Debug)]
 pub struct Ack {
     /// Whose.
     pub account: AccountName,
+    /// Of what.
+    pub kind: Kind,
     /// Which, as the sender counts.
     pub revision: u64,
     /// Whether it is safe on disk; if not, what was there before, or what was sent, is.
@@ -87,7 +114,7 @@ pub struct Ack {
 /// `machine` is the one that this runs on, if it can be told from others. What is in the store opens on it alone, unless
 /// the settings say otherwise; what they say is then also true of what was sealed before, as far as it opens.
 ///
-/// `acks` is called on the store's thread once for each [`Store::save`] and [`Store::erase`], in their order.
+/// `acks` is called on the store's thread once for each change, in their order.
 ///
 /// # Errors
 /// When another process has the store open, the system refuses, or the key cannot be used. A store that is damaged is
@@ -117,13 +144,19 @@ pub fn open(
         Loaded::Record(record) => record.signed_in.is_some(),
         Loaded::Unreadable(_) => true,
     };
-    let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded));
+    let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded)).map(|(name, _)| name);
+    let declarations: Vec<_> =
+        kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, &kept.sealed)).collect();
+    let declared = declarations.iter().map(|(name, _)| name);
+    let names =
+        with_tokens.map(|name| Kind::SignIn.name(name)).chain(declared.map(|name| Kind::Declaration.name(name)));
+    let with_secrets = names.map(String::into_bytes).collect();
 
     let writer = Writer {
         path: path.clone(),
         key,
         twin: Some(twin),
-        with_tokens: with_tokens.map(|(name, _)| name.as_str().as_bytes().to_vec()).collect(),
+        with_secrets,
         serial: newest_serial(&kept),
         wanted: kept,
         gaps: false,
@@ -134,18 +167,29 @@ pub fn open(
         .name("store".to_owned())
         .spawn(move || writer.run(&jobs))
         .map_err(|error| OpenError::files("start the thread of the store", path, &error))?;
-    Ok(Opened { store: Store { queue: Some(queue), thread: Some(thread) }, records, set_aside, key_made })
+    let store = Store { queue: Some(queue), thread: Some(thread) };
+    Ok(Opened { store, records, declarations, set_aside, key_made })
 }
 
 impl Store {
     /// Writes `record` in the place of what the account had.
     pub fn save(&self, account: &AccountName, revision: u64, record: Record) {
-        self.send(Job { account: account.clone(), revision, record: Some(record) });
+        self.send(Job { account: account.clone(), revision, task: Task::Save(record) });
     }
 
     /// Removes what the account had.
     pub fn erase(&self, account: &AccountName, revision: u64) {
-        self.send(Job { account: account.clone(), revision, record: None });
+        self.send(Job { account: account.clone(), revision, task: Task::Erase(Kind::SignIn) });
+    }
+
+    /// Writes what an account is, in the place of what was declared before.
+    pub fn declare(&self, account: &AccountName, revision: u64, declaration: Declaration) {
+        self.send(Job { account: account.clone(), revision, task: Task::Declare(declaration) });
+    }
+
+    /// Removes what was declared.
+    pub fn forget(&self, account: &AccountName, revision: u64) {
+        self.send(Job { account: account.clone(), revision, task: Task::Erase(Kind::Declaration) });
     }
 
     fn send(&self, job: Job) {
@@ -196,4 +240,18 @@ fn load(key: &SealingKey, name: &[u8], sealed: &[u8], now: Now) -> Option<(Accou
         Err(error) => closed(FaultCode::RecordUnreadable, &error),
     };
     Some((account, loaded))
+}
+
+fn load_declaration(key: &SealingKey, name: &[u8], sealed: &[u8]) -> Option<(AccountName, Result<Declaration, Fault>)> {
+    let name = std::str::from_utf8(name).ok()?;
+    let account: AccountName = name.strip_prefix(DECLARED)?.parse().ok()?;
+    let read = key
+        .open(name, sealed)
+        .map_err(|error| error.to_string())
+        .and_then(|text| format::decode_declaration(&text).map_err(|error| error.to_string()));
+    let declaration = read.map_err(|why| {
+        let message = format!("What was declared of {account} cannot be read: {why}.");
+        Fault::ask_user(FaultCode::RecordUnreadable, message)
+    });
+    Some((account, declaration))
 }

@@ -8,18 +8,52 @@ use std::sync::mpsc::Receiver;
 use super::database::{self, Trouble};
 use super::kept::{Kept, Records};
 use super::twin::{Change, Changes, OpenedTwin, Twin, sled_in};
-use super::{Ack, folder, format};
+use super::{Ack, Kind, folder, format};
 use crate::account::AccountName;
 use crate::clock;
+use crate::declaration::Declaration;
 use crate::fault::{Fault, FaultCode};
 use crate::record::Record;
 use crate::seal::SealingKey;
 
-/// One change that waits to be written; `None` erases.
+/// One change that waits to be written.
 pub(super) struct Job {
     pub(super) account: AccountName,
     pub(super) revision: u64,
-    pub(super) record: Option<Record>,
+    pub(super) task: Task,
+}
+
+/// What to do.
+pub(super) enum Task {
+    Save(Record),
+    Declare(Declaration),
+    Erase(Kind),
+}
+
+impl Task {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Save(_) => Kind::SignIn,
+            Self::Declare(_) => Kind::Declaration,
+            Self::Erase(kind) => *kind,
+        }
+    }
+
+    /// Whether what it writes has tokens or a client's secret in it.
+    fn has_secrets(&self) -> bool {
+        match self {
+            Self::Save(record) => record.signed_in.is_some(),
+            Self::Declare(_) => true,
+            Self::Erase(_) => false,
+        }
+    }
+}
+
+impl Job {
+    /// The name that it is kept under.
+    fn key(&self) -> Vec<u8> {
+        self.task.kind().name(&self.account).into_bytes()
+    }
 }
 
 /// What the thread owns.
@@ -33,8 +67,8 @@ pub(super) struct Writer<F> {
     pub(super) wanted: Records,
     /// That of the newest record.
     pub(super) serial: u64,
-    /// The accounts of which the files may have tokens, in some version or other.
-    pub(super) with_tokens: BTreeSet<Vec<u8>>,
+    /// The names under which the files may have tokens or a client's secret, in some version or other.
+    pub(super) with_secrets: BTreeSet<Vec<u8>>,
     /// Whether the log may have gaps, and has to be written again before anything else.
     pub(super) gaps: bool,
     pub(super) acks: F,
@@ -47,8 +81,8 @@ impl<F: Fn(Ack)> Writer<F> {
             let mut batch = vec![first];
             batch.extend(queue.try_iter());
             let result = self.write(&batch);
-            for Job { account, revision, .. } in batch {
-                (self.acks)(Ack { account, revision, result: result.clone() });
+            for Job { account, revision, task } in batch {
+                (self.acks)(Ack { account, kind: task.kind(), revision, result: result.clone() });
             }
         }
     }
@@ -57,24 +91,28 @@ impl<F: Fn(Ack)> Writer<F> {
         let mut changes = Changes::new();
         let mut leaving = BTreeSet::new();
         for job in batch {
-            let name = job.account.as_str();
-            let key = name.as_bytes().to_vec();
-            if job.record.as_ref().is_some_and(|record| record.signed_in.is_some()) {
-                self.with_tokens.insert(key.clone());
+            let key = job.key();
+            if job.task.has_secrets() {
+                self.with_secrets.insert(key.clone());
             } else {
-                leaving.extend(self.with_tokens.get(&key).cloned());
+                leaving.extend(self.with_secrets.get(&key).cloned());
             }
-            let change = if let Some(record) = &job.record {
-                let text = format::encode(record).map_err(|error| self.failed(&error))?;
-                let sealed = self.key.seal(name, &text).map_err(|error| self.failed(&error))?;
-                self.serial += 1;
-                let kept = Kept { serial: self.serial, sealed };
-                // A refresh is only ever begun with tokens that are safe already; its answer follows.
-                let is_asking = record.signed_in.as_ref().is_some_and(|signed_in| signed_in.refreshing_since.is_some());
-                let is_safe = self.wanted.contains_key(&key) && !changes.contains_key(&key);
-                if is_asking && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) }
-            } else {
-                Change::Erase
+            let text = match &job.task {
+                Task::Save(record) => Some(format::encode(record)),
+                Task::Declare(declaration) => Some(format::encode_declaration(declaration)),
+                Task::Erase(_) => None,
+            };
+            let change = match text.transpose().map_err(|error| self.failed(&error))? {
+                Some(text) => {
+                    let name = job.task.kind().name(&job.account);
+                    let sealed = self.key.seal(&name, &text).map_err(|error| self.failed(&error))?;
+                    self.serial += 1;
+                    let kept = Kept { serial: self.serial, sealed };
+                    // A refresh is only ever begun with tokens that are safe already; its answer follows.
+                    let is_safe = self.wanted.contains_key(&key) && !changes.contains_key(&key);
+                    if is_asking(&job.task) && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) }
+                }
+                None => Change::Erase,
             };
             // A later change of the same account takes the place of an earlier one.
             changes.insert(key, change);
@@ -91,9 +129,9 @@ impl<F: Fn(Ack)> Writer<F> {
         })?;
         for name in leaving {
             // Who has signed in again since is back.
-            let last = batch.iter().rev().find(|job| job.account.as_str().as_bytes() == name);
-            if last.and_then(|job| job.record.as_ref()).is_none_or(|record| record.signed_in.is_none()) {
-                self.with_tokens.remove(&name);
+            let last = batch.iter().rev().find(|job| job.key() == name);
+            if last.is_none_or(|job| !job.task.has_secrets()) {
+                self.with_secrets.remove(&name);
             }
         }
         Ok(())
@@ -137,5 +175,13 @@ impl<F: Fn(Ack)> Writer<F> {
     fn failed(&self, why: &dyn Display) -> Fault {
         let folder = sled_in(&self.path);
         Fault::passing(FaultCode::StoreFailed, format!("The store cannot write {}: {why}.", folder.display()))
+    }
+}
+
+/// Whether a refresh is under way by the record.
+fn is_asking(task: &Task) -> bool {
+    match task {
+        Task::Save(record) => record.signed_in.as_ref().is_some_and(|signed_in| signed_in.refreshing_since.is_some()),
+        Task::Declare(_) | Task::Erase(_) => false,
     }
 }

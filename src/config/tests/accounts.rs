@@ -14,7 +14,7 @@ fn an_account_has_the_usual_settings_where_it_says_nothing() {
     assert_eq!(account.endpoints.token.unwrap().as_str(), "https://github.com/login/oauth/access_token");
     assert_eq!(account.endpoints.revocation, None);
     assert_eq!(account.client.id, "abc");
-    assert!(account.client.secret.is_none() && account.client.auth.is_none());
+    assert!(account.client.secrets.is_empty() && account.client.auth.is_none());
     assert!(account.scopes.is_empty() && account.params.is_empty() && account.ca_file.is_none());
     assert_eq!((account.sign_in, account.publish), (SignInMode::OnRequest, PublishMode::Retained));
     assert!(!account.allow_http);

@@ -48,7 +48,7 @@ impl Device {
     fn secret(&self, file: &str) -> String {
         let loaded = self.load(&google(file)).unwrap();
         assert_eq!(loaded.warnings, []);
-        loaded.settings.accounts.into_values().next().unwrap().client.secret.unwrap().expose().to_owned()
+        loaded.settings.accounts.into_values().next().unwrap().client.secrets[0].expose().to_owned()
     }
 }
 

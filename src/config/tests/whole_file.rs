@@ -84,13 +84,8 @@ fn a_key_like_no_other_gets_the_list_of_keys() {
     );
     assert_eq!(
         errors("client_id = \"x\"\n"),
-        "/conf/config.toml:1: client_id: there is no such key\n  help: the keys here are: mqtt, store, accounts, page"
+        "/conf/config.toml:1: client_id: there is no such key\n  help: the keys here are: mqtt, store, accounts, page, provisioning"
     );
-}
-
-#[test]
-fn sections_of_later_versions_are_refused() {
-    assert_eq!(complaint("[provisioning]\nenabled = true\n"), "1: provisioning: this version does not support it");
 }
 
 #[test]

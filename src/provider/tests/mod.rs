@@ -14,7 +14,7 @@ use crate::fault::{Fault, FaultCode, Remedy};
 use crate::identity::AllowList;
 use crate::secret::Secret;
 use crate::settings::{
-    AccountSettings, ClientAuth, ClientSettings, EndpointSettings, GrantSettings, PublishMode, SignInMode,
+    AccountSettings, ClientAuth, ClientSettings, Declared, EndpointSettings, GrantSettings, PublishMode, SignInMode,
 };
 use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
 
@@ -24,7 +24,7 @@ pub(super) fn account() -> AccountSettings {
         endpoints: EndpointSettings::default(),
         client: ClientSettings {
             id: "the-client".to_owned(),
-            secret: Some(Secret::new("hunter2".to_owned())),
+            secrets: vec![Secret::new("hunter2".to_owned())],
             key: None,
             auth: None,
         },
@@ -38,6 +38,7 @@ pub(super) fn account() -> AccountSettings {
         identity: false,
         ca_file: None,
         allow_http: false,
+        declared: Declared::File,
     }
 }
 

@@ -15,7 +15,7 @@ use oauth2::HttpRequest;
 use url::Url;
 
 fn requests<'a>(account: &'a AccountSettings, endpoints: &'a Endpoints) -> Requests<'a> {
-    Requests { account, endpoints }
+    Requests { account, endpoints, secret: 0 }
 }
 
 fn body(request: &HttpRequest) -> String {
@@ -130,7 +130,7 @@ fn a_client_with_a_key_signs_an_assertion_in_place_of_a_secret() {
     let pem = std::process::Command::new("openssl").args(["genpkey", "-algorithm", "ED25519"]).output().unwrap();
     let pem = Secret::new(String::from_utf8(pem.stdout).unwrap());
     let mut account = account();
-    account.client.secret = None;
+    account.client.secrets.clear();
     account.client.key = Some(ClientKey::from_pem(&pem, Some("k1".to_owned())).unwrap());
     account.client.auth = Some(ClientAuth::PrivateKeyJwt);
     let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned())).unwrap();

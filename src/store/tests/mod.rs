@@ -236,14 +236,14 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
     let acks_to = move |ack| send.send(ack).unwrap();
     let path = settings.path.clone();
     // As it stands after a write that failed.
-    let with_tokens = BTreeSet::default();
-    let writer = Writer { path, key, twin: None, serial: 1, wanted, with_tokens, gaps: true, acks: acks_to };
+    let with_secrets = BTreeSet::default();
+    let writer = Writer { path, key, twin: None, serial: 1, wanted, with_secrets, gaps: true, acks: acks_to };
     fs::rename(&folder, &away).unwrap();
     fs::write(&folder, "in the way").unwrap();
 
     let (queue, jobs) = mpsc::channel();
     let thread = thread::spawn(move || writer.run(&jobs));
-    let job = |revision| Job { account: name("new"), revision, record: Some(full("new")) };
+    let job = |revision| Job { account: name("new"), revision, task: Task::Save(full("new")) };
     queue.send(job(1)).unwrap();
     let fault = acks.recv().unwrap().result.unwrap_err();
     assert_eq!(fault, Fault::passing(FaultCode::StoreFailed, fault.message.clone()));

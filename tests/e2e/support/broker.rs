@@ -28,6 +28,7 @@ pub(crate) enum Door {
 pub(crate) struct Broker {
     folder: PathBuf,
     door: Door,
+    more: String,
     port: u16,
     agent_port: u16,
     process: Option<Process>,
@@ -37,13 +38,20 @@ impl Broker {
     /// Starts one, with its files in `folder`.
     #[track_caller]
     pub(crate) fn start(folder: &Path, door: Door) -> Self {
+        Self::start_with(folder, door, "")
+    }
+
+    /// The same with further lines of configuration.
+    #[track_caller]
+    pub(crate) fn start_with(folder: &Path, door: Door, more: &str) -> Self {
         fs::create_dir(folder).unwrap();
         match door {
             Door::Open | Door::Unix => {}
             Door::Password => make_password_file(folder),
             Door::Tls => make_certificates(folder),
         }
-        let mut broker = Self { folder: folder.to_owned(), door, port: 0, agent_port: 0, process: None };
+        let more = more.to_owned();
+        let mut broker = Self { folder: folder.to_owned(), door, more, port: 0, agent_port: 0, process: None };
         // Between finding a port free and taking it, somebody else may take it.
         for _ in 0..3 {
             (broker.port, broker.agent_port) = free_ports();
@@ -122,8 +130,8 @@ impl Broker {
         // Started as root it would give up its rights, and then could not read its own files here.
         format!(
             "user root\nper_listener_settings true\npersistence false\nlog_dest stderr\n\
-             listener {} 127.0.0.1\nallow_anonymous true\n{agent}",
-            self.port
+             listener {} 127.0.0.1\nallow_anonymous true\n{agent}{}",
+            self.port, self.more
         )
     }
 }

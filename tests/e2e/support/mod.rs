@@ -14,6 +14,7 @@ pub(crate) mod server;
 pub(crate) mod strace;
 pub(crate) mod subscriber;
 pub(crate) mod visitor;
+pub(crate) mod wiretap;
 pub(crate) mod world;
 
 use std::fmt::Write as _;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, Publish, PublishProperties};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, PublishProperties};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use serde_json::Value;
 
@@ -191,7 +191,11 @@ fn receive(mut events: EventLoop, client: &AsyncClient, seen: &Mutex<Seen>) {
     runtime.block_on(async {
         loop {
             match events.poll().await {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => client.try_subscribe("#", QoS::AtLeastOnce).unwrap(),
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    // A wildcard alone does not match what stays on the broker.
+                    let everything = ["#", "$local/#"].map(|topic| Filter::new(topic, QoS::AtLeastOnce));
+                    client.try_subscribe_many(everything).unwrap();
+                }
                 Ok(Event::Incoming(Packet::SubAck(_))) => seen.lock().unwrap().subscribed += 1,
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     let message = Message::from(publish);

@@ -41,6 +41,7 @@ impl Client {
 pub(crate) struct Setup {
     door: Door,
     page: Option<String>,
+    sections: String,
     providers: Vec<(Kind, Value)>,
     accounts: Vec<(String, usize, String)>,
 }
@@ -54,7 +55,7 @@ impl Setup {
     /// The same with another provider.
     pub(crate) fn on(kind: Kind) -> Self {
         let providers = vec![(kind, json!({ "access_token_ttl": 60 }))];
-        Self { door: Door::Open, page: None, providers, accounts: Vec::new() }
+        Self { door: Door::Open, page: None, sections: String::new(), providers, accounts: Vec::new() }
     }
 
     pub(crate) fn door(mut self, door: Door) -> Self {
@@ -65,6 +66,12 @@ impl Setup {
     /// With the sign-in page, and these further lines about it.
     pub(crate) fn page(mut self, lines: &str) -> Self {
         self.page = Some(lines.to_owned());
+        self
+    }
+
+    /// With these further sections of the configuration, in which `{issuer}` stands for that of the first provider.
+    pub(crate) fn sections(mut self, sections: &str) -> Self {
+        self.sections = format!("{sections}\n\n");
         self
     }
 
@@ -140,7 +147,7 @@ impl Setup {
         });
         let world = World {
             page_port,
-            page: page.unwrap_or_default(),
+            sections: page.unwrap_or_default() + &self.sections.replace("{issuer}", providers[0].issuer()),
             accounts: RefCell::new(accounts.collect()),
             subscriber: Subscriber::connect(broker.port()),
             broker,
@@ -202,8 +209,8 @@ pub(crate) struct World {
     provider_settings: Vec<(Kind, Value)>,
     agent: Option<Process>,
     page_port: u16,
-    /// The section of the configuration about the page, or nothing.
-    page: String,
+    /// The sections of the configuration beside broker, store and accounts.
+    sections: String,
     accounts: RefCell<Vec<(String, String)>>,
     /// What agents and commands wrote that have ended.
     transcripts: RefCell<Vec<String>>,
@@ -285,7 +292,8 @@ impl World {
     fn write_config(&self) {
         let store = format!("[store]\npath = \"{}\"\n\n", self.store().display());
         let accounts: String = self.accounts.borrow().iter().map(|(_, settings)| settings.as_str()).collect();
-        fs::write(self.config(), format!("{}\n{store}{}{accounts}", self.broker.agent_settings(), self.page)).unwrap();
+        fs::write(self.config(), format!("{}\n{store}{}{accounts}", self.broker.agent_settings(), self.sections))
+            .unwrap();
     }
 
     /// The binary under test, with the configuration of this test and nothing of the tester's environment.

@@ -1,0 +1,214 @@
+//! Accounts that are declared over MQTT: taken up, changed and forgotten by requests, as far as the configuration lets them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+
+use super::Agent;
+use super::accounts::Change;
+use super::requests::{Asked, Asker, ReplyTo, failed, sentence};
+use crate::account::AccountName;
+use crate::config;
+use crate::declaration::Declaration;
+use crate::message::{Outcome, Verb};
+use crate::session::{Command, Event, Ticket};
+use crate::settings::{AccountSettings, Declared};
+use crate::store::Ack;
+
+/// The most accounts that may be declared: each has its place in the store and in the broker's memory.
+const MOST: usize = 32;
+
+/// Nobody waits for the answer to a command with this ticket.
+const UNHEARD: Ticket = Ticket(0);
+
+type Refusal = (&'static str, String);
+
+/// What was declared, and who waits to hear that it is safe.
+#[derive(Default)]
+pub(super) struct Declarations {
+    by_name: BTreeMap<AccountName, Declaration>,
+    last: u64,
+    waiting: HashMap<u64, (ReplyTo, Value, Value)>,
+}
+
+impl Declarations {
+    /// What the store had.
+    pub(super) fn from_store(found: Vec<(AccountName, Result<Declaration, crate::fault::Fault>)>) -> Self {
+        let mut by_name = BTreeMap::new();
+        for (name, declaration) in found {
+            match declaration {
+                Ok(declaration) => drop(by_name.insert(name, declaration)),
+                Err(fault) => tracing::error!(account = name.as_str(), %fault, "the account is left out"),
+            }
+        }
+        Self { by_name, ..Self::default() }
+    }
+
+    /// Whether the account asks for something else by now than its sign-in was for.
+    pub(super) fn needs_sign_in(&self, name: &AccountName) -> bool {
+        self.by_name.get(name).is_some_and(|declaration| declaration.sign_in_needed)
+    }
+}
+
+impl Agent {
+    /// The accounts of the configuration file, and those that were declared and may still be used. What is in the file
+    /// wins.
+    pub(super) fn with_declared(
+        &self,
+        mut accounts: BTreeMap<AccountName, AccountSettings>,
+    ) -> BTreeMap<AccountName, AccountSettings> {
+        let Some(provisioning) = &self.settings.provisioning else { return accounts };
+        for (name, declaration) in &self.declarations.by_name {
+            if accounts.contains_key(name) {
+                tracing::warn!(
+                    account = name.as_str(),
+                    "the configuration file has this account; what was declared waits"
+                );
+                continue;
+            }
+            match config::declared(name, declaration, provisioning) {
+                Ok(settings) => drop(accounts.insert(name.clone(), settings)),
+                Err(reason) => tracing::error!(account = name.as_str(), reason, "a declared account is left out"),
+            }
+        }
+        accounts
+    }
+
+    /// Takes up what a request declares. The answer comes when it is safe on disk.
+    pub(super) fn declare(
+        &mut self,
+        account: Option<AccountName>,
+        declaration: Option<Declaration>,
+        transaction: &Value,
+        reply_to: &ReplyTo,
+    ) -> Result<(), Refusal> {
+        let name = self.may_declare(account)?;
+        let Some(provisioning) = &self.settings.provisioning else { return Ok(()) };
+        let Some(mut declaration) = declaration else {
+            let error = "The request has no \"settings\": the keys of the account, as in the configuration file.";
+            return Err(("invalid_request", error.to_owned()));
+        };
+        let settings = config::declared(&name, &declaration, provisioning)
+            .map_err(|reason| ("invalid_declaration", sentence(&reason)))?;
+        let former = self.declarations.by_name.get(&name);
+        if former.is_none() && self.declarations.by_name.len() >= MOST {
+            let error = format!("There are {MOST} declared accounts already. Forget one, then declare this one.");
+            return Err(("too_many_accounts", error));
+        }
+        let running = self.accounts.contains_key(&name);
+        if let Some(former) = former.filter(|former| running && former.is_same_as(&declaration)) {
+            let answer = json!({ "account": name, "changed": false, "sign_in_needed": former.sign_in_needed });
+            self.respond(reply_to, &Outcome::Done(answer), transaction);
+            return Ok(());
+        }
+        let asks_otherwise = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
+        let needed_before = former.is_some_and(|former| former.sign_in_needed);
+        declaration.sign_in_needed = (asks_otherwise || needed_before) && self.is_signed_in(&name);
+        if asks_otherwise && running {
+            // What the user would approve is not what is asked for any more.
+            self.tell(&name, Event::Command(Command::Cancel, UNHEARD));
+        }
+        let answer = json!({ "account": name, "changed": true, "sign_in_needed": declaration.sign_in_needed });
+        let revision = self.save_declaration(&name, declaration);
+        self.declarations.waiting.insert(revision, (reply_to.clone(), transaction.clone(), answer));
+        tracing::info!(account = name.as_str(), provider = settings.provider, "declared");
+        self.take_up(&name, settings)
+    }
+
+    /// Signs a declared account out, and forgets it when that is done.
+    pub(super) fn forget(
+        &mut self,
+        account: Option<AccountName>,
+        transaction: &Value,
+        reply_to: &ReplyTo,
+    ) -> Result<(), Refusal> {
+        let name = self.may_declare(account)?;
+        if !self.declarations.by_name.contains_key(&name) {
+            return Err(("unknown_account", format!("No account {name} was declared.")));
+        }
+        if !self.accounts.contains_key(&name) {
+            // It was left out, so there is nothing to sign out of.
+            self.forgotten(&name);
+            self.respond(reply_to, &Outcome::Done(json!({ "account": name })), transaction);
+            return Ok(());
+        }
+        let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
+        let ticket = self.tickets.issue(Asked { verb: Verb::Forget, asker })?;
+        self.tell(&name, Event::Command(Command::Logout, ticket));
+        Ok(())
+    }
+
+    /// The account is signed out, and has no place any more.
+    pub(super) fn forgotten(&mut self, name: &AccountName) {
+        self.declarations.by_name.remove(name);
+        self.declarations.last += 1;
+        self.store.forget(name, self.declarations.last);
+        if let Some(account) = self.accounts.get_mut(name) {
+            account.change = Some(Change::Remove);
+        }
+    }
+
+    /// The store has finished with a declaration.
+    pub(super) fn declaration_stored(&mut self, ack: Ack) {
+        let Some((reply_to, transaction, answer)) = self.declarations.waiting.remove(&ack.revision) else {
+            if let Err(fault) = ack.result {
+                tracing::error!(account = ack.account.as_str(), %fault, "a declaration is not on disk");
+            }
+            return;
+        };
+        let outcome = match ack.result {
+            Ok(()) => Outcome::Done(answer),
+            Err(fault) => failed((fault.code.name(), fault.message)),
+        };
+        self.respond(&reply_to, &outcome, &transaction);
+    }
+
+    /// Somebody signed the account in as it is now.
+    pub(super) fn signed_in_as_declared(&mut self, name: &AccountName) {
+        let Some(declaration) = self.declarations.by_name.get(name) else { return };
+        if declaration.sign_in_needed {
+            let declaration = Declaration { sign_in_needed: false, ..declaration.clone() };
+            self.save_declaration(name, declaration);
+        }
+    }
+
+    fn may_declare(&self, account: Option<AccountName>) -> Result<AccountName, Refusal> {
+        if self.settings.provisioning.is_none() {
+            let error =
+                "This device takes no declarations: its configuration has no [provisioning] with enabled = true.";
+            return Err(("provisioning_disabled", error.to_owned()));
+        }
+        let Some(name) = account else {
+            return Err(("invalid_request", "The request names no account.".to_owned()));
+        };
+        let in_file = self.accounts.get(&name).is_some_and(|account| account.settings.declared == Declared::File);
+        if in_file {
+            let error = format!("{name} is in the configuration file of the device, and only changed there.");
+            return Err(("declared_in_file", error));
+        }
+        Ok(name)
+    }
+
+    fn is_signed_in(&self, name: &AccountName) -> bool {
+        self.accounts.get(name).is_some_and(|account| account.session.has_sign_in())
+    }
+
+    fn save_declaration(&mut self, name: &AccountName, declaration: Declaration) -> u64 {
+        self.declarations.last += 1;
+        self.store.declare(name, self.declarations.last, declaration.clone());
+        self.declarations.by_name.insert(name.clone(), declaration);
+        self.declarations.last
+    }
+
+    fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), Refusal> {
+        if let Some(account) = self.accounts.get_mut(name) {
+            account.change = Some(Change::Replace(Box::new(settings)));
+            self.apply_waiting_changes();
+        } else {
+            self.add(name, settings).map_err(|error| ("invalid_declaration", error.to_string()))?;
+            self.tell(name, Event::BrokerConnected);
+        }
+        self.publish_info();
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! Twenty devices and a centre: accounts from a flow, codes up, requests down, and no token on the way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::broker::{Broker, Door};
+use crate::support::clock::{SOON, wait_for};
+use crate::support::node_red::NodeRed;
+use crate::support::process::Process;
+use crate::support::server::{Kind, Server};
+use crate::support::subscriber::Subscriber;
+use crate::support::wiretap::Wiretap;
+use crate::support::world::{Setup, binary, in_this_world};
+
+/// How many devices there are, and how many of them have a Node-RED of their own; for the others the test publishes what
+/// their flow would, and does with the token what it would.
+const DEVICES: usize = 20;
+const WITH_NODE_RED: usize = 3;
+
+/// The account that the flow declares.
+const ACCOUNT: &str = "plant";
+const TOKEN: &str = "$local/oauth2mqtt/plant/token";
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/fleet")
+}
+
+struct Device {
+    name: String,
+    subscriber: Subscriber,
+    node_red: Option<NodeRed>,
+    agent: Process,
+    broker: Broker,
+}
+
+impl Device {
+    fn start(number: usize, root: &Path, centre: u16, provider: &Server) -> Self {
+        let name = format!("device-{number:02}");
+        let folder = root.join(&name);
+        fs::create_dir(&folder).unwrap();
+        let broker = Broker::start_with(&folder.join("broker"), Door::Open, &bridge(&name, centre));
+        let config = folder.join("config.toml");
+        fs::write(&config, config_of(&broker, &folder, provider)).unwrap();
+        let mut command = Command::new(binary());
+        in_this_world(&mut command, &config);
+        let agent = Process::start(&name, command.args(["--log", "trace", "run"]));
+        let subscriber = Subscriber::connect(broker.port());
+        let node_red = (number < WITH_NODE_RED).then(|| {
+            let flows = flow(broker.port(), provider);
+            NodeRed::start(&folder.join("node-red"), &flows)
+        });
+        Self { name, subscriber, node_red, agent, broker }
+    }
+
+    /// Publishes what the flow would publish when the agent is there.
+    fn declare(&self, settings: &Value) {
+        self.subscriber.wait("oauth2mqtt/bridge/state", |state| state["state"] == "online");
+        let request = json!({ "account": ACCOUNT, "settings": settings });
+        self.subscriber.publish("oauth2mqtt/bridge/request/declare", &request.to_string());
+    }
+
+    /// What the protected address has answered to the flow, or to the test in its place.
+    fn calls_the_api(&self, provider: &Server) -> Value {
+        if let Some(node_red) = &self.node_red {
+            return node_red.wait_in_debug_pane("answer", 0, |answer| answer["sub"].is_string());
+        }
+        let token = self.subscriber.wait(TOKEN, |token| token["access_token"].is_string());
+        provider.me(token.access_token().unwrap()).body
+    }
+}
+
+/// The bridge of the example, without what this machine lacks: the centre's certificate and its passwords.
+fn bridge(device: &str, centre: u16) -> String {
+    let text = fs::read_to_string(examples().join("mosquitto-bridge.conf")).unwrap();
+    let text = text.replace("DEVICE", device).replace("broker.example.com:8883", &format!("127.0.0.1:{centre}"));
+    let lacks =
+        |line: &&str| ["bridge_cafile", "remote_username", "remote_password"].iter().any(|key| line.starts_with(key));
+    text.lines().filter(|line| !lacks(line)).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The configuration of the example, with the addresses of this test.
+fn config_of(broker: &Broker, folder: &Path, provider: &Server) -> String {
+    let text = fs::read_to_string(examples().join("config.toml")).unwrap();
+    assert!(!text.contains("[accounts"), "the devices are to be empty");
+    let text = text.replace("https://id.example.com/realms/plant", provider.issuer());
+    let text = text.replace("127.0.0.1:1883", &format!("127.0.0.1:{}", broker.port()));
+    format!("{text}\n[store]\npath = \"{}\"\n", folder.join("store").display())
+}
+
+fn settings(provider: &Server) -> Value {
+    json!({
+        "issuer": provider.issuer(),
+        "client_id": "device-post",
+        "client_secret": [provider.secrets().client[0]],
+        "scopes": ["openid", "offline_access"],
+        "sign_in": "on_request",
+    })
+}
+
+/// The flow of the example, with what the fleet's management would put into its environment.
+fn flow(broker: u16, provider: &Server) -> Value {
+    let text = fs::read_to_string(examples().join("device-flow.json")).unwrap();
+    let text = text.replace("\"1883\"", &format!("\"{broker}\""));
+    let text = text
+        .replace("${OAUTH_ISSUER}", provider.issuer())
+        .replace("${OAUTH_CLIENT_ID}", "device-post")
+        .replace("${OAUTH_CLIENT_SECRET}", &provider.secrets().client[0])
+        .replace("${API_URL}", &format!("{}/api/me", provider.origin()));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_centre() {
+    let root = tempfile::tempdir().unwrap();
+    let provider = Server::start(Kind::Oidc, &json!({ "access_token_ttl": 600 }));
+    let centre = Broker::start(&root.path().join("centre"), Door::Open);
+    let wire = Wiretap::to(centre.port());
+    let operator = Subscriber::connect(centre.port());
+    let devices: Vec<_> =
+        (0..DEVICES).map(|number| Device::start(number, root.path(), wire.port(), &provider)).collect();
+    for device in devices.iter().filter(|device| device.node_red.is_none()) {
+        device.declare(&settings(&provider));
+    }
+
+    // The operator sees every device signed out, asks for all codes, and approves them with nothing but what is there.
+    for Device { name, .. } in &devices {
+        let status = operator
+            .wait_long(&format!("fleet/{name}/{ACCOUNT}/status"), 4 * SOON, |status| status["state"] == "signed_out");
+        assert_eq!(status.json["declared"], "mqtt", "{status:?}");
+        operator.publish(&format!("fleet/{name}/bridge/request/login"), ACCOUNT);
+    }
+    for Device { name, .. } in &devices {
+        let topic = format!("fleet/{name}/{ACCOUNT}/signin");
+        let code = operator.wait_long(&topic, 2 * SOON, |code| code["pending"] == true);
+        assert!(code.json["qr"].as_str().unwrap().starts_with("data:image/svg+xml;base64,"));
+        provider.approve(code.json["user_code"].as_str().unwrap(), name);
+    }
+    for device in &devices {
+        let answer = device.calls_the_api(&provider);
+        assert_eq!(answer["sub"], device.name.as_str(), "{answer}");
+        let topic = format!("fleet/{}/{ACCOUNT}/status", device.name);
+        operator.wait(&topic, |status| status["state"] == "active");
+    }
+
+    // Nothing that opens anything went up, nor came down.
+    let secrets = provider.secrets();
+    let all = [&secrets.client, &secrets.device_code, &secrets.access_token, &secrets.refresh_token, &secrets.id_token];
+    let messages = operator.messages();
+    assert!(secrets.access_token.len() >= DEVICES && messages.len() > 5 * DEVICES);
+    for secret in all.into_iter().flatten().filter(|secret| !secret.is_empty()) {
+        assert!(!wire.heard(secret.as_bytes()), "a secret went over the wire to the centre");
+        assert!(messages.iter().all(|message| !message.text.contains(secret.as_str())));
+        for device in &devices {
+            assert!(!device.agent.stderr().contains(secret.as_str()), "a secret is in the journal of {}", device.name);
+        }
+    }
+    assert!(wire.heard(b"awaiting_user"), "the wiretap hears nothing");
+
+    // What a centre that has been taken over might try.
+    operator.publish("fleet/device-19/bridge/request/token", ACCOUNT);
+    operator.publish("fleet/device-19/bridge/request/forget", ACCOUNT);
+    let other = json!({ "account": ACCOUNT, "settings": { "issuer": "https://evil.example" } });
+    operator.publish("fleet/device-19/bridge/request/declare", &other.to_string());
+    operator.publish("fleet/device-19/bridge/request/logout", ACCOUNT);
+    let status = operator.wait("fleet/device-19/plant/status", |status| status["state"] == "signed_out");
+    assert_eq!(status.json["declared"], "mqtt");
+    let requests = devices[19].subscriber.messages();
+    let verbs: Vec<_> =
+        requests.iter().filter_map(|message| message.topic.strip_prefix("oauth2mqtt/bridge/request/")).collect();
+    assert_eq!(verbs, ["declare", "login", "logout"], "requests that the bridge does not name stay outside");
+
+    // A device that is gone is seen to be gone.
+    let mut devices = devices;
+    let mut last = devices.pop().unwrap();
+    last.broker.stop();
+    let gone = wait_for("the word that it is gone", SOON, || {
+        operator.latest("fleet/device-19/connected").filter(|message| message.text == "0")
+    });
+    assert_eq!(gone.text, "0");
+}
+
+#[test]
+fn not_even_a_bridge_that_carries_everything_carries_a_token_that_is_to_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let provider = Server::start(Kind::Oidc, &json!({ "access_token_ttl": 600 }));
+    let centre = Broker::start(&root.path().join("centre"), Door::Open);
+    let operator = Subscriber::connect(centre.port());
+    let everything = format!(
+        "connection all\naddress 127.0.0.1:{}\nbridge_protocol_version mqttv50\ntopic # both 1\n",
+        centre.port()
+    );
+    let broker = Broker::start_with(&root.path().join("broker"), Door::Open, &everything);
+    let subscriber = Subscriber::connect(broker.port());
+    let config = root.path().join("config.toml");
+    fs::write(&config, config_of(&broker, root.path(), &provider)).unwrap();
+    let mut command = Command::new(binary());
+    in_this_world(&mut command, &config);
+    let _agent = Process::start("the agent", command.args(["--log", "trace", "run"]));
+    subscriber.wait("oauth2mqtt/bridge/state", |state| state["state"] == "online");
+    let mut settings = settings(&provider);
+    settings["publish"] = json!("on_request");
+    for (account, settings) in [(ACCOUNT, self::settings(&provider)), ("asks", settings)] {
+        let request = json!({ "account": account, "settings": settings });
+        subscriber.request("declare", &request.to_string());
+        let code = subscriber.request("login", account);
+        provider.approve(code["data"]["user_code"].as_str().unwrap(), "ann");
+        operator.wait(&format!("oauth2mqtt/{account}/status"), |status| status["state"] == "active");
+    }
+    subscriber.wait(TOKEN, |token| token["access_token"].is_string());
+    let pending = operator.send_request_to("operator/reply", "token", "asks");
+    assert_eq!(operator.response(&pending, SOON)["code"], "token_is_local");
+    let pending = subscriber.send_request_to("$local/reply", "token", "asks");
+    assert!(subscriber.response(&pending, SOON)["data"]["access_token"].is_string());
+
+    let secrets = provider.secrets();
+    for secret in secrets.access_token.iter().chain(&secrets.refresh_token) {
+        assert!(operator.messages().iter().all(|message| !message.text.contains(secret.as_str())));
+    }
+}
+
+#[test]
+fn check_warns_of_a_bridge_that_would_carry_tokens_away() {
+    let world = Setup::new()
+        .account("garden")
+        .sections("[provisioning]\nenabled = true\nissuers = [\"{issuer}\"]")
+        .without_agent();
+    let conf = world.folder().join("mosquitto.conf");
+    let included = world.folder().join("conf.d");
+    fs::create_dir(&included).unwrap();
+    fs::write(&conf, format!("include_dir {}\n", included.display())).unwrap();
+    let check = || world.cli(&["check", "--broker-config", conf.to_str().unwrap()]);
+    fs::write(included.join("bridge.conf"), bridge("device", 1)).unwrap();
+    assert_eq!(check().stderr, "");
+    fs::write(included.join("bridge.conf"), "connection cloud\ntopic # out 1\n").unwrap();
+    let ended = check();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(ended.stderr.contains("bridge cloud carries oauth2mqtt/garden/token off this device"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("oauth2mqtt/account/token"), "{}", ended.stderr);
+    fs::write(included.join("bridge.conf"), "connection cloud\ntopic +/token out 1 oauth2mqtt/ up/\n").unwrap();
+    assert!(check().stderr.contains("its topic oauth2mqtt/+/token"));
+}
