@@ -7,7 +7,7 @@ use crate::text::is_printable;
 
 #[test]
 fn requests() {
-    let topics = Topics::new("oauth2mqtt");
+    let topics = Topics::new("oauth2mqtt", false);
     bombard("requests", |payload, chance| {
         let verb = chance.choice(Verb::ALL).unwrap();
         let (told, transaction) = match Request::read(verb, payload) {
