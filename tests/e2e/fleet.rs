@@ -12,6 +12,7 @@ use crate::support::node_red::NodeRed;
 use crate::support::process::Process;
 use crate::support::server::{Kind, Server};
 use crate::support::subscriber::Subscriber;
+use crate::support::visitor::play_in;
 use crate::support::wiretap::Wiretap;
 use crate::support::world::{Setup, binary, in_this_world};
 
@@ -125,25 +126,29 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
         device.declare(&settings(&provider));
     }
 
-    // The operator sees every device signed out, asks for all codes, and approves them with nothing but what is there.
     for Device { name, .. } in &devices {
-        let status = operator
-            .wait_long(&format!("fleet/{name}/{ACCOUNT}/status"), 4 * SOON, |status| status["state"] == "signed_out");
+        let topic = format!("fleet/{name}/{ACCOUNT}/status");
+        let status = operator.wait_long(&topic, 4 * SOON, |status| status["state"] == "signed_out");
         assert_eq!(status.json["declared"], "mqtt", "{status:?}");
-        operator.publish(&format!("fleet/{name}/bridge/request/login"), ACCOUNT);
     }
-    for Device { name, .. } in &devices {
-        let topic = format!("fleet/{name}/{ACCOUNT}/signin");
-        let code = operator.wait_long(&topic, 2 * SOON, |code| code["pending"] == true);
-        assert!(code.json["qr"].as_str().unwrap().starts_with("data:image/svg+xml;base64,"));
-        provider.approve(code.json["user_code"].as_str().unwrap(), name);
-    }
+
+    // The operator has nothing but the dashboard.
+    let text = fs::read_to_string(examples().join("centre-flow.json")).unwrap();
+    let flows: Value = serde_json::from_str(&text.replace("\"1883\"", &format!("\"{}\"", centre.port()))).unwrap();
+    let dashboard = NodeRed::start(&root.path().join("dashboard"), &flows);
+    let mut scene = json!({
+        "dashboard": format!("http://127.0.0.1:{}/dashboard/fleet", dashboard.port()),
+        "approve": format!("{}/test/approve", provider.origin()),
+        "devices": DEVICES,
+    });
+    let mut seen = play_in(root.path(), "centre", &scene);
     for device in &devices {
         let answer = device.calls_the_api(&provider);
         assert_eq!(answer["sub"], device.name.as_str(), "{answer}");
-        let topic = format!("fleet/{}/{ACCOUNT}/status", device.name);
-        operator.wait(&topic, |status| status["state"] == "active");
     }
+    scene["signs_out"] = json!("device-05");
+    seen.push_str(&play_in(root.path(), "centre", &scene));
+    devices[5].subscriber.wait(TOKEN, |token| token["access_token"].is_null());
 
     // Nothing that opens anything went up, nor came down.
     let secrets = provider.secrets();
@@ -153,6 +158,7 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
     for secret in all.into_iter().flatten().filter(|secret| !secret.is_empty()) {
         assert!(!wire.heard(secret.as_bytes()), "a secret went over the wire to the centre");
         assert!(messages.iter().all(|message| !message.text.contains(secret.as_str())));
+        assert!(!seen.contains(secret.as_str()), "a secret reached the browser");
         for device in &devices {
             assert!(!device.agent.stderr().contains(secret.as_str()), "a secret is in the journal of {}", device.name);
         }

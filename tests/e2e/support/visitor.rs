@@ -23,17 +23,22 @@ fn output() -> PathBuf {
 /// Plays a scene. Whatever servers sent to the browser meanwhile, no token and no secret was in it.
 #[track_caller]
 pub(crate) fn play(world: &World, scene: &str, settings: &Value) {
-    let traffic = world.folder().join(format!("{scene}.traffic"));
+    let traffic = play_in(world.folder(), scene, settings);
+    let (secrets, access_tokens) = promises::secrets(world);
+    for secret in secrets.iter().chain(&access_tokens) {
+        assert!(!traffic.contains(secret.as_str()), "a secret reached the browser in the scene {scene}");
+    }
+}
+
+/// Plays a scene, and returns whatever servers sent to the browser meanwhile.
+#[track_caller]
+pub(crate) fn play_in(folder: &Path, scene: &str, settings: &Value) -> String {
+    let traffic = folder.join(format!("{scene}.traffic"));
     let mut whole = json!({ "output": output(), "traffic": traffic });
     whole.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let mut command = Command::new("node");
     command.arg(servers().join("visitor/main.mjs")).arg(scene).arg(whole.to_string());
     let ended = Process::start("the browser", &mut command).wait(SCENE);
     assert_eq!(ended.code(), 0, "{scene}:\n{}\n{}", ended.stdout, ended.stderr);
-
-    let traffic = fs::read_to_string(traffic).unwrap_or_default();
-    let (secrets, access_tokens) = promises::secrets(world);
-    for secret in secrets.iter().chain(&access_tokens) {
-        assert!(!traffic.contains(secret.as_str()), "a secret reached the browser in the scene {scene}");
-    }
+    fs::read_to_string(traffic).unwrap_or_default()
 }
