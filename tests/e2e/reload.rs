@@ -23,7 +23,7 @@ fn an_account_that_is_added_is_there_at_once_and_the_others_keep_their_token() {
     world.sign_in("house");
     assert_eq!(world.wait_for_state("garden", "active")["error"], json!(null));
     assert!(world.oidc().refreshes().is_empty());
-    let since = world.subscriber.messages().split_off(mark);
+    let since = world.subscriber.since(mark);
     assert!(since.iter().all(|m| m.topic != "oauth2mqtt/garden/token" || m.access_token().is_some()), "{since:?}");
 }
 

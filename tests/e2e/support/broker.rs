@@ -127,10 +127,15 @@ impl Broker {
             ),
             Door::Unix => format!("listener 0 {folder}/broker.sock\nallow_anonymous true\n"),
         };
-        // Started as root it would give up its rights, and then could not read its own files here.
+        // Started as root it would give up its rights, and then could not read its own files here. It drops nothing
+        // while a test is slow to look.
         format!(
             "user root\nper_listener_settings true\npersistence false\nlog_dest stderr\n\
-             listener {} 127.0.0.1\nallow_anonymous true\n{agent}{}",
+             max_queued_messages 0
+\
+             listener {} 127.0.0.1
+allow_anonymous true
+{agent}{}",
             self.port, self.more
         )
     }

@@ -85,6 +85,11 @@ impl Subscriber {
         self.seen.lock().unwrap().messages.clone()
     }
 
+    /// Everything that has arrived since `mark`.
+    pub(crate) fn since(&self, mark: usize) -> Vec<Message> {
+        self.seen.lock().unwrap().messages[mark..].to_vec()
+    }
+
     /// Everything that has arrived on `topic`.
     pub(crate) fn on(&self, topic: &str) -> Vec<Message> {
         self.seen.lock().unwrap().messages.iter().filter(|message| message.topic == topic).cloned().collect()

@@ -324,7 +324,7 @@ impl World {
         let mark = self.subscriber.mark();
         let mut agent = Process::start("the agent", &mut command);
         agent.wait_for("being online", SOON, |_| {
-            let states = self.subscriber.messages().split_off(mark);
+            let states = self.subscriber.since(mark);
             states.iter().any(|m| m.topic == "oauth2mqtt/bridge/state" && m.json["state"] == "online").then_some(())
         });
         self.agent = Some(agent);

@@ -1,0 +1,101 @@
+//! The budgets: what light and quiet mean in numbers that no other load on the machine changes.
+//!
+//! They are what `docs/performance.md` measures, with a little room; times are not among them. They hold for a release
+//! binary, which `tests/run` builds.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "here a panic is a failed test, and output its report")]
+#![allow(dead_code, unused_imports, reason = "the table and the end-to-end tests use the rest of what they share")]
+
+mod device;
+mod disk;
+mod provider;
+mod reading;
+#[path = "../e2e/support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use device::Device;
+use disk::LoopDisk;
+use support::world::binary;
+
+/// With everything in, in bytes.
+const PROGRAM: u64 = 4_000_000;
+
+/// At rest, in KiB.
+const PSS_OF_ONE: u64 = 4 * 1_024;
+const PSS_OF_A_THOUSAND: u64 = 14 * 1_024;
+
+/// Of its own: the loop, and the store's.
+const OWN_THREADS: u64 = 2;
+
+/// What the database keeps.
+const DATABASE_THREADS: u64 = 7;
+
+/// How long is watched, and how often it may be woken meanwhile: to tell the broker that it is there, and to hear that the
+/// broker is.
+const WATCHED: Duration = Duration::from_secs(20);
+const KEEP_ALIVES: u64 = 4;
+
+/// To disk for each refresh, in bytes.
+const PER_REFRESH: u64 = 16 * 1_024;
+
+#[track_caller]
+fn assert_within(what: &str, measured: u64, budget: u64) {
+    eprintln!("{what}: {measured} of {budget}");
+    assert!(measured <= budget, "{what}: {measured} is more than {budget}");
+}
+
+/// An agent that has been started before, and has come to rest.
+fn at_rest(accounts: usize) -> Device {
+    let mut device = Device::signed_in(accounts);
+    device.settle();
+    device.stop_agent();
+    device.start_agent();
+    device.settle();
+    device
+}
+
+#[test]
+fn the_program_is_small() {
+    assert_within("bytes of the program", fs::metadata(binary()).unwrap().len(), PROGRAM);
+}
+
+#[test]
+fn one_account_takes_little_memory() {
+    let device = at_rest(1);
+    assert_within("KiB of memory with one account", reading::memory(device.pid()).pss, PSS_OF_ONE);
+}
+
+#[test]
+fn a_thousand_accounts_take_little_more() {
+    let device = at_rest(1_000);
+    assert_within("KiB of memory with a thousand accounts", reading::memory(device.pid()).pss, PSS_OF_A_THOUSAND);
+}
+
+#[test]
+fn at_rest_it_sleeps_and_writes_nothing() {
+    let device = at_rest(1);
+    let (before, written) = (reading::threads(device.pid()), reading::written(device.pid()));
+    std::thread::sleep(WATCHED);
+    let done = reading::threads(device.pid()).since(before);
+    assert_within("threads of its own", done.own.threads, OWN_THREADS);
+    assert_within("threads of the database", done.database.threads, DATABASE_THREADS);
+    assert_within("wake-ups of its own", done.own.wakeups, KEEP_ALIVES);
+    // Those wake once a second, each, to look whether there is anything to do.
+    assert_within("wake-ups of the database", done.database.wakeups, DATABASE_THREADS * (WATCHED.as_secs() + 2));
+    assert_within("bytes written at rest", reading::written(device.pid()) - written, 0);
+}
+
+#[test]
+fn a_refresh_writes_little() {
+    const REFRESHES: u64 = 4;
+    let device = at_rest(1);
+    let before = reading::written(device.pid());
+    for _ in 0..REFRESHES {
+        device.refresh();
+    }
+    let written = reading::written(device.pid()) - before;
+    assert!(written > 0, "the store is on no disk, so nothing can be measured");
+    assert_within("bytes per refresh", written / REFRESHES, PER_REFRESH);
+}

@@ -1,0 +1,104 @@
+//! oidc-agent of the distribution: two processes, which keep account configurations encrypted and tokens in memory.
+//!
+//! It publishes nothing; an account counts as there once `oidc-add` has loaded it, for which it asks the provider.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::Processes;
+use crate::device::Device;
+use crate::figures::{Effort, number, plural};
+use crate::support::clock::{SOON, unix_now};
+use crate::support::process::{Process, run_tool};
+use crate::table::{Table, Who};
+
+const WHO: Who = Who::OidcAgent;
+
+/// An agent with its home, where its configurations are.
+struct OidcAgent {
+    home: PathBuf,
+    process: Process,
+    socket: String,
+}
+
+pub(super) fn measure(table: &mut Table, effort: Effort) {
+    for accounts in [1, 100] {
+        let device = Device::new(accounts, "");
+        let home = device.folder().join("home");
+        fs::create_dir_all(home.join(".oidc-agent")).unwrap();
+        let first = OidcAgent::start(home.clone());
+        for number in 1..=accounts {
+            first.register(&device, number);
+        }
+        drop(first);
+        let (mut times, mut idle, mut cpu, mut peak, mut written) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let runs = effort.runs_with(accounts);
+        for run in 0..runs {
+            let started_at = unix_now();
+            let agent = OidcAgent::start(home.clone());
+            for number in 1..=accounts {
+                agent.load(number);
+            }
+            times.push((unix_now() - started_at) * 1_000.0);
+            let processes = Processes::of(agent.process.pid());
+            cpu.push(processes.cpu() * 1_000.0);
+            peak.push(number(processes.memory().peak));
+            written.push(number(processes.written()) / number(u64::try_from(accounts).unwrap()));
+            std::thread::sleep(Duration::from_secs(1));
+            idle.push(processes.memory());
+            if run + 1 == runs && accounts == 1 {
+                processes.idle(table, WHO, effort);
+            }
+        }
+        let of = plural(accounts);
+        table.begin("Memory");
+        table.add_of(WHO, format!("PSS at rest, {of}"), "KiB", idle.iter().map(|it| number(it.pss)).collect());
+        table.add_of(WHO, format!("RSS at rest, {of}"), "KiB", idle.iter().map(|it| number(it.rss)).collect());
+        table.add_of(WHO, format!("peak RSS at the start, {of}"), "KiB", peak.clone());
+        table.begin("Start");
+        table.add_of(WHO, format!("start to the last token, {of}"), "ms", times.clone());
+        table.begin("Refresh");
+        if accounts == 1 {
+            table.add_of(WHO, "written per refresh, as the kernel counts", "B", written);
+        }
+        table.begin("All due at once");
+        table.add_of(WHO, format!("start to the last new token, {of}"), "ms", times);
+        table.add_of(WHO, format!("processor time, {of}"), "ms", cpu);
+        table.add_of(WHO, format!("peak RSS, {of}"), "KiB", peak);
+    }
+}
+
+impl OidcAgent {
+    fn start(home: PathBuf) -> Self {
+        let mut command = Command::new("oidc-agent");
+        command.arg("--console").env("HOME", &home);
+        let mut process = Process::start("oidc-agent", &mut command);
+        let socket = process.wait_for("the address of its socket", SOON, |process| {
+            let line = process.stdout();
+            Some(line.split_once("OIDC_SOCK=")?.1.split_once(';')?.0.to_owned())
+        });
+        Self { home, process, socket }
+    }
+
+    fn register(&self, device: &Device, number: usize) {
+        let mut command = self.client("oidc-gen");
+        command.args([&format!("a{number}"), "--manual", "--issuer", &device.provider.issuer()]);
+        command.args(["--client-id", "gateway", "--client-secret", "secret", "--scope", "openid offline_access"]);
+        command.args(["--rt", &format!("first-{number}"), "--prompt", "none"]);
+        run_tool(&mut command);
+    }
+
+    fn load(&self, number: usize) {
+        run_tool(self.client("oidc-add").arg(format!("a{number}")));
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("HOME", &self.home).env("OIDC_SOCK", &self.socket).env("OIDC_ENCRYPTION_PW", "password");
+        command.arg("--pw-env").stdin(std::process::Stdio::null());
+        command
+    }
+}

@@ -1,0 +1,122 @@
+//! What the kernel knows of a process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Pid;
+
+/// Memory, in kilobytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) rss: u64,
+    /// What it shares with others counted in part, as memory that would be free without it.
+    pub(crate) pss: u64,
+    /// The most that was resident since [`reset_peak`], or since the start.
+    pub(crate) peak: u64,
+}
+
+/// What was done since the start of a process, by one thread or by all threads of one kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Doings {
+    pub(crate) threads: u64,
+    /// How often it went to sleep, and so was woken.
+    pub(crate) wakeups: u64,
+    /// Time on a processor, in seconds.
+    pub(crate) cpu: f64,
+}
+
+/// The threads of a process by whose they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Threads {
+    pub(crate) own: Doings,
+    /// Those that the database keeps waiting.
+    pub(crate) database: Doings,
+}
+
+pub(crate) fn memory(pid: Pid) -> Memory {
+    let rollup = keyed(&read(pid, "smaps_rollup"));
+    let status = keyed(&read(pid, "status"));
+    Memory { rss: rollup["Rss"], pss: rollup["Pss"], peak: status["VmHWM"] }
+}
+
+/// From now on the peak is that from now on.
+pub(crate) fn reset_peak(pid: Pid) {
+    let path = format!("/proc/{}/clear_refs", pid.as_raw_nonzero());
+    match fs::write(&path, "5") {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let status = Command::new("sudo").args(["sh", "-c", &format!("echo 5 >{path}")]).status().unwrap();
+            assert!(status.success(), "{path} cannot be written");
+        }
+        written => written.unwrap(),
+    }
+}
+
+/// What a process had written to a disk by the kernel's count, in bytes.
+pub(crate) fn written(pid: Pid) -> u64 {
+    keyed(&read(pid, "io"))["write_bytes"]
+}
+
+pub(crate) fn threads(pid: Pid) -> Threads {
+    let mut threads = Threads::default();
+    for entry in fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).unwrap() {
+        let task = entry.unwrap().path();
+        // One that ends meanwhile has nothing more to say.
+        let Ok(status) = fs::read_to_string(task.join("status")) else { continue };
+        let is_database = status.lines().next().is_some_and(|name| name.contains("sled-io"));
+        let of = if is_database { &mut threads.database } else { &mut threads.own };
+        of.threads += 1;
+        of.wakeups += keyed(&status)["voluntary_ctxt_switches"];
+        of.cpu += cpu(&task);
+    }
+    threads
+}
+
+/// The processor time of a process and of those below it that have ended, in seconds.
+pub(crate) fn cpu_of(pid: Pid) -> f64 {
+    let of_threads = threads(pid);
+    of_threads.own.cpu + of_threads.database.cpu
+}
+
+impl Threads {
+    /// What was done since `before`; the threads are those of now.
+    pub(crate) fn since(self, before: Self) -> Self {
+        let since = |now: Doings, before: Doings| Doings {
+            threads: now.threads,
+            wakeups: now.wakeups.saturating_sub(before.wakeups),
+            cpu: now.cpu - before.cpu,
+        };
+        Self { own: since(self.own, before.own), database: since(self.database, before.database) }
+    }
+}
+
+/// The kernel counts nanoseconds here, and in `stat` only ticks.
+fn cpu(task: &Path) -> f64 {
+    let Ok(schedstat) = fs::read_to_string(task.join("schedstat")) else { return 0.0 };
+    let nanoseconds: u32 = 1_000_000_000;
+    schedstat.split(' ').next().and_then(|time| time.parse::<f64>().ok()).unwrap_or(0.0) / f64::from(nanoseconds)
+}
+
+/// Lines of a name, a colon and a number.
+fn keyed(text: &str) -> BTreeMap<String, u64> {
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_owned(), value.split_whitespace().next()?.parse().ok()?))
+    };
+    text.lines().filter_map(pair).collect()
+}
+
+/// A file that only the superuser reads of a process which keeps its memory to itself.
+fn read(pid: Pid, file: &str) -> String {
+    let path = format!("/proc/{}/{file}", pid.as_raw_nonzero());
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let output = Command::new("sudo").args(["cat", &path]).output().unwrap();
+            assert!(output.status.success(), "{path} cannot be read");
+            String::from_utf8(output.stdout).unwrap()
+        }
+        read => read.unwrap(),
+    }
+}
