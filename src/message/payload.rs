@@ -16,14 +16,14 @@ use crate::session::{PendingView, StatusView, TokenView};
 pub struct Payload(Zeroizing<Vec<u8>>);
 
 impl Payload {
-    /// Room enough that a usual message does not grow, which would leave copies behind.
-    const ROOM: usize = 8 * 1024;
-
     pub(super) fn json(message: &impl Serialize) -> Self {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(Self::ROOM));
-        // Only a map with keys that are no text could fail, and there is none.
+        // Counted first, because growing would leave copies behind, and room to spare adds up where thousands wait.
+        let mut length = Length(0);
+        let counted = serde_json::to_writer(&mut length, message);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
         let written = serde_json::to_writer(&mut *bytes, message);
-        debug_assert!(written.is_ok());
+        // Only a map with keys that are no text could fail, and there is none.
+        debug_assert!(counted.is_ok() && written.is_ok() && bytes.len() == length.0);
         Self(bytes)
     }
 
@@ -31,6 +31,20 @@ impl Payload {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
