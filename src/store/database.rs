@@ -6,9 +6,12 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
+
+use rustix::thread::{current_timer_slack, set_current_timer_slack};
 
 use super::error::reason;
 use super::folder;
@@ -20,6 +23,9 @@ const CACHE: u64 = 256 * 1024;
 /// How often, and at what distance, a lock is tried that a thread of a handle just closed may still hold.
 const LOCK_TRIES: u32 = 25;
 const LOCK_WAIT: Duration = Duration::from_millis(20);
+
+/// How late the timers of sled's threads may be, in nanoseconds: a minute.
+const PATIENCE: NonZeroU64 = NonZeroU64::new(60_000_000_000).unwrap();
 
 /// An open database.
 pub(super) struct Database {
@@ -153,12 +159,25 @@ fn open_sled(folder: &Path) -> Result<sled::Db, Trouble> {
         .flush_every_ms(None)
         .use_compression(false);
     for _ in 1..LOCK_TRIES {
-        match config.open().map_err(Trouble::from) {
+        match with_patience(|| config.open()).map_err(Trouble::from) {
             Err(Trouble::InUse) => thread::sleep(LOCK_WAIT),
             opened => return opened,
         }
     }
-    config.open().map_err(Trouble::from)
+    with_patience(|| config.open()).map_err(Trouble::from)
+}
+
+/// Opens with timers that may be late in the threads that are started meanwhile.
+///
+/// sled keeps seven of them, which look for work once a second, each at a moment of its own, although they are told when
+/// there is some. So late, they look when the processor is awake for something else, all at the same moment.
+fn with_patience<T>(open: impl FnOnce() -> T) -> T {
+    let usual = current_timer_slack().ok().and_then(NonZeroU64::new);
+    // A kernel that refuses only sleeps less well.
+    let _ = set_current_timer_slack(Some(PATIENCE));
+    let opened = open();
+    let _ = set_current_timer_slack(usual);
+    opened
 }
 
 fn snapshots(folder: &Path) -> io::Result<Vec<PathBuf>> {
