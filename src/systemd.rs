@@ -63,6 +63,12 @@ impl ServiceManager {
         self.tell("STOPPING=1\nSTATUS=stopping");
     }
 
+    /// Whether there is one to tell anything.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.notify.is_some()
+    }
+
     /// One line for people, in `systemctl status`. It is sent when it differs from the last one.
     pub fn status(&mut self, status: &str) {
         // After a line break something else than a status would be said.

@@ -27,7 +27,7 @@ const AT_A_TIME: usize = 8;
 
 /// One account of the configuration.
 pub(super) struct Account {
-    pub(super) settings: AccountSettings,
+    pub(super) settings: Arc<AccountSettings>,
     pub(super) provider: SharedProvider,
     pub(super) limit: Arc<Semaphore>,
     pub(super) session: Session,
@@ -37,7 +37,7 @@ pub(super) struct Account {
 
 /// A change of the configuration that waits for its moment.
 pub(super) enum Change {
-    Replace(Box<AccountSettings>),
+    Replace(Arc<AccountSettings>),
     Remove,
 }
 
@@ -96,10 +96,13 @@ impl Clients {
     }
 
     /// The provider of an account, and its share of requests.
-    pub(super) fn provider(&mut self, settings: &AccountSettings) -> Result<(SharedProvider, Arc<Semaphore>), String> {
+    pub(super) fn provider(
+        &mut self,
+        settings: &Arc<AccountSettings>,
+    ) -> Result<(SharedProvider, Arc<Semaphore>), String> {
         let http = self.http(settings.ca_file.as_ref())?;
         let limit = self.limits.entry(settings.provider.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
-        Ok((Arc::new(Provider::new(settings.clone(), http)), Arc::clone(limit)))
+        Ok((Arc::new(Provider::new(Arc::clone(settings), http)), Arc::clone(limit)))
     }
 
     fn http(&mut self, ca_file: Option<&PathBuf>) -> Result<Http, String> {

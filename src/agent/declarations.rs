@@ -1,6 +1,7 @@
 //! Accounts that are declared over MQTT: taken up, changed and forgotten by requests, as far as the configuration lets them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -202,7 +203,7 @@ impl Agent {
 
     fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), Refusal> {
         if let Some(account) = self.accounts.get_mut(name) {
-            account.change = Some(Change::Replace(Box::new(settings)));
+            account.change = Some(Change::Replace(Arc::new(settings)));
             self.apply_waiting_changes();
         } else {
             self.add(name, settings).map_err(|error| ("invalid_declaration", error.to_string()))?;

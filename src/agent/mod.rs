@@ -11,7 +11,7 @@ mod reload;
 mod requests;
 mod summary;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,6 +84,8 @@ enum Event {
     Browser(Arrival),
     Pressed(Press),
     AlarmRang,
+    /// The link can take what an account has to publish at a new connection.
+    MayAnnounce,
     ClockSet,
     Reload,
     Stop,
@@ -122,7 +124,10 @@ pub async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), accounts = agent.accounts.len(), "started");
     loop {
         alarm.set(agent.next_wake())?;
-        if std::mem::take(&mut agent.summary_is_old) {
+        // One line for everything that happens at the same moment: it takes a look at every account.
+        let nothing_waits = wakeups.is_empty() && agent.unannounced.is_empty();
+        if agent.summary_is_old && nothing_waits && manager.is_there() {
+            agent.summary_is_old = false;
             manager.status(&agent.summary());
         }
         let event = tokio::select! {
@@ -130,6 +135,7 @@ pub async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
             rang = alarm.rings() => rang.map(|()| Event::AlarmRang)?,
             set = clock_watch.clock_is_set() => set.map(|()| Event::ClockSet)?,
             event = signals.next() => event,
+            () = agent.may_announce() => Event::MayAnnounce,
             () = manager.watchdog() => continue,
         };
         match event {
@@ -175,12 +181,16 @@ impl Signals {
 struct Agent {
     settings: Settings,
     origin: Origin,
-    accounts: BTreeMap<AccountName, Account>,
+    /// Boxed: in a tree they would lie side by side with room for as many more.
+    accounts: BTreeMap<AccountName, Box<Account>>,
     /// What the store has of accounts that the configuration does not name now.
     spare: HashMap<AccountName, Found>,
     clients: Clients,
     store: Store,
     link: Link,
+    /// The accounts that have not yet published their state on the present connection. One after the other, as the link
+    /// takes it: the messages of a thousand at once would be megabytes.
+    unannounced: VecDeque<AccountName>,
     topics: Topics,
     tickets: Tickets,
     redirects: Redirects,
@@ -198,7 +208,7 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
+    fn start(mut settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
         let now = clock::now();
         let clients = Clients::default();
         let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
@@ -224,14 +234,16 @@ impl Agent {
         }
         let spare = opened.records.into_iter().map(|(name, loaded)| (name, found(loaded))).collect();
         let link = broker::connect(connector, topics.requests(), events.clone());
+        let accounts = std::mem::take(&mut settings.accounts);
         let mut agent = Self {
-            settings: Settings { accounts: BTreeMap::new(), ..settings.clone() },
+            settings,
             origin,
             accounts: BTreeMap::new(),
             spare,
             clients,
             store: opened.store,
             link,
+            unannounced: VecDeque::new(),
             topics,
             tickets: Tickets::default(),
             redirects: Redirects::default(),
@@ -245,10 +257,11 @@ impl Agent {
             loss_is_written: false,
             summary_is_old: true,
         };
-        agent.page = agent.open_page(settings.page.as_ref());
-        for (name, account) in agent.with_declared(settings.accounts) {
+        agent.page = agent.open_page(agent.settings.page.as_ref());
+        for (name, account) in agent.with_declared(accounts) {
             agent.add(&name, account)?;
         }
+        agent.spare.shrink_to_fit();
         agent.listen_for_browsers();
         Ok(agent)
     }
@@ -263,6 +276,7 @@ impl Agent {
             Event::Browser(arrival) => self.browser_arrived(arrival),
             Event::Pressed(press) => self.pressed(press),
             Event::AlarmRang => self.wake_sessions(),
+            Event::MayAnnounce => self.announce_next(),
             // What there is to do was done by the look at the clock.
             Event::ClockSet | Event::Stop => {}
             // What is wrong with the configuration is in the journal.
@@ -282,9 +296,7 @@ impl Agent {
                 self.show_broker(true);
                 self.publish_retained(self.topics.state(), message::state(true));
                 self.publish_info();
-                for name in self.names() {
-                    self.tell(&name, SessionEvent::BrokerConnected);
-                }
+                self.unannounced = self.accounts.keys().cloned().collect();
             }
             LinkEvent::Lost(error, wait) => {
                 if self.loss_is_written {
@@ -301,6 +313,23 @@ impl Agent {
             }
         }
         self.summary_is_old |= self.broker_is_there != was_there;
+    }
+
+    /// Waits until there is an account to announce, and room for it on the link.
+    async fn may_announce(&self) {
+        if self.unannounced.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        self.link.has_room().await;
+    }
+
+    fn announce_next(&mut self) {
+        if let Some(name) = self.unannounced.pop_front() {
+            self.tell(&name, SessionEvent::BrokerConnected);
+        }
+        if self.unannounced.is_empty() {
+            self.unannounced.shrink_to_fit();
+        }
     }
 
     /// Tells every session if the clock was set since the last look.

@@ -1,5 +1,6 @@
 //! Accounts are added, changed and removed without a restart and without touching the others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::accounts::{Account, Change, rules};
@@ -20,11 +21,13 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 impl Agent {
     /// Takes up an account, with what the store has of it.
     pub(super) fn add(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), RunError> {
+        let settings = Arc::new(settings);
         let (provider, limit) =
             self.clients.provider(&settings).map_err(|reason| RunError::Account(name.clone(), reason))?;
         let found = self.spare.remove(name).unwrap_or_else(|| Found::Record(Record::default()));
         let session = self.session(&settings, found);
-        self.accounts.insert(name.clone(), Account { settings, provider, limit, session, change: None });
+        let account = Account { settings, provider, limit, session, change: None };
+        self.accounts.insert(name.clone(), Box::new(account));
         self.tell(name, Event::Woke);
         Ok(())
     }
@@ -49,7 +52,7 @@ impl Agent {
         let accounts = self.with_declared(settings.accounts);
         for (name, account) in &mut self.accounts {
             account.change = match accounts.get(name) {
-                Some(wanted) => Some(Change::Replace(Box::new(wanted.clone()))),
+                Some(wanted) => Some(Change::Replace(Arc::new(wanted.clone()))),
                 None => Some(Change::Remove),
             };
         }
@@ -79,14 +82,14 @@ impl Agent {
         for name in names {
             let Some(account) = self.accounts.get_mut(&name) else { continue };
             match account.change.take() {
-                Some(Change::Replace(settings)) => self.replace(&name, *settings),
+                Some(Change::Replace(settings)) => self.replace(&name, settings),
                 Some(Change::Remove) => self.remove(&name),
                 None => {}
             }
         }
     }
 
-    fn replace(&mut self, name: &AccountName, settings: AccountSettings) {
+    fn replace(&mut self, name: &AccountName, settings: Arc<AccountSettings>) {
         let (provider, limit) = match self.clients.provider(&settings) {
             Ok(found) => found,
             Err(error) => {
@@ -106,7 +109,8 @@ impl Agent {
             account.limit = limit;
         } else if let Some(account) = self.accounts.remove(name) {
             let session = self.session(&settings, account.session.into_found());
-            self.accounts.insert(name.clone(), Account { settings, provider, limit, session, change: None });
+            let account = Account { settings, provider, limit, session, change: None };
+            self.accounts.insert(name.clone(), Box::new(account));
         }
         if retires {
             self.last_word(name, Topic::Token, message::withdrawn_token(name));

@@ -74,6 +74,11 @@ impl Link {
         }
     }
 
+    /// Waits until only few messages wait to be sent.
+    pub async fn has_room(&self) {
+        self.outbox.has_room().await;
+    }
+
     /// Sends what was handed over, and then goes.
     #[must_use]
     pub fn close(self) -> Farewell {
@@ -105,7 +110,7 @@ async fn stay_connected<E: From<LinkEvent>>(
         let error = match connected(&mut eventloop).await {
             Ok(()) => {
                 failures = 0;
-                outbox.clear();
+                outbox.set_connected(true);
                 if events.send(LinkEvent::Connected.into()).await.is_err() {
                     return;
                 }
@@ -116,6 +121,7 @@ async fn stay_connected<E: From<LinkEvent>>(
                 if outbox.is_closed() {
                     return;
                 }
+                outbox.set_connected(false);
                 error
             }
             Err(error) => error,

@@ -11,6 +11,9 @@ use crate::message::Payload;
 /// The most responses that wait. Whoever asks faster than the broker takes answers gets none.
 const MOST_RESPONSES: usize = 256;
 
+/// With fewer messages than this that wait, there is room for what is not urgent.
+const FEW: usize = 32;
+
 /// What a requester gave to recognise the response by (MQTT 5, 4.10).
 pub type Correlation = Vec<u8>;
 
@@ -36,6 +39,7 @@ pub struct Publication {
 pub(super) struct Outbox {
     waiting: Mutex<Waiting>,
     changed: Notify,
+    taken: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -43,13 +47,18 @@ struct Waiting {
     retained: HashMap<String, Publication>,
     order: VecDeque<String>,
     responses: VecDeque<Publication>,
+    /// Whether there is a connection. Without one nothing waits: at the next, everything is published afresh.
+    connected: bool,
     closed: bool,
 }
 
 impl Outbox {
-    /// Adds a message; `false` if there is no room for it.
+    /// Adds a message, or drops it while there is no connection; `false` if there is no room for it.
     pub(super) fn put(&self, publication: Publication) -> bool {
         let mut waiting = self.lock();
+        if !waiting.connected {
+            return true;
+        }
         if publication.retain {
             let topic = publication.topic.clone();
             if waiting.retained.insert(topic.clone(), publication).is_none() {
@@ -64,10 +73,18 @@ impl Outbox {
         true
     }
 
-    /// Forgets everything, as after a lost connection: what should be at the broker is published afresh at the next.
-    pub(super) fn clear(&self) {
+    /// Waits until only few messages wait.
+    pub(super) async fn has_room(&self) {
+        while self.lock().len() >= FEW {
+            self.taken.notified().await;
+        }
+    }
+
+    /// There is a connection from now on, or none any more; whatever waited for another is forgotten.
+    pub(super) fn set_connected(&self, connected: bool) {
         let mut waiting = self.lock();
-        *waiting = Waiting { closed: waiting.closed, ..Waiting::default() };
+        *waiting = Waiting { connected, closed: waiting.closed, ..Waiting::default() };
+        self.taken.notify_one();
     }
 
     /// Lets [`Outbox::next`] end once everything was taken.
@@ -86,6 +103,9 @@ impl Outbox {
             {
                 let mut waiting = self.lock();
                 if let Some(publication) = waiting.take() {
+                    if waiting.len() < FEW {
+                        self.taken.notify_one();
+                    }
                     return Some(publication);
                 }
                 if waiting.closed {
@@ -103,6 +123,10 @@ impl Outbox {
 }
 
 impl Waiting {
+    fn len(&self) -> usize {
+        self.order.len() + self.responses.len()
+    }
+
     fn take(&mut self) -> Option<Publication> {
         if let Some(topic) = self.order.pop_front() {
             return self.retained.remove(&topic);
@@ -116,13 +140,19 @@ mod tests {
     use super::*;
     use crate::message::state;
 
+    fn connected() -> Outbox {
+        let outbox = Outbox::default();
+        outbox.set_connected(true);
+        outbox
+    }
+
     fn publication(topic: &str, online: bool, retain: bool) -> Publication {
         Publication { topic: topic.to_owned(), payload: state(online), retain, good_until: None, correlation: None }
     }
 
     #[tokio::test]
     async fn a_newer_message_takes_the_place_of_an_older_one_on_its_topic() {
-        let outbox = Outbox::default();
+        let outbox = connected();
         outbox.put(publication("a", true, true));
         outbox.put(publication("b", true, true));
         outbox.put(publication("a", false, true));
@@ -134,8 +164,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn responses_are_all_kept_up_to_a_limit() {
+    async fn there_is_room_while_few_messages_wait() {
+        let outbox = connected();
+        for number in 0..FEW {
+            outbox.has_room().await;
+            outbox.put(publication(&number.to_string(), true, true));
+        }
+        let mut room = std::pin::pin!(outbox.has_room());
+        assert!(is_pending(room.as_mut()).await, "it is full");
+        outbox.next().await;
+        room.await;
+    }
+
+    async fn is_pending(mut future: std::pin::Pin<&mut impl Future>) -> bool {
+        std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn without_a_connection_nothing_waits() {
         let outbox = Outbox::default();
+        assert!(outbox.put(publication("a", true, true)));
+        outbox.set_connected(true);
+        outbox.put(publication("b", true, true));
+        assert_eq!(outbox.next().await.unwrap().topic, "b");
+        outbox.put(publication("c", true, true));
+        outbox.set_connected(false);
+        outbox.close();
+        assert!(outbox.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn responses_are_all_kept_up_to_a_limit() {
+        let outbox = connected();
         let accepted = (0..1_000).filter(|_| outbox.put(publication("r", true, false))).count();
         assert_eq!(accepted, MOST_RESPONSES);
         assert!(outbox.put(publication("a", true, true)), "what is retained always has room");

@@ -14,6 +14,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oauth2::http::header::{ACCEPT, AUTHORIZATION};
@@ -39,7 +40,7 @@ const USERINFO_WAIT: Duration = Duration::from_secs(1);
 /// The provider of one account.
 #[derive(Debug)]
 pub struct Provider {
-    account: AccountSettings,
+    account: Arc<AccountSettings>,
     http: Http,
     endpoints: OnceCell<Endpoints>,
     /// Which of the client's secrets the provider took last.
@@ -49,8 +50,8 @@ pub struct Provider {
 impl Provider {
     /// The provider that `account` names. Nothing is asked of it yet.
     #[must_use]
-    pub fn new(account: AccountSettings, http: Http) -> Self {
-        Self { account, http, endpoints: OnceCell::new(), secret: AtomicUsize::new(0) }
+    pub fn new(account: impl Into<Arc<AccountSettings>>, http: Http) -> Self {
+        Self { account: account.into(), http, endpoints: OnceCell::new(), secret: AtomicUsize::new(0) }
     }
 
     /// Finds a way to the user's approval: asks for a device code (RFC 8628 3.1), or makes the address of an

@@ -1,6 +1,6 @@
 //! When a sign-in begins, goes on and is given up.
 
-use super::{Next, SignIn, Waiting};
+use super::{Next, SignIn};
 use crate::clock::Now;
 use crate::fault::{Fault, FaultCode};
 use crate::policy::Chance;
@@ -64,8 +64,9 @@ impl Session {
 
     /// Asks on, ends what has lapsed, or begins afresh, when it is time.
     pub(in crate::session) fn sign_in_if_due(&mut self, now: Now, chance: Chance, out: &mut Vec<Action>) {
-        if let SignIn::Waiting(Waiting { pending, next: Next::At(_) | Next::AtRedirection, .. }) = &self.sign_in
-            && pending.expiry.ends() <= now.boot
+        if let SignIn::Waiting(waiting) = &self.sign_in
+            && matches!(waiting.next, Next::At(_) | Next::AtRedirection)
+            && waiting.pending.expiry.ends() <= now.boot
         {
             let fault = Fault::ask_user(FaultCode::CodeExpired, "Nobody approved the sign-in before it lapsed.");
             self.end_sign_in(fault, 0, now, chance, out);

@@ -25,8 +25,8 @@ pub(super) enum SignIn {
     },
     /// The provider is asked for a way to the user's approval, or for tokens where none is needed.
     Asking { id: RequestId, asked: Now, failures: u32, waiting: Vec<Ticket> },
-    /// It waits for the user.
-    Waiting(Waiting),
+    /// It waits for the user. Boxed, since it is large and seldom there.
+    Waiting(Box<Waiting>),
 }
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl SignIn {
             Approval::Device(device) => Next::At(now.boot + device.interval),
             Approval::Redirect(_) => Next::AtRedirection,
         };
-        Self::Waiting(Waiting { pending, next, code: None, tickets: Vec::new(), failures: 0, trouble: None })
+        Self::Waiting(Box::new(Waiting { pending, next, code: None, tickets: Vec::new(), failures: 0, trouble: None }))
     }
 
     pub(super) fn to_keep(&self) -> Option<PendingSignIn> {
@@ -157,7 +157,10 @@ impl SignIn {
     /// When the request `id` was made, if it is about what waits for the user.
     fn asked_on(&self, id: RequestId) -> Option<Now> {
         match self {
-            Self::Waiting(Waiting { next: Next::Asking { id: awaited, asked }, .. }) if *awaited == id => Some(*asked),
+            Self::Waiting(waiting) => match waiting.next {
+                Next::Asking { id: awaited, asked } if awaited == id => Some(asked),
+                _ => None,
+            },
             _ => None,
         }
     }
