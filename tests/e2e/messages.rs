@@ -12,8 +12,9 @@ fn keys(object: &Value) -> Vec<&str> {
 }
 
 const TOKEN: [&str; 6] = ["access_token", "account", "authorization", "expires_at", "scope", "token_type"];
-const STATUS: [&str; 12] = [
+const STATUS: [&str; 14] = [
     "account",
+    "declared",
     "error",
     "expires_at",
     "grant",
@@ -21,6 +22,7 @@ const STATUS: [&str; 12] = [
     "needs_user",
     "next_refresh_at",
     "scope",
+    "sign_in_needed",
     "signed_in_at",
     "state",
     "user",
@@ -80,7 +82,8 @@ fn every_topic_of_a_signed_out_account_is_there_with_every_key() {
         status.json,
         json!({ "account": "garden", "state": "signed_out", "needs_user": true, "expires_at": null,
                 "next_refresh_at": null, "last_refresh_at": null, "scope": null, "grant": "device_code",
-                "signed_in_at": null, "user": null, "user_changed_at": null, "error": null })
+                "signed_in_at": null, "user": null, "user_changed_at": null, "declared": "file", "sign_in_needed": false,
+                "error": null })
     );
     assert_eq!(
         sign_in.json,
