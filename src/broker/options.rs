@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, ConnectReturnCode, LastWill, LastWillProperties};
 use rumqttc::v5::{ConnectionError, MqttOptions};
-use rumqttc::{TlsConfiguration, Transport};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 use crate::message::Payload;
 use crate::settings::{BrokerAddress, MqttSettings};
@@ -31,6 +31,13 @@ pub struct Will {
     pub topic: String,
     /// What.
     pub payload: Payload,
+}
+
+/// Sends each message when it comes: held back until the one before is acknowledged, it would be 40 ms late.
+fn at_once() -> NetworkOptions {
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    network
 }
 
 /// Makes connections to one broker.
@@ -75,6 +82,7 @@ impl Connector {
             }
         };
         let mut connector = Self { options, shown };
+        connector.options.set_network_options(at_once());
         connector.options.set_keep_alive(KEEP_ALIVE);
         connector.options.set_outgoing_inflight_upper_limit(IN_FLIGHT);
         connector.options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());

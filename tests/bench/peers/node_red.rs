@@ -153,7 +153,7 @@ fn flow(device: &Device, accounts: usize) -> Value {
                 "broker": "broker", "wires": [] }),
     ];
     let node = |id: &str, number: usize, force: bool| {
-        json!({ "id": id, "z": "tab", "type": "oauth2", "name": id, "container": "oauth2Response",
+        json!({ "id": id, "z": "tab", "type": "oauth2", "name": "", "container": "oauth2Response",
                 "access_token_url": format!("{}/token", device.provider.issuer()), "grant_type": "refresh_token",
                 "refresh_token": format!("first-{number}"), "client_id": "gateway", "client_secret": "secret",
                 "scope": "read", "client_credentials_in_body": true, "headers": {}, "force": force,
@@ -169,5 +169,10 @@ fn flow(device: &Device, accounts: usize) -> Value {
         nodes.extend([node(&id, number, true), payload(&id, number)]);
     }
     nodes.extend([node("remembers", 0, false), payload("remembers", 0)]);
+    // What has no place on the tab would be taken for configuration.
+    for node in nodes.iter_mut().filter(|node| node["z"].is_string()) {
+        node["x"] = json!(100);
+        node["y"] = json!(100);
+    }
     Value::Array(nodes)
 }

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::Processes;
 use crate::device::Device;
 use crate::figures::{Effort, number, plural};
-use crate::support::clock::{SOON, unix_now};
-use crate::support::process::{Process, run_tool};
+use crate::support::clock::unix_now;
+use crate::support::process::run_tool;
 use crate::table::{Table, Who};
 
 const WHO: Who = Who::OidcAgent;
@@ -19,7 +21,7 @@ const WHO: Who = Who::OidcAgent;
 /// An agent with its home, where its configurations are.
 struct OidcAgent {
     home: PathBuf,
-    process: Process,
+    pid: Pid,
     socket: String,
 }
 
@@ -43,7 +45,7 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
                 agent.load(number);
             }
             times.push((unix_now() - started_at) * 1_000.0);
-            let processes = Processes::of(agent.process.pid());
+            let processes = Processes::of(agent.pid);
             cpu.push(processes.cpu() * 1_000.0);
             peak.push(number(processes.memory().peak));
             written.push(number(processes.written()) / number(u64::try_from(accounts).unwrap()));
@@ -73,14 +75,13 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
 
 impl OidcAgent {
     fn start(home: PathBuf) -> Self {
-        let mut command = Command::new("oidc-agent");
-        command.arg("--console").env("HOME", &home);
-        let mut process = Process::start("oidc-agent", &mut command);
-        let socket = process.wait_for("the address of its socket", SOON, |process| {
-            let line = process.stdout();
-            Some(line.split_once("OIDC_SOCK=")?.1.split_once(';')?.0.to_owned())
-        });
-        Self { home, process, socket }
+        // It goes into the background, and says where it is.
+        let said = run_tool(Command::new("oidc-agent").env("HOME", &home));
+        let said = String::from_utf8(said).unwrap();
+        let variable = |name: &str| said.split_once(name).unwrap().1.split_once(';').unwrap().0.to_owned();
+        let pid = Pid::from_raw(variable("OIDCD_PID=").parse().unwrap()).unwrap();
+        let socket = variable("OIDC_SOCK=");
+        Self { home, pid, socket }
     }
 
     fn register(&self, device: &Device, number: usize) {
@@ -100,5 +101,12 @@ impl OidcAgent {
         command.env("HOME", &self.home).env("OIDC_SOCK", &self.socket).env("OIDC_ENCRYPTION_PW", "password");
         command.arg("--pw-env").stdin(std::process::Stdio::null());
         command
+    }
+}
+
+impl Drop for OidcAgent {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = kill_process(self.pid, Signal::TERM);
     }
 }

@@ -131,11 +131,8 @@ impl Broker {
         // while a test is slow to look.
         format!(
             "user root\nper_listener_settings true\npersistence false\nlog_dest stderr\n\
-             max_queued_messages 0
-\
-             listener {} 127.0.0.1
-allow_anonymous true
-{agent}{}",
+             max_queued_messages 0\nset_tcp_nodelay true\n\
+             listener {} 127.0.0.1\nallow_anonymous true\n{agent}{}",
             self.port, self.more
         )
     }

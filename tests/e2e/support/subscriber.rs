@@ -54,6 +54,9 @@ impl Subscriber {
         let id = format!("observer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut options = MqttOptions::new(id, "127.0.0.1", port);
         options.set_keep_alive(Duration::from_secs(30)).set_clean_start(true).set_max_packet_size(Some(1024 * 1024));
+        let mut network = rumqttc::NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
         let (client, events) = AsyncClient::new(options, 100);
         let seen = Arc::default();
         std::thread::spawn({
