@@ -18,9 +18,6 @@ use crate::text::printable;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A connection is kept for the next poll, and then not held for the next refresh.
-const KEEP_CONNECTION: Duration = Duration::from_secs(15);
-
 /// The largest body that is read.
 const LARGEST_BODY: usize = 256 * 1024;
 
@@ -57,8 +54,9 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
-            .pool_idle_timeout(KEEP_CONNECTION)
-            .pool_max_idle_per_host(1)
+            // A server may close a connection that is kept at the moment when the next request goes out on it, and then
+            // nobody knows whether a refresh was carried out.
+            .pool_max_idle_per_host(0)
             .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
             .build()
             .map(Self)
