@@ -50,11 +50,11 @@ fn every_example_in_it_is_good() {
 fn it_has_every_key_that_the_program_knows() {
     let unknown = "no_such_key_at_all = 1";
     let text = format!(
-        "[mqtt]\n{unknown}\n[store]\n{unknown}\n[page]\n{unknown}\n[accounts.a]\n{unknown}\nprovider = \"keycloak\"\n"
+        "[mqtt]\n{unknown}\n[store]\n{unknown}\n[page]\n{unknown}\n[provisioning]\n{unknown}\n[accounts.a]\n{unknown}\nprovider = \"keycloak\"\n"
     );
     let error = parse(&text, Path::new("/config.toml")).unwrap_err();
     let lists: Vec<_> = error.lines().filter_map(|line| line.split_once("the keys here are: ")).collect();
-    assert_eq!(lists.len(), 4, "{error}");
+    assert_eq!(lists.len(), 5, "{error}");
     for key in lists.iter().flat_map(|(_, keys)| keys.split(", ")) {
         let is_there = CONFIG.lines().any(|line| line.starts_with(&format!("#{key} = ")));
         // Which of them a provider needs, `oauth2mqtt providers` says.
