@@ -1,8 +1,8 @@
 # The toolchain for other devices: functions for the scripts beside it, which run in the checkout's top folder.
 #
-# There are two ways to the standard library of a foreign target. Where rustup can fetch it, it does. Where it cannot,
-# Debian's rustc builds it from Debian's package of its source. Zig is the C compiler and the linker on both ways: it
-# has the start files and the C library for each device, while Debian's ARM compiler links start files for ARMv7.
+# There are two ways to the standard library of a foreign target. Where Debian has it in source, with the compiler that it
+# belongs to, it is built for size; elsewhere rustup fetches it. Zig is the C compiler and the linker on both ways: it has
+# the start files and the C library for each device, while Debian's ARM compiler links start files for ARMv7.
 # shellcheck shell=bash
 
 export CARGO_TARGET_DIR=$PWD/target/cross
@@ -52,20 +52,25 @@ rust_target() { # ARCHITECTURE, as Debian calls it
     esac
 }
 
+# Whether Debian has the source of the standard library, with the compiler that it belongs to.
+has_source() { debian rustc-web rust-web-src; }
+
 compile() { # TARGET
     local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
     # No path of this machine in the binary.
     local flags="--remap-path-prefix=$PWD=. --remap-path-prefix=$sources=/cargo"
     local -x PATH=$tools/bin:$PATH XDG_CACHE_HOME=$CARGO_TARGET_DIR/cache
-    if rustup target add "$1" 2>/dev/null; then
-        RUSTFLAGS=$flags cargo zigbuild --release --locked --target "$1"
-    else
-        debian rustc-web rust-web-src
+    if has_source; then
         local std
         std=$(readlink -f /usr/lib/rustlib/src/rust)
-        # The C library is Zig's. An unstable feature is needed for the standard library, and for that alone.
+        # The C library is Zig's. An unstable feature is needed for the standard library, and for that alone; what it has for
+        # backtraces is left out, since a program without symbols has none to show.
         RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
             RUSTFLAGS="-C link-self-contained=no $flags --remap-path-prefix=$std=/rust" \
-            cargo zigbuild --release --locked -Z build-std=std,panic_abort --target "$1"
+            cargo zigbuild --release --locked -Z build-std=std,panic_abort \
+            -Z build-std-features=optimize_for_size --target "$1"
+    else
+        rustup target add "$1"
+        RUSTFLAGS=$flags cargo zigbuild --release --locked --target "$1"
     fi
 }
