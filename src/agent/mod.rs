@@ -9,6 +9,7 @@ mod perform;
 mod redirects;
 mod reload;
 mod requests;
+mod signals;
 mod summary;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -17,7 +18,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -39,6 +39,7 @@ use accounts::{Account, Clients};
 use declarations::Declarations;
 use redirects::Redirects;
 use requests::Tickets;
+use signals::Signals;
 
 /// The largest packet that a request may be, in bytes.
 const LARGEST_REQUEST: u32 = 16 * 1024;
@@ -151,30 +152,6 @@ pub async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
     manager.stopping();
     agent.stop(&mut wakeups).await;
     Ok(())
-}
-
-struct Signals {
-    hangup: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> Event {
-        tokio::select! {
-            _ = self.hangup.recv() => Event::Reload,
-            _ = self.terminate.recv() => Event::Stop,
-            _ = self.interrupt.recv() => Event::Stop,
-        }
-    }
 }
 
 /// Everything that the loop holds.
