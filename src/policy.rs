@@ -42,11 +42,11 @@ const LONGEST_REFRESH_RETRY: (f64, Duration) = (0.4, Duration::from_secs(24 * 60
 /// Over how long the refreshes of a site are spread that has been without power until its tokens lapsed: a twelfth of a
 /// token's life, up to this.
 ///
-/// Here the kindness to a provider stands against that to whoever has just switched a device on. `tests/load` shows the price:
-/// for some minutes ten thousand devices ask nine times as often as usual, instead of all at once. A provider that is
-/// not up to that answers HTTP 429, and is obeyed.
+/// Here the kindness to a provider stands against that to whoever has just switched a device on, and waits for it: seconds, no
+/// more. Devices start within a minute or so of each other anyway. `tests/load` shows the price; a provider that is not
+/// up to it answers HTTP 429, and is obeyed.
 const START_SHARE: u32 = 12;
-const LONGEST_START_SPREAD: Duration = Duration::from_secs(300);
+const LONGEST_START_SPREAD: Duration = Duration::from_secs(10);
 
 /// How much of what is left of a good token is used to spread refreshes that were due while the agent was off. The rest is
 /// for retries.
@@ -134,7 +134,7 @@ fn refresh_after(share: f64, expiry: Option<&Expiry>, received: BootTime) -> Boo
 /// When to refresh a token that should have been refreshed already, when the agent starts or the clock is set.
 ///
 /// A whole site is in the same position at the same moment, so chance spreads it: over most of the time that the token is
-/// still good for, or else, since a flow waits, over a few minutes at most.
+/// still good for, or else, since a flow waits, over some seconds at most.
 #[must_use]
 pub fn overdue_at(expiry: &Expiry, now: BootTime, chance: Chance) -> BootTime {
     let left = usable_until(expiry).after(now);
@@ -306,7 +306,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_due_while_the_agent_was_off_is_spread_over_no_more_than_the_token_or_five_minutes(
+        fn what_was_due_while_the_agent_was_off_is_spread_over_no_more_than_the_token_or_ten_seconds(
             life in 3_u64..100_000_000, age in 0.0..2.0, chance in 0.0..=1.0,
         ) {
             let expiry = expiry(life);

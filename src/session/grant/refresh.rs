@@ -102,6 +102,10 @@ impl Session {
                 out.push(Action::Note(Note::GrantEnded(fault)));
                 return;
             }
+            // The sooner, the more likely a provider with a grace period still takes the same refresh token.
+            Remedy::TryAgain { after } if fault.in_doubt && renewal.failures == 0 => {
+                policy::retry_wait(1, after, chance)
+            }
             Remedy::TryAgain { after } => {
                 let life = renewal.signed_in.tokens.expiry.map(|expiry| expiry.life());
                 policy::refresh_retry_wait(renewal.failures.saturating_add(1), life, after, chance)
