@@ -26,7 +26,8 @@ fn cut_in_two(cut: Cut, grace: f64) -> (Bench, Provider) {
     let mut bench = Bench::new();
     let provider = Provider::start("cut", 600).with_grace(grace);
     bench.account_at("cut", &provider);
-    bench.sign_in([("cut".to_owned(), provider.refresh_token())], 600, 100);
+    // Too near its end to be given to a flow: it is refreshed within seconds of the start.
+    bench.sign_in([("cut".to_owned(), provider.refresh_token())], 600, 50);
     match cut {
         Cut::Network => {
             provider.inflict(Fault::Lost);

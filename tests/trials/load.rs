@@ -68,6 +68,9 @@ fn a_flood_of_requests_stalls_no_refresh_and_takes_no_memory() {
     let both = [("steady".to_owned(), steady.refresh_token()), ("hung".to_owned(), hung.refresh_token())];
     bench.sign_in(both, 600, 100);
     bench.start();
+    for account in ["steady", "hung"] {
+        bench.subscriber.publish("oauth2mqtt/bridge/request/refresh", account);
+    }
     wait_until("the first refresh", SOON, || steady.serial_of("steady") > 0);
     let before = bench.memory("VmRSS");
 
