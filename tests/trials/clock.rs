@@ -188,6 +188,7 @@ fn a_certificate_that_is_not_valid_yet_because_of_the_clock_is_named_as_such() {
     );
     wrong.step(0);
     let over = unix_now();
+    wrong.ask_for_refresh();
     wrong.wait_for_token(1);
     let recovery = Duration::from_secs_f64((unix_now() - over).max(0.0));
     wrong.row("certificate not valid yet because of the clock").recovered_in(recovery).write();

@@ -208,6 +208,8 @@ impl Trial<'_> {
     fn run(self, trusted: &Authority<'_>) -> Row {
         let Self { case, account, provider, bench } = &self;
         let refresh_token = provider.refresh_token();
+        // At a start it comes by itself, but spread over what the token is good for.
+        bench.subscriber.publish("oauth2mqtt/bridge/request/refresh", account);
         let status = self.wait_for_status(|status| status["error"]["code"].is_string());
         assert_eq!(status["error"]["code"], case.code, "{}: {status}", case.name);
         let message = status["error"]["message"].as_str().unwrap();
