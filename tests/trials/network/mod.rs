@@ -166,6 +166,7 @@ fn no_fault_of_the_network_costs_a_sign_in_or_holds_up_another_account() {
     let everybody = under_way.iter().map(|(_, account, provider)| (account.clone(), provider.refresh_token()));
     bench.sign_in(everybody.chain([("steady".to_owned(), steady.refresh_token())]), 600, 100);
     start_with_own_hosts(&mut bench);
+    bench.subscriber.publish("oauth2mqtt/bridge/request/refresh", "steady");
 
     let rows: Vec<Row> = std::thread::scope(|scope| {
         let bench = &bench;
