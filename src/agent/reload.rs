@@ -128,18 +128,7 @@ impl Agent {
         let set_up = account.set_up(false);
         self.spare.insert(name.clone(), account.session.into_found());
         self.take_off_page(name);
-        let status = StatusView {
-            state: SessionState::SignedOut,
-            needs_user: false,
-            expires_at: None,
-            next_refresh_at: None,
-            last_refresh_at: None,
-            scope: None,
-            signed_in_at: None,
-            user: None,
-            user_changed_at: None,
-            error: None,
-        };
+        let status = StatusView::bare(SessionState::SignedOut, false);
         self.last_word(name, Topic::Token, message::withdrawn_token(name));
         self.last_word(name, Topic::SignIn, Payload::of(&message::sign_in(name, None)));
         self.last_word(name, Topic::Status, Payload::of(&message::status(name, set_up, &status)));

@@ -73,6 +73,25 @@ pub struct StatusView {
     pub error: Option<ErrorView>,
 }
 
+impl StatusView {
+    /// A state, and nothing more to say of it.
+    #[must_use]
+    pub fn bare(state: SessionState, needs_user: bool) -> Self {
+        Self {
+            state,
+            needs_user,
+            expires_at: None,
+            next_refresh_at: None,
+            last_refresh_at: None,
+            scope: None,
+            signed_in_at: None,
+            user: None,
+            user_changed_at: None,
+            error: None,
+        }
+    }
+}
+
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorView {
@@ -170,18 +189,8 @@ impl Session {
     #[must_use]
     pub fn status(&self, now: Now) -> StatusView {
         let state = self.state(now);
-        let mut status = StatusView {
-            state,
-            needs_user: self.needs_user(state),
-            expires_at: None,
-            next_refresh_at: None,
-            last_refresh_at: None,
-            scope: None,
-            signed_in_at: None,
-            user: None,
-            user_changed_at: None,
-            error: self.error(now),
-        };
+        let mut status = StatusView::bare(state, self.needs_user(state));
+        status.error = self.error(now);
         if let (Grant::Held(renewal), SessionState::Active | SessionState::Expired) = (&self.grant, state) {
             let signed_in = &renewal.signed_in;
             status.expires_at = signed_in.tokens.expiry.map(|expiry| expiry.at());
