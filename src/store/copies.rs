@@ -175,7 +175,7 @@ impl Copies {
         for index in 0..usize::try_from(count).unwrap_or(0) {
             self.file.read_exact_at(&mut bytes, self.offset(index))?;
             match parse(&bytes) {
-                Some((name, kept)) if newest.get(&name).is_none_or(|(_, other)| other.serial < kept.serial) => {
+                Some((name, kept)) if newest.get(&name).is_none_or(|(_, other)| other.serial() < kept.serial()) => {
                     newest.insert(name, (index, kept));
                 }
                 Some(_) => {}
@@ -212,7 +212,7 @@ impl Copies {
 }
 
 fn frame_length(name: &[u8], kept: &Kept) -> usize {
-    HEADER + name.len() + kept.sealed.len()
+    HEADER + name.len() + kept.sealed().len()
 }
 
 /// A record as it lies in its slot, in whole pages.
@@ -220,13 +220,13 @@ fn frame(name: &[u8], kept: &Kept) -> Vec<u8> {
     let length = frame_length(name, kept);
     let mut frame = Vec::with_capacity(length.next_multiple_of(PAGE));
     frame.extend_from_slice(SLOT_MAGIC);
-    frame.extend_from_slice(&kept.serial.to_be_bytes());
+    frame.extend_from_slice(&kept.serial().to_be_bytes());
     frame.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_be_bytes());
-    frame.extend_from_slice(&u32::try_from(kept.sealed.len()).unwrap_or(u32::MAX).to_be_bytes());
-    let digest = digest(&frame, name, &kept.sealed);
+    frame.extend_from_slice(&u32::try_from(kept.sealed().len()).unwrap_or(u32::MAX).to_be_bytes());
+    let digest = digest(&frame, name, kept.sealed());
     frame.extend_from_slice(&digest);
     frame.extend_from_slice(name);
-    frame.extend_from_slice(&kept.sealed);
+    frame.extend_from_slice(kept.sealed());
     frame.resize(length.next_multiple_of(PAGE), 0);
     frame
 }
@@ -242,7 +242,7 @@ pub(super) fn parse(slot: &[u8]) -> Option<(Vec<u8>, Kept)> {
     let (name, rest) = rest.split_at_checked(name)?;
     let sealed = rest.get(..sealed)?;
     (digest(&header[..HEADER - 8], name, sealed) == expected)
-        .then(|| (name.to_vec(), Kept { serial: u64::from_be_bytes(*serial), sealed: sealed.to_vec() }))
+        .then(|| (name.to_vec(), Kept::new(u64::from_be_bytes(*serial), sealed)))
 }
 
 /// Tells a slot that was written whole from one that was not. That nobody changed the record is for its seal to say.
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     fn kept(serial: u64, length: usize) -> Kept {
-        Kept { serial, sealed: vec![u8::try_from(serial).unwrap(); length] }
+        Kept::new(serial, &vec![u8::try_from(serial).unwrap(); length])
     }
 
     fn put(copies: &mut Copies, all: &mut Records, name: &[u8], kept: &Kept) {
@@ -316,7 +316,7 @@ mod tests {
         for sectors in 0..=before.len() / 512 {
             let torn = [&after[..sectors * 512], &before[sectors * 512..]].concat();
             fs::write(&path, torn).unwrap();
-            let serial = read(&path).records[b"a".as_slice()].serial;
+            let serial = read(&path).records[b"a".as_slice()].serial();
             assert!(serial == 1 || serial == 2);
         }
     }

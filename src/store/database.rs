@@ -17,7 +17,8 @@ use super::error::reason;
 use super::folder;
 use super::kept::{Kept, Records};
 
-/// How much of the store is kept in memory, in bytes; records are a few kilobytes each.
+/// How much of the store sled keeps in memory, in bytes. It always keeps the first 256 pages, each of up to sixteen records, so
+/// that only what is beyond some thousands of accounts is bounded by this.
 const CACHE: u64 = 256 * 1024;
 
 /// How often, and at what distance, a lock is tried that a thread of a handle just closed may still hold.
@@ -26,6 +27,13 @@ const LOCK_WAIT: Duration = Duration::from_millis(20);
 
 /// How late the timers of sled's threads may be, in nanoseconds: a minute.
 const PATIENCE: NonZeroU64 = NonZeroU64::new(60_000_000_000).unwrap();
+
+/// How much of the log sled writes to as one, in bytes. It maps as much memory, and writes as much at each start. A quarter of
+/// it must hold a page of sixteen records, or sled puts the page into a file of its own.
+const SEGMENT: usize = 128 * 1024;
+
+/// What a record is in the database; clones share its memory.
+pub(super) type Value = sled::IVec;
 
 /// An open database.
 pub(super) struct Database {
@@ -75,7 +83,7 @@ impl Database {
     pub(super) fn records(&self) -> Result<Records, Trouble> {
         self.sled
             .iter()
-            .map(|entry| entry.map(|(name, value)| (name.to_vec(), Kept::from_value(&value))).map_err(Trouble::from))
+            .map(|entry| entry.map(|(name, value)| (name.to_vec(), Kept::from_value(value))).map_err(Trouble::from))
             .collect()
     }
 
@@ -103,7 +111,7 @@ impl Database {
     /// Returns when everything that was put is safe from a power cut.
     pub(super) fn sync(&self) -> Result<(), Trouble> {
         self.sled.flush()?;
-        // Only a store of more than a hundred kilobytes has blobs.
+        // Only where a page of records is too long for a segment are there blobs.
         let blobs = self.folder.join("blobs");
         let mut any = false;
         for blob in fs::read_dir(&blobs)? {
@@ -156,6 +164,7 @@ fn open_sled(folder: &Path) -> Result<sled::Db, Trouble> {
         .path(folder)
         .mode(sled::Mode::LowSpace)
         .cache_capacity(CACHE)
+        .segment_size(SEGMENT)
         .flush_every_ms(None)
         .use_compression(false);
     for _ in 1..LOCK_TRIES {

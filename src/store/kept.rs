@@ -2,39 +2,48 @@
 
 use std::collections::BTreeMap;
 
-/// One sealed record.
+use super::database::Value;
+
+/// One sealed record, as it lies in the database: the serial, which grows with every write to the store, then the sealed
+/// text. Whoever has read it from the database, or put it there, shares its memory with the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kept {
-    /// Grows with every write to the store.
-    pub(super) serial: u64,
-    pub(super) sealed: Vec<u8>,
-}
+pub(super) struct Kept(Value);
 
 /// Records by name.
 pub(super) type Records = BTreeMap<Vec<u8>, Kept>;
 
 impl Kept {
-    /// As it lies in the database. No serial reaches 2^56, so that the first byte is zero.
-    pub(super) fn to_value(&self) -> Vec<u8> {
-        [&self.serial.to_be_bytes()[..], &self.sealed].concat()
+    /// No serial reaches 2^56, so that the first byte is zero.
+    pub(super) fn new(serial: u64, sealed: &[u8]) -> Self {
+        Self([&serial.to_be_bytes()[..], sealed].concat().into())
     }
 
-    /// Reads what [`Kept::to_value`] wrote. What a former version wrote has no serial, and starts with a seal's format,
-    /// which is never zero.
-    pub(super) fn from_value(value: &[u8]) -> Self {
-        match value.split_first_chunk() {
-            Some((serial, sealed)) if serial[0] == 0 => {
-                Self { serial: u64::from_be_bytes(*serial), sealed: sealed.to_vec() }
-            }
-            _ => Self { serial: 0, sealed: value.to_vec() },
-        }
+    pub(super) fn from_value(value: Value) -> Self {
+        Self(value)
+    }
+
+    pub(super) fn to_value(&self) -> Value {
+        self.0.clone()
+    }
+
+    /// Zero for what a former version wrote: that has none, and starts with a seal's format, which is never zero.
+    pub(super) fn serial(&self) -> u64 {
+        self.parts().map_or(0, |(serial, _)| u64::from_be_bytes(*serial))
+    }
+
+    pub(super) fn sealed(&self) -> &[u8] {
+        self.parts().map_or(&self.0, |(_, sealed)| sealed)
+    }
+
+    fn parts(&self) -> Option<(&[u8; 8], &[u8])> {
+        self.0.split_first_chunk().filter(|(serial, _)| serial[0] == 0)
     }
 }
 
 /// Of each record the newest of the two.
 pub(super) fn newest(mut records: Records, others: &Records) -> Records {
     for (name, other) in others {
-        if records.get(name).is_none_or(|kept| kept.serial < other.serial) {
+        if records.get(name).is_none_or(|kept| kept.serial() < other.serial()) {
             records.insert(name.clone(), other.clone());
         }
     }
@@ -43,7 +52,7 @@ pub(super) fn newest(mut records: Records, others: &Records) -> Records {
 
 /// The serial of the newest record of all.
 pub(super) fn newest_serial(records: &Records) -> u64 {
-    records.values().map(|kept| kept.serial).max().unwrap_or(0)
+    records.values().map(Kept::serial).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -51,14 +60,18 @@ mod tests {
     use super::*;
 
     fn kept(serial: u64, text: &[u8]) -> Kept {
-        Kept { serial, sealed: text.to_vec() }
+        Kept::new(serial, text)
     }
 
     #[test]
     fn a_value_comes_back_and_one_of_a_former_version_counts_as_the_oldest() {
-        assert_eq!(Kept::from_value(&kept(7, b"\x01sealed").to_value()), kept(7, b"\x01sealed"));
-        assert_eq!(Kept::from_value(b"\x01sealed without a serial"), kept(0, b"\x01sealed without a serial"));
-        assert_eq!(Kept::from_value(b""), kept(0, b""));
+        let read = |value: &[u8]| {
+            let kept = Kept::from_value(value.into());
+            (kept.serial(), kept.sealed().to_vec())
+        };
+        assert_eq!(read(&kept(7, b"\x01sealed").to_value()), (7, b"\x01sealed".to_vec()));
+        assert_eq!(read(b"\x01sealed without a serial"), (0, b"\x01sealed without a serial".to_vec()));
+        assert_eq!(read(b""), (0, Vec::new()));
     }
 
     #[test]

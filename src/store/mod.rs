@@ -139,14 +139,14 @@ pub fn open(
     };
     let OpenedTwin { twin, records: mut kept, set_aside } = Twin::open(path, now.wall).map_err(refused)?;
     let twin = seal_as_wanted(&key, twin, &mut kept).map_err(refused)?;
-    let records: Vec<_> = kept.iter().filter_map(|(name, kept)| load(&key, name, &kept.sealed, now)).collect();
+    let records: Vec<_> = kept.iter().filter_map(|(name, kept)| load(&key, name, kept.sealed(), now)).collect();
     let may_have_tokens = |loaded: &Loaded| match loaded {
         Loaded::Record(record) => record.signed_in.is_some(),
         Loaded::Unreadable(_) => true,
     };
     let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded)).map(|(name, _)| name);
     let declarations: Vec<_> =
-        kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, &kept.sealed)).collect();
+        kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept.sealed())).collect();
     let declared = declarations.iter().map(|(name, _)| name);
     let names =
         with_tokens.map(|name| Kind::SignIn.name(name)).chain(declared.map(|name| Kind::Declaration.name(name)));
@@ -212,11 +212,11 @@ impl Drop for Store {
 fn seal_as_wanted(key: &SealingKey, mut twin: Twin, records: &mut Records) -> Result<Twin, Trouble> {
     let mut serial = newest_serial(records);
     let before = serial;
-    for (name, kept) in records.iter_mut().filter(|(_, kept)| !key.is_sealed_as_wanted(&kept.sealed)) {
+    for (name, kept) in records.iter_mut().filter(|(_, kept)| !key.is_sealed_as_wanted(kept.sealed())) {
         let Ok(account) = std::str::from_utf8(name) else { continue };
-        let Ok(sealed) = key.open(account, &kept.sealed).and_then(|text| key.seal(account, &text)) else { continue };
+        let Ok(sealed) = key.open(account, kept.sealed()).and_then(|text| key.seal(account, &text)) else { continue };
         serial += 1;
-        *kept = Kept { serial, sealed };
+        *kept = Kept::new(serial, &sealed);
     }
     if serial == before {
         return Ok(twin);

@@ -107,7 +107,7 @@ impl<F: Fn(Ack)> Writer<F> {
                     let name = job.task.kind().name(&job.account);
                     let sealed = self.key.seal(&name, &text).map_err(|error| self.failed(&error))?;
                     self.serial += 1;
-                    let kept = Kept { serial: self.serial, sealed };
+                    let kept = Kept::new(self.serial, &sealed);
                     // A refresh is only ever begun with tokens that are safe already; its answer follows.
                     let is_safe = self.wanted.contains_key(&key) && !changes.contains_key(&key);
                     if is_asking(&job.task) && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) }

@@ -147,7 +147,7 @@ fn a_sign_out_leaves_nothing_of_the_account_for_who_has_the_key() {
         opened.store.save(&name("stays"), revision, settled(&format!("stays-{revision}")));
         assert!((0..2).all(|_| acks.recv().unwrap().result.is_ok()));
         let (_, found) = copies::Copies::open(&path.join("copies")).unwrap().unwrap();
-        seals.push(found.records[b"leaves".as_slice()].sealed[1..].to_vec());
+        seals.push(found.records[b"leaves".as_slice()].sealed()[1..].to_vec());
     }
     let shown = |seals: &[Vec<u8>]| {
         let files: Vec<_> = files(&path).iter().map(|file| fs::read(file).unwrap()).collect();

@@ -11,7 +11,7 @@ fn records() {
     bombard("records", |text, _| {
         let decoded = format!("{:?}", format::decode(text, NOW));
         let opened = key.open("a", text).map(|_| ());
-        let kept = Kept::from_value(text);
-        format!("{decoded} {opened:?} {} {}", kept.serial, copies::parse(text).is_some())
+        let kept = Kept::from_value(text.into());
+        format!("{decoded} {opened:?} {} {}", kept.serial(), copies::parse(text).is_some())
     });
 }

@@ -59,7 +59,7 @@ fn a_store_from_before_the_machine_had_an_id_is_bound_once_it_has() {
     let opened = open_on(root.path(), None, true);
     opened.store.save(&name("a"), 1, full("access-a"));
     drop(opened);
-    let unbound = sealed(root.path())[b"a".as_slice()].sealed.clone();
+    let unbound = sealed(root.path())[b"a".as_slice()].sealed().to_vec();
     assert_eq!(token(&open_on(root.path(), Some(&here), true), "a").unwrap(), "access-a");
     // What was sealed for any machine would still open on any.
     for file in files::files(&settings(root.path()).path) {

@@ -194,7 +194,7 @@ fn a_record_under_another_name_or_key_is_unreadable_and_stays_until_overwritten(
     let database = Database::open(&folder).unwrap();
     let (_, kept) = database.records().unwrap().pop_first().unwrap();
     database.put(b"b", Some(&kept)).unwrap();
-    database.put(b"of a newer version/", Some(&Kept { serial: 9, sealed: b"what it may be".to_vec() })).unwrap();
+    database.put(b"of a newer version/", Some(&Kept::new(9, b"what it may be"))).unwrap();
     drop(database);
 
     let (opened, _acks) = open_in(root.path());
