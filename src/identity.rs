@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::text::{is_printable, printable};
 
 /// A user, as the provider describes them (OpenID Connect Core 5.1). Every text is printable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The user at this provider, for ever.
     pub sub: String,

@@ -1,5 +1,6 @@
 //! What the store keeps of one account.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
@@ -35,9 +36,23 @@ impl Record {
 pub struct Fingerprint(pub String);
 
 /// The provider, endpoint and client that tokens were got with, and for whom, as one comparable text. No secret is in
-/// it.
+/// it. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientBinding(pub String);
+pub struct ClientBinding(Arc<str>);
+
+impl ClientBinding {
+    /// The one that `text` stands for.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, as it is written down.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A completed sign-in.
 #[derive(Clone, Debug)]
@@ -51,12 +66,12 @@ pub struct SignedIn {
     /// When the tokens were last renewed.
     pub last_refresh: Option<UnixTime>,
     /// Why the provider no longer accepts the refresh token, which is kept until another takes its place.
-    pub refused: Option<Refusal>,
+    pub refused: Option<Box<Refusal>>,
     /// When the refresh under way was begun. It is written down before the request goes out and cleared by its answer:
     /// found after a restart, it says that the provider may have answered somebody who was no longer there.
     pub refreshing_since: Option<UnixTime>,
     /// Who approved, if the provider said so.
-    pub user: Option<Identity>,
+    pub user: Option<Box<Identity>>,
     /// When somebody else than before approved, if that has happened.
     pub user_changed_at: Option<UnixTime>,
 }

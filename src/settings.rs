@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use url::Url;
 
@@ -218,7 +219,7 @@ impl AccountSettings {
     /// Whose tokens this account's tokens are: provider, endpoint and client, and whether they are a user's.
     #[must_use]
     pub fn binding(&self) -> ClientBinding {
-        let text = |url: &Option<Url>| url.as_ref().map_or("", Url::as_str).to_owned();
+        let text = |url: &Option<Arc<Url>>| url.as_ref().map_or("", |url| url.as_str()).to_owned();
         let owner = match &self.grant {
             GrantSettings::DeviceCode
             | GrantSettings::AuthorizationCode { .. }
@@ -226,7 +227,7 @@ impl AccountSettings {
             GrantSettings::ClientCredentials => " owner=client".to_owned(),
             GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
         };
-        ClientBinding(format!(
+        ClientBinding::new(format!(
             "issuer={} token_endpoint={} client_id={}{owner}",
             text(&self.endpoints.issuer),
             text(&self.endpoints.token),
@@ -251,7 +252,7 @@ pub enum GrantSettings {
     /// A user approves in a browser, which is sent back with a code (RFC 6749 4.1).
     AuthorizationCode {
         /// Where the browser is sent back to, as registered at the provider (RFC 6749 3.1.2).
-        redirect_uri: Url,
+        redirect_uri: Arc<Url>,
     },
     /// The client's own right is enough (RFC 6749 4.4).
     ClientCredentials,
@@ -289,21 +290,22 @@ impl GrantSettings {
     }
 }
 
-/// Where a provider's endpoints are: named, or found at the issuer (RFC 8414); a named one wins.
+/// Where a provider's endpoints are: named, or found at the issuer (RFC 8414); a named one wins. Addresses are shared, since an
+/// address in its parts is ten times as long as a pointer to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndpointSettings {
     /// The issuer whose metadata names the endpoints.
-    pub issuer: Option<Url>,
+    pub issuer: Option<Arc<Url>>,
     /// The device authorization endpoint (RFC 8628 3.1).
-    pub device_authorization: Option<Url>,
+    pub device_authorization: Option<Arc<Url>>,
     /// The authorization endpoint (RFC 6749 3.1).
-    pub authorization: Option<Url>,
+    pub authorization: Option<Arc<Url>>,
     /// The token endpoint (RFC 6749 3.2).
-    pub token: Option<Url>,
+    pub token: Option<Arc<Url>>,
     /// The revocation endpoint (RFC 7009 2).
-    pub revocation: Option<Url>,
+    pub revocation: Option<Arc<Url>>,
     /// The userinfo endpoint (OpenID Connect Core 5.3).
-    pub userinfo: Option<Url>,
+    pub userinfo: Option<Arc<Url>>,
     /// The issuer that ID tokens must name where no issuer is configured, with `{tid}` for the claim of that name.
     pub id_token_issuer: Option<String>,
 }

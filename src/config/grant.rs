@@ -1,5 +1,7 @@
 //! How an account comes by its tokens.
 
+use std::sync::Arc;
+
 use url::{Host, Url};
 
 use super::diagnostic::quoted;
@@ -74,7 +76,7 @@ pub(super) fn read(kind: Kind, table: &mut Table<'_>, files: &Files, allow_http:
                 Some(entry) => redirect_uri(&entry, allow_http)?,
                 None => Url::parse(DEFAULT_REDIRECT_URI).ok()?,
             };
-            Some(GrantSettings::AuthorizationCode { redirect_uri })
+            Some(GrantSettings::AuthorizationCode { redirect_uri: Arc::new(redirect_uri) })
         }
         Kind::ClientCredentials => Some(GrantSettings::ClientCredentials),
         Kind::RefreshToken => {

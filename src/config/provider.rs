@@ -1,8 +1,7 @@
 //! Who an account's provider is: a preset, an issuer, or the endpoints themselves.
 
 use std::collections::BTreeMap;
-
-use url::Url;
+use std::sync::Arc;
 
 use super::address::{AddressUse, http_address, is_host, is_segment};
 use super::diagnostic::quoted;
@@ -88,7 +87,7 @@ fn named_endpoints(table: &mut Table<'_>, allow_http: bool) -> Option<EndpointSe
         let entry = table.text(key)?;
         let address = http_address(&entry, purpose, allow_http);
         all_usable &= address.is_some();
-        address
+        address.map(Arc::new)
     };
     let endpoints = EndpointSettings {
         issuer: address("issuer", AddressUse::Issuer),
@@ -179,7 +178,7 @@ fn preset_endpoints(
         let filled = Entry { value: fill(template?, &values), place: name.place.clone() };
         let address = http_address(&Entry { value: filled.value.as_str(), place: filled.place }, purpose, allow_http);
         all_usable &= address.is_some();
-        address
+        address.map(Arc::new)
     };
     let endpoints = EndpointSettings {
         issuer: address(preset.issuer, AddressUse::Issuer),
@@ -242,5 +241,5 @@ fn fill(template: &str, values: &BTreeMap<&str, String>) -> String {
 /// What to call a provider that has no preset.
 fn label(endpoints: &EndpointSettings) -> String {
     let address = endpoints.issuer.as_ref().or(endpoints.token.as_ref());
-    address.and_then(Url::host_str).unwrap_or_default().to_owned()
+    address.and_then(|address| address.host_str()).unwrap_or_default().to_owned()
 }

@@ -203,7 +203,7 @@ fn check_addresses(
     let home = endpoints.token.as_ref().or(endpoints.issuer.as_ref());
     for (key, address) in [("revocation_endpoint", &endpoints.revocation), ("userinfo_endpoint", &endpoints.userinfo)] {
         let is_elsewhere = |address: &Url| home.is_none_or(|home| home.origin() != address.origin());
-        if named(key) && address.as_ref().is_some_and(is_elsewhere) {
+        if named(key) && address.as_deref().is_some_and(is_elsewhere) {
             return Err(format!("{key}: this is another server than that of the token endpoint or issuer."));
         }
     }

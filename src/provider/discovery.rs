@@ -1,5 +1,7 @@
 //! Where a provider's endpoints are: as configured, or as its metadata says (RFC 8414, OpenID Connect Discovery 1.0).
 
+use std::sync::Arc;
+
 use oauth2::http;
 use serde::Deserialize;
 use url::Url;
@@ -12,11 +14,11 @@ use crate::text::printable;
 /// The endpoints of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoints {
-    pub(super) device_authorization: Option<Url>,
-    pub(super) authorization: Option<Url>,
-    pub(super) token: Url,
-    pub(super) revocation: Option<Url>,
-    pub(super) userinfo: Option<Url>,
+    pub(super) device_authorization: Option<Arc<Url>>,
+    pub(super) authorization: Option<Arc<Url>>,
+    pub(super) token: Arc<Url>,
+    pub(super) revocation: Option<Arc<Url>>,
+    pub(super) userinfo: Option<Arc<Url>>,
     /// The issuer to the letter, where it is known; `{tid}` in it stands for the claim of that name.
     pub(super) issuer: Option<String>,
     /// Whether a redirection names the issuer that sent it (RFC 9207 3).
@@ -55,9 +57,9 @@ pub(super) async fn endpoints(account: &AccountSettings, http: &Http) -> Result<
         });
     };
     let metadata = metadata(issuer, |metadata| has_what_is_needed(account, metadata), http).await?;
-    let choose = |named: Option<Url>, found: Option<Url>, what: &str| match (named, found) {
+    let choose = |named: Option<Arc<Url>>, found: Option<Url>, what: &str| match (named, found) {
         (Some(url), _) => Ok(Some(url)),
-        (None, Some(url)) if may_be_used(&url, account.allow_http) => Ok(Some(url)),
+        (None, Some(url)) if may_be_used(&url, account.allow_http) => Ok(Some(Arc::new(url))),
         (None, Some(_)) => Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https."))),
         (None, None) => Ok(None),
     };

@@ -126,7 +126,7 @@ impl<'a> Requests<'a> {
         );
         let answer: StandardDeviceAuthorizationResponse = serde_json::from_str(&answer).map_err(|_| Unbuildable)?;
         let client = self.client()?;
-        let built = client.built.clone().set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let built = client.built.clone().set_token_uri(TokenUrl::from_url(Url::clone(&self.endpoints.token)));
         let request = authenticated!(built.exchange_device_access_token(&answer), client);
         captured(|transport| {
             let _ = request.request(transport, |_: Duration| {}, None);
@@ -144,7 +144,7 @@ impl<'a> Requests<'a> {
         let built = client
             .built
             .clone()
-            .set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()))
+            .set_token_uri(TokenUrl::from_url(Url::clone(&self.endpoints.token)))
             .set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()));
         let code = AuthorizationCode::new(code.expose().to_owned());
         let verifier = PkceCodeVerifier::new(code_verifier.expose().to_owned());
@@ -157,7 +157,7 @@ impl<'a> Requests<'a> {
     /// Asks for a token in the client's own right (RFC 6749 4.4.2).
     pub(super) fn client_credentials(self) -> Result<HttpRequest, Unbuildable> {
         let client = self.client()?;
-        let built = client.built.clone().set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let built = client.built.clone().set_token_uri(TokenUrl::from_url(Url::clone(&self.endpoints.token)));
         let request = authenticated!(built.exchange_client_credentials(), client);
         let request = with_scopes_and_params!(request, client.account);
         captured(|transport| {
@@ -168,7 +168,7 @@ impl<'a> Requests<'a> {
     /// Asks for a token by a user's name and password (RFC 6749 4.3.2).
     pub(super) fn password(self, username: &str, password: &Secret) -> Result<HttpRequest, Unbuildable> {
         let client = self.client()?;
-        let built = client.built.clone().set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let built = client.built.clone().set_token_uri(TokenUrl::from_url(Url::clone(&self.endpoints.token)));
         let username = ResourceOwnerUsername::new(username.to_owned());
         let password = ResourceOwnerPassword::new(password.expose().to_owned());
         let request = authenticated!(built.exchange_password(&username, &password), client);
@@ -181,7 +181,7 @@ impl<'a> Requests<'a> {
     /// Asks for the next access token (RFC 6749 6). No scope is sent: the new token has those of the old one.
     pub(super) fn refresh(self, refresh_token: &Secret) -> Result<HttpRequest, Unbuildable> {
         let client = self.client()?;
-        let built = client.built.clone().set_token_uri(TokenUrl::from_url(self.endpoints.token.clone()));
+        let built = client.built.clone().set_token_uri(TokenUrl::from_url(Url::clone(&self.endpoints.token)));
         let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
         let request = authenticated!(built.exchange_refresh_token(&refresh_token), client);
         captured(|transport| {

@@ -19,7 +19,7 @@ pub(super) struct Disk {
     /// Whether what is on disk must stay there although this session could not read it.
     protected: bool,
     failures: u32,
-    trouble: Option<Trouble>,
+    trouble: Option<Box<Trouble>>,
     /// Requests that were carried out, to be answered once that is safe.
     done: Vec<Ticket>,
 }
@@ -83,7 +83,7 @@ impl Disk {
     }
 
     pub(super) fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_ref()
+        self.trouble.as_deref()
     }
 
     pub(super) fn next_wake(&self) -> Option<BootTime> {
@@ -132,21 +132,26 @@ impl Disk {
         self.trouble = Some(Trouble::continuing(self.trouble.take(), fault, Some(retry), now));
     }
 
-    /// Sends what changed to the store, and answers what has become safe.
-    pub(super) fn flush(&mut self, record: &Record, now: Now, out: &mut Vec<Action>) {
+    /// Whether there is something to send to the store now.
+    pub(super) fn wants_record(&self, now: Now) -> bool {
         let retry = matches!(self.step, Step::RetryAt(at) if at <= now.boot);
+        (self.changed || retry) && !self.protected
+    }
+
+    /// Sends what there is to keep to the store.
+    pub(super) fn send(&mut self, record: Record, out: &mut Vec<Action>) {
+        self.changed = false;
+        self.step = Step::Writing;
+        self.sent = Revision(self.sent.0 + 1);
+        out.push(if record.is_empty() { Action::Erase(self.sent) } else { Action::Save(self.sent, record) });
+    }
+
+    /// Answers what has become safe.
+    pub(super) fn answer(&mut self, out: &mut Vec<Action>) {
+        // Nothing is on its way to where nothing is written.
         if self.protected {
             self.changed = false;
             self.unseen = false;
-        } else if self.changed || retry {
-            self.changed = false;
-            self.step = Step::Writing;
-            self.sent = Revision(self.sent.0 + 1);
-            out.push(if record.is_empty() {
-                Action::Erase(self.sent)
-            } else {
-                Action::Save(self.sent, record.clone())
-            });
         }
         if self.is_safe() {
             out.extend(self.done.drain(..).map(|ticket| Action::Reply(ticket, Ok(()))));

@@ -83,7 +83,7 @@ impl Due {
     }
 }
 
-/// A fault that lasts, since when, and when what failed is tried again.
+/// A fault that lasts, since when, and when what failed is tried again. Seldom there, and so kept in a box of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Trouble {
     fault: Fault,
@@ -93,9 +93,14 @@ struct Trouble {
 
 impl Trouble {
     /// `fault` takes the place of `former`, and inherits its beginning if it is the same fault going on.
-    fn continuing(former: Option<Self>, fault: Fault, retry: Option<Due>, now: Now) -> Self {
+    fn continuing(former: Option<Box<Self>>, fault: Fault, retry: Option<Due>, now: Now) -> Box<Self> {
         let since = former.filter(|former| former.fault.code == fault.code).map_or(now.wall, |former| former.since);
-        Self { fault, since, retry }
+        Box::new(Self { fault, since, retry })
+    }
+
+    /// `fault` begins, and nothing is tried again.
+    fn lasting(fault: Fault, now: Now) -> Box<Self> {
+        Box::new(Self { fault, since: now.wall, retry: None })
     }
 }
 
@@ -161,7 +166,10 @@ impl Session {
         }
         self.refresh_if_due(now, &mut out);
         self.sign_in_if_due(now, chance, &mut out);
-        self.disk.flush(&self.record(), now, &mut out);
+        if self.disk.wants_record(now) {
+            self.disk.send(self.record(), &mut out);
+        }
+        self.disk.answer(&mut out);
         self.publish_what_changed(now, &mut out);
         out
     }
@@ -289,7 +297,7 @@ impl Session {
         let lasts = tokens.refresh_token.is_some() || self.rules.way == Way::Unattended;
         let mut renewal = Renewal::first(self.client.clone(), tokens, &self.rules, request, now, chance);
         let another_user = self.grant.is_of_another_user(user.as_ref());
-        renewal.signed_in.user = user;
+        renewal.signed_in.user = user.map(Box::new);
         renewal.signed_in.user_changed_at = another_user.then_some(now.wall);
         self.grant.replace(renewal, out);
         self.stopped = false;

@@ -1,5 +1,7 @@
 //! What is seen of a session from outside, and when it has changed.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::grant::Grant;
 use super::sign_in::SignIn;
 use super::{Action, Session, Topic, Trouble, Way};
@@ -10,7 +12,7 @@ use crate::record::Approval;
 use crate::secret::Secret;
 
 /// The state of an account, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SessionState {
     /// There is no sign-in that can be used.
     SignedOut,
@@ -49,7 +51,7 @@ pub struct TokenView {
 }
 
 /// What `status` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StatusView {
     /// In one word.
     pub state: SessionState,
@@ -93,7 +95,7 @@ impl StatusView {
 }
 
 /// What is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorView {
     /// Which fault.
     pub code: FaultCode,
@@ -106,7 +108,7 @@ pub struct ErrorView {
 }
 
 /// What `signin` says while a sign-in waits for the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingView {
     /// Where the user types the code, or approves.
     pub verification_uri: String,
@@ -124,27 +126,27 @@ pub struct PendingView {
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     token: Option<ShownToken>,
-    status: Option<StatusView>,
-    sign_in: Option<ShownSignIn>,
-    identity: Option<ShownIdentity>,
+    status: Option<Digest>,
+    sign_in: Option<Digest>,
+    identity: Option<Digest>,
+}
+
+/// Tells what was shown from anything else, in a few bytes instead of all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Digest(u64);
+
+impl Digest {
+    fn of(shown: &impl Hash) -> Self {
+        let mut hasher = DefaultHasher::new();
+        shown.hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ShownToken {
     None,
     Token { generation: u64, expires_at: Option<UnixTime>, usable_until: Option<BootTime> },
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum ShownIdentity {
-    Nobody,
-    User(Identity),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum ShownSignIn {
-    None,
-    Pending(PendingView),
 }
 
 impl Shown {
@@ -209,7 +211,7 @@ impl Session {
     pub fn identity(&self, now: Now) -> Option<&Identity> {
         let Grant::Held(renewal) = &self.grant else { return None };
         let signed_in = matches!(self.state(now), SessionState::Active | SessionState::Expired);
-        renewal.signed_in.user.as_ref().filter(|_| self.rules.tells_user && signed_in)
+        renewal.signed_in.user.as_deref().filter(|_| self.rules.tells_user && signed_in)
     }
 
     fn needs_user(&self, state: SessionState) -> bool {
@@ -267,7 +269,7 @@ impl Session {
             return Some(trouble.view());
         }
         let of_grant = match &self.grant {
-            Grant::None { trouble, .. } => trouble.as_ref().map(Trouble::view),
+            Grant::None { trouble, .. } => trouble.as_deref().map(Trouble::view),
             Grant::Leaving { .. } => None,
             Grant::Held(renewal) => {
                 let signed_in = &renewal.signed_in;
@@ -314,19 +316,19 @@ impl Session {
             self.shown.token = Some(token);
             out.push(Action::Publish(Topic::Token));
         }
-        let status = self.status(now);
-        if self.shown.status.as_ref() != Some(&status) {
-            self.shown.status = Some(status);
+        let status = Some(Digest::of(&self.status(now)));
+        if self.shown.status != status {
+            self.shown.status = status;
             out.push(Action::Publish(Topic::Status));
         }
-        let sign_in = self.pending().map_or(ShownSignIn::None, ShownSignIn::Pending);
-        if safe && self.shown.sign_in.as_ref() != Some(&sign_in) {
-            self.shown.sign_in = Some(sign_in);
+        let sign_in = Some(Digest::of(&self.pending()));
+        if safe && self.shown.sign_in != sign_in {
+            self.shown.sign_in = sign_in;
             out.push(Action::Publish(Topic::SignIn));
         }
-        let identity = self.identity(now).cloned().map_or(ShownIdentity::Nobody, ShownIdentity::User);
-        if safe && self.rules.tells_user && self.shown.identity.as_ref() != Some(&identity) {
-            self.shown.identity = Some(identity);
+        let identity = Some(Digest::of(&self.identity(now)));
+        if safe && self.rules.tells_user && self.shown.identity != identity {
+            self.shown.identity = identity;
             out.push(Action::Publish(Topic::Identity));
         }
     }

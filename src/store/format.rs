@@ -230,7 +230,7 @@ impl From<&SignedIn> for WrittenSignIn {
             signed_in;
         let Tokens { access_token, refresh_token, expiry, scope } = tokens;
         Self {
-            client: client.0.clone(),
+            client: client.as_str().to_owned(),
             access_token: access_token.clone(),
             refresh_token: refresh_token.clone(),
             expiry: expiry.as_ref().map(WrittenExpiry::from),
@@ -243,7 +243,7 @@ impl From<&SignedIn> for WrittenSignIn {
                 since: refusal.since.seconds(),
             }),
             refreshing_since: refreshing_since.map(UnixTime::seconds),
-            user: user.clone().map(WrittenUser::from),
+            user: user.as_deref().cloned().map(WrittenUser::from),
             user_changed_at: user_changed_at.map(UnixTime::seconds),
         }
     }
@@ -264,7 +264,7 @@ impl From<WrittenUser> for Identity {
 impl WrittenSignIn {
     fn restored(self, now: Now) -> SignedIn {
         SignedIn {
-            client: ClientBinding(self.client),
+            client: ClientBinding::new(self.client),
             tokens: Tokens {
                 access_token: self.access_token,
                 refresh_token: self.refresh_token,
@@ -273,14 +273,16 @@ impl WrittenSignIn {
             },
             since: UnixTime::new(self.since),
             last_refresh: self.last_refresh.map(UnixTime::new),
-            refused: self.refused.map(|refusal| Refusal {
-                // A name that only a newer version knows still says that the provider refused.
-                code: FaultCode::from_name(&refusal.code).unwrap_or(FaultCode::ProviderRefused),
-                message: refusal.message,
-                since: UnixTime::new(refusal.since),
+            refused: self.refused.map(|refusal| {
+                Box::new(Refusal {
+                    // A name that only a newer version knows still says that the provider refused.
+                    code: FaultCode::from_name(&refusal.code).unwrap_or(FaultCode::ProviderRefused),
+                    message: refusal.message,
+                    since: UnixTime::new(refusal.since),
+                })
             }),
             refreshing_since: self.refreshing_since.map(UnixTime::new),
-            user: self.user.map(Identity::from),
+            user: self.user.map(|user| Box::new(user.into())),
             user_changed_at: self.user_changed_at.map(UnixTime::new),
         }
     }
@@ -292,7 +294,7 @@ impl From<&PendingSignIn> for WrittenPending {
             Approval::Device(device) => (Some(WrittenDeviceCode::from(device)), None),
             Approval::Redirect(request) => (None, Some(WrittenCodeRequest::from(request))),
         };
-        Self { client: client.0.clone(), expiry: expiry.into(), device, redirect }
+        Self { client: client.as_str().to_owned(), expiry: expiry.into(), device, redirect }
     }
 }
 
@@ -331,7 +333,7 @@ impl WrittenPending {
     fn restored(self, now: Now) -> Option<PendingSignIn> {
         let device = self.device.map(|device| Approval::Device(device.into()));
         let approval = device.or_else(|| self.redirect.map(|request| Approval::Redirect(request.into())))?;
-        Some(PendingSignIn { client: ClientBinding(self.client), expiry: self.expiry.restored(now), approval })
+        Some(PendingSignIn { client: ClientBinding::new(self.client), expiry: self.expiry.restored(now), approval })
     }
 }
 

@@ -131,7 +131,7 @@ fn end_of(access_token: &Secret) -> u64 {
 }
 
 fn client() -> ClientBinding {
-    ClientBinding(String::new())
+    ClientBinding::new("")
 }
 
 fn rules() -> Rules {

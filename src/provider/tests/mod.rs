@@ -3,6 +3,7 @@
 mod requests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -43,13 +44,14 @@ pub(super) fn account() -> AccountSettings {
 }
 
 pub(super) fn endpoints() -> Endpoints {
+    let address = |text: &str| Arc::new(text.parse().unwrap());
     Endpoints {
-        device_authorization: Some("https://provider.example/device".parse().unwrap()),
-        authorization: Some("https://provider.example/authorize?tenant=7".parse().unwrap()),
+        device_authorization: Some(address("https://provider.example/device")),
+        authorization: Some(address("https://provider.example/authorize?tenant=7")),
         userinfo: None,
         issuer: Some("https://provider.example".to_owned()),
         names_issuer: true,
-        token: "https://provider.example/token".parse().unwrap(),
+        token: address("https://provider.example/token"),
         revocation: None,
         usual_auth: ClientAuth::Post,
     }

@@ -19,7 +19,7 @@ pub(super) enum Grant {
     /// Nothing that can be used.
     None {
         /// Why not, if there is more to say than that nobody signed in.
-        trouble: Option<Trouble>,
+        trouble: Option<Box<Trouble>>,
         /// The sign-in of another provider or client, or of somebody who is not admitted any more, kept in case the
         /// configuration goes back to it.
         former: Option<Box<SignedIn>>,
@@ -43,11 +43,11 @@ impl Grant {
         now: Now,
         chance: Chance,
     ) -> Self {
-        let Some(signed_in) = signed_in else {
+        let Some(mut signed_in) = signed_in else {
             return Self::None { trouble: None, former: None };
         };
         let kept = |signed_in, fault| {
-            let trouble = Some(Trouble { fault, since: now.wall, retry: None });
+            let trouble = Some(Trouble::lasting(fault, now));
             Self::None { trouble, former: Some(Box::new(signed_in)) }
         };
         if signed_in.client != *client {
@@ -60,11 +60,13 @@ impl Grant {
         if !is_admitted(&signed_in, &rules.allow) {
             return kept(signed_in, not_admitted("The stored sign-in is of somebody whom allow does not name."));
         }
+        // One text for both.
+        signed_in.client = client.clone();
         Self::Held(Renewal::resume(signed_in, &rules.way, now, chance))
     }
 
     pub(super) fn unreadable(fault: Fault, now: Now) -> Self {
-        Self::None { trouble: Some(Trouble { fault, since: now.wall, retry: None }), former: None }
+        Self::None { trouble: Some(Trouble::lasting(fault, now)), former: None }
     }
 
     /// Why the record on disk could not be read, if so.
@@ -108,7 +110,7 @@ impl Grant {
 
     /// Whether `user` is known to be somebody else than whoever's sign-in is kept.
     pub(super) fn is_of_another_user(&self, user: Option<&Identity>) -> bool {
-        let former = self.kept().and_then(|signed_in| signed_in.user.as_ref());
+        let former = self.kept().and_then(|signed_in| signed_in.user.as_deref());
         former.zip(user).is_some_and(|(former, user)| former.sub != user.sub)
     }
 
@@ -158,5 +160,5 @@ impl Grant {
 }
 
 fn is_admitted(signed_in: &SignedIn, allow: &AllowList) -> bool {
-    allow.admits_everybody() || signed_in.user.as_ref().is_some_and(|user| allow.admits(user))
+    allow.admits_everybody() || signed_in.user.as_deref().is_some_and(|user| allow.admits(user))
 }

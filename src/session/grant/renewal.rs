@@ -17,7 +17,7 @@ pub(in crate::session) struct Renewal {
     pub(super) received: Option<BootTime>,
     generation: u64,
     pub(super) failures: u32,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Option<Box<Trouble>>,
     /// Whether an answer to an earlier refresh with the same token may have been lost on its way.
     pub(super) in_doubt: bool,
     pub(super) waiting: Vec<Ticket>,
@@ -142,7 +142,7 @@ impl Renewal {
     }
 
     pub(in crate::session) fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_ref()
+        self.trouble.as_deref()
     }
 
     /// Whether the provider wants something that only a user, or an administrator, can give, while nothing says that
@@ -198,7 +198,8 @@ impl Renewal {
         self.step = Step::Never;
         self.trouble = None;
         self.in_doubt = false;
-        self.signed_in.refused = Some(Refusal { code: fault.code, message: fault.message.clone(), since: now.wall });
+        let refusal = Refusal { code: fault.code, message: fault.message.clone(), since: now.wall };
+        self.signed_in.refused = Some(Box::new(refusal));
         fault
     }
 }

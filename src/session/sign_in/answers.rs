@@ -155,7 +155,7 @@ impl Session {
         let retry = wait.filter(|_| by_itself).map(|wait| Due::within(wait, now));
         out.push(Action::Note(Note::SignInFailed(fault.clone())));
         let refused = Refused::Failed(fault.clone());
-        let trouble = Some(Trouble { fault, since: now.wall, retry });
+        let trouble = Some(Box::new(Trouble { fault, since: now.wall, retry }));
         if let SignIn::Waiting(waiting) = std::mem::replace(&mut self.sign_in, SignIn::Idle { trouble, failures }) {
             out.extend(waiting.tickets.into_iter().map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
             self.disk.change();

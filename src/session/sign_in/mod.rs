@@ -19,7 +19,7 @@ pub(super) enum SignIn {
     /// None is under way.
     Idle {
         /// How the last one ended, if not well.
-        trouble: Option<Trouble>,
+        trouble: Option<Box<Trouble>>,
         /// How many requests that begin one have failed in a row.
         failures: u32,
     },
@@ -38,7 +38,7 @@ pub(super) struct Waiting {
     /// Who waits to hear how it ends.
     pub(super) tickets: Vec<Ticket>,
     failures: u32,
-    trouble: Option<Trouble>,
+    trouble: Option<Box<Trouble>>,
 }
 
 /// When the provider is asked next.
@@ -86,9 +86,9 @@ impl SignIn {
 
     pub(super) fn trouble(&self) -> Option<&Trouble> {
         match self {
-            Self::Idle { trouble, .. } => trouble.as_ref(),
+            Self::Idle { trouble, .. } => trouble.as_deref(),
             Self::Asking { .. } => None,
-            Self::Waiting(waiting) => waiting.trouble.as_ref(),
+            Self::Waiting(waiting) => waiting.trouble.as_deref(),
         }
     }
 

@@ -32,7 +32,7 @@ struct Play {
 const START: Now = Now { boot: BootTime::new(Duration::from_secs(1_000)), wall: UnixTime::new(1_800_000_000) };
 
 fn client() -> ClientBinding {
-    ClientBinding("issuer=https://id.example client_id=c".to_owned())
+    ClientBinding::new("issuer=https://id.example client_id=c")
 }
 
 fn rules() -> Rules {
@@ -548,7 +548,7 @@ fn a_clock_that_is_set_does_not_move_a_refresh_that_was_counted() {
 #[test]
 fn tokens_of_another_client_are_kept_but_never_used() {
     let play = Play::signed_in(3_600);
-    let other = ClientBinding("issuer=https://evil.example client_id=c".to_owned());
+    let other = ClientBinding::new("issuer=https://evil.example client_id=c");
     let session = Session::restore(other, rules(), 2, Found::Record(play.disk.clone()), play.now, Chance::new(0.5));
     let mut play = Play::new(session, play.now);
     assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::ClientChanged)));

@@ -48,7 +48,7 @@ fn secret(text: &str) -> Secret {
 fn full(token: &str) -> Record {
     Record {
         signed_in: Some(SignedIn {
-            client: ClientBinding("issuer=a client_id=b".to_owned()),
+            client: ClientBinding::new("issuer=a client_id=b"),
             tokens: Tokens {
                 access_token: secret(token),
                 refresh_token: Some(secret("refresh \"quoted\" \u{e9}\\")),
@@ -57,23 +57,23 @@ fn full(token: &str) -> Record {
             },
             since: UnixTime::new(1_700_000_000),
             last_refresh: Some(UnixTime::new(1_799_999_999)),
-            refused: Some(Refusal {
+            refused: Some(Box::new(Refusal {
                 code: FaultCode::InvalidGrant,
                 message: "Token has been revoked.".to_owned(),
                 since: UnixTime::new(1_799_999_998),
-            }),
+            })),
             refreshing_since: Some(UnixTime::new(1_799_999_997)),
-            user: Some(Identity {
+            user: Some(Box::new(Identity {
                 sub: "248289761001".to_owned(),
                 email: Some("ann@example.com".to_owned()),
                 email_verified: true,
                 name: Some("Ann".to_owned()),
                 picture: Some("https://example.com/ann.png".to_owned()),
-            }),
+            })),
             user_changed_at: Some(UnixTime::new(1_799_999_996)),
         }),
         pending: Some(PendingSignIn {
-            client: ClientBinding("issuer=c client_id=d".to_owned()),
+            client: ClientBinding::new("issuer=c client_id=d"),
             expiry: Expiry::counted(NOW, Duration::from_secs(1_800)),
             approval: Approval::Device(DeviceCode {
                 device_code: secret("device-code-1"),
