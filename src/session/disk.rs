@@ -129,7 +129,7 @@ impl Disk {
             out.push(Action::Reply(ticket, Err(Refused::Failed(fault.clone()))));
         }
         out.push(Action::Note(Note::StoreFailed(fault.clone(), wait)));
-        self.trouble = Some(Trouble::continuing(self.trouble.take(), fault, Some(retry), now));
+        self.trouble = Some(Box::new(Trouble::continuing(self.trouble.take(), fault, Some(retry), now)));
     }
 
     /// Whether there is something to send to the store now.

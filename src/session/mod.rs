@@ -93,14 +93,14 @@ struct Trouble {
 
 impl Trouble {
     /// `fault` takes the place of `former`, and inherits its beginning if it is the same fault going on.
-    fn continuing(former: Option<Box<Self>>, fault: Fault, retry: Option<Due>, now: Now) -> Box<Self> {
+    fn continuing(former: Option<Box<Self>>, fault: Fault, retry: Option<Due>, now: Now) -> Self {
         let since = former.filter(|former| former.fault.code == fault.code).map_or(now.wall, |former| former.since);
-        Box::new(Self { fault, since, retry })
+        Self { fault, since, retry }
     }
 
     /// `fault` begins, and nothing is tried again.
-    fn lasting(fault: Fault, now: Now) -> Box<Self> {
-        Box::new(Self { fault, since: now.wall, retry: None })
+    fn lasting(fault: Fault, now: Now) -> Self {
+        Self { fault, since: now.wall, retry: None }
     }
 }
 

@@ -60,7 +60,7 @@ impl Session {
         for ticket in waiting.drain(..) {
             self.disk.reply_when_safe(ticket);
         }
-        let trouble = answer.clone().err().map(|fault| Trouble::lasting(fault, now));
+        let trouble = answer.clone().err().map(|fault| Box::new(Trouble::lasting(fault, now)));
         self.grant = Grant::None { trouble, former: None };
         self.disk.change();
         out.push(Action::Note(Note::SignedOut(answer)));

@@ -47,7 +47,7 @@ impl Grant {
             return Self::None { trouble: None, former: None };
         };
         let kept = |signed_in, fault| {
-            let trouble = Some(Trouble::lasting(fault, now));
+            let trouble = Some(Box::new(Trouble::lasting(fault, now)));
             Self::None { trouble, former: Some(Box::new(signed_in)) }
         };
         if signed_in.client != *client {
@@ -66,7 +66,7 @@ impl Grant {
     }
 
     pub(super) fn unreadable(fault: Fault, now: Now) -> Self {
-        Self::None { trouble: Some(Trouble::lasting(fault, now)), former: None }
+        Self::None { trouble: Some(Box::new(Trouble::lasting(fault, now))), former: None }
     }
 
     /// Why the record on disk could not be read, if so.

@@ -118,6 +118,6 @@ impl Session {
         let retry = Due::within(wait, now);
         renewal.step = Step::Waits(retry);
         out.push(Action::Note(Note::RefreshFailed(fault.clone(), wait)));
-        renewal.trouble = Some(Trouble::continuing(renewal.trouble.take(), fault, Some(retry), now));
+        renewal.trouble = Some(Box::new(Trouble::continuing(renewal.trouble.take(), fault, Some(retry), now)));
     }
 }

@@ -114,7 +114,7 @@ impl Session {
             Remedy::TryAgain { after } => {
                 waiting.failures = waiting.failures.saturating_add(1);
                 let retry = waiting.ask_later(after, now, chance);
-                waiting.trouble = Some(Trouble::continuing(waiting.trouble.take(), fault, Some(retry), now));
+                waiting.trouble = Some(Box::new(Trouble::continuing(waiting.trouble.take(), fault, Some(retry), now)));
             }
             Remedy::AskUser | Remedy::Reconfigure => self.end_sign_in(fault, 0, now, chance, out),
         }
