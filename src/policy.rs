@@ -200,6 +200,10 @@ pub fn reconnect_wait(failures: u32, chance: Chance) -> Duration {
     doubled(FIRST_RECONNECT, failures, LONGEST_RECONNECT).mul_f64(chance.between(0.5, 1.0))
 }
 
+/// The least time in which a user can find and use a code. One that ends sooner is not replaced at once: a provider that gives
+/// such codes would be asked without a pause.
+pub const LEAST_CODE_LIFE: Duration = Duration::from_secs(30);
+
 /// How long to wait before the next poll, after `failures` polls in a row that brought no answer (RFC 8628 3.5): at
 /// least the interval, always.
 #[must_use]

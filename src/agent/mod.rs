@@ -362,12 +362,18 @@ impl Agent {
     async fn stop(mut self, wakeups: &mut mpsc::Receiver<Event>) {
         let deadline = Instant::now() + LAST_ANSWERS;
         tracing::info!("stopping");
+        for name in self.names() {
+            self.tell(&name, SessionEvent::Stopping);
+        }
         while self.accounts.values().any(|account| account.session.is_busy()) {
             match timeout_at(deadline, wakeups.recv()).await {
                 Ok(Some(event @ (Event::Answered(..) | Event::Stored(_)))) => self.take(event),
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break,
             }
+        }
+        for (name, _) in self.accounts.iter().filter(|(_, account)| !account.session.is_safe()) {
+            tracing::error!(account = name.as_str(), "the newest state of the account is not on disk");
         }
         self.publish_retained(self.topics.state(), message::state(false));
         let Self { link, store, page, .. } = self;

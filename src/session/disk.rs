@@ -1,6 +1,6 @@
 //! Whether the disk has what memory has, and what waits for it.
 
-use super::{Action, Due, Note, Refused, Revision, Ticket, Trouble};
+use super::{Action, Moment, Note, Refused, Revision, Ticket, Trouble};
 use crate::clock::{BootTime, Now};
 use crate::fault::{Fault, Remedy};
 use crate::policy::{self, Chance};
@@ -78,6 +78,19 @@ impl Disk {
         !self.unseen
     }
 
+    pub(super) fn clock_was_set(&mut self, now: Now, chance: Chance) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.clock_was_set(now, chance);
+        }
+    }
+
+    /// What could not be written is tried again without waiting any longer.
+    pub(super) fn try_now(&mut self, now: Now) {
+        if let Step::RetryAt(at) = &mut self.step {
+            *at = now.boot;
+        }
+    }
+
     pub(super) fn is_writing(&self) -> bool {
         self.step == Step::Writing
     }
@@ -123,7 +136,7 @@ impl Disk {
             Remedy::AskUser | Remedy::Reconfigure => None,
         };
         let wait = policy::retry_wait(self.failures, asked_for, chance);
-        let retry = Due::within(wait, now);
+        let retry = Moment::within(wait, now);
         self.step = Step::RetryAt(retry.at);
         for ticket in self.done.drain(..) {
             out.push(Action::Reply(ticket, Err(Refused::Failed(fault.clone()))));

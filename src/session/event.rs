@@ -27,6 +27,8 @@ pub enum Event {
     BrokerConnected,
     /// The configuration was read again: what waits for a change of it is tried at once.
     Reconfigured,
+    /// The process is about to end: what can be finished is, and nothing is begun.
+    Stopping,
     /// Somebody asked for something.
     Command(Command, Ticket),
     /// The provider answered, or could not be asked.

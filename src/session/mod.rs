@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::clock::{BootTime, Now, UnixTime};
 use crate::fault::{Fault, FaultCode};
 use crate::identity::{AllowList, Identity};
-use crate::policy::Chance;
+use crate::policy::{self, Chance};
 use crate::record::{ClientBinding, Fingerprint, Record};
 use crate::token::{Granted, User};
 
@@ -66,14 +66,14 @@ pub enum Way {
     Import(Option<Fingerprint>),
 }
 
-/// A due time, on the clock of timers and as it is shown.
+/// A moment, on the clock of timers and as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Due {
+struct Moment {
     at: BootTime,
     wall: UnixTime,
 }
 
-impl Due {
+impl Moment {
     fn at(at: BootTime, now: Now) -> Self {
         Self { at, wall: now.wall_at(at) }
     }
@@ -81,26 +81,43 @@ impl Due {
     fn within(wait: Duration, now: Now) -> Self {
         Self::at(now.boot + wait, now)
     }
+
+    fn clock_was_set(&mut self, now: Now) {
+        self.wall = now.wall_at(self.at);
+    }
 }
 
 /// A fault that lasts, since when, and when what failed is tried again. Seldom there, and so kept in a box of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Trouble {
     fault: Fault,
-    since: UnixTime,
-    retry: Option<Due>,
+    since: Moment,
+    retry: Option<Moment>,
 }
 
 impl Trouble {
     /// `fault` takes the place of `former`, and inherits its beginning if it is the same fault going on.
-    fn continuing(former: Option<Box<Self>>, fault: Fault, retry: Option<Due>, now: Now) -> Self {
-        let since = former.filter(|former| former.fault.code == fault.code).map_or(now.wall, |former| former.since);
+    fn continuing(former: Option<Box<Self>>, fault: Fault, retry: Option<Moment>, now: Now) -> Self {
+        let former = former.filter(|former| former.fault.code == fault.code);
+        let since = former.map_or(Moment::at(now.boot, now), |former| former.since);
         Self { fault, since, retry }
+    }
+
+    /// The clock was set: what may have failed only because it was wrong is due now. Returns when it is tried again.
+    fn clock_was_set(&mut self, now: Now, chance: Chance) -> Option<Moment> {
+        self.since.clock_was_set(now);
+        let by_the_clock =
+            matches!(self.fault.code, FaultCode::TlsFailed | FaultCode::InvalidClient | FaultCode::IdentityUnknown);
+        if let Some(retry) = &mut self.retry {
+            let soon = now.boot + policy::retry_wait(1, None, chance);
+            *retry = Moment::at(if by_the_clock { retry.at.min(soon) } else { retry.at }, now);
+        }
+        self.retry
     }
 
     /// `fault` begins, and nothing is tried again.
     fn lasting(fault: Fault, now: Now) -> Self {
-        Self { fault, since: now.wall, retry: None }
+        Self { fault, since: Moment::at(now.boot, now), retry: None }
     }
 }
 
@@ -126,6 +143,10 @@ pub struct Session {
     imported: Option<Fingerprint>,
     /// Whether an account that signs in by itself is to stay signed out.
     stopped: bool,
+    /// Whether only a user can bring other tokens than those that are held, which are of no use any more.
+    held_is_over: bool,
+    /// Whether the process is about to end, and nothing is begun any more.
+    stopping: bool,
     disk: Disk,
     shown: Shown,
 }
@@ -147,9 +168,25 @@ impl Session {
             Grant::restore(signed_in, &client, &rules, now, chance)
         };
         let pending = pending.filter(|pending| pending.client == client);
-        let sign_in = pending.map_or_else(SignIn::default, |pending| SignIn::resume(pending, now));
+        let sign_in = pending.map_or_else(SignIn::default, |pending| SignIn::waiting(pending, 0, now));
         let shown = Shown::default();
-        Self { client, rules, epoch, next_serial: 0, grant, sign_in, imported, stopped, disk, shown }
+        let (held_is_over, stopping) = (false, false);
+        let mut session = Self {
+            client,
+            rules,
+            epoch,
+            next_serial: 0,
+            grant,
+            sign_in,
+            imported,
+            stopped,
+            held_is_over,
+            stopping,
+            disk,
+            shown,
+        };
+        session.held_is_over = session.grant.is_over(&session.rules.way, now);
+        session
     }
 
     /// Takes in one event and says what follows from it.
@@ -162,10 +199,17 @@ impl Session {
             Event::Reconfigured => self.reconfigured(now),
             Event::Command(command, ticket) => self.command(command, ticket, now, chance, &mut out),
             Event::Answered(id, answer) => self.answered(id, answer, now, chance, &mut out),
+            Event::Stopping => {
+                self.stopping = true;
+                self.disk.try_now(now);
+            }
             Event::Stored(revision, result) => self.disk.stored(revision, result, now, chance, &mut out),
         }
-        self.refresh_if_due(now, &mut out);
-        self.sign_in_if_due(now, chance, &mut out);
+        self.held_is_over = self.grant.is_over(&self.rules.way, now);
+        if !self.stopping {
+            self.refresh_if_due(now, &mut out);
+            self.sign_in_if_due(now, chance, &mut out);
+        }
         if self.disk.wants_record(now) {
             self.disk.send(self.record(), &mut out);
         }
@@ -174,9 +218,12 @@ impl Session {
         out
     }
 
-    /// When the session next has something to do, if nothing happens before.
+    /// When the session next has something to do, if nothing happens before. A stopping one has nothing more to do.
     #[must_use]
     pub fn next_wake(&self) -> Option<BootTime> {
+        if self.stopping {
+            return None;
+        }
         [
             self.grant.next_wake(self.disk.is_safe()),
             self.sign_in.next_wake(self.wants_sign_in()),
@@ -189,10 +236,19 @@ impl Session {
     }
 
     /// Whether an answer is awaited that must not be lost, or a change is not yet on disk: the moment to wait with a
-    /// shutdown or a change of the configuration.
+    /// change of the configuration, or with the end of the process.
+    ///
+    /// Once it is [stopping](Event::Stopping), a write that failed is not waited for any more: it was the last.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.grant.is_asking() || self.sign_in.is_asking() || self.disk.is_writing()
+        let is_asking = self.grant.is_asking() || self.sign_in.is_asking();
+        is_asking || self.disk.is_writing() || (!self.stopping && !self.disk.is_safe())
+    }
+
+    /// Whether the disk has all that is to outlive the process.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.disk.is_safe()
     }
 
     /// Whether the session can go on under these rules. Where the held sign-in is of somebody who is not admitted any
@@ -267,7 +323,8 @@ impl Session {
 
     fn clock_was_set(&mut self, now: Now, chance: Chance) {
         self.grant.clock_was_set(&self.rules.way, now, chance);
-        self.sign_in.clock_was_set(now);
+        self.sign_in.clock_was_set(now, chance);
+        self.disk.clock_was_set(now, chance);
         self.disk.change();
     }
 

@@ -350,7 +350,7 @@ impl Trouble {
         ErrorView {
             code: self.fault.code,
             message: format!("{} {}", self.fault.message, self.fault.code.advice()),
-            since: self.since,
+            since: self.since.wall,
             retry_at: self.retry.map(|retry| retry.wall),
         }
     }

@@ -4,6 +4,7 @@ use super::Grant;
 use crate::clock::Now;
 use crate::fault::{Fault, FaultCode};
 use crate::session::{Action, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
+use crate::token::TokenAnswer;
 
 impl Session {
     pub(in crate::session) fn logout(&mut self, ticket: Ticket, out: &mut Vec<Action>) {
@@ -38,6 +39,22 @@ impl Session {
                 let signed_in = Some(Box::new(renewal.signed_in));
                 self.grant = Grant::Leaving { id, signed_in, waiting: vec![ticket] };
             }
+        }
+    }
+
+    /// An answer came to a request that was under way when somebody signed out, or gave the sign-in up. Whoever signed out
+    /// expects no token to be left.
+    pub(in crate::session) fn nobody_waits_for(
+        &mut self,
+        id: RequestId,
+        tokens: Option<TokenAnswer>,
+        out: &mut Vec<Action>,
+    ) {
+        // Those of a former client are not this one's to revoke; and while a sign-in is held, a provider may take the end of
+        // another one of the same user for the end of all.
+        let is_ours = id.epoch == self.epoch && !matches!(self.grant, Grant::Held(_));
+        if let Some(TokenAnswer { refresh_token, access_token, .. }) = tokens.filter(|_| is_ours) {
+            out.push(Action::Ask(self.new_request(), Question::Revoke { refresh_token, access_token }));
         }
     }
 

@@ -4,7 +4,7 @@ mod leave;
 mod refresh;
 mod renewal;
 
-use super::{Action, Due, RequestId, Rules, Ticket, Trouble, Way, not_admitted};
+use super::{Action, Moment, RequestId, Rules, Ticket, Trouble, Way, not_admitted};
 use crate::clock::{BootTime, Now};
 use crate::fault::{Fault, FaultCode, Remedy};
 use crate::identity::{AllowList, Identity};
@@ -91,6 +91,11 @@ impl Grant {
         }
     }
 
+    /// Whether what is held is of no use any more, and nothing but a user can bring other tokens.
+    pub(super) fn is_over(&self, way: &Way, now: Now) -> bool {
+        matches!(self, Self::Held(renewal) if !renewal.can_renew(way) && !renewal.is_usable(now))
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         match self {
             Self::None { .. } => false,
@@ -132,7 +137,7 @@ impl Grant {
         let stopped = matches!(renewal.step, Step::Never) && renewal.can_renew(way);
         if stopped || (waits_for_it && matches!(renewal.step, Step::Waits(_))) {
             renewal.failures = 0;
-            renewal.step = Step::Waits(Due::at(now.boot, now));
+            renewal.step = Step::Waits(Moment::at(now.boot, now));
         }
     }
 
@@ -144,16 +149,24 @@ impl Grant {
     }
 
     pub(super) fn clock_was_set(&mut self, way: &Way, now: Now, chance: Chance) {
-        let Self::Held(renewal) = self else { return };
+        let renewal = match self {
+            Self::Held(renewal) => renewal,
+            Self::None { trouble: Some(trouble), .. } => {
+                trouble.clock_was_set(now, chance);
+                return;
+            }
+            Self::None { .. } | Self::Leaving { .. } => return,
+        };
         if let Some(expiry) = &mut renewal.signed_in.tokens.expiry {
             expiry.clock_was_set(now);
         }
+        let retry = renewal.trouble.as_mut().and_then(|trouble| trouble.clock_was_set(now, chance));
         renewal.step = match renewal.step {
             // What was counted in this process is due when it was; otherwise the whole fleet would draw lots anew at once.
             Step::Waits(_) if renewal.failures == 0 && renewal.received.is_none() => {
                 renewal.next_step(way, now, chance)
             }
-            Step::Waits(due) => Step::Waits(Due::at(due.at, now)),
+            Step::Waits(due) => Step::Waits(Moment::at(retry.map_or(due.at, |retry| retry.at.min(due.at)), now)),
             Step::Never | Step::Asking { .. } => return,
         };
     }

@@ -4,7 +4,7 @@ use super::{Grant, Step};
 use crate::clock::Now;
 use crate::fault::{Fault, Remedy};
 use crate::policy::{self, Chance};
-use crate::session::{Action, Due, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
+use crate::session::{Action, Moment, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
 use crate::token::TokenAnswer;
 
 impl Session {
@@ -23,7 +23,7 @@ impl Session {
                     self.disk.reply_when_safe(ticket);
                     return;
                 }
-                *due = Due::at(now.boot, now);
+                *due = Moment::at(now.boot, now);
                 None
             }
         };
@@ -66,11 +66,13 @@ impl Session {
         chance: Chance,
         out: &mut Vec<Action>,
     ) {
-        let Grant::Held(renewal) = &mut self.grant else { return };
-        let Step::Asking { id: awaited, asked, due } = renewal.step else { return };
-        if awaited != id {
-            return;
-        }
+        let (renewal, asked, due) = match &mut self.grant {
+            Grant::Held(renewal) => match renewal.step {
+                Step::Asking { id: awaited, asked, due } if awaited == id => (renewal, asked, due),
+                _ => return,
+            },
+            _ => return self.nobody_waits_for(id, answer.ok(), out),
+        };
         let fault = match answer {
             Ok(tokens) => {
                 renewal.renew(tokens, &self.rules.way, (id, asked), now, chance);
@@ -115,7 +117,7 @@ impl Session {
         renewal.failures = renewal.failures.saturating_add(1);
         let refused = Refused::Failed(fault.clone());
         out.extend(renewal.waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
-        let retry = Due::within(wait, now);
+        let retry = Moment::within(wait, now);
         renewal.step = Step::Waits(retry);
         out.push(Action::Note(Note::RefreshFailed(fault.clone(), wait)));
         renewal.trouble = Some(Box::new(Trouble::continuing(renewal.trouble.take(), fault, Some(retry), now)));

@@ -5,7 +5,7 @@ use crate::expiry::Expiry;
 use crate::fault::{Fault, FaultCode};
 use crate::policy::{self, Chance};
 use crate::record::{ClientBinding, Refusal, SignedIn};
-use crate::session::{Due, RequestId, Rules, Ticket, Trouble, Way};
+use crate::session::{Moment, RequestId, Rules, Ticket, Trouble, Way};
 use crate::token::{TokenAnswer, Tokens};
 
 /// A sign-in and the way to its next tokens.
@@ -27,12 +27,12 @@ pub(in crate::session) struct Renewal {
 pub(super) enum Step {
     /// There is nothing to get other tokens with, or the provider no longer accepts it.
     Never,
-    Waits(Due),
+    Waits(Moment),
     /// Asked because of `due`.
     Asking {
         id: RequestId,
         asked: Now,
-        due: Due,
+        due: Moment,
     },
 }
 
@@ -102,9 +102,9 @@ impl Renewal {
         }
         let expiry = self.signed_in.tokens.expiry.as_ref();
         let Some(received) = self.received else {
-            return Step::Waits(Due::at(self.resumes_at(expiry, now, chance), now));
+            return Step::Waits(Moment::at(self.resumes_at(expiry, now, chance), now));
         };
-        Step::Waits(Due::at(policy::refresh_at(expiry, received, chance), now))
+        Step::Waits(Moment::at(policy::refresh_at(expiry, received, chance), now))
     }
 
     /// When to refresh a token from before a restart.
@@ -129,7 +129,7 @@ impl Renewal {
         self.signed_in.refused.is_none() && self.usable_until().is_none_or(|until| now.boot < until)
     }
 
-    pub(in crate::session) fn next_refresh(&self) -> Option<Due> {
+    pub(in crate::session) fn next_refresh(&self) -> Option<Moment> {
         match self.step {
             Step::Waits(due) | Step::Asking { due, .. } => Some(due),
             Step::Never => None,
@@ -176,7 +176,7 @@ impl Renewal {
         self.in_doubt = false;
         self.step = self.next_step(way, now, chance);
         if let (Step::Waits(due), true) = (&mut self.step, may_be_in_step) {
-            *due = Due::at(policy::first_refresh_at(self.signed_in.tokens.expiry.as_ref(), now.boot, chance), now);
+            *due = Moment::at(policy::first_refresh_at(self.signed_in.tokens.expiry.as_ref(), now.boot, chance), now);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::expiry::Expiry;
 use crate::fault::{Fault, FaultCode, Remedy};
 use crate::policy::{self, Chance};
 use crate::record::{Approval, ClientBinding, CodeRequest, DeviceCode, PendingSignIn};
-use crate::session::{Action, Due, Note, Refused, RequestId, Session, Ticket, Trouble, Way};
+use crate::session::{Action, Moment, Note, Refused, RequestId, Session, Ticket, Trouble, Way};
 use crate::token::{Authorization, Granted, PollAnswer};
 
 impl Session {
@@ -24,11 +24,11 @@ impl Session {
         let Some((asked, failures, tickets)) = self.sign_in.begun(id) else { return };
         let authorization = match answer {
             Ok(authorization) => authorization,
-            Err(fault) => return self.could_not_begin(fault, failures, tickets, now, chance, out),
+            Err(fault) => return self.could_not_begin(fault, tickets, now, chance, out),
         };
         let pending = pending(authorization, self.client.clone(), asked);
         out.push(Action::Note(Note::CodeOffered(pending.expiry.at())));
-        self.sign_in = SignIn::resume(pending, now);
+        self.sign_in = SignIn::waiting(pending, failures, now);
         self.disk.change();
         for ticket in tickets {
             self.disk.reply_when_safe(ticket);
@@ -44,7 +44,7 @@ impl Session {
         chance: Chance,
         out: &mut Vec<Action>,
     ) {
-        if let Some((asked, failures, tickets)) = self.sign_in.begun(id) {
+        if let Some((asked, _, tickets)) = self.sign_in.begun(id) {
             let fault = match answer {
                 Ok(granted) => match self.approved(granted, (id, asked), now, chance, out) {
                     Ok(()) => {
@@ -62,9 +62,11 @@ impl Session {
                 self.mark_imported();
                 self.disk.change();
             }
-            return self.could_not_begin(fault, failures, tickets, now, chance, out);
+            return self.could_not_begin(fault, tickets, now, chance, out);
         }
-        let Some(asked) = self.sign_in.asked_on(id) else { return };
+        let Some(asked) = self.sign_in.asked_on(id) else {
+            return self.nobody_waits_for(id, answer.ok().map(|granted| granted.tokens), out);
+        };
         match answer {
             Ok(granted) => self.settle(granted, (id, asked), now, chance, out),
             Err(fault) => self.no_answer_yet(fault, now, chance, out),
@@ -79,7 +81,12 @@ impl Session {
         chance: Chance,
         out: &mut Vec<Action>,
     ) {
-        let Some(asked) = self.sign_in.asked_on(id) else { return };
+        let Some(asked) = self.sign_in.asked_on(id) else {
+            if let Ok(PollAnswer::Granted(granted)) = answer {
+                self.nobody_waits_for(id, Some(granted.tokens), out);
+            }
+            return;
+        };
         let answer = match answer {
             Ok(PollAnswer::Granted(granted)) => return self.settle(granted, (id, asked), now, chance, out),
             Ok(answer) => answer,
@@ -98,7 +105,7 @@ impl Session {
     /// The user has approved what was waited for.
     fn settle(&mut self, granted: Granted, request: (RequestId, Now), now: Now, chance: Chance, out: &mut Vec<Action>) {
         if let Err(fault) = self.approved(granted, request, now, chance, out) {
-            return self.end_sign_in(fault, 0, now, chance, out);
+            return self.end_sign_in(fault, now, chance, out);
         }
         if let SignIn::Waiting(waiting) = std::mem::take(&mut self.sign_in) {
             for ticket in waiting.tickets {
@@ -116,35 +123,21 @@ impl Session {
                 let retry = waiting.ask_later(after, now, chance);
                 waiting.trouble = Some(Box::new(Trouble::continuing(waiting.trouble.take(), fault, Some(retry), now)));
             }
-            Remedy::AskUser | Remedy::Reconfigure => self.end_sign_in(fault, 0, now, chance, out),
+            Remedy::AskUser | Remedy::Reconfigure => self.end_sign_in(fault, now, chance, out),
         }
     }
 
-    fn could_not_begin(
-        &mut self,
-        fault: Fault,
-        failures: u32,
-        tickets: Vec<Ticket>,
-        now: Now,
-        chance: Chance,
-        out: &mut Vec<Action>,
-    ) {
+    fn could_not_begin(&mut self, fault: Fault, tickets: Vec<Ticket>, now: Now, chance: Chance, out: &mut Vec<Action>) {
         let refused = Refused::Failed(fault.clone());
         out.extend(tickets.into_iter().map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
-        self.end_sign_in(fault, failures, now, chance, out);
+        self.end_sign_in(fault, now, chance, out);
     }
 
     /// The sign-in is over without tokens. Where one is wanted all the time, the next is begun after a while.
-    pub(in crate::session) fn end_sign_in(
-        &mut self,
-        fault: Fault,
-        failures: u32,
-        now: Now,
-        chance: Chance,
-        out: &mut Vec<Action>,
-    ) {
+    pub(in crate::session) fn end_sign_in(&mut self, fault: Fault, now: Now, chance: Chance, out: &mut Vec<Action>) {
+        let failures = self.sign_in.ended_in_a_row(&fault, now);
         let wait = match fault.remedy {
-            Remedy::AskUser if fault.code == FaultCode::CodeExpired => Some(Duration::ZERO),
+            Remedy::AskUser if fault.code == FaultCode::CodeExpired && failures == 0 => Some(Duration::ZERO),
             // A password that is wrong does not become right by being tried again, and may get the user locked out.
             Remedy::AskUser if self.rules.way != Way::User => None,
             Remedy::AskUser => Some(policy::retry_wait(failures.max(1), None, chance)),
@@ -152,10 +145,10 @@ impl Session {
             Remedy::Reconfigure => Some(policy::reconfigure_wait(chance)),
         };
         let by_itself = self.rules.offer || self.rules.way != Way::User;
-        let retry = wait.filter(|_| by_itself).map(|wait| Due::within(wait, now));
+        let retry = wait.filter(|_| by_itself).map(|wait| Moment::within(wait, now));
         out.push(Action::Note(Note::SignInFailed(fault.clone())));
         let refused = Refused::Failed(fault.clone());
-        let trouble = Some(Box::new(Trouble { fault, since: now.wall, retry }));
+        let trouble = Some(Box::new(Trouble { fault, since: Moment::at(now.boot, now), retry }));
         if let SignIn::Waiting(waiting) = std::mem::replace(&mut self.sign_in, SignIn::Idle { trouble, failures }) {
             out.extend(waiting.tickets.into_iter().map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
             self.disk.change();

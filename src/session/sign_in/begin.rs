@@ -49,7 +49,7 @@ impl Session {
     pub(in crate::session) fn wants_sign_in(&self) -> bool {
         let (has_grant, has_ended) = match &self.grant {
             Grant::None { .. } => (false, true),
-            Grant::Held(renewal) => (true, renewal.signed_in.refused.is_some() || renewal.is_stuck()),
+            Grant::Held(renewal) => (true, self.held_is_over || renewal.is_stuck()),
             Grant::Leaving { .. } => (true, false),
         };
         match &self.rules.way {
@@ -69,7 +69,7 @@ impl Session {
             && waiting.pending.expiry.ends() <= now.boot
         {
             let fault = Fault::ask_user(FaultCode::CodeExpired, "Nobody approved the sign-in before it lapsed.");
-            self.end_sign_in(fault, 0, now, chance, out);
+            self.end_sign_in(fault, now, chance, out);
         }
         match &mut self.sign_in {
             SignIn::Idle { trouble, failures } => {

@@ -6,9 +6,9 @@ mod redirect;
 
 use std::time::Duration;
 
-use super::{Due, RequestId, Ticket, Trouble, Way};
+use super::{Moment, RequestId, Ticket, Trouble, Way};
 use crate::clock::{BootTime, Now};
-use crate::fault::Remedy;
+use crate::fault::{Fault, FaultCode, Remedy};
 use crate::policy::{self, Chance};
 use crate::record::{Approval, PendingSignIn};
 use crate::secret::Secret;
@@ -20,7 +20,7 @@ pub(super) enum SignIn {
     Idle {
         /// How the last one ended, if not well.
         trouble: Option<Box<Trouble>>,
-        /// How many requests that begin one have failed in a row.
+        /// How many have ended without tokens in a row, but for codes that nobody used in their time.
         failures: u32,
     },
     /// The provider is asked for a way to the user's approval, or for tokens where none is needed.
@@ -37,6 +37,9 @@ pub(super) struct Waiting {
     pub(super) code: Option<Secret>,
     /// Who waits to hear how it ends.
     pub(super) tickets: Vec<Ticket>,
+    /// How many sign-ins before it have ended without tokens in a row.
+    before: u32,
+    /// How many questions in a row have brought no answer.
     failures: u32,
     trouble: Option<Box<Trouble>>,
 }
@@ -60,13 +63,26 @@ impl Default for SignIn {
 }
 
 impl SignIn {
-    /// Goes on with what was begun before a restart; an interval is waited for again before the first poll.
-    pub(super) fn resume(pending: PendingSignIn, now: Now) -> Self {
+    /// Waits for the user, after `before` others in a row that have ended without tokens. An interval is waited for before the
+    /// first poll, again after a restart.
+    pub(super) fn waiting(pending: PendingSignIn, before: u32, now: Now) -> Self {
         let next = match &pending.approval {
             Approval::Device(device) => Next::At(now.boot + device.interval),
             Approval::Redirect(_) => Next::AtRedirection,
         };
-        Self::Waiting(Box::new(Waiting { pending, next, code: None, tickets: Vec::new(), failures: 0, trouble: None }))
+        let tickets = Vec::new();
+        Self::Waiting(Box::new(Waiting { pending, next, code: None, tickets, before, failures: 0, trouble: None }))
+    }
+
+    /// How many have ended without tokens in a row, if this one ends now because of `fault`.
+    pub(super) fn ended_in_a_row(&self, fault: &Fault, now: Now) -> u32 {
+        match self {
+            Self::Idle { failures, .. } => *failures,
+            Self::Asking { failures, .. } => failures.saturating_add(1),
+            // That nobody came in time is how codes usually end.
+            Self::Waiting(waiting) if fault.code == FaultCode::CodeExpired && waiting.had_its_time(now) => 0,
+            Self::Waiting(waiting) => waiting.before.saturating_add(1),
+        }
     }
 
     pub(super) fn to_keep(&self) -> Option<PendingSignIn> {
@@ -113,9 +129,19 @@ impl SignIn {
         }
     }
 
-    pub(super) fn clock_was_set(&mut self, now: Now) {
-        if let Self::Waiting(waiting) = self {
-            waiting.pending.expiry.clock_was_set(now);
+    pub(super) fn clock_was_set(&mut self, now: Now, chance: Chance) {
+        match self {
+            Self::Idle { trouble: Some(trouble), .. } => {
+                trouble.clock_was_set(now, chance);
+            }
+            Self::Idle { .. } | Self::Asking { .. } => {}
+            Self::Waiting(waiting) => {
+                waiting.pending.expiry.clock_was_set(now);
+                let retry = waiting.trouble.as_mut().and_then(|trouble| trouble.clock_was_set(now, chance));
+                if let (Next::At(at), Some(retry)) = (&mut waiting.next, retry) {
+                    *at = retry.at.min(*at);
+                }
+            }
         }
     }
 
@@ -130,25 +156,31 @@ impl SignIn {
 }
 
 impl Waiting {
+    /// Whether a user had time enough to approve.
+    fn had_its_time(&self, now: Now) -> bool {
+        let left = self.pending.expiry.ends().after(now.boot);
+        self.pending.expiry.life().saturating_sub(left) >= policy::LEAST_CODE_LIFE
+    }
+
     /// The next question comes after the interval of a device code (RFC 8628 3.5), or later after a fault.
-    fn ask_later(&mut self, asked_for: Option<Duration>, now: Now, chance: Chance) -> Due {
+    fn ask_later(&mut self, asked_for: Option<Duration>, now: Now, chance: Chance) -> Moment {
         let interval = match &self.pending.approval {
             Approval::Device(device) => device.interval,
             Approval::Redirect(_) => Duration::ZERO,
         };
-        let next = Due::within(policy::poll_wait(interval, self.failures, asked_for, chance), now);
+        let next = Moment::within(policy::poll_wait(interval, self.failures, asked_for, chance), now);
         self.next = Next::At(next.at);
         next
     }
 }
 
 impl SignIn {
-    /// What belongs to the request `id`, if that begins a sign-in: when it was made, how many have failed with it if
-    /// it fails, and who waits.
+    /// What belongs to the request `id`, if that begins a sign-in: when it was made, how many before it have failed, and who
+    /// waits.
     fn begun(&mut self, id: RequestId) -> Option<(Now, u32, Vec<Ticket>)> {
         match self {
             Self::Asking { id: awaited, asked, failures, waiting } if *awaited == id => {
-                Some((*asked, failures.saturating_add(1), std::mem::take(waiting)))
+                Some((*asked, *failures, std::mem::take(waiting)))
             }
             _ => None,
         }

@@ -59,7 +59,7 @@ impl Session {
                 waiting.code = Some(code);
                 waiting.next = Next::At(now.boot);
             }
-            Err(denial) => self.end_sign_in(denied(&denial), 0, now, chance, out),
+            Err(denial) => self.end_sign_in(denied(&denial), now, chance, out),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What a user relies on, played through in no time.
 
+mod clock;
+mod endings;
 mod grants;
 mod identity;
 mod interrupted;
+mod offers;
 
 use std::time::Duration;
 
@@ -496,22 +499,6 @@ fn a_signed_in_account_is_there_at_once_after_a_restart() {
 }
 
 #[test]
-fn a_boot_with_the_clock_in_1970_shows_no_token_and_gets_a_new_one() {
-    let play = Play::signed_in(3_600);
-    let wrong = Now { boot: BootTime::new(Duration::from_secs(9)), wall: UnixTime::new(9) };
-    let mut play = Play::new(restored(play.disk.clone(), wrong), wrong);
-    assert_eq!((play.state(), play.token()), (SessionState::Expired, None));
-    play.pass(5);
-    assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
-    play.answer(Answer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
-    assert_eq!(play.state(), SessionState::Active);
-    play.now.wall = UnixTime::new(1_800_003_600);
-    play.tell(Event::ClockSet);
-    let expires_at = play.session.token(play.now).unwrap().expires_at;
-    assert_eq!(expires_at, Some(UnixTime::new(1_800_003_600 + 3_600)));
-}
-
-#[test]
 fn a_token_that_lapsed_while_the_agent_was_off_is_not_refreshed_at_the_same_moment_on_every_device() {
     let play = Play::signed_in(3_600);
     let off = Now { boot: BootTime::new(Duration::from_secs(9)), wall: play.now.wall + Duration::from_secs(7_200) };
@@ -534,15 +521,6 @@ fn a_user_who_does_not_want_to_wait_for_that_gets_a_token_at_once() {
     let mut play = Play::new(restored(play.disk.clone(), off), off);
     play.tell(Event::Command(Command::Refresh, Ticket(1)));
     assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
-}
-
-#[test]
-fn a_clock_that_is_set_does_not_move_a_refresh_that_was_counted() {
-    let mut play = Play::signed_in(3_600);
-    let due = play.session.next_wake().unwrap();
-    play.now.wall = play.now.wall + Duration::from_secs(86_400);
-    play.session.handle(Event::ClockSet, play.now, Chance::new(0.0));
-    assert_eq!(play.status().next_refresh_at, Some(play.now.wall_at(due)));
 }
 
 #[test]
@@ -576,26 +554,6 @@ fn a_record_that_cannot_be_opened_is_not_overwritten_before_a_new_sign_in_succee
         play.answer(approved("b1", Some("s1"), 3_600));
         assert_eq!(play.refresh_token_on_disk().as_deref(), Some("s1"));
     }
-}
-
-#[test]
-fn an_offered_code_is_replaced_when_it_lapses() {
-    let offer = Rules { offer: true, ..rules() };
-    let session = Session::restore(client(), offer, 1, Found::Record(Record::default()), START, Chance::new(0.5));
-    let mut play = Play::new(session, START);
-    let mut codes = 0;
-    for _ in 0..3_600 {
-        match play.asked.first() {
-            Some((_, Question::Authorize)) => {
-                codes += 1;
-                play.answer(device_code());
-            }
-            Some(_) => play.answer(Answer::Poll(Ok(PollAnswer::Pending))),
-            None => {}
-        }
-        play.pass(1);
-    }
-    assert!((5..=7).contains(&codes), "{codes} codes of ten minutes in an hour");
 }
 
 #[test]
