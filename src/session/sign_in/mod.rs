@@ -130,6 +130,11 @@ impl SignIn {
 }
 
 impl Waiting {
+    /// Whether the user can no longer approve.
+    fn has_lapsed(&self, now: Now) -> bool {
+        self.pending.expiry.ends() <= now.boot
+    }
+
     /// The next question comes after the interval of a device code (RFC 8628 3.5), or later after a fault.
     fn ask_later(&mut self, asked_for: Option<Duration>, now: Now, chance: Chance) -> Due {
         let interval = match &self.pending.approval {
