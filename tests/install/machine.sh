@@ -89,6 +89,7 @@ report() {
     inside systemctl --no-pager --full status oauth2mqtt mosquitto 2>/dev/null || true
     inside journalctl --no-pager --lines=40 --unit=oauth2mqtt || true
     [ ! -e "$work/login" ] || cat "$work/login"
+    [ ! -e "$work/kernel" ] || tail --lines=40 "$work/kernel"
 }
 
 clean_up() {

@@ -3,9 +3,19 @@
 
 issuer=http://$world_address:9000
 
+# How a program is started that goes by a clock of the test's own, if there is one.
+world_clock=()
+set_world_clock() { # OFFSET from the true time, in the language of libfaketime
+    # In one piece: it may be read at any moment.
+    echo "$1" >"$work/world-clock.new"
+    mv "$work/world-clock.new" "$work/world-clock"
+    world_clock=(env "LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketime.so.1)" "FAKETIME_TIMESTAMP_FILE=$work/world-clock"
+        FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1)
+}
+
 start_provider() { # SECONDS that an access token lives
-    ip netns exec "$world" node tests/servers/oidc.mjs \
-        "{\"host\":\"$world_address\",\"port\":9000,\"access_token_ttl\":$1}" >"$work/provider" 2>&1 &
+    ip netns exec "$world" "${world_clock[@]}" node tests/servers/oidc.mjs \
+        "{\"host\":\"$world_address\",\"port\":9000,\"access_token_ttl\":$1,\"refresh_token_ttl\":2592000}" >"$work/provider" 2>&1 &
     provider=$!
     eventually 20 grep issuer "$work/provider"
 }

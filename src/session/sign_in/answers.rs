@@ -123,7 +123,12 @@ impl Session {
                 let retry = waiting.ask_later(after, now, chance);
                 waiting.trouble = Some(Box::new(Trouble::continuing(waiting.trouble.take(), fault, Some(retry), now)));
             }
-            Remedy::AskUser | Remedy::Reconfigure => self.end_sign_in(fault, now, chance, out),
+            Remedy::AskUser | Remedy::Reconfigure => {
+                // Asked before a suspend and answered after it: what the provider no longer knows has lapsed meanwhile.
+                let has_lapsed = fault.code == FaultCode::InvalidGrant && waiting.has_lapsed(now);
+                let fault = if has_lapsed { nobody_approved() } else { fault };
+                self.end_sign_in(fault, now, chance, out);
+            }
         }
     }
 
@@ -154,6 +159,11 @@ impl Session {
             self.disk.change();
         }
     }
+}
+
+/// Why a sign-in ends that has lapsed.
+pub(super) fn nobody_approved() -> Fault {
+    Fault::ask_user(FaultCode::CodeExpired, "Nobody approved the sign-in before it lapsed.")
 }
 
 fn pending(authorization: Authorization, client: ClientBinding, asked: Now) -> PendingSignIn {

@@ -1,8 +1,8 @@
 //! When a sign-in begins, goes on and is given up.
 
+use super::answers::nobody_approved;
 use super::{Next, SignIn};
 use crate::clock::Now;
-use crate::fault::{Fault, FaultCode};
 use crate::policy::Chance;
 use crate::record::Approval;
 use crate::session::grant::Grant;
@@ -66,10 +66,9 @@ impl Session {
     pub(in crate::session) fn sign_in_if_due(&mut self, now: Now, chance: Chance, out: &mut Vec<Action>) {
         if let SignIn::Waiting(waiting) = &self.sign_in
             && matches!(waiting.next, Next::At(_) | Next::AtRedirection)
-            && waiting.pending.expiry.ends() <= now.boot
+            && waiting.has_lapsed(now)
         {
-            let fault = Fault::ask_user(FaultCode::CodeExpired, "Nobody approved the sign-in before it lapsed.");
-            self.end_sign_in(fault, now, chance, out);
+            self.end_sign_in(nobody_approved(), now, chance, out);
         }
         match &mut self.sign_in {
             SignIn::Idle { trouble, failures } => {

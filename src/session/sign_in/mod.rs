@@ -162,6 +162,11 @@ impl Waiting {
         self.pending.expiry.life().saturating_sub(left) >= policy::LEAST_CODE_LIFE
     }
 
+    /// Whether the user can no longer approve.
+    fn has_lapsed(&self, now: Now) -> bool {
+        self.pending.expiry.ends() <= now.boot
+    }
+
     /// The next question comes after the interval of a device code (RFC 8628 3.5), or later after a fault.
     fn ask_later(&mut self, asked_for: Option<Duration>, now: Now, chance: Chance) -> Moment {
         let interval = match &self.pending.approval {

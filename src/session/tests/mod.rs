@@ -283,6 +283,17 @@ fn a_code_that_nobody_approves_lapses() {
 }
 
 #[test]
+fn a_code_that_lapsed_during_a_suspend_is_named_so_whatever_the_provider_says() {
+    let mut play = Play::waiting_for_user();
+    play.pass(5);
+    // A question is under way when the device falls asleep.
+    play.pass(86_400);
+    play.answer(Answer::Poll(Err(Fault::ask_user(FaultCode::InvalidGrant, "Unknown."))));
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::CodeExpired)));
+    assert!(play.disk.pending.is_none() && play.asked.is_empty());
+}
+
+#[test]
 fn a_users_no_ends_the_sign_in_with_its_reason() {
     let mut play = Play::waiting_for_user();
     play.pass(5);
