@@ -168,7 +168,7 @@ impl Session {
             Grant::restore(signed_in, &client, &rules, now, chance)
         };
         let pending = pending.filter(|pending| pending.client == client);
-        let sign_in = pending.map_or_else(SignIn::default, |pending| SignIn::waiting(pending, 0, now));
+        let sign_in = pending.map_or_else(|| SignIn::start(now, chance), |pending| SignIn::waiting(pending, 0, now));
         let shown = Shown::default();
         let (held_is_over, stopping) = (false, false);
         let mut session = Self {

@@ -16,6 +16,8 @@ use crate::secret::Secret;
 /// How far a sign-in is.
 #[derive(Debug)]
 pub(super) enum SignIn {
+    /// None has been begun since the start of the session, and none begins by itself before this.
+    Starts(BootTime),
     /// None is under way.
     Idle {
         /// How the last one ended, if not well.
@@ -63,6 +65,10 @@ impl Default for SignIn {
 }
 
 impl SignIn {
+    pub(super) fn start(now: Now, chance: Chance) -> Self {
+        Self::Starts(policy::start_at(now.boot, chance))
+    }
+
     /// Waits for the user, after `before` others in a row that have ended without tokens. An interval is waited for before the
     /// first poll, again after a restart.
     pub(super) fn waiting(pending: PendingSignIn, before: u32, now: Now) -> Self {
@@ -77,6 +83,7 @@ impl SignIn {
     /// How many have ended without tokens in a row, if this one ends now because of `fault`.
     pub(super) fn ended_in_a_row(&self, fault: &Fault, now: Now) -> u32 {
         match self {
+            Self::Starts(_) => 0,
             Self::Idle { failures, .. } => *failures,
             Self::Asking { failures, .. } => failures.saturating_add(1),
             // That nobody came in time is how codes usually end.
@@ -88,13 +95,13 @@ impl SignIn {
     pub(super) fn to_keep(&self) -> Option<PendingSignIn> {
         match self {
             Self::Waiting(waiting) => Some(waiting.pending.clone()),
-            Self::Idle { .. } | Self::Asking { .. } => None,
+            Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => None,
         }
     }
 
     pub(super) fn is_asking(&self) -> bool {
         match self {
-            Self::Idle { .. } => false,
+            Self::Starts(_) | Self::Idle { .. } => false,
             Self::Asking { .. } => true,
             Self::Waiting(waiting) => matches!(waiting.next, Next::Asking { .. }),
         }
@@ -103,7 +110,7 @@ impl SignIn {
     pub(super) fn trouble(&self) -> Option<&Trouble> {
         match self {
             Self::Idle { trouble, .. } => trouble.as_deref(),
-            Self::Asking { .. } => None,
+            Self::Starts(_) | Self::Asking { .. } => None,
             Self::Waiting(waiting) => waiting.trouble.as_deref(),
         }
     }
@@ -111,6 +118,7 @@ impl SignIn {
     /// Whether it goes on without anybody's help, if it is `wanted`.
     pub(super) fn goes_on_by_itself(&self, wanted: bool) -> bool {
         match self {
+            Self::Starts(_) => wanted,
             Self::Idle { trouble, .. } => wanted && trouble.as_ref().is_none_or(|trouble| trouble.retry.is_some()),
             Self::Asking { .. } => true,
             Self::Waiting(_) => false,
@@ -120,7 +128,8 @@ impl SignIn {
     pub(super) fn next_wake(&self, wanted: bool) -> Option<BootTime> {
         match self {
             Self::Idle { trouble, .. } if wanted => trouble.as_ref()?.retry.map(|retry| retry.at),
-            Self::Idle { .. } | Self::Asking { .. } => None,
+            Self::Starts(at) if wanted => Some(*at),
+            Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => None,
             Self::Waiting(waiting) => match waiting.next {
                 Next::At(at) => Some(at.min(waiting.pending.expiry.ends())),
                 Next::AtRedirection => Some(waiting.pending.expiry.ends()),
@@ -134,7 +143,7 @@ impl SignIn {
             Self::Idle { trouble: Some(trouble), .. } => {
                 trouble.clock_was_set(now, chance);
             }
-            Self::Idle { .. } | Self::Asking { .. } => {}
+            Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => {}
             Self::Waiting(waiting) => {
                 waiting.pending.expiry.clock_was_set(now);
                 let retry = waiting.trouble.as_mut().and_then(|trouble| trouble.clock_was_set(now, chance));

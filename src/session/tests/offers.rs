@@ -6,7 +6,10 @@ impl Play {
     pub(super) fn offering() -> Self {
         let offer = Rules { offer: true, ..rules() };
         let session = Session::restore(client(), offer, 1, Found::Record(Record::default()), START, Chance::new(0.5));
-        Self::new(session, START)
+        let mut play = Self::new(session, START);
+        // Its turn at a start.
+        play.pass(5);
+        play
     }
 
     /// How many codes were asked for while `seconds` passed, if each is answered by `code`, and each poll by `poll`.
