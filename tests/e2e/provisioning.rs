@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::clock::{SOON, wait_until};
+use crate::support::clock::{SOON, wait_for, wait_until};
 use crate::support::files_below;
 use crate::support::world::{Setup, World};
 
@@ -197,4 +197,82 @@ fn a_client_secret_is_rolled_over_without_losing_the_sign_in() {
         world.oidc().log().iter().filter(|request| request.error.as_deref() == Some("invalid_client")).count(),
         1
     );
+}
+
+/// A signed-in account that was declared with the secret that the provider has, and its settings.
+fn declared_and_signed_in() -> (World, Value) {
+    let world = Setup::new().sections(PROVISIONING).token_life(600).start();
+    let settings = settings(&world);
+    declare(&world, "garden", &settings);
+    world.sign_in("garden");
+    (world, settings)
+}
+
+/// Nobody was asked for anything since `mark`, and the sign-in is the same as at `since`.
+#[track_caller]
+fn kept_its_sign_in(world: &World, mark: usize, since: &Value) {
+    let seen = world.subscriber.since(mark);
+    for status in seen.iter().filter(|message| message.topic == "oauth2mqtt/garden/status") {
+        assert_eq!(
+            (&status.json["state"], &status.json["needs_user"]),
+            (&json!("active"), &json!(false)),
+            "{status:?}"
+        );
+        assert_eq!(&status.json["signed_in_at"], since, "{status:?}");
+    }
+    assert!(seen.iter().all(|message| message.access_token().is_some() || !message.topic.ends_with("/token")));
+}
+
+#[test]
+fn a_declared_secret_is_rolled_over_at_the_provider_without_losing_the_sign_in() {
+    let (mut world, mut settings) = declared_and_signed_in();
+    let (old, new) = (settings["client_secret"].clone(), json!("rolled-over-secret-2Wd9pXk"));
+    let since = world.wait_for_state("garden", "active")["signed_in_at"].clone();
+    let mark = world.subscriber.mark();
+    let refused = |world: &World| {
+        world.oidc().log().iter().filter(|request| request.error.as_deref() == Some("invalid_client")).count()
+    };
+
+    // The devices have both before the provider has the new one: it is tried first, and once.
+    settings["client_secret"] = json!([new, old]);
+    let answer = declare(&world, "garden", &settings);
+    assert_eq!(answer["data"], json!({ "account": "garden", "changed": true, "sign_in_needed": false }), "{answer}");
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    assert_eq!(refused(&world), 1);
+
+    // The provider takes the new one alone: the old one is tried once more.
+    world.oidc().replace_secret("device-post", new.as_str().unwrap());
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    assert_eq!(refused(&world), 2);
+
+    settings["client_secret"] = json!(new);
+    assert_eq!(declare(&world, "garden", &settings)["data"]["changed"], true);
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    assert_eq!(refused(&world), 2);
+    kept_its_sign_in(&world, mark, &since);
+    world.kill_agent();
+    world.start_agent();
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    assert_eq!(world.wait_for_state("garden", "active")["signed_in_at"], since);
+}
+
+#[test]
+fn a_device_that_hears_of_a_rolled_over_secret_too_late_keeps_its_sign_in_until_it_has_it() {
+    let (world, mut settings) = declared_and_signed_in();
+    let old = settings["client_secret"].clone();
+    let since = world.wait_for_state("garden", "active")["signed_in_at"].clone();
+    let mark = world.subscriber.mark();
+    let new = "rolled-over-secret-2Wd9pXk";
+    world.oidc().replace_secret("device-post", new);
+    let refused = wait_for("a refusal", SOON, || {
+        Some(world.subscriber.request("refresh", "garden")).filter(|answer| answer["status"] == "error")
+    });
+    assert_eq!(refused["code"], "invalid_client", "{refused}");
+    settings["client_secret"] = json!([new, old]);
+    assert_eq!(declare(&world, "garden", &settings)["data"]["sign_in_needed"], false);
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    kept_its_sign_in(&world, mark, &since);
+    assert!(world.wait_for_state("garden", "active")["error"].is_null());
 }

@@ -3,6 +3,7 @@
 //   /test/approve, /test/deny   a user who walks the real pages, like a browser would
 //   /test/authorize             the same from an authorization request on; answers with where the browser is sent back to
 //   /test/end                   an administrator who ends all that somebody has granted
+//   /test/client-secret         the same who gives a client another secret
 //   /test/fault                 faults that no real server makes on demand
 //   /test/log, /test/secrets    what was asked and answered, and every secret that was given out
 //   /api/…                      addresses that only a good access token opens; what is posted there comes back
@@ -14,7 +15,7 @@ import { createServer } from 'node:http';
 import { Browser } from './browser.mjs';
 import { Faults } from './faults.mjs';
 import { Journal } from './journal.mjs';
-import { SECRETS, buildProvider, endGrants } from './provider.mjs';
+import { SECRETS, buildProvider, endGrants, replaceSecret } from './provider.mjs';
 
 const settings = {
   access_token_ttl: 8,
@@ -67,6 +68,12 @@ async function control(request, response, url) {
     case 'POST /test/end':
       await endGrants(provider, query.login);
       return sendJson(response, 200, {});
+    case 'POST /test/client-secret': {
+      const { client_id: clientId, secret } = JSON.parse(await body(request));
+      journal.secrets.client.push(secret);
+      await replaceSecret(provider, clientId, secret);
+      return sendJson(response, 200, {});
+    }
     case 'POST /test/fault':
       faults.add(JSON.parse(await body(request)));
       return sendJson(response, 200, {});

@@ -155,6 +155,11 @@ export async function endGrants(provider, login) {
   }));
 }
 
+/** Gives a client another secret, and ends the one that it had, as whoever administers it does. */
+export async function replaceSecret(provider, clientId, secret) {
+  (await provider.Client.find(clientId)).clientSecret = secret;
+}
+
 /** Names an address as it would be on the internet, for pictures. */
 function showAs(issuer, address, answer) {
   for (const key of ['verification_uri', 'verification_uri_complete']) answer[key] = answer[key].replace(issuer, address);

@@ -35,6 +35,14 @@ impl Server {
         serde_json::from_value(self.open(&json!({ "uri": uri, "login": login, "follow": true }))).unwrap()
     }
 
+    /// An administrator gives a client another secret; the one that it had is no longer good.
+    #[track_caller]
+    pub(crate) fn replace_secret(&self, client: &str, secret: &str) {
+        let body = json!({ "client_id": client, "secret": secret }).to_string();
+        let answer = exchange(self.port(), "POST", "/test/client-secret", None, &body);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
     #[track_caller]
     fn open(&self, browser: &Value) -> Value {
         let answer = exchange(self.port(), "POST", "/test/authorize", None, &browser.to_string());
