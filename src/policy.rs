@@ -11,9 +11,6 @@ pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// What one `slow_down` adds to the interval, for good (RFC 8628 3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 
-/// The longest interval that a provider can impose.
-const LONGEST_POLL_INTERVAL: Duration = Duration::from_secs(300);
-
 /// How long an access token is taken to live where the provider does not say, if it can be refreshed at all.
 const ASSUMED_LIFE: Duration = Duration::from_secs(3_600);
 
@@ -262,14 +259,13 @@ pub fn poll_wait(interval: Duration, failures: u32, asked_for: Option<Duration>,
 /// The interval after a `slow_down`: five seconds more, or the one that the provider names if that is longer.
 #[must_use]
 pub fn slowed(interval: Duration, named: Option<Duration>) -> Duration {
-    let longer = interval.saturating_add(SLOW_DOWN).max(named.unwrap_or_default());
-    longer.min(LONGEST_POLL_INTERVAL.max(interval))
+    interval.saturating_add(SLOW_DOWN).max(named.unwrap_or_default())
 }
 
-/// The interval to poll at, from what the provider named: a second at least, and no more than five minutes.
+/// The interval to poll at, from what the provider named: a second at least. However long it is, the code lapses in its time.
 #[must_use]
 pub fn poll_interval(named: Option<Duration>) -> Duration {
-    named.unwrap_or(DEFAULT_POLL_INTERVAL).clamp(Duration::from_secs(1), LONGEST_POLL_INTERVAL)
+    named.unwrap_or(DEFAULT_POLL_INTERVAL).max(Duration::from_secs(1))
 }
 
 #[cfg(test)]
@@ -317,7 +313,7 @@ mod tests {
         assert_eq!(slowed(s(5), None), s(10));
         assert_eq!(slowed(s(5), Some(s(7))), s(10));
         assert_eq!(slowed(s(5), Some(s(12))), s(12));
-        assert_eq!(slowed(s(5), Some(s(90_000))), s(300));
+        assert_eq!(slowed(s(290), Some(s(400))), s(400));
     }
 
     #[test]
