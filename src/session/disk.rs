@@ -111,7 +111,7 @@ impl Disk {
         self.done.push(ticket);
     }
 
-    /// Takes the store's word on one revision.
+    /// Takes the store's word on one revision, and says why what is newest could not be written.
     pub(super) fn stored(
         &mut self,
         revision: Revision,
@@ -119,16 +119,16 @@ impl Disk {
         now: Now,
         chance: Chance,
         out: &mut Vec<Action>,
-    ) {
+    ) -> Option<Fault> {
         if revision != self.sent {
-            return;
+            return None;
         }
         let Err(fault) = result else {
             self.step = Step::Safe;
             self.unseen = false;
             self.failures = 0;
             self.trouble = None;
-            return;
+            return None;
         };
         self.failures = self.failures.saturating_add(1);
         let asked_for = match fault.remedy {
@@ -142,7 +142,8 @@ impl Disk {
             out.push(Action::Reply(ticket, Err(Refused::Failed(fault.clone()))));
         }
         out.push(Action::Note(Note::StoreFailed(fault.clone(), wait)));
-        self.trouble = Some(Box::new(Trouble::continuing(self.trouble.take(), fault, Some(retry), now)));
+        self.trouble = Some(Box::new(Trouble::continuing(self.trouble.take(), fault.clone(), Some(retry), now)));
+        Some(fault)
     }
 
     /// Whether there is something to send to the store now.

@@ -203,7 +203,11 @@ impl Session {
                 self.stopping = true;
                 self.disk.try_now(now);
             }
-            Event::Stored(revision, result) => self.disk.stored(revision, result, now, chance, &mut out),
+            Event::Stored(revision, result) => {
+                if let Some(fault) = self.disk.stored(revision, result, now, chance, &mut out) {
+                    self.grant.cannot_ask(&fault, &mut out);
+                }
+            }
         }
         self.held_is_over = self.grant.is_over(&self.rules.way, now);
         if !self.stopping {

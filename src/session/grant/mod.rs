@@ -4,7 +4,7 @@ mod leave;
 mod refresh;
 mod renewal;
 
-use super::{Action, Moment, RequestId, Rules, Ticket, Trouble, Way, not_admitted};
+use super::{Action, Moment, Refused, RequestId, Rules, Ticket, Trouble, Way, not_admitted};
 use crate::clock::{BootTime, Now};
 use crate::fault::{Fault, FaultCode, Remedy};
 use crate::identity::{AllowList, Identity};
@@ -101,6 +101,14 @@ impl Grant {
             Self::None { .. } => false,
             Self::Held(renewal) => matches!(renewal.step, Step::Asking { .. }),
             Self::Leaving { .. } => true,
+        }
+    }
+
+    /// A refresh is not asked for before the disk has it that it is: whoever waits for it hears why.
+    pub(super) fn cannot_ask(&mut self, fault: &Fault, out: &mut Vec<Action>) {
+        if let Self::Held(Renewal { step: Step::Waits(_), waiting, .. }) = self {
+            let refused = Refused::Failed(fault.clone());
+            out.extend(waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
         }
     }
 

@@ -74,6 +74,19 @@ fn tokens_that_the_disk_refused_are_tried_once_more_before_the_process_ends() {
 }
 
 #[test]
+fn a_refresh_that_cannot_be_noted_on_disk_is_answered() {
+    let mut play = Play::signed_in(3_600);
+    play.pass(100);
+    play.saves = false;
+    play.tell(Event::Command(Command::Refresh, Ticket(7)));
+    assert!(play.asked.is_empty() && play.replies.is_empty());
+    let full = Fault::passing(FaultCode::StoreFailed, "No room.");
+    let revision = play.unsaved.remove(0);
+    play.tell(Event::Stored(revision, Err(full.clone())));
+    assert_eq!(play.replies, [(Ticket(7), Err(Refused::Failed(full)))]);
+}
+
+#[test]
 fn nothing_is_begun_while_the_process_ends() {
     let mut play = Play::offering();
     play.tell(Event::Stopping);
