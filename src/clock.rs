@@ -4,6 +4,8 @@
 //! What is written down or shown is Unix time, which on a device without a battery-backed clock is wrong until the
 //! network has corrected it. Everything that decides takes a [`Now`] as an argument; only [`now`] reads the clocks.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -17,6 +19,12 @@ impl BootTime {
     #[must_use]
     pub const fn new(since_boot: Duration) -> Self {
         Self(since_boot)
+    }
+
+    /// The time since the device was started.
+    #[must_use]
+    pub const fn since_boot(self) -> Duration {
+        self.0
     }
 
     /// The time from now until this moment; zero if it has passed.
@@ -115,9 +123,63 @@ pub fn now() -> Now {
     Now { boot: BootTime::new(seconds + nanos), wall: UnixTime::new(wall.tv_sec) }
 }
 
+/// Whether the Unix time is worth anything after a boot.
+///
+/// A device without a battery-backed clock starts with the time that was written down before the power went, however long
+/// that is ago, or with that of its system's release. Nothing about the time itself shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confidence {
+    /// The network, or a battery-backed clock, says the same.
+    Vouched,
+    /// Nobody vouches for it.
+    Doubtful,
+}
+
+impl Confidence {
+    /// What this device's clock deserves now, which says `wall`.
+    #[must_use]
+    pub fn in_clock(wall: UnixTime) -> Self {
+        Self::below(Path::new("/"), wall)
+    }
+
+    fn below(root: &Path, wall: UnixTime) -> Self {
+        // A board's own clock without a battery starts in 1970 and goes on from there.
+        let agrees = |seconds: &str| {
+            seconds.trim().parse::<i64>().is_ok_and(|seconds| seconds.abs_diff(wall.seconds()) <= RTC_OFF)
+        };
+        let clocks = fs::read_dir(root.join(RTCS)).into_iter().flatten().flatten();
+        let times = clocks.filter_map(|clock| fs::read_to_string(clock.path().join("since_epoch")).ok());
+        let vouched = root.join(SYNCHRONIZED).exists() || times.into_iter().any(|time| agrees(&time));
+        if vouched { Self::Vouched } else { Self::Doubtful }
+    }
+}
+
+/// Where the kernel lists battery-backed clocks (rtc(4)), each with its time.
+const RTCS: &str = "sys/class/rtc";
+/// How far a battery-backed clock may be off, in seconds.
+const RTC_OFF: u64 = 5;
+/// What systemd-timesyncd makes once the network has told it the time (systemd-timesyncd.service(8)).
+const SYNCHRONIZED: &str = "run/systemd/timesync/synchronized";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_network_or_a_clock_with_a_battery_vouches_for_the_time() {
+        let root = tempfile::tempdir().unwrap();
+        let confidence = || Confidence::below(root.path(), UnixTime::new(1_800_000_000));
+        assert_eq!(confidence(), Confidence::Doubtful);
+        let rtc = root.path().join(RTCS).join("rtc0");
+        fs::create_dir_all(&rtc).unwrap();
+        for (time, confidence_then) in [("25\n", Confidence::Doubtful), ("1799999998\n", Confidence::Vouched)] {
+            fs::write(rtc.join("since_epoch"), time).unwrap();
+            assert_eq!(confidence(), confidence_then);
+        }
+        fs::remove_dir_all(&rtc).unwrap();
+        fs::create_dir_all(root.path().join(SYNCHRONIZED)).unwrap();
+        assert_eq!(confidence(), Confidence::Vouched);
+    }
 
     fn at(boot: u64, wall: i64) -> Now {
         Now { boot: BootTime::new(Duration::from_secs(boot)), wall: UnixTime::new(wall) }

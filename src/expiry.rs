@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::clock::{BootTime, Now, UnixTime};
+use crate::clock::{BootTime, Confidence, Now, UnixTime};
 
 /// The end of a lifetime, such as a token's (`expires_in`, RFC 6749 5.1) or a device code's (RFC 8628 3.2).
 ///
-/// As long as the agent that received it lives, the end is counted on boot time. After a restart it has to be found
-/// again from the Unix times that were written down, and is found anew each time the clock is set.
+/// As long as the device is not started again, the end is counted on boot time. After a boot it has to be found again from the
+/// Unix times that were written down, and is found anew each time the clock is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {
     life: Duration,
@@ -15,6 +15,23 @@ pub struct Expiry {
     ends: BootTime,
     /// Whether `ends` was counted from the start of the life, rather than found from Unix times.
     counted: bool,
+}
+
+/// When a life began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// In Unix time.
+    pub wall: UnixTime,
+    /// On the clock of timers, if the device has not been started again since.
+    pub boot: Option<BootTime>,
+}
+
+impl Beginning {
+    /// Whether as much has passed since on either clock, which is not so after another boot.
+    fn is_of_this_boot(self, boot: BootTime, now: Now) -> bool {
+        let beginning = Now { boot, wall: self.wall };
+        boot <= now.boot && now.step_since(beginning).is_none()
+    }
 }
 
 impl Expiry {
@@ -31,12 +48,20 @@ impl Expiry {
         Self { life, from: start.wall, ends: start.boot + life, counted: true }
     }
 
-    /// The end of a life that began at the Unix time `from`, as written down before a restart.
+    /// The end of a life that began at `from`, as written down before a restart.
+    ///
+    /// After a boot, nothing is left of a life while the clock is doubtful: it may stand where it stood when the power went,
+    /// and what seems young be long over. The first time that it is set, the end is found.
     #[must_use]
-    pub fn restored(from: UnixTime, life: Duration, now: Now) -> Self {
+    pub fn restored(from: Beginning, life: Duration, now: Now, confidence: Confidence) -> Self {
         let life = life.min(Self::LONGEST);
-        let mut expiry = Self { life, from, ends: now.boot, counted: false };
-        expiry.clock_was_set(now);
+        if let Some(boot) = from.boot.filter(|boot| from.is_of_this_boot(*boot, now)) {
+            return Self { life, from: from.wall, ends: boot + life, counted: true };
+        }
+        let mut expiry = Self { life, from: from.wall, ends: now.boot, counted: false };
+        if confidence == Confidence::Vouched {
+            expiry.clock_was_set(now);
+        }
         expiry
     }
 
@@ -52,10 +77,10 @@ impl Expiry {
         self.ends = now.boot + left;
     }
 
-    /// When the life began, in Unix time.
+    /// When the life began, as it is written down.
     #[must_use]
-    pub fn from(&self) -> UnixTime {
-        self.from
+    pub fn from(&self) -> Beginning {
+        Beginning { wall: self.from, boot: self.counted.then(|| self.ends - self.life) }
     }
 
     /// When it ends, in Unix time.
@@ -95,15 +120,20 @@ mod tests {
         assert_eq!(expiry.at(), UnixTime::new(1_800_000_000 - 60 + 3_600));
     }
 
+    /// Written down at a Unix time, in another boot.
+    fn restored(from: i64, now: Now) -> Expiry {
+        let from = Beginning { wall: UnixTime::new(from), boot: None };
+        Expiry::restored(from, HOUR, now, Confidence::Vouched)
+    }
+
     #[test]
     fn a_restored_life_is_what_the_clock_says_is_left() {
-        let expiry = Expiry::restored(UnixTime::new(1_000), HOUR, at(5, 2_000));
-        assert_eq!(expiry.ends(), at(5 + 2_600, 0).boot);
+        assert_eq!(restored(1_000, at(5, 2_000)).ends(), at(5 + 2_600, 0).boot);
     }
 
     #[test]
     fn a_restored_life_is_over_while_the_clock_is_plainly_wrong_and_found_again_when_it_is_set() {
-        let mut expiry = Expiry::restored(UnixTime::new(1_800_000_000), HOUR, at(5, 30));
+        let mut expiry = restored(1_800_000_000, at(5, 30));
         assert_eq!(expiry.ends(), at(5, 0).boot);
         expiry.clock_was_set(at(10, 1_800_000_600));
         assert_eq!(expiry.ends(), at(10 + 3_000, 0).boot);
@@ -111,8 +141,28 @@ mod tests {
 
     #[test]
     fn a_restored_life_never_grows_beyond_its_length_nor_below_nothing() {
-        assert_eq!(Expiry::restored(UnixTime::new(1_000), HOUR, at(5, 1_000)).ends(), at(3_605, 0).boot);
-        assert_eq!(Expiry::restored(UnixTime::new(1_000), HOUR, at(5, 9_999_999)).ends(), at(5, 0).boot);
+        assert_eq!(restored(1_000, at(5, 1_000)).ends(), at(3_605, 0).boot);
+        assert_eq!(restored(1_000, at(5, 9_999_999)).ends(), at(5, 0).boot);
+    }
+
+    #[test]
+    fn a_life_that_began_in_this_boot_goes_on_whoever_vouches_for_the_clock() {
+        let written = Expiry::counted(at(100, 1_000), HOUR).from();
+        let expiry = Expiry::restored(written, HOUR, at(700, 1_601), Confidence::Doubtful);
+        assert_eq!(expiry, Expiry::counted(at(100, 1_000), HOUR));
+    }
+
+    #[test]
+    fn a_clock_that_stands_where_the_power_went_makes_no_token_young_again() {
+        let written = Expiry::counted(at(100, 1_000), HOUR).from();
+        // Ten minutes old by the clock, which stood still for nobody knows how long.
+        for since_boot in [9, 90, 1_000] {
+            let mut expiry = Expiry::restored(written, HOUR, at(since_boot, 1_600), Confidence::Doubtful);
+            assert_eq!(expiry.ends(), at(since_boot, 0).boot);
+            assert_eq!(expiry.from().boot, None, "nor when the agent starts again in the same boot");
+            expiry.clock_was_set(at(since_boot + 5, 2_200));
+            assert_eq!(expiry.ends(), at(since_boot + 5 + 2_400, 0).boot);
+        }
     }
 
     #[test]

@@ -133,6 +133,8 @@ pub struct CodeRequest {
     pub state: String,
     /// What is sent with the code (RFC 7636 4.5).
     pub code_verifier: Secret,
-    /// Who must have sent the redirection, where the provider promises to say who has (RFC 9207 2.4).
+    /// Who must have sent the redirection if that says who has, where it is known (RFC 9207 2.4).
     pub issuer: Option<String>,
+    /// Whether the provider promises that it says so.
+    pub names_issuer: bool,
 }

@@ -74,8 +74,10 @@ pub struct CodeAuthorization {
     pub state: String,
     /// What shows that the code is exchanged by who asked for it (RFC 7636 4.1).
     pub code_verifier: Secret,
-    /// Who must have sent the redirection, where the provider promises to say who has (RFC 9207 2.4).
+    /// Who must have sent the redirection if that says who has, where it is known (RFC 9207 2.4).
     pub issuer: Option<String>,
+    /// Whether the provider promises that it says so.
+    pub names_issuer: bool,
 }
 
 /// A successful answer of the device authorization endpoint (RFC 8628 3.2). Every text in it is printable and the

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::account::AccountName;
 use crate::alarm::{Alarm, ClockWatch};
 use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Publication, Will};
-use crate::clock::{self, BootTime, Now};
+use crate::clock::{self, BootTime, Confidence, Now};
 use crate::config::Environment;
 use crate::loopback::Arrival;
 use crate::machine::Machine;
@@ -187,13 +187,14 @@ struct Agent {
 impl Agent {
     fn start(mut settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
         let now = clock::now();
+        let confidence = Confidence::in_clock(now.wall);
         let clients = Clients::default();
         let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
         let will = Will { topic: topics.state(), payload: message::state(false) };
         let connector =
             Connector::new(&settings.mqtt, &settings.mqtt.client_id, LARGEST_REQUEST, clients.tls())?.with_will(will);
         let acks = events.clone();
-        let opened = store::open(&settings.store, Machine::this().as_ref(), now, move |ack| {
+        let opened = store::open(&settings.store, Machine::this().as_ref(), (now, confidence), move |ack| {
             // The loop is gone only when the process is about to be.
             let _ = acks.blocking_send(Event::Stored(ack));
         })?;

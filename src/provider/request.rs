@@ -108,7 +108,9 @@ impl<'a> Requests<'a> {
             redirect_uri: redirect_uri.as_str().to_owned(),
             state: state.into_secret(),
             code_verifier: Secret::new(verifier.into_secret()),
-            issuer: self.endpoints.issuer.clone().filter(|_| self.endpoints.names_issuer),
+            // A template is compared with what is in an ID token, which has the claim for it.
+            issuer: self.endpoints.issuer.clone().filter(|issuer| !issuer.contains('{')),
+            names_issuer: self.endpoints.names_issuer,
         }
     }
 

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::clock::{Now, UnixTime};
+use crate::clock::{BootTime, Confidence, Now, UnixTime};
 use crate::declaration::Declaration;
-use crate::expiry::Expiry;
+use crate::expiry::{Beginning, Expiry};
 use crate::fault::FaultCode;
 use crate::identity::Identity;
 use crate::record::{
@@ -115,6 +115,9 @@ struct WrittenCodeRequest {
     #[serde(serialize_with = "exposed")]
     code_verifier: Secret,
     issuer: Option<String>,
+    /// Where it is not written, the issuer is only where it was promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    names_issuer: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -128,11 +131,15 @@ struct WrittenDeclaration {
 #[derive(Serialize, Deserialize)]
 struct WrittenSecret(#[serde(serialize_with = "exposed")] Secret);
 
-/// Boot time means nothing to the next process, so a lifetime is its start in Unix time and its length in seconds.
+/// A lifetime is its start in Unix time and its length in seconds. Boot time means nothing after another boot; within one, it
+/// is what tells the end whatever the clock does.
 #[derive(Serialize, Deserialize)]
 struct WrittenExpiry {
     from: i64,
     life: u64,
+    /// When it began after the boot, in milliseconds, as long as that is the boot of whoever writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field as it is")]
@@ -212,13 +219,16 @@ fn check_version(text: &[u8]) -> Result<(), FormatError> {
     if version > VERSION { Err(FormatError::Newer(version)) } else { Ok(()) }
 }
 
-/// The record that `text` holds, its lifetimes found again from `now`.
-pub(super) fn decode(text: &[u8], now: Now) -> Result<Record, FormatError> {
+/// The time, and what it is worth.
+pub(super) type Clock = (Now, Confidence);
+
+/// The record that `text` holds, its lifetimes found again from the time that it is now.
+pub(super) fn decode(text: &[u8], clock: Clock) -> Result<Record, FormatError> {
     check_version(text)?;
     let written: Written = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
     Ok(Record {
-        signed_in: written.signed_in.map(|signed_in| signed_in.restored(now)),
-        pending: written.pending.and_then(|pending| pending.restored(now)),
+        signed_in: written.signed_in.map(|signed_in| signed_in.restored(clock)),
+        pending: written.pending.and_then(|pending| pending.restored(clock)),
         imported: written.imported.map(Fingerprint),
         stopped: written.stopped,
     })
@@ -262,13 +272,13 @@ impl From<WrittenUser> for Identity {
 }
 
 impl WrittenSignIn {
-    fn restored(self, now: Now) -> SignedIn {
+    fn restored(self, clock: Clock) -> SignedIn {
         SignedIn {
             client: ClientBinding::new(self.client),
             tokens: Tokens {
                 access_token: self.access_token,
                 refresh_token: self.refresh_token,
-                expiry: self.expiry.map(|expiry| expiry.restored(now)),
+                expiry: self.expiry.map(|expiry| expiry.restored(clock)),
                 scope: self.scope,
             },
             since: UnixTime::new(self.since),
@@ -317,34 +327,41 @@ impl From<WrittenDeviceCode> for DeviceCode {
 }
 
 impl From<CodeRequest> for WrittenCodeRequest {
-    fn from(CodeRequest { address, redirect_uri, state, code_verifier, issuer }: CodeRequest) -> Self {
-        Self { address, redirect_uri, state, code_verifier, issuer }
+    fn from(request: CodeRequest) -> Self {
+        let CodeRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
+        Self { address, redirect_uri, state, code_verifier, issuer, names_issuer: Some(names_issuer) }
     }
 }
 
 impl From<WrittenCodeRequest> for CodeRequest {
-    fn from(WrittenCodeRequest { address, redirect_uri, state, code_verifier, issuer }: WrittenCodeRequest) -> Self {
-        Self { address, redirect_uri, state, code_verifier, issuer }
+    fn from(request: WrittenCodeRequest) -> Self {
+        let WrittenCodeRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
+        let names_issuer = names_issuer.unwrap_or(issuer.is_some());
+        Self { address, redirect_uri, state, code_verifier, issuer, names_issuer }
     }
 }
 
 impl WrittenPending {
     /// `None` for a way to approve that only another version knows.
-    fn restored(self, now: Now) -> Option<PendingSignIn> {
+    fn restored(self, clock: Clock) -> Option<PendingSignIn> {
         let device = self.device.map(|device| Approval::Device(device.into()));
         let approval = device.or_else(|| self.redirect.map(|request| Approval::Redirect(request.into())))?;
-        Some(PendingSignIn { client: ClientBinding::new(self.client), expiry: self.expiry.restored(now), approval })
+        Some(PendingSignIn { client: ClientBinding::new(self.client), expiry: self.expiry.restored(clock), approval })
     }
 }
 
 impl From<&Expiry> for WrittenExpiry {
     fn from(expiry: &Expiry) -> Self {
-        Self { from: expiry.from().seconds(), life: expiry.life().as_secs() }
+        let Beginning { wall, boot } = expiry.from();
+        let milliseconds = |boot: BootTime| u64::try_from(boot.since_boot().as_millis()).unwrap_or(u64::MAX);
+        Self { from: wall.seconds(), life: expiry.life().as_secs(), boot: boot.map(milliseconds) }
     }
 }
 
 impl WrittenExpiry {
-    fn restored(&self, now: Now) -> Expiry {
-        Expiry::restored(UnixTime::new(self.from), Duration::from_secs(self.life), now)
+    fn restored(&self, (now, confidence): Clock) -> Expiry {
+        let boot = self.boot.map(|milliseconds| BootTime::new(Duration::from_millis(milliseconds)));
+        let from = Beginning { wall: UnixTime::new(self.from), boot };
+        Expiry::restored(from, Duration::from_secs(self.life), now, confidence)
     }
 }

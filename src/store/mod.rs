@@ -20,7 +20,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use crate::account::AccountName;
-use crate::clock::Now;
+use crate::clock::{Confidence, Now};
 use crate::declaration::Declaration;
 use crate::fault::{Fault, FaultCode};
 use crate::machine::Machine;
@@ -122,7 +122,7 @@ pub struct Ack {
 pub fn open(
     settings: &StoreSettings,
     machine: Option<&Machine>,
-    now: Now,
+    (now, confidence): (Now, Confidence),
     acks: impl Fn(Ack) + Send + 'static,
 ) -> Result<Opened, OpenError> {
     let path = &settings.path;
@@ -139,7 +139,8 @@ pub fn open(
     };
     let OpenedTwin { twin, records: mut kept, set_aside } = Twin::open(path, now.wall).map_err(refused)?;
     let twin = seal_as_wanted(&key, twin, &mut kept).map_err(refused)?;
-    let records: Vec<_> = kept.iter().filter_map(|(name, kept)| load(&key, name, kept.sealed(), now)).collect();
+    let records: Vec<_> =
+        kept.iter().filter_map(|(name, kept)| load(&key, name, kept.sealed(), (now, confidence))).collect();
     let may_have_tokens = |loaded: &Loaded| match loaded {
         Loaded::Record(record) => record.signed_in.is_some(),
         Loaded::Unreadable(_) => true,
@@ -225,14 +226,14 @@ fn seal_as_wanted(key: &SealingKey, mut twin: Twin, records: &mut Records) -> Re
     twin.forget_former_versions(records)
 }
 
-fn load(key: &SealingKey, name: &[u8], sealed: &[u8], now: Now) -> Option<(AccountName, Loaded)> {
+fn load(key: &SealingKey, name: &[u8], sealed: &[u8], clock: format::Clock) -> Option<(AccountName, Loaded)> {
     // What is under no account's name is left alone: a newer version may keep something of its own.
     let account: AccountName = std::str::from_utf8(name).ok()?.parse().ok()?;
     let closed = |code, why: &dyn std::fmt::Display| {
         Loaded::Unreadable(Fault::ask_user(code, format!("The stored sign-in of {account} cannot be read: {why}.")))
     };
     let loaded = match key.open(account.as_str(), sealed) {
-        Ok(text) => match format::decode(&text, now) {
+        Ok(text) => match format::decode(&text, clock) {
             Ok(record) => Loaded::Record(record),
             Err(error) => closed(FaultCode::RecordUnreadable, &error),
         },

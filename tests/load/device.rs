@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use oauth2mqtt::clock::{BootTime, Now, UnixTime};
-use oauth2mqtt::expiry::Expiry;
+use oauth2mqtt::clock::{BootTime, Confidence, Now, UnixTime};
+use oauth2mqtt::expiry::{Beginning, Expiry};
 use oauth2mqtt::identity::AllowList;
 use oauth2mqtt::policy::Chance;
 use oauth2mqtt::record::{ClientBinding, Record, SignedIn};
@@ -82,7 +82,10 @@ impl Device {
         let now = self.now(at);
         let mut record = self.disk.clone();
         // Of an expiry, the disk has only its Unix times.
-        let reread = |expiry: &mut Expiry| *expiry = Expiry::restored(expiry.from(), expiry.life(), now);
+        let reread = |expiry: &mut Expiry| {
+            let from = Beginning { boot: None, ..expiry.from() };
+            *expiry = Expiry::restored(from, expiry.life(), now, Confidence::Vouched);
+        };
         record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
         self.session =
             Some(Session::restore(client(), self.rules.clone(), self.epoch, Found::Record(record), now, chance));

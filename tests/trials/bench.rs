@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use oauth2mqtt::clock::{self, UnixTime};
+use oauth2mqtt::clock::{self, Confidence, UnixTime};
 use oauth2mqtt::config::{self, Environment};
-use oauth2mqtt::expiry::Expiry;
+use oauth2mqtt::expiry::{Beginning, Expiry};
 use oauth2mqtt::machine::Machine;
 use oauth2mqtt::record::{ClientBinding, Record, SignedIn};
 use oauth2mqtt::secret::Secret;
@@ -101,10 +101,13 @@ impl Bench {
         let now = clock::now();
         let machine = Machine::this();
         let acks_to = move |ack| send.send(ack).unwrap();
-        let opened = store::open(&settings.store, machine.as_ref(), now, acks_to).unwrap();
+        let opened = store::open(&settings.store, machine.as_ref(), (now, Confidence::Vouched), acks_to).unwrap();
         for (name, refresh_token) in accounts {
             let client = settings.accounts[&name.parse().unwrap()].binding();
-            let expiry = Expiry::restored(from, Duration::from_secs(life), now);
+            // A clock that is odd is so since a boot.
+            let boot = (!self.has_odd_clock).then(|| now.boot - now.wall.since(from));
+            let from = Beginning { wall: from, boot };
+            let expiry = Expiry::restored(from, Duration::from_secs(life), now, Confidence::Vouched);
             let record = record(client, &format!("seeded-access-{name}"), refresh_token, expiry);
             opened.store.save(&name.parse().unwrap(), 1, record);
         }

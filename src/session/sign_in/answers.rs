@@ -186,6 +186,7 @@ fn pending(authorization: Authorization, client: ClientBinding, asked: Now) -> P
                 state: request.state,
                 code_verifier: request.code_verifier,
                 issuer: request.issuer,
+                names_issuer: request.names_issuer,
             }),
         ),
     };

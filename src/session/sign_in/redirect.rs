@@ -41,8 +41,12 @@ impl Session {
     ) {
         let Redirection { state, outcome, issuer } = redirection;
         let belongs = self.awaited_redirection().is_some_and(|request| {
-            // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4).
-            let from_another = request.issuer.is_some() && request.issuer != issuer;
+            let from_another = match (&request.issuer, &issuer) {
+                (Some(expected), Some(named)) => expected != named,
+                (None, Some(_)) => false,
+                // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4).
+                (_, None) => request.names_issuer,
+            };
             request.state == state && !from_another
         });
         let SignIn::Waiting(waiting) = &mut self.sign_in else {

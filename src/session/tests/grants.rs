@@ -5,13 +5,35 @@ use crate::redirection::Redirection;
 use crate::token::CodeAuthorization;
 
 fn address() -> Answer {
+    address_at(Some("https://id.example"), true)
+}
+
+fn address_at(issuer: Option<&str>, names_issuer: bool) -> Answer {
     Answer::Authorization(Ok(Authorization::Code(CodeAuthorization {
         address: "https://id.example/authorize?state=s1".to_owned(),
         redirect_uri: "http://127.0.0.1:8629/oauth2/redirect".to_owned(),
         state: "s1".to_owned(),
         code_verifier: Secret::new("v1".to_owned()),
-        issuer: Some("https://id.example".to_owned()),
+        issuer: issuer.map(str::to_owned),
+        names_issuer,
     })))
+}
+
+#[test]
+fn an_issuer_that_a_redirection_names_is_compared_even_where_it_was_not_promised() {
+    for (issuer, names_issuer, query, is_ours) in [
+        (Some("https://id.example"), false, "?code=c1&state=s1", true),
+        (Some("https://id.example"), false, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", true),
+        (Some("https://id.example"), false, "?code=c1&state=s1&iss=https%3A%2F%2Fevil.example", false),
+        (Some("https://id.example"), true, "?code=c1&state=s1", false),
+        (None, false, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", true),
+    ] {
+        let mut play = Play::signed_out();
+        play.tell(Event::Command(Command::Login, Ticket(1)));
+        play.answer(address_at(issuer, names_issuer));
+        comes_back(&mut play, query, 2);
+        assert_eq!(play.asked.len(), usize::from(is_ours), "{issuer:?} {names_issuer} {query}");
+    }
 }
 
 fn waiting_for_browser() -> Play {

@@ -10,7 +10,8 @@ mod offers;
 use std::time::Duration;
 
 use super::*;
-use crate::expiry::Expiry;
+use crate::clock::Confidence;
+use crate::expiry::{Beginning, Expiry};
 use crate::fault::FaultCode;
 use crate::record::Approval;
 use crate::secret::Secret;
@@ -54,7 +55,10 @@ fn restored(record: Record, now: Now) -> Session {
 }
 
 fn restored_under(rules: Rules, mut record: Record, now: Now) -> Session {
-    let reread = |expiry: &mut Expiry| *expiry = Expiry::restored(expiry.from(), expiry.life(), now);
+    let reread = |expiry: &mut Expiry| {
+        let from = Beginning { boot: None, ..expiry.from() };
+        *expiry = Expiry::restored(from, expiry.life(), now, Confidence::Vouched);
+    };
     record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
     record.pending.iter_mut().map(|code| &mut code.expiry).for_each(reread);
     Session::restore(client(), rules, 1, Found::Record(record), now, Chance::new(0.5))

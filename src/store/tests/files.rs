@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::super::*;
-use super::{NOW, full, name, open_in, settings, settled, token};
+use super::{CLOCK, full, name, open_in, settings, settled, token};
 use crate::settings::KeySource;
 
 fn refused(settings: &StoreSettings) -> String {
-    let error = open(settings, None, NOW, |_| ()).unwrap_err().to_string();
+    let error = open(settings, None, CLOCK, |_| ()).unwrap_err().to_string();
     assert!(error.ends_with('.'), "{error}");
     error
 }
@@ -289,7 +289,7 @@ fn a_key_that_cannot_be_used_is_an_error_that_says_what_to_do() {
 
     fs::write(&key, [5; 32]).unwrap();
     fs::set_permissions(&key, Permissions::from_mode(0o440)).unwrap();
-    drop(open(&provided, None, NOW, |_| ()).unwrap());
+    drop(open(&provided, None, CLOCK, |_| ()).unwrap());
     let made = StoreSettings { key: KeySource::MadeOnce(key), ..provided };
     assert!(refused(&made).contains("(mode 0440). Run chmod 600 on it"));
 }

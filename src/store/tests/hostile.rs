@@ -2,14 +2,14 @@
 
 use super::super::kept::Kept;
 use super::super::*;
-use super::NOW;
+use super::CLOCK;
 use crate::hostile::bombard;
 
 #[test]
 fn records() {
     let key = SealingKey::derive(&[7; 32], SealedFor::Any(None)).unwrap();
     bombard("records", |text, _| {
-        let decoded = format!("{:?}", format::decode(text, NOW));
+        let decoded = format!("{:?}", format::decode(text, CLOCK));
         let opened = key.open("a", text).map(|_| ());
         let kept = Kept::from_value(text.into());
         format!("{decoded} {opened:?} {} {}", kept.serial(), copies::parse(text).is_some())

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::database::Database;
 use super::kept::Kept;
 use super::*;
-use crate::clock::{BootTime, UnixTime};
+use crate::clock::{BootTime, Confidence, UnixTime};
 use crate::expiry::Expiry;
 use crate::identity::Identity;
 use crate::record::{Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Refusal, SignedIn};
@@ -25,6 +25,7 @@ use crate::settings::KeySource;
 use crate::token::Tokens;
 
 const NOW: Now = Now { boot: BootTime::new(Duration::from_secs(500)), wall: UnixTime::new(1_800_000_000) };
+const CLOCK: (Now, Confidence) = (NOW, Confidence::Vouched);
 
 fn settings(root: &Path) -> StoreSettings {
     let path = root.join("store");
@@ -33,7 +34,7 @@ fn settings(root: &Path) -> StoreSettings {
 
 fn open_in(root: &Path) -> (Opened, Receiver<Ack>) {
     let (send, acks) = mpsc::channel();
-    (open(&settings(root), None, NOW, move |ack| send.send(ack).unwrap()).unwrap(), acks)
+    (open(&settings(root), None, CLOCK, move |ack| send.send(ack).unwrap()).unwrap(), acks)
 }
 
 fn name(text: &str) -> AccountName {
@@ -96,6 +97,7 @@ fn waiting_for_browser() -> Record {
         state: "s1".to_owned(),
         code_verifier: secret("verifier-1"),
         issuer: Some("https://example.com".to_owned()),
+        names_issuer: true,
     });
     let pending = PendingSignIn { approval, ..full("access-1").pending.unwrap() };
     Record { pending: Some(pending), ..Record::default() }
@@ -290,7 +292,7 @@ fn a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room() {
 
 #[test]
 fn a_record_of_another_version_is_read_as_far_as_it_can_be() {
-    let read = |text: &str| format::decode(text.as_bytes(), NOW);
+    let read = |text: &str| format::decode(text.as_bytes(), CLOCK);
     assert!(read(r#"{"version":1,"added_later":[1]}"#).unwrap().signed_in.is_none());
     let newer = read(r#"{"version":2,"signed_in":"quite different"}"#).unwrap_err().to_string();
     assert_eq!(newer, "a newer version wrote it (format 2; this one knows 1)");
@@ -308,14 +310,14 @@ fn an_odd_interval_is_never_restored_shorter() {
     };
     interval_of(&mut record);
     let text = format::encode(&record).unwrap();
-    assert_eq!(interval_of(&mut format::decode(&text, NOW).unwrap()), Duration::from_secs(6));
+    assert_eq!(interval_of(&mut format::decode(&text, CLOCK).unwrap()), Duration::from_secs(6));
     assert_eq!(text.capacity(), text.len(), "a buffer that grew leaves secrets behind");
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes: Vec<u8>) {
-        let _ = format::decode(&bytes, NOW);
+        let _ = format::decode(&bytes, CLOCK);
     }
 
     #[test]
@@ -324,6 +326,6 @@ proptest! {
         let length = text.len();
         text[at % length] = byte;
         text.truncate(cut);
-        let _ = format::decode(&text, NOW);
+        let _ = format::decode(&text, CLOCK);
     }
 }

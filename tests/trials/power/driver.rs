@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use oauth2mqtt::account::AccountName;
-use oauth2mqtt::clock;
+use oauth2mqtt::clock::{self, Confidence};
 use oauth2mqtt::expiry::Expiry;
 use oauth2mqtt::machine::Machine;
 use oauth2mqtt::record::ClientBinding;
@@ -65,7 +65,8 @@ fn drive() {
     let (send, acks) = mpsc::channel();
     let machine = Machine::this();
     let acks_to = move |ack| send.send(ack).unwrap();
-    let opened = store::open(&store_settings(folder), machine.as_ref(), clock::now(), acks_to).unwrap();
+    let opened =
+        store::open(&store_settings(folder), machine.as_ref(), (clock::now(), Confidence::Vouched), acks_to).unwrap();
     let whole = opened.records.iter().all(|(_, loaded)| matches!(loaded, Loaded::Record(_)));
     assert!(whole && opened.set_aside.is_none());
     let mut chance = Rng::with_seed(life as u64);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
-use oauth2mqtt::clock;
+use oauth2mqtt::clock::{self, Confidence};
 use oauth2mqtt::machine::Machine;
 use oauth2mqtt::store::{self, Loaded, Opened};
 
@@ -135,7 +135,12 @@ impl Trial {
 impl Image<'_> {
     /// Opens the store from the image, and says what is wrong with it.
     fn trouble(&self) -> Option<String> {
-        let opened = match store::open(&store_settings(self.folder), Machine::this().as_ref(), clock::now(), |_| ()) {
+        let opened = match store::open(
+            &store_settings(self.folder),
+            Machine::this().as_ref(),
+            (clock::now(), Confidence::Vouched),
+            |_| (),
+        ) {
             Err(error) => return Some(format!("it does not open: {error}")),
             Ok(opened) => opened,
         };
