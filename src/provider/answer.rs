@@ -76,6 +76,7 @@ impl Lenient {
 }
 
 /// Tokens, and the ID token that came with them.
+#[derive(Debug)]
 pub(super) struct NewTokens {
     pub(super) tokens: TokenAnswer,
     pub(super) id_token: Option<Secret>,
@@ -89,32 +90,32 @@ pub(super) enum Polled {
 
 /// Whether the provider does not take the client's secret (RFC 6749 5.2).
 pub(super) fn refuses_client(exchange: &Exchange) -> bool {
-    read(exchange).is_ok_and(|members| members.error.0.as_deref() == Some("invalid_client"))
+    read(exchange, &[]).is_ok_and(|members| members.error.0.as_deref() == Some("invalid_client"))
 }
 
 /// Reads the answer to a refresh (RFC 6749 5).
 pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<TokenAnswer, Fault> {
-    let members = read(exchange)?;
+    let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_refresh());
     }
-    good_token(members, exchange, separator).map(|new| new.tokens)
+    good_token(members, exchange, sent, separator).map(|new| new.tokens)
 }
 
 /// Reads the answer to a request for the first tokens (RFC 6749 5).
 pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
-    let members = read(exchange)?;
+    let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_sign_in());
     }
-    good_token(members, exchange, separator)
+    good_token(members, exchange, sent, separator)
 }
 
 /// Reads the answer to a poll with a device code (RFC 8628 3.5).
 pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<Polled, Fault> {
-    let members = read(exchange)?;
+    let members = read(exchange, sent)?;
     let Some(error) = Refusal::of(&members, exchange, sent) else {
-        return good_token(members, exchange, separator).map(Polled::Granted);
+        return good_token(members, exchange, sent, separator).map(Polled::Granted);
     };
     match error.code.as_str() {
         "authorization_pending" => Ok(Polled::NotYet(PollAnswer::Pending)),
@@ -125,7 +126,7 @@ pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: char) -> Re
 
 /// Reads the answer of the device authorization endpoint (RFC 8628 3.2).
 pub(super) fn device_authorization(exchange: &Exchange, sent: &[&Secret]) -> Result<DeviceAuthorization, Fault> {
-    let members = read(exchange)?;
+    let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_sign_in());
     }
@@ -156,7 +157,7 @@ pub(super) fn revocation(exchange: &Exchange, sent: &[&Secret]) -> Result<(), Fa
     if (200..300).contains(&exchange.status) {
         return Ok(());
     }
-    let members = read(exchange)?;
+    let members = read(exchange, sent)?;
     match Refusal::of(&members, exchange, sent) {
         Some(error) => Err(error.of_sign_in()),
         None => require_success(exchange),
@@ -174,7 +175,7 @@ fn shown_address(text: &str) -> Result<String, Fault> {
     })
 }
 
-fn good_token(members: Members, exchange: &Exchange, separator: char) -> Result<NewTokens, Fault> {
+fn good_token(members: Members, exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
     require_success(exchange)?;
     let access_token = members
         .access_token
@@ -183,6 +184,10 @@ fn good_token(members: Members, exchange: &Exchange, separator: char) -> Result<
     // Absent at some providers; RFC 6749 7.1 forbids to use a type that is not understood.
     let token_type = members.token_type.text().unwrap_or_else(|| "Bearer".to_owned());
     if !token_type.eq_ignore_ascii_case("bearer") {
+        let given = [Some(&access_token), members.refresh_token.as_ref(), members.id_token.as_ref()];
+        let secrets: Vec<_> = sent.iter().copied().chain(given.into_iter().flatten()).collect();
+        let quoted = without_secrets(members.token_type.0.as_deref().unwrap_or_default(), &secrets);
+        let token_type = printable(&quoted);
         let message = format!("The provider gave a token of the type \"{token_type}\"; only Bearer is supported.");
         return Err(Fault::reconfigure(FaultCode::TokenTypeUnsupported, message));
     }
@@ -204,7 +209,7 @@ fn good_token(members: Members, exchange: &Exchange, separator: char) -> Result<
 }
 
 /// Reads the members, or says why what answered is no OAuth server.
-fn read(exchange: &Exchange) -> Result<Members, Fault> {
+fn read(exchange: &Exchange, sent: &[&Secret]) -> Result<Members, Fault> {
     match exchange.status {
         // A captive portal says so itself (RFC 6585 6).
         511 => return Err(no_oauth(exchange)),
@@ -214,7 +219,7 @@ fn read(exchange: &Exchange) -> Result<Members, Fault> {
             return Err(fault.retry_after(exchange.retry_after).in_doubt());
         }
         300..400 => {
-            let to = exchange.redirected_to.as_deref().unwrap_or("nowhere");
+            let to = without_secrets(exchange.redirected_to.as_deref().unwrap_or("nowhere"), sent);
             let message =
                 format!("The request was redirected to {to} (HTTP {}), which is not followed.", exchange.status);
             return Err(Fault::passing(FaultCode::NotOauth, message));
@@ -314,7 +319,7 @@ impl Refusal {
     }
 }
 
-/// Some servers quote in an error what they were sent.
+/// Some servers quote in an answer what they were sent.
 fn without_secrets(text: &str, sent: &[&Secret]) -> String {
     let quoted = sent.iter().filter(|secret| !secret.is_empty());
     quoted.fold(text.to_owned(), |text, secret| text.replace(secret.expose(), "[secret]"))
