@@ -29,7 +29,7 @@ use crate::clock::{BootTime, Now, UnixTime};
 use crate::fault::{Fault, FaultCode};
 use crate::identity::{AllowList, Identity};
 use crate::policy::Chance;
-use crate::record::{ClientBinding, Fingerprint, Record};
+use crate::record::{ClientBinding, Fingerprint, PendingSignIn, Record};
 use crate::token::{Granted, User};
 
 pub use action::{Action, Note, Question, Refused, Revision, Topic};
@@ -146,7 +146,8 @@ impl Session {
         } else {
             Grant::restore(signed_in, &client, &rules, now, chance)
         };
-        let pending = pending.filter(|pending| pending.client == client);
+        let pending = pending.filter(|pending| client.may_take_over(&pending.client));
+        let pending = pending.map(|pending| PendingSignIn { client: client.clone(), ..pending });
         let sign_in = pending.map_or_else(SignIn::default, |pending| SignIn::resume(pending, now));
         let shown = Shown::default();
         Self { client, rules, epoch, next_serial: 0, grant, sign_in, imported, stopped, disk, shown }

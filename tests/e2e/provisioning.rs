@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::clock::{SOON, wait_until};
 use crate::support::files_below;
-use crate::support::world::{Setup, World};
+use crate::support::world::{Client, Setup, World};
 
 const PROVISIONING: &str = "[provisioning]\nenabled = true\nissuers = [\"{issuer}\"]";
 
@@ -103,6 +103,31 @@ fn a_declaration_for_another_provider_never_gets_the_old_tokens() {
     settings["issuer"] = json!(world.oidc().issuer());
     declare(&world, "garden", &settings);
     world.wait_for_state("garden", "active");
+}
+
+#[test]
+fn a_declaration_never_gets_the_sign_in_of_an_account_that_was_in_the_file() {
+    let world = Setup::new().sections(PROVISIONING).account_with("garden", Client::SecretInBody, "").start();
+    let token = world.sign_in("garden");
+    world.set_account("garden", None);
+    world.reload();
+    world.wait("garden", "token", |token| token["access_token"].is_null());
+    let mark = world.subscriber.mark();
+    // All of it but the secret is known to everybody.
+    let mut settings = settings(&world);
+    settings.as_object_mut().unwrap().remove("client_secret");
+    assert_eq!(declare(&world, "garden", &settings)["status"], "ok");
+    let status = world.wait_for_state("garden", "signed_out");
+    assert_eq!(status["error"]["code"], "client_changed", "{status}");
+    assert_eq!(world.subscriber.request("refresh", "garden")["code"], "not_signed_in");
+    let since = world.subscriber.since(mark);
+    assert!(since.iter().all(|message| message.access_token().is_none()), "{since:?}");
+
+    // The administrator's account is as it was.
+    world.set_account("garden", Some((Client::SecretInBody, "")));
+    world.reload();
+    let again = world.wait("garden", "token", |token| token["access_token"].is_string());
+    assert_eq!(again.json["access_token"], token.json["access_token"]);
 }
 
 #[test]
