@@ -58,7 +58,7 @@ impl Account {
 
     /// What `status` says of the settings.
     pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
-        SetUp { grant: self.settings.grant.name(), declared: self.settings.declared.name(), sign_in_needed }
+        SetUp { grant: Some(self.settings.grant.name()), declared: Some(self.settings.declared.name()), sign_in_needed }
     }
 }
 

@@ -45,6 +45,11 @@ impl Declarations {
         Self { by_name, ..Self::default() }
     }
 
+    /// The accounts that were declared, also those that may not be used now.
+    pub(super) fn names(&self) -> impl Iterator<Item = &AccountName> {
+        self.by_name.keys()
+    }
+
     /// Whether the account asks for something else by now than its sign-in was for.
     pub(super) fn needs_sign_in(&self, name: &AccountName) -> bool {
         self.by_name.get(name).is_some_and(|declaration| declaration.sign_in_needed)

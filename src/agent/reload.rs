@@ -1,22 +1,16 @@
 //! Accounts are added, changed and removed without a restart and without touching the others.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::accounts::{Account, Change, rules};
 use super::{Agent, RunError};
 use crate::account::AccountName;
-use crate::broker::Publication;
 use crate::clock;
 use crate::config;
-use crate::message::{self, Payload};
 use crate::policy::Chance;
 use crate::record::Record;
-use crate::session::{Event, Found, Session, SessionState, StatusView, Topic};
+use crate::session::{Event, Found, Session};
 use crate::settings::{AccountSettings, PublishMode};
-
-/// How long the broker keeps the last word on an account that is gone.
-const LAST_WORD: Duration = Duration::from_secs(5);
 
 impl Agent {
     /// Takes up an account, with what the store has of it.
@@ -113,10 +107,10 @@ impl Agent {
             self.accounts.insert(name.clone(), Box::new(account));
         }
         if retires {
-            self.last_word(name, Topic::Token, message::withdrawn_token(name));
+            self.withdraw_token(name);
         }
         if tells_no_more {
-            self.last_word(name, Topic::Identity, message::identity(name, None));
+            self.withdraw_identity(name);
         }
         self.tell(name, Event::Reconfigured);
         self.tell(name, Event::BrokerConnected);
@@ -126,26 +120,16 @@ impl Agent {
         let Some(account) = self.accounts.remove(name) else { return };
         self.summary_is_old = true;
         let set_up = account.set_up(false);
-        self.spare.insert(name.clone(), account.session.into_found());
         self.take_off_page(name);
-        let status = StatusView::bare(SessionState::SignedOut, false);
-        self.last_word(name, Topic::Token, message::withdrawn_token(name));
-        self.last_word(name, Topic::SignIn, Payload::of(&message::sign_in(name, None)));
-        self.last_word(name, Topic::Status, Payload::of(&message::status(name, set_up, &status)));
-        if account.settings.identity {
-            self.last_word(name, Topic::Identity, message::identity(name, None));
+        self.spare.insert(name.clone(), account.session.into_found());
+        if self.broker_is_there {
+            self.say_last_words_as(name, set_up, account.settings.identity);
+        } else {
+            self.gone_unheard.insert(name.clone());
         }
         self.redirects.may_have_changed = true;
         self.publish_info();
         tracing::info!(account = name.as_str(), "removed; its sign-in stays in the store");
-    }
-
-    /// Tells subscribers, and lets the broker forget by itself: an empty message, which would make it forget at once,
-    /// is an error to a flow that reads JSON.
-    fn last_word(&self, name: &AccountName, topic: Topic, payload: Payload) {
-        let good_until = Some(clock::now().boot + LAST_WORD);
-        let topic = self.topics.account(name, topic);
-        self.link.publish(Publication { topic, payload, retain: true, good_until, correlation: None });
     }
 
     fn session(&mut self, settings: &AccountSettings, found: Found) -> Session {
