@@ -38,7 +38,10 @@ pub(super) struct Account {
 /// A change of the configuration that waits for its moment.
 pub(super) enum Change {
     Replace(Arc<AccountSettings>),
+    /// It goes, and its sign-in stays in the store.
     Remove,
+    /// It goes with all that is kept of it.
+    Forget,
 }
 
 impl Account {

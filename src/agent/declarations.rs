@@ -6,13 +6,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Agent;
-use super::accounts::Change;
+use super::accounts::{Change, rules};
+use super::reload;
 use super::requests::{Asked, Asker, ReplyTo, failed, sentence};
 use crate::account::AccountName;
 use crate::config;
 use crate::declaration::Declaration;
 use crate::message::{Outcome, Verb};
-use crate::session::{Command, Event, Ticket};
+use crate::record::Record;
+use crate::session::{Command, Event, Found, Rules, Ticket};
 use crate::settings::{AccountSettings, Declared};
 use crate::store::Ack;
 
@@ -133,13 +135,14 @@ impl Agent {
             return Err(("unknown_account", format!("No account {name} was declared.")));
         }
         if !self.accounts.contains_key(&name) {
-            // It was left out, so there is nothing to sign out of.
+            // It was left out, and nothing says any more where its tokens could be revoked.
             self.forgotten(&name);
             self.respond(reply_to, &Outcome::Done(json!({ "account": name })), transaction);
             return Ok(());
         }
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
         let ticket = self.tickets.issue(Asked { verb: Verb::Forget, asker })?;
+        self.keep_codes_on_offer(&name, false);
         self.tell(&name, Event::Command(Command::Logout, ticket));
         Ok(())
     }
@@ -150,7 +153,34 @@ impl Agent {
         self.declarations.last += 1;
         self.store.forget(name, self.declarations.last);
         if let Some(account) = self.accounts.get_mut(name) {
-            account.change = Some(Change::Remove);
+            account.change = Some(Change::Forget);
+        } else {
+            self.erase_spare(name);
+        }
+    }
+
+    /// The account could not be signed out, and stays as it was.
+    pub(super) fn not_forgotten(&mut self, name: &AccountName) {
+        self.keep_codes_on_offer(name, true);
+    }
+
+    /// Who is about to be forgotten has no use for another code; otherwise it would be had as soon as the account is signed
+    /// out, and outlive it.
+    fn keep_codes_on_offer(&mut self, name: &AccountName, wanted: bool) {
+        if let Some(account) = self.accounts.get_mut(name) {
+            let rules = rules(&account.settings);
+            account.session.set_rules(Rules { offer: rules.offer && wanted, ..rules });
+        }
+    }
+
+    /// Erases what the store has of an account that is not there, unless an account of the file was signed in by it.
+    fn erase_spare(&mut self, name: &AccountName) {
+        let of_file = |record: &Record| {
+            record.signed_in.as_ref().is_some_and(|signed_in| signed_in.client.declared_in() == Declared::File)
+        };
+        if matches!(self.spare.get(name), Some(Found::Record(record)) if !of_file(record)) {
+            self.spare.remove(name);
+            self.store.erase(name, reload::UNHEARD.0);
         }
     }
 

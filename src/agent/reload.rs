@@ -9,8 +9,11 @@ use crate::clock;
 use crate::config;
 use crate::policy::Chance;
 use crate::record::Record;
-use crate::session::{Event, Found, Session};
+use crate::session::{Event, Found, Revision, Session};
 use crate::settings::{AccountSettings, PublishMode};
+
+/// For what no session waits to hear of: those count their revisions from numbers of their epochs on.
+pub(super) const UNHEARD: Revision = Revision(0);
 
 impl Agent {
     /// Takes up an account, with what the store has of it.
@@ -47,6 +50,7 @@ impl Agent {
         for (name, account) in &mut self.accounts {
             account.change = match accounts.get(name) {
                 Some(wanted) => Some(Change::Replace(Arc::new(wanted.clone()))),
+                None if matches!(account.change, Some(Change::Forget)) => continue,
                 None => Some(Change::Remove),
             };
         }
@@ -77,7 +81,8 @@ impl Agent {
             let Some(account) = self.accounts.get_mut(&name) else { continue };
             match account.change.take() {
                 Some(Change::Replace(settings)) => self.replace(&name, settings),
-                Some(Change::Remove) => self.remove(&name),
+                Some(Change::Remove) => self.remove(&name, true),
+                Some(Change::Forget) => self.remove(&name, false),
                 None => {}
             }
         }
@@ -116,12 +121,18 @@ impl Agent {
         self.tell(name, Event::BrokerConnected);
     }
 
-    fn remove(&mut self, name: &AccountName) {
+    /// Takes an account away; what the store has of it is kept for one of that name, or not.
+    fn remove(&mut self, name: &AccountName, keep: bool) {
         let Some(account) = self.accounts.remove(name) else { return };
         self.summary_is_old = true;
         let set_up = account.set_up(false);
         self.take_off_page(name);
-        self.spare.insert(name.clone(), account.session.into_found());
+        match account.session.into_found() {
+            // Names may come and go without end; what is empty is kept for none.
+            Found::Record(record) if record.is_empty() => {}
+            found if keep => drop(self.spare.insert(name.clone(), found)),
+            _ => self.store.erase(name, UNHEARD.0),
+        }
         if self.broker_is_there {
             self.say_last_words_as(name, set_up, account.settings.identity);
         } else {
@@ -129,7 +140,8 @@ impl Agent {
         }
         self.redirects.may_have_changed = true;
         self.publish_info();
-        tracing::info!(account = name.as_str(), "removed; its sign-in stays in the store");
+        let what = if keep { "removed; its sign-in stays in the store" } else { "forgotten" };
+        tracing::info!(account = name.as_str(), "{what}");
     }
 
     fn session(&mut self, settings: &AccountSettings, found: Found) -> Session {

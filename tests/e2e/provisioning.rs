@@ -130,6 +130,36 @@ fn a_declaration_never_gets_the_sign_in_of_an_account_that_was_in_the_file() {
     assert_eq!(again.json["access_token"], token.json["access_token"]);
 }
 
+fn machine(world: &World) -> Value {
+    json!({
+        "issuer": world.oidc().issuer(), "grant": "client_credentials", "client_id": "machine +/:%41&=?",
+        "client_secret": world.oidc().files()["machine.secret"], "client_auth": "client_secret_basic", "scopes": ["measure"],
+    })
+}
+
+#[test]
+fn what_is_forgotten_asks_the_provider_no_more_and_leaves_nothing_for_the_next_of_its_name() {
+    let mut world = Setup::new().sections(PROVISIONING).start();
+    let settings = settings(&world);
+    let mut offering = settings.clone();
+    offering["sign_in"] = json!("offer");
+    declare(&world, "garden", &offering);
+    world.wait_for_state("garden", "awaiting_user");
+    let asked = world.oidc().secrets().device_code.len();
+    assert_eq!(world.subscriber.request("forget", "garden")["status"], "ok");
+    assert_eq!(world.subscriber.request("status", "garden")["code"], "unknown_account");
+    assert_eq!(world.oidc().secrets().device_code.len(), asked);
+    declare(&world, "machine", &machine(&world));
+    world.wait_for_state("machine", "active");
+    assert_eq!(world.subscriber.request("forget", "machine")["status"], "ok");
+    world.kill_agent();
+    world.start_agent();
+    declare(&world, "garden", &settings);
+    declare(&world, "machine", &machine(&world));
+    assert_eq!(world.subscriber.request("status", "garden")["data"]["state"], "signed_out");
+    world.wait_for_state("machine", "active");
+}
+
 #[test]
 fn what_is_refused_is_refused_with_a_reason() {
     let world = Setup::new().sections(PROVISIONING).account("house").start();
