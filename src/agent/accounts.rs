@@ -108,6 +108,12 @@ impl Clients {
         Ok((Arc::new(Provider::new(Arc::clone(settings), http)), Arc::clone(limit)))
     }
 
+    /// From now on every file with certificate authorities is read again, for whoever asks for a provider.
+    pub(super) fn read_files_again(&mut self) {
+        self.tls = Tls::default();
+        self.http.clear();
+    }
+
     fn http(&mut self, ca_file: Option<&PathBuf>) -> Result<Http, String> {
         if let Some(http) = self.http.get(&ca_file.cloned()) {
             return Ok(http.clone());

@@ -45,6 +45,7 @@ impl Agent {
         if !self.settings.same_but_for_accounts(&settings) {
             tracing::warn!("[mqtt], [store] and [page] take effect at the next start; accounts do now");
         }
+        self.clients.read_files_again();
         self.settings.provisioning.clone_from(&settings.provisioning);
         let accounts = self.with_declared(settings.accounts);
         for (name, account) in &mut self.accounts {

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::support::clock::{SOON, wait_until};
+use crate::support::fake::make_certificate;
 use crate::support::subscriber::Subscriber;
 use crate::support::world::{Client, Setup, World};
 
@@ -146,4 +147,21 @@ fn tokens_that_stay_on_the_device_from_now_on_are_taken_back_from_where_bridges_
     });
     world.wait("garden", "token", |token| token["access_token"].is_null());
     world.subscriber.wait("$local/oauth2mqtt/garden/token", |token| token["access_token"].is_string());
+}
+
+#[test]
+fn a_file_of_certificate_authorities_is_read_again() {
+    let mut setup = Setup::new().account("garden");
+    let folder = tempfile::tempdir().unwrap();
+    make_certificate(folder.path(), &["id.example.com"]);
+    let authorities = folder.path().join("ca.pem");
+    setup = setup.account_with("house", Client::Public, &format!("ca_file = \"{}\"", authorities.display()));
+    let world = setup.start();
+    world.sign_in("house");
+    // What cannot be used shows that it was read.
+    fs::write(&authorities, "no certificate\n").unwrap();
+    world.reload();
+    let log = world.agent_log();
+    assert!(log.contains("the account stays as it was") && log.contains("there is no certificate in it"), "{log}");
+    assert_eq!(world.refresh("house")["status"], "ok");
 }
