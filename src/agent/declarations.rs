@@ -111,7 +111,9 @@ impl Agent {
         }
         let asks_otherwise = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
         let needed_before = former.is_some_and(|former| former.sign_in_needed);
-        declaration.sign_in_needed = (asks_otherwise || needed_before) && self.is_signed_in(&name);
+        // Without a user the agent sees to it by itself.
+        let has_user = settings.grant.has_user();
+        declaration.sign_in_needed = has_user && (asks_otherwise || needed_before) && self.is_signed_in(&name);
         if asks_otherwise && running {
             // What the user would approve is not what is asked for any more.
             self.tell(&name, Event::Command(Command::Cancel, UNHEARD));

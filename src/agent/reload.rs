@@ -100,10 +100,18 @@ impl Agent {
         let Some(account) = self.accounts.get_mut(name) else { return };
         let retires = account.settings.publish == PublishMode::Retained && settings.publish == PublishMode::OnRequest;
         let tells_no_more = account.settings.identity && !settings.identity;
+        let asked = |settings: &AccountSettings| (settings.scopes.clone(), settings.params.clone());
+        let asks_otherwise = asked(&account.settings) != asked(&settings);
+        let told =
+            |settings: &AccountSettings| (settings.provider.clone(), settings.grant.name(), settings.scopes.clone());
+        let tells_otherwise = told(&account.settings) != told(&settings);
         let rules = rules(&settings);
         let same_client = *account.session.client() == settings.binding();
         if same_client && account.session.can_go_on_under(&rules) {
             account.session.set_rules(rules);
+            if asks_otherwise {
+                account.session.asks_otherwise(clock::now());
+            }
             account.settings = settings;
             account.provider = provider;
             account.limit = limit;
@@ -111,6 +119,9 @@ impl Agent {
             let session = self.session(&settings, account.session.into_found());
             let account = Account { settings, provider, limit, session, change: None };
             self.accounts.insert(name.clone(), Box::new(account));
+        }
+        if tells_otherwise {
+            self.publish_info();
         }
         if retires {
             self.withdraw_token(name);

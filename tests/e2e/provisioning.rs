@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::clock::{SOON, wait_until};
 use crate::support::files_below;
+use crate::support::server::Kind;
 use crate::support::world::{Client, Setup, World};
 
 const PROVISIONING: &str = "[provisioning]\nenabled = true\nissuers = [\"{issuer}\"]";
@@ -158,6 +159,26 @@ fn what_is_forgotten_asks_the_provider_no_more_and_leaves_nothing_for_the_next_o
     declare(&world, "machine", &machine(&world));
     assert_eq!(world.subscriber.request("status", "garden")["data"]["state"], "signed_out");
     world.wait_for_state("machine", "active");
+}
+
+#[test]
+fn a_machine_that_is_declared_with_other_scopes_has_them_at_once_and_needs_no_sign_in() {
+    let world = Setup::on(Kind::Fake).sections(PROVISIONING).start();
+    let mut settings = json!({
+        "issuer": world.oidc().issuer(), "grant": "client_credentials", "client_id": "gateway", "client_secret": "s3cret",
+        "scopes": ["read"],
+    });
+    declare(&world, "machine", &settings);
+    let token = world.wait("machine", "token", |token| token["access_token"].is_string());
+    assert_eq!(token.json["scope"], "read");
+    settings["scopes"] = json!(["read", "write"]);
+    let answer = declare(&world, "machine", &settings);
+    assert_eq!(answer["data"]["sign_in_needed"], false, "{answer}");
+    let next = world.wait("machine", "token", |token| token["scope"] == "read write");
+    assert_ne!(next.json["access_token"], token.json["access_token"]);
+    let status = world.wait_for_state("machine", "active");
+    assert_eq!((&status["sign_in_needed"], &status["scope"]), (&json!(false), &json!("read write")), "{status}");
+    world.subscriber.wait("oauth2mqtt/bridge/info", |info| info["accounts"][0]["scopes"] == json!(["read", "write"]));
 }
 
 #[test]

@@ -137,6 +137,15 @@ impl Grant {
         }
     }
 
+    /// Tokens for what is asked for by now are due, unless a refresh token would bring those of before.
+    pub(super) fn asks_otherwise(&mut self, now: Now) {
+        if let Self::Held(Renewal { step: Step::Waits(due), signed_in, .. }) = self
+            && signed_in.tokens.refresh_token.is_none()
+        {
+            *due = Due::at(now.boot, now);
+        }
+    }
+
     pub(super) fn next_wake(&self, safe: bool) -> Option<BootTime> {
         match self {
             Self::Held(Renewal { step: Step::Waits(due), .. }) if safe => Some(due.at),
