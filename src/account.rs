@@ -57,6 +57,26 @@ impl fmt::Display for AccountName {
     }
 }
 
+/// Where an account was declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declared {
+    /// In the configuration file.
+    File,
+    /// By a request over MQTT.
+    Mqtt,
+}
+
+impl Declared {
+    /// The word in `status` and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Mqtt => "mqtt",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,6 +22,9 @@ const USELESS_GAP: Duration = Duration::from_secs(60);
 /// and short enough that an address left in a chat does no harm.
 pub const REDIRECTION_WAIT: Duration = Duration::from_secs(900);
 
+/// How long the endpoints are good that an issuer's metadata names.
+pub const METADATA_LIFE: Duration = Duration::from_secs(24 * 3_600);
+
 /// The first wait after a passing fault; it doubles with each further one up to [`LONGEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(300);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::Declared;
 use crate::clock::UnixTime;
 use crate::expiry::Expiry;
 use crate::fault::FaultCode;
@@ -35,22 +36,51 @@ impl Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub String);
 
-/// The provider, endpoint and client that tokens were got with, and for whom, as one comparable text. No secret is in
-/// it. Clones share the text.
+/// The provider, endpoint and client that tokens were got with, and for whom, as one comparable text; and where the account
+/// was declared that got them. No secret is in it. Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientBinding(Arc<str>);
+pub struct ClientBinding {
+    text: Arc<str>,
+    declared: Declared,
+}
 
 impl ClientBinding {
-    /// The one that `text` stands for.
+    /// The one that `text` stands for, of an account of the configuration file.
     #[must_use]
     pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self(text.into())
+        Self { text: text.into(), declared: Declared::File }
+    }
+
+    /// The same of an account that was declared there.
+    #[must_use]
+    pub fn declared(self, declared: Declared) -> Self {
+        Self { declared, ..self }
     }
 
     /// The text, as it is written down.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Where the account was declared.
+    #[must_use]
+    pub fn declared_in(&self) -> Declared {
+        self.declared
+    }
+
+    /// Whether both are of one client at one provider, wherever their accounts were declared.
+    #[must_use]
+    pub fn is_same_client(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+
+    /// Whether an account may go on with what `former` got. Whoever may publish requests can declare an account, and knows
+    /// what a client is called: that alone must not bring tokens which the administrator's own account was given. The
+    /// administrator may take up what was declared.
+    #[must_use]
+    pub fn may_take_over(&self, former: &Self) -> bool {
+        self.is_same_client(former) && (self.declared == Declared::File || former.declared == Declared::Mqtt)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::account::AccountName;
+pub use crate::account::Declared;
 use crate::client_key::ClientKey;
 use crate::identity::AllowList;
 use crate::record::ClientBinding;
@@ -195,28 +196,9 @@ pub struct AccountSettings {
     pub declared: Declared,
 }
 
-/// Where an account was declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Declared {
-    /// In the configuration file.
-    File,
-    /// By a request over MQTT.
-    Mqtt,
-}
-
-impl Declared {
-    /// The word in `status`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Mqtt => "mqtt",
-        }
-    }
-}
-
 impl AccountSettings {
-    /// Whose tokens this account's tokens are: provider, endpoint and client, and whether they are a user's.
+    /// Whose tokens this account's tokens are: provider, endpoint and client, whether they are a user's, and where the account
+    /// was declared.
     #[must_use]
     pub fn binding(&self) -> ClientBinding {
         let text = |url: &Option<Arc<Url>>| url.as_ref().map_or("", |url| url.as_str()).to_owned();
@@ -233,6 +215,7 @@ impl AccountSettings {
             text(&self.endpoints.token),
             self.client.id
         ))
+        .declared(self.declared)
     }
 
     /// Whether the provider is asked who has approved.

@@ -38,7 +38,10 @@ pub(super) struct Account {
 /// A change of the configuration that waits for its moment.
 pub(super) enum Change {
     Replace(Arc<AccountSettings>),
+    /// It goes, and its sign-in stays in the store.
     Remove,
+    /// It goes with all that is kept of it.
+    Forget,
 }
 
 impl Account {
@@ -58,7 +61,7 @@ impl Account {
 
     /// What `status` says of the settings.
     pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
-        SetUp { grant: self.settings.grant.name(), declared: self.settings.declared.name(), sign_in_needed }
+        SetUp { grant: Some(self.settings.grant.name()), declared: Some(self.settings.declared.name()), sign_in_needed }
     }
 }
 
@@ -103,6 +106,12 @@ impl Clients {
         let http = self.http(settings.ca_file.as_ref())?;
         let limit = self.limits.entry(settings.provider.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
         Ok((Arc::new(Provider::new(Arc::clone(settings), http)), Arc::clone(limit)))
+    }
+
+    /// From now on every file with certificate authorities is read again, for whoever asks for a provider.
+    pub(super) fn read_files_again(&mut self) {
+        self.tls = Tls::default();
+        self.http.clear();
     }
 
     fn http(&mut self, ca_file: Option<&PathBuf>) -> Result<Http, String> {

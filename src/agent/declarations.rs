@@ -7,13 +7,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Agent;
-use super::accounts::Change;
+use super::accounts::{Change, rules};
+use super::reload;
 use super::requests::{Asked, Asker, ReplyTo, failed, sentence};
 use crate::account::AccountName;
 use crate::declaration::Declaration;
 use crate::message::{Outcome, Verb};
 use crate::policy::ChangesLeft;
-use crate::session::{Command, Event, Ticket};
+use crate::record::Record;
+use crate::session::{Command, Event, Found, Rules, Ticket};
 use crate::settings::{AccountSettings, Declared};
 use crate::store::Ack;
 use crate::{clock, config};
@@ -46,6 +48,11 @@ impl Declarations {
             }
         }
         Self { by_name, ..Self::default() }
+    }
+
+    /// The accounts that were declared, also those that may not be used now.
+    pub(super) fn names(&self) -> impl Iterator<Item = &AccountName> {
+        self.by_name.keys()
     }
 
     /// Whether the account asks for something else by now than its sign-in was for.
@@ -119,7 +126,9 @@ impl Agent {
         let former = self.declarations.by_name.get(&name);
         let asks_otherwise = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
         let needed_before = former.is_some_and(|former| former.sign_in_needed);
-        declaration.sign_in_needed = (asks_otherwise || needed_before) && self.is_signed_in(&name);
+        // Without a user the agent sees to it by itself.
+        let has_user = settings.grant.has_user();
+        declaration.sign_in_needed = has_user && (asks_otherwise || needed_before) && self.is_signed_in(&name);
         if asks_otherwise && running {
             // What the user would approve is not what is asked for any more.
             self.tell(&name, Event::Command(Command::Cancel, UNHEARD));
@@ -143,13 +152,14 @@ impl Agent {
             return Err(("unknown_account", format!("No account {name} was declared.")));
         }
         if !self.accounts.contains_key(&name) {
-            // It was left out, so there is nothing to sign out of.
+            // It was left out, and nothing says any more where its tokens could be revoked.
             self.forgotten(&name);
             self.respond(reply_to, &Outcome::Done(json!({ "account": name })), transaction);
             return Ok(());
         }
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
         let ticket = self.tickets.issue(Asked { verb: Verb::Forget, asker })?;
+        self.keep_codes_on_offer(&name, false);
         self.tell(&name, Event::Command(Command::Logout, ticket));
         Ok(())
     }
@@ -160,7 +170,34 @@ impl Agent {
         self.declarations.last += 1;
         self.store.forget(name, self.declarations.last);
         if let Some(account) = self.accounts.get_mut(name) {
-            account.change = Some(Change::Remove);
+            account.change = Some(Change::Forget);
+        } else {
+            self.erase_spare(name);
+        }
+    }
+
+    /// The account could not be signed out, and stays as it was.
+    pub(super) fn not_forgotten(&mut self, name: &AccountName) {
+        self.keep_codes_on_offer(name, true);
+    }
+
+    /// Who is about to be forgotten has no use for another code; otherwise it would be had as soon as the account is signed
+    /// out, and outlive it.
+    fn keep_codes_on_offer(&mut self, name: &AccountName, wanted: bool) {
+        if let Some(account) = self.accounts.get_mut(name) {
+            let rules = rules(&account.settings);
+            account.session.set_rules(Rules { offer: rules.offer && wanted, ..rules });
+        }
+    }
+
+    /// Erases what the store has of an account that is not there, unless an account of the file was signed in by it.
+    fn erase_spare(&mut self, name: &AccountName) {
+        let of_file = |record: &Record| {
+            record.signed_in.as_ref().is_some_and(|signed_in| signed_in.client.declared_in() == Declared::File)
+        };
+        if matches!(self.spare.get(name), Some(Found::Record(record)) if !of_file(record)) {
+            self.spare.remove(name);
+            self.store.erase(name, reload::UNHEARD.0);
         }
     }
 

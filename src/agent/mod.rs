@@ -4,6 +4,7 @@
 
 mod accounts;
 mod declarations;
+mod last_words;
 mod page;
 mod perform;
 mod redirects;
@@ -12,7 +13,7 @@ mod requests;
 mod signals;
 mod summary;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -165,8 +166,10 @@ struct Agent {
     clients: Clients,
     store: Store,
     link: Link,
-    /// The accounts that have not yet published their state on the present connection. One after the other, as the link
-    /// takes it: the messages of a thousand at once would be megabytes.
+    /// The accounts that went while there was no connection to say so on.
+    gone_unheard: BTreeSet<AccountName>,
+    /// The accounts that have not yet published their state on the present connection, and those that are gone. One after
+    /// the other, as the link takes it: the messages of a thousand at once would be megabytes.
     unannounced: VecDeque<AccountName>,
     topics: Topics,
     tickets: Tickets,
@@ -221,6 +224,7 @@ impl Agent {
             clients,
             store: opened.store,
             link,
+            gone_unheard: BTreeSet::new(),
             unannounced: VecDeque::new(),
             topics,
             tickets: Tickets::default(),
@@ -274,7 +278,7 @@ impl Agent {
                 self.show_broker(true);
                 self.publish_retained(self.topics.state(), message::state(true));
                 self.publish_info();
-                self.unannounced = self.accounts.keys().cloned().collect();
+                self.unannounced = self.take_names_to_announce().collect();
             }
             LinkEvent::Lost(error, wait) => {
                 if self.loss_is_written {
@@ -303,6 +307,10 @@ impl Agent {
 
     fn announce_next(&mut self) {
         if let Some(name) = self.unannounced.pop_front() {
+            match self.accounts.get(&name) {
+                Some(account) => self.say_last_words_beside(&name, account),
+                None => self.say_last_words(&name),
+            }
             self.tell(&name, SessionEvent::BrokerConnected);
         }
         if self.unannounced.is_empty() {

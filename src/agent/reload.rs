@@ -1,22 +1,19 @@
 //! Accounts are added, changed and removed without a restart and without touching the others.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::accounts::{Account, Change, rules};
 use super::{Agent, RunError};
 use crate::account::AccountName;
-use crate::broker::Publication;
 use crate::clock;
 use crate::config;
-use crate::message::{self, Payload};
 use crate::policy::Chance;
 use crate::record::Record;
-use crate::session::{Event, Found, Session, SessionState, StatusView, Topic};
+use crate::session::{Event, Found, Revision, Session};
 use crate::settings::{AccountSettings, PublishMode};
 
-/// How long the broker keeps the last word on an account that is gone.
-const LAST_WORD: Duration = Duration::from_secs(5);
+/// For what no session waits to hear of: those count their revisions from numbers of their epochs on.
+pub(super) const UNHEARD: Revision = Revision(0);
 
 impl Agent {
     /// Takes up an account, with what the store has of it.
@@ -48,11 +45,13 @@ impl Agent {
         if !self.settings.same_but_for_accounts(&settings) {
             tracing::warn!("[mqtt], [store] and [page] take effect at the next start; accounts do now");
         }
+        self.clients.read_files_again();
         self.settings.provisioning.clone_from(&settings.provisioning);
         let accounts = self.with_declared(settings.accounts);
         for (name, account) in &mut self.accounts {
             account.change = match accounts.get(name) {
                 Some(wanted) => Some(Change::Replace(Arc::new(wanted.clone()))),
+                None if matches!(account.change, Some(Change::Forget)) => continue,
                 None => Some(Change::Remove),
             };
         }
@@ -83,7 +82,8 @@ impl Agent {
             let Some(account) = self.accounts.get_mut(&name) else { continue };
             match account.change.take() {
                 Some(Change::Replace(settings)) => self.replace(&name, settings),
-                Some(Change::Remove) => self.remove(&name),
+                Some(Change::Remove) => self.remove(&name, true),
+                Some(Change::Forget) => self.remove(&name, false),
                 None => {}
             }
         }
@@ -100,10 +100,18 @@ impl Agent {
         let Some(account) = self.accounts.get_mut(name) else { return };
         let retires = account.settings.publish == PublishMode::Retained && settings.publish == PublishMode::OnRequest;
         let tells_no_more = account.settings.identity && !settings.identity;
+        let asked = |settings: &AccountSettings| (settings.scopes.clone(), settings.params.clone());
+        let asks_otherwise = asked(&account.settings) != asked(&settings);
+        let told =
+            |settings: &AccountSettings| (settings.provider.clone(), settings.grant.name(), settings.scopes.clone());
+        let tells_otherwise = told(&account.settings) != told(&settings);
         let rules = rules(&settings);
         let same_client = *account.session.client() == settings.binding();
         if same_client && account.session.can_go_on_under(&rules) {
             account.session.set_rules(rules);
+            if asks_otherwise {
+                account.session.asks_otherwise(clock::now());
+            }
             account.settings = settings;
             account.provider = provider;
             account.limit = limit;
@@ -112,40 +120,40 @@ impl Agent {
             let account = Account { settings, provider, limit, session, change: None };
             self.accounts.insert(name.clone(), Box::new(account));
         }
+        if tells_otherwise {
+            self.publish_info();
+        }
         if retires {
-            self.last_word(name, Topic::Token, message::withdrawn_token(name));
+            self.withdraw_token(name);
         }
         if tells_no_more {
-            self.last_word(name, Topic::Identity, message::identity(name, None));
+            self.withdraw_identity(name);
         }
         self.tell(name, Event::Reconfigured);
         self.tell(name, Event::BrokerConnected);
     }
 
-    fn remove(&mut self, name: &AccountName) {
+    /// Takes an account away; what the store has of it is kept for one of that name, or not.
+    fn remove(&mut self, name: &AccountName, keep: bool) {
         let Some(account) = self.accounts.remove(name) else { return };
         self.summary_is_old = true;
         let set_up = account.set_up(false);
-        self.spare.insert(name.clone(), account.session.into_found());
         self.take_off_page(name);
-        let status = StatusView::bare(SessionState::SignedOut, false);
-        self.last_word(name, Topic::Token, message::withdrawn_token(name));
-        self.last_word(name, Topic::SignIn, Payload::of(&message::sign_in(name, None)));
-        self.last_word(name, Topic::Status, Payload::of(&message::status(name, set_up, &status)));
-        if account.settings.identity {
-            self.last_word(name, Topic::Identity, message::identity(name, None));
+        match account.session.into_found() {
+            // Names may come and go without end; what is empty is kept for none.
+            Found::Record(record) if record.is_empty() => {}
+            found if keep => drop(self.spare.insert(name.clone(), found)),
+            _ => self.store.erase(name, UNHEARD.0),
+        }
+        if self.broker_is_there {
+            self.say_last_words_as(name, set_up, account.settings.identity);
+        } else {
+            self.gone_unheard.insert(name.clone());
         }
         self.redirects.may_have_changed = true;
         self.publish_info();
-        tracing::info!(account = name.as_str(), "removed; its sign-in stays in the store");
-    }
-
-    /// Tells subscribers, and lets the broker forget by itself: an empty message, which would make it forget at once,
-    /// is an error to a flow that reads JSON.
-    fn last_word(&self, name: &AccountName, topic: Topic, payload: Payload) {
-        let good_until = Some(clock::now().boot + LAST_WORD);
-        let topic = self.topics.account(name, topic);
-        self.link.publish(Publication { topic, payload, retain: true, good_until, correlation: None });
+        let what = if keep { "removed; its sign-in stays in the store" } else { "forgotten" };
+        tracing::info!(account = name.as_str(), "{what}");
     }
 
     fn session(&mut self, settings: &AccountSettings, found: Found) -> Session {

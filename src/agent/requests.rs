@@ -161,8 +161,11 @@ impl Agent {
                     (Ok(()), Verb::Forget) => Outcome::Done(serde_json::json!({ "account": name })),
                     (Ok(()), _) => Outcome::Done(data(&self.status_of(name, account))),
                 };
-                if verb == Verb::Forget && matches!(outcome, Outcome::Done(_)) {
-                    self.forgotten(name);
+                if verb == Verb::Forget {
+                    match outcome {
+                        Outcome::Done(_) => self.forgotten(name),
+                        Outcome::Failed { .. } => self.not_forgotten(name),
+                    }
                 }
                 self.respond(&reply_to, &outcome, &transaction);
             }

@@ -1,10 +1,11 @@
 //! Looks at the broker's own configuration for bridges that would carry tokens off this device.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::account::AccountName;
-use crate::message::Topics;
+use crate::message::{Topics, Verb};
 use crate::session::Topic;
 use crate::settings::{PublishMode, Settings};
 use crate::text::printable;
@@ -12,19 +13,16 @@ use crate::text::printable;
 /// How many files are read, so that files that include one another come to an end.
 const MOST_FILES: usize = 100;
 
-/// What would carry tokens away, one sentence for each account and pattern. What cannot be read says nothing.
-pub(super) fn leaks(settings: &Settings, configuration: &Path) -> Vec<String> {
-    let patterns = outward_patterns(configuration);
+/// What the administrator should know of the broker's bridges, one text for each: those that would carry tokens away, and
+/// what could not be read of them.
+pub(super) fn warnings(settings: &Settings, configuration: &Path) -> Vec<String> {
+    let Bridges { patterns, unread } = Bridges::read(configuration);
     let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
-    let mut leaks = Vec::new();
-    let retained = settings.accounts.iter().filter(|(_, account)| account.publish == PublishMode::Retained);
-    // Which accounts will be declared is not known here; their topics are all of one kind.
-    let declared = "account".parse::<AccountName>().ok().filter(|_| settings.provisioning.is_some());
-    for name in retained.map(|(name, _)| name).chain(&declared) {
-        let topic = topics.account(name, Topic::Token);
+    let mut warnings = unread;
+    for (topic, what) in with_tokens(settings, &topics) {
         for pattern in patterns.iter().filter(|pattern| matches(&pattern.filter, &topic)) {
-            leaks.push(format!(
-                "the broker's bridge {} carries {topic} off this device: its topic {} in {}\n  help: name only the topics that \
+            warnings.push(format!(
+                "the broker's bridge {} carries {topic}{what} off this device: its topic {} in {}\n  help: name only the topics that \
                  the centre needs, as examples/fleet/mosquitto-bridge.conf does, or write local_tokens = true in [mqtt]",
                 printable(&pattern.connection),
                 printable(&pattern.filter),
@@ -32,7 +30,32 @@ pub(super) fn leaks(settings: &Settings, configuration: &Path) -> Vec<String> {
             ));
         }
     }
-    leaks
+    warnings
+}
+
+/// Every topic that has tokens on it, and how they come there if its name does not tell.
+fn with_tokens(settings: &Settings, topics: &Topics) -> Vec<(String, &'static str)> {
+    let retained = |name: &AccountName| (topics.account(name, Topic::Token), "");
+    let kept = settings.accounts.iter().filter(|(_, account)| account.publish == PublishMode::Retained);
+    let mut found: Vec<_> = kept.map(|(name, _)| retained(name)).collect();
+    // Which accounts will be declared is not known here; their topics are all of one kind.
+    let declared = settings.provisioning.is_some();
+    found.extend("account".parse::<AccountName>().ok().filter(|_| declared).as_ref().map(retained));
+    if declared || settings.accounts.values().any(|account| account.publish == PublishMode::OnRequest) {
+        // Whoever names no response topic gets the answer on the first of the two, the command line on one like the second.
+        let answers = [topics.response(Verb::Token.name()), topics.reply("command")];
+        let with_token = answers.into_iter().filter(|topic| topics.may_carry_token(topic));
+        found.extend(with_token.map(|topic| (topic, ", with the token in the answer to a request,")));
+    }
+    found
+}
+
+/// What the broker's configuration says of bridges.
+#[derive(Default)]
+struct Bridges {
+    patterns: Vec<Pattern>,
+    /// What could not be read, and why.
+    unread: Vec<String>,
 }
 
 /// What a bridge carries away.
@@ -43,40 +66,64 @@ struct Pattern {
     file: PathBuf,
 }
 
-fn outward_patterns(configuration: &Path) -> Vec<Pattern> {
-    let mut patterns = Vec::new();
-    let mut connection = String::new();
-    let mut files = vec![configuration.to_owned()];
-    let mut read = 0;
-    while let Some(file) = files.pop().filter(|_| read < MOST_FILES) {
-        read += 1;
-        let text = fs::read_to_string(&file).unwrap_or_default();
+impl Bridges {
+    fn read(configuration: &Path) -> Self {
+        let mut bridges = Self::default();
+        let mut files = vec![configuration.to_owned()];
+        let mut read = 0;
+        while let Some(file) = files.pop() {
+            if read == MOST_FILES {
+                bridges.unread.push(format!("the broker's configuration has more than {MOST_FILES} files: {UNKNOWN}"));
+                break;
+            }
+            read += 1;
+            match fs::read_to_string(&file) {
+                Ok(text) => bridges.read_file(&file, &text, &mut files),
+                Err(error) => bridges.could_not_read(&file, &error),
+            }
+        }
+        bridges
+    }
+
+    fn read_file(&mut self, file: &Path, text: &str, files: &mut Vec<PathBuf>) {
+        let mut connection = String::new();
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
                 ["connection", name, ..] => name.clone_into(&mut connection),
-                ["include_dir", folder, ..] => files.extend(configuration_files(Path::new(folder))),
+                ["include_dir", folder, ..] => match configuration_files(Path::new(folder)) {
+                    Ok(found) => files.extend(found),
+                    Err(error) => self.could_not_read(Path::new(folder), &error),
+                },
                 ["topic", pattern, "out" | "both", ..] => {
                     // The prefix on this side stands after the quality of service; "" stands for none.
                     let prefix = words.get(4).filter(|prefix| **prefix != "\"\"").unwrap_or(&"");
                     let filter = format!("{prefix}{pattern}");
-                    patterns.push(Pattern { connection: connection.clone(), filter, file: file.clone() });
+                    self.patterns.push(Pattern { connection: connection.clone(), filter, file: file.to_owned() });
                 }
                 // Without a direction it goes out.
                 ["topic", pattern] => {
                     let filter = pattern.to_owned();
-                    patterns.push(Pattern { connection: connection.clone(), filter, file: file.clone() });
+                    self.patterns.push(Pattern { connection: connection.clone(), filter, file: file.to_owned() });
                 }
                 _ => {}
             }
         }
     }
-    patterns
+
+    fn could_not_read(&mut self, path: &Path, error: &io::Error) {
+        self.unread.push(format!("{} cannot be read ({error}): {UNKNOWN}", path.display()));
+    }
 }
 
-fn configuration_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.extension().is_some_and(|extension| extension == "conf")).collect()
+/// What follows where something of the broker's configuration was not read.
+const UNKNOWN: &str = "whether a bridge carries tokens off this device is not known\n  help: run the check as root, or name \
+                       mosquitto's configuration with --broker-config; with another broker, see to its bridges yourself";
+
+fn configuration_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let is_configuration = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "conf");
+    let paths: io::Result<Vec<_>> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect();
+    Ok(paths?.into_iter().filter(is_configuration).collect())
 }
 
 /// Whether a filter matches a topic (MQTT 5, 4.7).

@@ -17,8 +17,9 @@ pub(super) fn check(path: &Path, broker: &Path) -> Result<(), Failure> {
         writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}").map_err(|error| Failure::output(&error))?;
     }
     if is_here(&loaded.settings.mqtt.address) {
-        for leak in bridge::leaks(&loaded.settings, broker) {
-            writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {leak}").map_err(|error| Failure::output(&error))?;
+        for warning in bridge::warnings(&loaded.settings, broker) {
+            writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}")
+                .map_err(|error| Failure::output(&error))?;
         }
     }
     for (name, account) in &loaded.settings.accounts {

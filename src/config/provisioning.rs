@@ -11,6 +11,7 @@ use super::address::{AddressUse, http_address};
 use super::client::MOST_SECRETS;
 use super::diagnostic::{Diagnostic, Report, quoted};
 use super::files::Files;
+use super::grant::DEFAULT_REDIRECT_URI;
 use super::nearest::nearest;
 use super::table::Table;
 use crate::account::AccountName;
@@ -210,6 +211,15 @@ fn check_addresses(
     match &settings.grant {
         GrantSettings::Password { .. } | GrantSettings::RefreshToken { .. } => {
             Err("grant: this grant is not declared over MQTT.".to_owned())
+        }
+        // The agent listens there: a port of the declarer's choice could be that of another program, while it restarts.
+        GrantSettings::AuthorizationCode { redirect_uri }
+            if redirect_uri.scheme() == "http" && redirect_uri.as_str() != DEFAULT_REDIRECT_URI =>
+        {
+            Err(format!(
+                "redirect_uri: on the device itself a declared account has {DEFAULT_REDIRECT_URI}, and no other address. Leave the key \
+                 out, or name the https:// address of a page that passes the browser's address on."
+            ))
         }
         _ => Ok(()),
     }

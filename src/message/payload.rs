@@ -148,10 +148,10 @@ pub fn withdrawn_token(account: &AccountName) -> Payload {
 /// What `status` says of an account's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct SetUp {
-    /// Its grant, as the configuration calls it.
-    pub grant: &'static str,
+    /// Its grant, as the configuration calls it; `None` for an account that is gone.
+    pub grant: Option<&'static str>,
     /// Where it was declared: `file` or `mqtt`.
-    pub declared: &'static str,
+    pub declared: Option<&'static str>,
     /// Whether its sign-in is for other scopes or by another grant than it asks for now.
     pub sign_in_needed: bool,
 }
@@ -168,11 +168,11 @@ pub fn status(account: &AccountName, set_up: SetUp, status: &StatusView) -> impl
         next_refresh_at: Option<i64>,
         last_refresh_at: Option<i64>,
         scope: Option<String>,
-        grant: &'static str,
+        grant: Option<&'static str>,
         signed_in_at: Option<i64>,
         user: Option<String>,
         user_changed_at: Option<i64>,
-        declared: &'static str,
+        declared: Option<&'static str>,
         sign_in_needed: bool,
         error: Option<Error>,
     }
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(
             text(&Payload::of(&status(
                 &google(),
-                SetUp { grant: "device_code", declared: "file", sign_in_needed: false },
+                SetUp { grant: Some("device_code"), declared: Some("file"), sign_in_needed: false },
                 &view
             ))),
             r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#

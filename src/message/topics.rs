@@ -46,6 +46,12 @@ impl Topics {
         format!("{local}{}/{account}/{last}", self.base)
     }
 
+    /// Where the account's token would be if bridges might carry it, if that is not where it is.
+    #[must_use]
+    pub fn carried_token(&self, account: &AccountName) -> Option<String> {
+        self.local_tokens.then(|| Self::new(&self.base, false).account(account, Topic::Token))
+    }
+
     /// Whether a response with a token in it may go to `topic`.
     #[must_use]
     pub fn may_carry_token(&self, topic: &str) -> bool {
@@ -117,6 +123,7 @@ mod tests {
         let google = "google".parse().unwrap();
         assert_eq!(topics.account(&google, Topic::Token), "$local/oauth2mqtt/google/token");
         assert_eq!(topics.account(&google, Topic::Status), "oauth2mqtt/google/status");
+        assert_eq!(topics.carried_token(&google).as_deref(), Some("oauth2mqtt/google/token"));
         assert!(topics.may_carry_token("$local/reply") && !topics.may_carry_token("reply"));
         assert!(topics.may_respond_to("$local/reply") && topics.may_respond_to(&topics.reply("cli")));
         assert!(!topics.may_respond_to("$local/oauth2mqtt/google/token") && !topics.may_respond_to("$local/$SYS/x"));

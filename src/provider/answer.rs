@@ -93,6 +93,13 @@ pub(super) fn refuses_client(exchange: &Exchange) -> bool {
     read(exchange, &[]).is_ok_and(|members| members.error.0.as_deref() == Some("invalid_client"))
 }
 
+/// Whether this may be no OAuth endpoint, or none any more: the provider's metadata may name another by now.
+pub(super) fn may_have_moved(exchange: &Exchange) -> bool {
+    let is_gone = matches!(exchange.status, 300..400 | 404 | 405 | 410);
+    let is_page = exchange.status < 500 && !exchange.is_form && !exchange.body.is_empty() && !is_object(&exchange.body);
+    is_gone || is_page
+}
+
 /// Reads the answer to a refresh (RFC 6749 5).
 pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<TokenAnswer, Fault> {
     let members = read(exchange, sent)?;
@@ -232,8 +239,11 @@ fn read(exchange: &Exchange, sent: &[&Secret]) -> Result<Members, Fault> {
 
 /// An object alone: a list would be taken for its members in their order.
 fn read_object(body: &[u8]) -> Option<Members> {
-    let is_object = body.trim_ascii_start().starts_with(b"{");
-    is_object.then(|| serde_json::from_slice(body).ok()).flatten()
+    is_object(body).then(|| serde_json::from_slice(body).ok()).flatten()
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
 }
 
 /// GitHub's form, where a client has not asked for JSON.

@@ -1,6 +1,6 @@
 //! The one place that speaks OAuth and HTTP: asks a provider, and tells what it answered.
 //!
-//! It keeps nothing but the endpoints it found. What an answer means for a sign-in is for the session to decide.
+//! It keeps nothing but the endpoints it found, for a day at most. What an answer means for a sign-in is for the session to decide.
 
 mod answer;
 mod assertion;
@@ -15,15 +15,16 @@ mod request;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use oauth2::http::header::{ACCEPT, AUTHORIZATION};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use tokio::time::{Duration, sleep};
 
-use crate::clock;
+use crate::clock::{self, BootTime};
 use crate::fault::{Fault, FaultCode};
 use crate::identity::Identity;
+use crate::policy;
 use crate::secret::Secret;
 use crate::settings::{AccountSettings, GrantSettings};
 use crate::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
@@ -37,12 +38,21 @@ use request::{Requests, Revoke, Unbuildable};
 const USERINFO_TRIES: u32 = 3;
 const USERINFO_WAIT: Duration = Duration::from_secs(1);
 
+/// Endpoints, and when they were found.
+#[derive(Debug)]
+struct Found {
+    endpoints: Arc<Endpoints>,
+    at: BootTime,
+}
+
 /// The provider of one account.
 #[derive(Debug)]
 pub struct Provider {
     account: Arc<AccountSettings>,
     http: Http,
-    endpoints: OnceCell<Endpoints>,
+    found: Mutex<Option<Found>>,
+    /// Whether something answered as if an endpoint were not there any more.
+    may_have_moved: AtomicBool,
     /// Which of the client's secrets the provider took last.
     secret: AtomicUsize,
 }
@@ -51,7 +61,13 @@ impl Provider {
     /// The provider that `account` names. Nothing is asked of it yet.
     #[must_use]
     pub fn new(account: impl Into<Arc<AccountSettings>>, http: Http) -> Self {
-        Self { account: account.into(), http, endpoints: OnceCell::new(), secret: AtomicUsize::new(0) }
+        Self {
+            account: account.into(),
+            http,
+            found: Mutex::default(),
+            may_have_moved: AtomicBool::new(false),
+            secret: AtomicUsize::new(0),
+        }
     }
 
     /// Finds a way to the user's approval: asks for a device code (RFC 8628 3.1), or makes the address of an
@@ -60,7 +76,7 @@ impl Provider {
     /// # Errors
     /// When the provider refuses, cannot be reached, or does not have the account's grant.
     pub async fn authorize(&self) -> Result<Authorization, Fault> {
-        let endpoints = self.endpoints().await?;
+        let endpoints = &*self.endpoints().await?;
         let missing = |what: &str| {
             let message = format!("Neither the configuration nor the provider's metadata names {what} endpoint.");
             Fault::reconfigure(FaultCode::UnsupportedGrantType, message)
@@ -79,7 +95,7 @@ impl Provider {
     /// # Errors
     /// When the sign-in has ended, or the provider cannot be asked now.
     pub async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
-        let endpoints = self.endpoints().await?;
+        let endpoints = &*self.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.device_access_token(device_code)).await?;
         match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)? {
             Polled::NotYet(answer) => Ok(answer),
@@ -92,7 +108,7 @@ impl Provider {
     /// # Errors
     /// When the provider refuses, or cannot be asked now.
     pub async fn exchange(&self, code: &Secret, code_verifier: &Secret) -> Result<Granted, Fault> {
-        let endpoints = self.endpoints().await?;
+        let endpoints = &*self.endpoints().await?;
         let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant else {
             return Err(Fault::ask_user(FaultCode::RedirectInvalid, "The account has another grant by now."));
         };
@@ -107,7 +123,7 @@ impl Provider {
     /// # Errors
     /// When the provider refuses, or cannot be asked now.
     pub async fn obtain(&self) -> Result<Granted, Fault> {
-        let endpoints = self.endpoints().await?;
+        let endpoints = &*self.endpoints().await?;
         let (exchange, secret) = match &self.account.grant {
             GrantSettings::ClientCredentials => {
                 (self.ask(endpoints, |requests: Requests<'_>| requests.client_credentials()).await?, None)
@@ -144,7 +160,7 @@ impl Provider {
     /// # Errors
     /// When the grant has ended, or the provider cannot be asked now.
     pub async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
-        let endpoints = self.endpoints().await?;
+        let endpoints = &*self.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.refresh(refresh_token)).await?;
         answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
     }
@@ -155,7 +171,7 @@ impl Provider {
     /// # Errors
     /// When the provider refuses, cannot be asked now, or has no revocation endpoint.
     pub async fn revoke(&self, refresh_token: Option<&Secret>, access_token: &Secret) -> Result<(), Fault> {
-        let endpoints = self.endpoints().await?;
+        let endpoints = &*self.endpoints().await?;
         let Some(url) = &endpoints.revocation else {
             let message = "The provider has no revocation endpoint.";
             return Err(Fault::ask_user(FaultCode::NotRevoked, message));
@@ -266,12 +282,33 @@ impl Provider {
                 continue;
             }
             self.secret.store(secret, Ordering::Relaxed);
+            if answer::may_have_moved(&exchange) {
+                self.may_have_moved.store(true, Ordering::Relaxed);
+            }
             return Ok(exchange);
         }
     }
 
-    async fn endpoints(&self) -> Result<&Endpoints, Fault> {
-        self.endpoints.get_or_try_init(|| discovery::endpoints(&self.account, &self.http)).await
+    /// The endpoints. A device runs for months, and a provider's metadata is not for ever: it is looked at again each day,
+    /// and where an endpoint answers as if it were none. While the issuer does not answer, what is known stays good.
+    async fn endpoints(&self) -> Result<Arc<Endpoints>, Fault> {
+        let mut found = self.found.lock().await;
+        let now = clock::now().boot;
+        let moved = self.may_have_moved.swap(false, Ordering::Relaxed);
+        if let Some(found) = &mut *found {
+            if !moved && now < found.at + policy::METADATA_LIFE {
+                return Ok(Arc::clone(&found.endpoints));
+            }
+            match discovery::endpoints(&self.account, &self.http).await {
+                Ok(endpoints) => found.endpoints = Arc::new(endpoints),
+                Err(fault) => tracing::debug!(%fault, "the issuer's metadata could not be looked at again"),
+            }
+            found.at = now;
+            return Ok(Arc::clone(&found.endpoints));
+        }
+        let endpoints = Arc::new(discovery::endpoints(&self.account, &self.http).await?);
+        *found = Some(Found { endpoints: Arc::clone(&endpoints), at: now });
+        Ok(endpoints)
     }
 
     async fn send(&self, request: Result<oauth2::HttpRequest, Unbuildable>) -> Result<Exchange, Fault> {

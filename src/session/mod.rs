@@ -29,8 +29,8 @@ use crate::clock::{BootTime, Now, UnixTime};
 use crate::fault::{Fault, FaultCode};
 use crate::identity::{AllowList, Identity};
 use crate::policy::{self, Chance};
-use crate::record::{ClientBinding, Fingerprint, Record};
-use crate::token::{Granted, User};
+use crate::record::{ClientBinding, Fingerprint, PendingSignIn, Record};
+use crate::token::{Granted, TokenAnswer, User};
 
 pub use action::{Action, Note, Question, Refused, Revision, Topic};
 use disk::Disk;
@@ -167,7 +167,8 @@ impl Session {
         } else {
             Grant::restore(signed_in, &client, &rules, now, chance)
         };
-        let pending = pending.filter(|pending| pending.client == client);
+        let pending = pending.filter(|pending| client.may_take_over(&pending.client));
+        let pending = pending.map(|pending| PendingSignIn { client: client.clone(), ..pending });
         let sign_in = pending.map_or_else(|| SignIn::start(now, chance), |pending| SignIn::waiting(pending, 0, now));
         let shown = Shown::default();
         let (held_is_over, stopping) = (false, false);
@@ -267,6 +268,13 @@ impl Session {
         self.rules = rules;
     }
 
+    /// What is asked for has changed. Where no user is needed for it, it is asked for at once; the token stays until then.
+    pub fn asks_otherwise(&mut self, now: Now) {
+        if self.rules.way == Way::Unattended {
+            self.grant.asks_otherwise(now);
+        }
+    }
+
     /// Whether there is a sign-in that goes on, or would if the provider could be reached.
     #[must_use]
     pub fn has_sign_in(&self) -> bool {
@@ -317,7 +325,12 @@ impl Session {
             Answer::Authorization(answer) => self.authorization_answered(id, answer, now, chance, out),
             Answer::Poll(answer) => self.poll_answered(id, answer, now, chance, out),
             Answer::Granted(answer) if self.grant.awaits(id) => {
-                self.refresh_answered(id, answer.map(|granted| granted.tokens), now, chance, out);
+                // Not named means as asked for (RFC 6749 5.1), which may be something else than the last time.
+                let as_asked = |Granted { tokens, .. }: Granted| TokenAnswer {
+                    scope: tokens.scope.or_else(|| self.rules.scope.clone()),
+                    ..tokens
+                };
+                self.refresh_answered(id, answer.map(as_asked), now, chance, out);
             }
             Answer::Granted(answer) => self.granted_answered(id, answer, now, chance, out),
             Answer::Refresh(answer) => self.refresh_answered(id, answer, now, chance, out),

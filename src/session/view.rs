@@ -214,6 +214,12 @@ impl Session {
         renewal.signed_in.user.as_deref().filter(|_| self.rules.tells_user && signed_in)
     }
 
+    /// Whether it is known who is signed in, and nobody else may learn it.
+    #[must_use]
+    pub fn keeps_user_to_itself(&self) -> bool {
+        !self.rules.tells_user && matches!(&self.grant, Grant::Held(renewal) if renewal.signed_in.user.is_some())
+    }
+
     fn needs_user(&self, state: SessionState) -> bool {
         match state {
             SessionState::Active => false,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use crate::account::Declared;
 use crate::clock::{BootTime, Confidence, Now, UnixTime};
 use crate::declaration::Declaration;
 use crate::expiry::{Beginning, Expiry};
@@ -53,6 +54,8 @@ struct OnlyVersion {
 #[derive(Serialize, Deserialize)]
 struct WrittenSignIn {
     client: String,
+    #[serde(default, skip_serializing_if = "WrittenDeclared::is_file")]
+    declared: WrittenDeclared,
     #[serde(serialize_with = "exposed")]
     access_token: Secret,
     #[serde(serialize_with = "exposed_if_any")]
@@ -86,10 +89,21 @@ struct WrittenRefusal {
     since: i64,
 }
 
+/// Where the account was declared: in the configuration file, unless something else is written.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenDeclared {
+    #[default]
+    File,
+    Mqtt,
+}
+
 /// One of the two ways to approve is there. As an enum, serde would keep a copy of the text that nobody wipes.
 #[derive(Serialize, Deserialize)]
 struct WrittenPending {
     client: String,
+    #[serde(default, skip_serializing_if = "WrittenDeclared::is_file")]
+    declared: WrittenDeclared,
     expiry: WrittenExpiry,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device: Option<WrittenDeviceCode>,
@@ -140,6 +154,28 @@ struct WrittenExpiry {
     /// When it began after the boot, in milliseconds, as long as that is the boot of whoever writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     boot: Option<u64>,
+}
+
+impl WrittenDeclared {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field as it is")]
+    fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+
+    fn of(client: &ClientBinding) -> Self {
+        match client.declared_in() {
+            Declared::File => Self::File,
+            Declared::Mqtt => Self::Mqtt,
+        }
+    }
+
+    fn restored(self, client: String) -> ClientBinding {
+        let declared = match self {
+            Self::File => Declared::File,
+            Self::Mqtt => Declared::Mqtt,
+        };
+        ClientBinding::new(client).declared(declared)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field as it is")]
@@ -241,6 +277,7 @@ impl From<&SignedIn> for WrittenSignIn {
         let Tokens { access_token, refresh_token, expiry, scope } = tokens;
         Self {
             client: client.as_str().to_owned(),
+            declared: WrittenDeclared::of(client),
             access_token: access_token.clone(),
             refresh_token: refresh_token.clone(),
             expiry: expiry.as_ref().map(WrittenExpiry::from),
@@ -274,7 +311,7 @@ impl From<WrittenUser> for Identity {
 impl WrittenSignIn {
     fn restored(self, clock: Clock) -> SignedIn {
         SignedIn {
-            client: ClientBinding::new(self.client),
+            client: self.declared.restored(self.client),
             tokens: Tokens {
                 access_token: self.access_token,
                 refresh_token: self.refresh_token,
@@ -304,7 +341,8 @@ impl From<&PendingSignIn> for WrittenPending {
             Approval::Device(device) => (Some(WrittenDeviceCode::from(device)), None),
             Approval::Redirect(request) => (None, Some(WrittenCodeRequest::from(request))),
         };
-        Self { client: client.as_str().to_owned(), expiry: expiry.into(), device, redirect }
+        let declared = WrittenDeclared::of(client);
+        Self { client: client.as_str().to_owned(), declared, expiry: expiry.into(), device, redirect }
     }
 }
 
@@ -346,7 +384,8 @@ impl WrittenPending {
     fn restored(self, clock: Clock) -> Option<PendingSignIn> {
         let device = self.device.map(|device| Approval::Device(device.into()));
         let approval = device.or_else(|| self.redirect.map(|request| Approval::Redirect(request.into())))?;
-        Some(PendingSignIn { client: ClientBinding::new(self.client), expiry: self.expiry.restored(clock), approval })
+        let client = self.declared.restored(self.client);
+        Some(PendingSignIn { client, expiry: self.expiry.restored(clock), approval })
     }
 }
 

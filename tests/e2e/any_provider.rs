@@ -144,3 +144,31 @@ fn a_refresh_token_that_was_used_before_ends_the_sign_in_and_asks_the_user() {
         world.oidc().log().last().is_some_and(|last| last.error.as_deref() == Some("invalid_grant"))
     });
 }
+
+/// Metadata whose device authorization endpoint is at this place.
+fn metadata(device: &str) -> Value {
+    json!({ "metadata": [{ "status": 200, "json": {
+        "issuer": "$issuer", "token_endpoint": "$at.token", "device_authorization_endpoint": device,
+    } }] })
+}
+
+#[test]
+fn an_endpoint_that_has_moved_is_found_where_the_metadata_names_it_by_then() {
+    let providers = json!({ "plain": { "answers": metadata("$issuer/former") } });
+    let settings = "issuer = \"{issuer}\"\nclient_id = \"gateway\"\nscopes = [\"read\"]";
+    let world = Setup::on(Kind::Fake).provider("providers", providers).account_as("garden", settings).start();
+    assert_eq!(world.subscriber.request("login", "garden")["status"], "error");
+    world.oidc().answer("plain", &metadata("$at.device"));
+    world.sign_in("garden");
+    // Nothing is asked of the issuer while its endpoints answer.
+    let asked = world.oidc().seen("plain", "metadata").len();
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    assert_eq!(world.oidc().seen("plain", "metadata").len(), asked);
+    // Away for a while, it does not take what is known of it along.
+    world.oidc().answer("plain", &json!({
+        "metadata": [{ "status": 503 }], "device": [{ "status": 404, "html": "<h1>Not found</h1>" }, { "status": 404 }],
+    }));
+    assert_eq!(world.subscriber.request("login", "garden")["code"], "not_an_oauth_answer");
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    assert_eq!(world.oidc().seen("plain", "metadata").len(), asked + 1);
+}

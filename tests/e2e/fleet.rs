@@ -14,7 +14,7 @@ use crate::support::server::{Kind, Server};
 use crate::support::subscriber::Subscriber;
 use crate::support::visitor::play_in;
 use crate::support::wiretap::Wiretap;
-use crate::support::world::{Setup, binary, in_this_world};
+use crate::support::world::{Client, Setup, binary, in_this_world};
 
 /// How many devices there are, and how many of them have a Node-RED of their own; for the others the test publishes what
 /// their flow would, and does with the token what it would.
@@ -274,4 +274,34 @@ fn check_warns_of_a_bridge_that_would_carry_tokens_away() {
     assert!(ended.stderr.contains("oauth2mqtt/account/token"), "{}", ended.stderr);
     fs::write(included.join("bridge.conf"), "connection cloud\ntopic +/token out 1 oauth2mqtt/ up/\n").unwrap();
     assert!(check().stderr.contains("its topic oauth2mqtt/+/token"));
+}
+
+#[test]
+fn check_warns_of_a_bridge_that_would_carry_answers_with_tokens_away() {
+    let world = Setup::new().account_with("garden", Client::Public, "publish = \"on_request\"").without_agent();
+    let conf = world.folder().join("mosquitto.conf");
+    let check = || world.cli(&["check", "--broker-config", conf.to_str().unwrap()]).stderr;
+    fs::write(&conf, bridge("device", 1)).unwrap();
+    assert_eq!(check(), "");
+    for topics in ["# out 1 oauth2mqtt/ fleet/d/", "bridge/response/+ out 1 oauth2mqtt/ up/", "oauth2mqtt/#"] {
+        fs::write(&conf, format!("connection cloud\ntopic {topics}\n")).unwrap();
+        let warned = check();
+        assert!(warned.contains("bridge cloud carries oauth2mqtt/bridge/response/token"), "{topics}: {warned}");
+    }
+    fs::write(world.config(), world.config_text().replace("[mqtt]\n", "[mqtt]\nlocal_tokens = true\n")).unwrap();
+    assert_eq!(check(), "");
+    fs::write(&conf, "connection cloud\ntopic $local/# out\n").unwrap();
+    assert!(check().contains("carries $local/oauth2mqtt/bridge/response/"));
+}
+
+#[test]
+fn check_says_what_it_could_not_read_of_the_brokers_configuration() {
+    let world = Setup::new().account("garden").without_agent();
+    let conf = world.folder().join("mosquitto.conf");
+    let check = || world.cli(&["check", "--broker-config", conf.to_str().unwrap()]);
+    let ended = check();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(ended.stderr.contains(&format!("{} cannot be read (No such file", conf.display())), "{}", ended.stderr);
+    fs::write(&conf, "include_dir /nowhere/conf.d\n").unwrap();
+    assert!(check().stderr.contains("/nowhere/conf.d cannot be read"));
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::clock::{SOON, wait_for, wait_until};
 use crate::support::files_below;
-use crate::support::world::{Setup, World};
+use crate::support::server::Kind;
+use crate::support::world::{Client, Setup, World};
 
 const PROVISIONING: &str = "[provisioning]\nenabled = true\nissuers = [\"{issuer}\"]";
 
@@ -103,6 +104,81 @@ fn a_declaration_for_another_provider_never_gets_the_old_tokens() {
     settings["issuer"] = json!(world.oidc().issuer());
     declare(&world, "garden", &settings);
     world.wait_for_state("garden", "active");
+}
+
+#[test]
+fn a_declaration_never_gets_the_sign_in_of_an_account_that_was_in_the_file() {
+    let world = Setup::new().sections(PROVISIONING).account_with("garden", Client::SecretInBody, "").start();
+    let token = world.sign_in("garden");
+    world.set_account("garden", None);
+    world.reload();
+    world.wait("garden", "token", |token| token["access_token"].is_null());
+    let mark = world.subscriber.mark();
+    // All of it but the secret is known to everybody.
+    let mut settings = settings(&world);
+    settings.as_object_mut().unwrap().remove("client_secret");
+    assert_eq!(declare(&world, "garden", &settings)["status"], "ok");
+    let status = world.wait_for_state("garden", "signed_out");
+    assert_eq!(status["error"]["code"], "client_changed", "{status}");
+    assert_eq!(world.subscriber.request("refresh", "garden")["code"], "not_signed_in");
+    let since = world.subscriber.since(mark);
+    assert!(since.iter().all(|message| message.access_token().is_none()), "{since:?}");
+
+    // The administrator's account is as it was.
+    world.set_account("garden", Some((Client::SecretInBody, "")));
+    world.reload();
+    let again = world.wait("garden", "token", |token| token["access_token"].is_string());
+    assert_eq!(again.json["access_token"], token.json["access_token"]);
+}
+
+fn machine(world: &World) -> Value {
+    json!({
+        "issuer": world.oidc().issuer(), "grant": "client_credentials", "client_id": "machine +/:%41&=?",
+        "client_secret": world.oidc().files()["machine.secret"], "client_auth": "client_secret_basic", "scopes": ["measure"],
+    })
+}
+
+#[test]
+fn what_is_forgotten_asks_the_provider_no_more_and_leaves_nothing_for_the_next_of_its_name() {
+    let mut world = Setup::new().sections(PROVISIONING).start();
+    let settings = settings(&world);
+    let mut offering = settings.clone();
+    offering["sign_in"] = json!("offer");
+    declare(&world, "garden", &offering);
+    world.wait_for_state("garden", "awaiting_user");
+    let asked = world.oidc().secrets().device_code.len();
+    assert_eq!(world.subscriber.request("forget", "garden")["status"], "ok");
+    assert_eq!(world.subscriber.request("status", "garden")["code"], "unknown_account");
+    assert_eq!(world.oidc().secrets().device_code.len(), asked);
+    declare(&world, "machine", &machine(&world));
+    world.wait_for_state("machine", "active");
+    assert_eq!(world.subscriber.request("forget", "machine")["status"], "ok");
+    world.kill_agent();
+    world.start_agent();
+    declare(&world, "garden", &settings);
+    declare(&world, "machine", &machine(&world));
+    assert_eq!(world.subscriber.request("status", "garden")["data"]["state"], "signed_out");
+    world.wait_for_state("machine", "active");
+}
+
+#[test]
+fn a_machine_that_is_declared_with_other_scopes_has_them_at_once_and_needs_no_sign_in() {
+    let world = Setup::on(Kind::Fake).sections(PROVISIONING).start();
+    let mut settings = json!({
+        "issuer": world.oidc().issuer(), "grant": "client_credentials", "client_id": "gateway", "client_secret": "s3cret",
+        "scopes": ["read"],
+    });
+    declare(&world, "machine", &settings);
+    let token = world.wait("machine", "token", |token| token["access_token"].is_string());
+    assert_eq!(token.json["scope"], "read");
+    settings["scopes"] = json!(["read", "write"]);
+    let answer = declare(&world, "machine", &settings);
+    assert_eq!(answer["data"]["sign_in_needed"], false, "{answer}");
+    let next = world.wait("machine", "token", |token| token["scope"] == "read write");
+    assert_ne!(next.json["access_token"], token.json["access_token"]);
+    let status = world.wait_for_state("machine", "active");
+    assert_eq!((&status["sign_in_needed"], &status["scope"]), (&json!(false), &json!("read write")), "{status}");
+    world.subscriber.wait("oauth2mqtt/bridge/info", |info| info["accounts"][0]["scopes"] == json!(["read", "write"]));
 }
 
 #[test]

@@ -4,7 +4,10 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::world::{Client, Setup};
+use crate::support::clock::{SOON, wait_until};
+use crate::support::fake::make_certificate;
+use crate::support::subscriber::Subscriber;
+use crate::support::world::{Client, Setup, World};
 
 /// The names in `bridge/info`.
 fn names(info: &serde_json::Value) -> Vec<&str> {
@@ -93,4 +96,72 @@ fn a_bad_file_leaves_the_running_configuration_in_force() {
     world.reload();
     world.subscriber.wait_after(mark, "oauth2mqtt/bridge/info", |info| names(info) == ["garden"]);
     world.wait_for_state("garden", "active");
+}
+
+/// A restart under another configuration, which no reload ever saw.
+#[track_caller]
+fn restarted_after(change: impl Fn(&World)) -> World {
+    let mut world = Setup::new().account("garden").account_with("house", Client::Public, TELLS).start();
+    for account in ["garden", "house"] {
+        world.sign_in(account);
+    }
+    world.login("garden");
+    world.stop_agent();
+    change(&world);
+    world.start_agent();
+    world.wait_for_state("garden", "active");
+    world
+}
+
+const TELLS: &str = "scopes = [\"openid\", \"email\", \"offline_access\"]\nidentity = true";
+
+#[test]
+fn an_account_that_a_restarted_agent_does_not_have_any_more_leaves_nothing_behind() {
+    let world = restarted_after(|world| world.set_account("house", None));
+    for (topic, key) in [("token", "access_token"), ("signin", "user_code"), ("identity", "email")] {
+        world.wait("house", topic, |message| message[key].is_null());
+    }
+    world.wait_for_state("house", "signed_out");
+    wait_until("the broker has forgotten it", 2 * SOON, || {
+        let late = Subscriber::connect(world.broker.port());
+        // The answer comes after what is retained.
+        late.request("status", "garden");
+        late.messages().iter().all(|message| !message.topic.starts_with("oauth2mqtt/house/"))
+    });
+}
+
+#[test]
+fn a_restart_under_other_settings_takes_back_what_they_do_not_publish() {
+    let quiet = "publish = \"on_request\"\nscopes = [\"openid\", \"email\", \"offline_access\"]";
+    let world = restarted_after(|world| world.set_account("house", Some((Client::Public, quiet))));
+    world.wait("house", "token", |token| token["access_token"].is_null());
+    world.wait("house", "identity", |identity| identity["email"].is_null());
+    assert_eq!(world.subscriber.request("token", "house")["status"], "ok");
+}
+
+#[test]
+fn tokens_that_stay_on_the_device_from_now_on_are_taken_back_from_where_bridges_carry_them() {
+    let world = restarted_after(|world| {
+        let config = world.config_text().replace("[mqtt]\n", "[mqtt]\nlocal_tokens = true\n");
+        fs::write(world.config(), config).unwrap();
+    });
+    world.wait("garden", "token", |token| token["access_token"].is_null());
+    world.subscriber.wait("$local/oauth2mqtt/garden/token", |token| token["access_token"].is_string());
+}
+
+#[test]
+fn a_file_of_certificate_authorities_is_read_again() {
+    let mut setup = Setup::new().account("garden");
+    let folder = tempfile::tempdir().unwrap();
+    make_certificate(folder.path(), &["id.example.com"]);
+    let authorities = folder.path().join("ca.pem");
+    setup = setup.account_with("house", Client::Public, &format!("ca_file = \"{}\"", authorities.display()));
+    let world = setup.start();
+    world.sign_in("house");
+    // What cannot be used shows that it was read.
+    fs::write(&authorities, "no certificate\n").unwrap();
+    world.reload();
+    let log = world.agent_log();
+    assert!(log.contains("the account stays as it was") && log.contains("there is no certificate in it"), "{log}");
+    assert_eq!(world.refresh("house")["status"], "ok");
 }

@@ -1,6 +1,7 @@
 //! What may be declared over MQTT.
 
 use super::{complaint, load_text};
+use crate::config::DEFAULT_REDIRECT_URI;
 use crate::config::declared;
 use crate::declaration::Declaration;
 use crate::secret::Secret;
@@ -115,4 +116,18 @@ fn what_gets_a_token_is_at_the_server_that_gave_it() {
     let declaration: Declaration = serde_json::from_str(declaration).unwrap();
     let refusal = declared(&"plant".parse().unwrap(), &declaration, &provisioning).unwrap_err();
     assert!(refusal.starts_with("revocation_endpoint: this is another server"), "{refusal}");
+}
+
+#[test]
+fn no_port_of_the_device_is_opened_but_the_one_for_browsers() {
+    let browser =
+        |redirect_uri: &str| plant(&format!(r#","grant":"authorization_code","redirect_uri":"{redirect_uri}""#));
+    for address in ["http://127.0.0.1:1883/", "http://[::1]:8629/oauth2/redirect", "http://localhost:18880/"] {
+        let refusal = browser(address).unwrap_err();
+        assert!(refusal.starts_with("redirect_uri: on the device itself"), "{address}: {refusal}");
+    }
+    for address in [DEFAULT_REDIRECT_URI, "https://flows.example.com/oauth2/redirect"] {
+        browser(address).unwrap();
+    }
+    plant(r#","grant":"authorization_code""#).unwrap();
 }

@@ -50,12 +50,13 @@ impl Grant {
             let trouble = Some(Box::new(Trouble::lasting(fault, now)));
             Self::None { trouble, former: Some(Box::new(signed_in)) }
         };
-        if signed_in.client != *client {
-            let fault = Fault::ask_user(
-                FaultCode::ClientChanged,
-                "The stored sign-in is for another provider, endpoint or client than the configuration names.",
-            );
-            return kept(signed_in, fault);
+        if !client.may_take_over(&signed_in.client) {
+            let message = if client.is_same_client(&signed_in.client) {
+                "The stored sign-in is that of an account of the configuration file, which no declared one takes over."
+            } else {
+                "The stored sign-in is for another provider, endpoint or client than the configuration names."
+            };
+            return kept(signed_in, Fault::ask_user(FaultCode::ClientChanged, message));
         }
         if !is_admitted(&signed_in, &rules.allow) {
             return kept(signed_in, not_admitted("The stored sign-in is of somebody whom allow does not name."));
@@ -146,6 +147,15 @@ impl Grant {
         if stopped || (waits_for_it && matches!(renewal.step, Step::Waits(_))) {
             renewal.failures = 0;
             renewal.step = Step::Waits(Moment::at(now.boot, now));
+        }
+    }
+
+    /// Tokens for what is asked for by now are due, unless a refresh token would bring those of before.
+    pub(super) fn asks_otherwise(&mut self, now: Now) {
+        if let Self::Held(Renewal { step: Step::Waits(due), signed_in, .. }) = self
+            && signed_in.tokens.refresh_token.is_none()
+        {
+            *due = Moment::at(now.boot, now);
         }
     }
 

@@ -10,6 +10,7 @@ mod offers;
 use std::time::Duration;
 
 use super::*;
+use crate::account::Declared;
 use crate::clock::Confidence;
 use crate::expiry::{Beginning, Expiry};
 use crate::fault::FaultCode;
@@ -550,6 +551,33 @@ fn tokens_of_another_client_are_kept_but_never_used() {
     play.tell(Event::Command(Command::Login, Ticket(1)));
     play.answer(device_code());
     assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"), "until others take their place");
+}
+
+#[test]
+fn a_declared_account_never_takes_over_the_sign_in_or_the_code_of_one_of_the_file() {
+    let declared = || client().declared(Declared::Mqtt);
+    let taken_up = |by: ClientBinding, disk: &Record, now: Now| {
+        let session = Session::restore(by, rules(), 2, Found::Record(disk.clone()), now, Chance::new(0.5));
+        Play::new(session, now)
+    };
+    let waiting = Play::waiting_for_user();
+    assert_eq!(taken_up(declared(), &waiting.disk, waiting.now).state(), SessionState::SignedOut);
+    let signed_in = Play::signed_in(3_600);
+    let mut play = taken_up(declared(), &signed_in.disk, signed_in.now);
+    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::ClientChanged)));
+    play.pass(10_000);
+    assert!(play.asked.is_empty() && play.token().is_none());
+    assert_eq!(taken_up(client(), &signed_in.disk, signed_in.now).state(), SessionState::Active, "back in the file");
+
+    // What was declared can be written into the file, and is the file's from then on.
+    play.tell(Event::Command(Command::Login, Ticket(1)));
+    play.answer(device_code());
+    play.pass(5);
+    play.answer(approved("a2", Some("r2"), 3_600));
+    let mut play = taken_up(client(), &play.disk, play.now);
+    assert_eq!(play.state(), SessionState::Active);
+    play.tell(Event::ClockSet);
+    assert_eq!(taken_up(declared(), &play.disk, play.now).state(), SessionState::SignedOut);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::database::Database;
 use super::kept::Kept;
 use super::*;
+use crate::account::Declared;
 use crate::clock::{BootTime, Confidence, UnixTime};
 use crate::expiry::Expiry;
 use crate::identity::Identity;
@@ -49,7 +50,7 @@ fn secret(text: &str) -> Secret {
 fn full(token: &str) -> Record {
     Record {
         signed_in: Some(SignedIn {
-            client: ClientBinding::new("issuer=a client_id=b"),
+            client: ClientBinding::new("issuer=a client_id=b").declared(Declared::Mqtt),
             tokens: Tokens {
                 access_token: secret(token),
                 refresh_token: Some(secret("refresh \"quoted\" \u{e9}\\")),
@@ -298,7 +299,9 @@ fn a_record_of_another_version_is_read_as_far_as_it_can_be() {
     assert_eq!(newer, "a newer version wrote it (format 2; this one knows 1)");
     let unknown = r#"{"version":1,"signed_in":{"client":"c","access_token":"t","since":1,
         "refused":{"code":"of_a_newer_version","message":"m","since":2}}}"#;
-    assert_eq!(read(unknown).unwrap().signed_in.unwrap().refused.unwrap().code, FaultCode::ProviderRefused);
+    let signed_in = read(unknown).unwrap().signed_in.unwrap();
+    assert_eq!(signed_in.refused.unwrap().code, FaultCode::ProviderRefused);
+    assert_eq!(signed_in.client.declared_in(), Declared::File, "where nothing says that a flow declared it");
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! What the broker may still keep of this agent, and nobody stands by any more: it is taken back at every connection.
+//!
+//! A former run, or this one before the broker was lost, may have published it under another configuration. Only topics
+//! of this agent's own base and accounts are written: at another base there may be another agent by now.
+
+use std::time::Duration;
+
+use super::Agent;
+use super::accounts::Account;
+use crate::account::AccountName;
+use crate::broker::Publication;
+use crate::clock;
+use crate::message::{self, Payload, SetUp};
+use crate::session::{Found, SessionState, StatusView, Topic};
+use crate::settings::PublishMode;
+
+/// How long the broker keeps the last word on what is gone.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+impl Agent {
+    /// The accounts to announce at a new connection: all there are, and then those that there may have been.
+    pub(super) fn take_names_to_announce(&mut self) -> impl Iterator<Item = AccountName> + use<> {
+        let present = self.accounts.keys().cloned().collect::<Vec<_>>();
+        let mut gone = std::mem::take(&mut self.gone_unheard);
+        gone.extend(self.spare.keys().cloned());
+        gone.extend(self.declarations.names().cloned());
+        gone.retain(|name| !self.accounts.contains_key(name));
+        present.into_iter().chain(gone)
+    }
+
+    /// Takes back what the account as it is now does not publish.
+    pub(super) fn say_last_words_beside(&self, name: &AccountName, account: &Account) {
+        if account.settings.publish == PublishMode::OnRequest {
+            self.withdraw_token(name);
+        }
+        if let Some(topic) = self.topics.carried_token(name) {
+            self.last_word_on(topic, message::withdrawn_token(name));
+        }
+        if account.session.keeps_user_to_itself() {
+            self.withdraw_identity(name);
+        }
+    }
+
+    /// Takes back everything of an account that is not there.
+    pub(super) fn say_last_words(&self, name: &AccountName) {
+        let declared = match self.spare.get(name) {
+            Some(Found::Record(record)) => record.signed_in.as_ref().map(|it| it.client.declared_in().name()),
+            Some(Found::Unreadable(_)) | None => None,
+        };
+        self.say_last_words_as(name, SetUp { grant: None, declared, sign_in_needed: false }, true);
+    }
+
+    /// The same of an account that was there until now; only one that told who signed in has an identity to take back.
+    pub(super) fn say_last_words_as(&self, name: &AccountName, set_up: SetUp, told_user: bool) {
+        self.withdraw_token(name);
+        if let Some(topic) = self.topics.carried_token(name) {
+            self.last_word_on(topic, message::withdrawn_token(name));
+        }
+        self.last_word(name, Topic::SignIn, Payload::of(&message::sign_in(name, None)));
+        let status = StatusView::bare(SessionState::SignedOut, false);
+        self.last_word(name, Topic::Status, Payload::of(&message::status(name, set_up, &status)));
+        if told_user {
+            self.withdraw_identity(name);
+        }
+    }
+
+    pub(super) fn withdraw_token(&self, name: &AccountName) {
+        self.last_word(name, Topic::Token, message::withdrawn_token(name));
+    }
+
+    pub(super) fn withdraw_identity(&self, name: &AccountName) {
+        self.last_word(name, Topic::Identity, message::identity(name, None));
+    }
+
+    fn last_word(&self, name: &AccountName, topic: Topic, payload: Payload) {
+        self.last_word_on(self.topics.account(name, topic), payload);
+    }
+
+    /// Tells subscribers, and lets the broker forget by itself: an empty message, which would make it forget at once,
+    /// is an error to a flow that reads JSON.
+    fn last_word_on(&self, topic: String, payload: Payload) {
+        let good_until = Some(clock::now().boot + LAST_WORD);
+        self.link.publish(Publication { topic, payload, retain: true, good_until, correlation: None });
+    }
+}
