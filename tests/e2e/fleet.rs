@@ -203,7 +203,7 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
     let requests = devices[19].subscriber.messages();
     let verbs: Vec<_> =
         requests.iter().filter_map(|message| message.topic.strip_prefix("oauth2mqtt/bridge/request/")).collect();
-    assert_eq!(verbs, ["declare", "login", "logout"], "requests that the bridge does not name stay outside");
+    assert_eq!(verbs, ["declare", "status", "login", "logout"], "requests that the bridge does not name stay outside");
 
     // A device that is gone is seen to be gone.
     let mut devices = devices;
