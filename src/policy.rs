@@ -146,6 +146,15 @@ pub fn overdue_at(expiry: &Expiry, now: BootTime, chance: Chance) -> BootTime {
     now + spread.mul_f64(chance.0)
 }
 
+/// When to begin a sign-in that nobody has asked for, after a start: for tokens without a user, or for a code to keep on offer.
+///
+/// A whole site is switched on at the same moment here too, and a user may stand before any of its devices: chance spreads it over
+/// the same seconds as the refresh of a token that has lapsed. Where somebody asks, it begins at once.
+#[must_use]
+pub fn start_at(now: BootTime, chance: Chance) -> BootTime {
+    now + LONGEST_START_SPREAD.mul_f64(chance.0)
+}
+
 /// When to try a refresh again that was cut off `ago`, before its answer arrived: within seconds, as long as a provider may
 /// still take the refresh token a second time. After that there is no hurry.
 #[must_use]
@@ -314,6 +323,12 @@ mod tests {
             let at = overdue_at(&expiry, now, Chance::new(chance));
             prop_assert!(at >= now);
             prop_assert!(at <= usable_until(&expiry).max(now + LONGEST_START_SPREAD));
+        }
+
+        #[test]
+        fn what_begins_by_itself_begins_within_ten_seconds(chance in 0.0..=1.0) {
+            let wait = start_at(START, Chance::new(chance)).after(START);
+            prop_assert_eq!(wait, Duration::from_secs(10).mul_f64(chance));
         }
 
         #[test]
