@@ -72,6 +72,42 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The time after a refresh within which a request for another is answered with the token that is there.
 pub const FRESH_ENOUGH: Duration = Duration::from_secs(2);
 
+/// How many declared changes are taken at once, and how often one more. A flow that is broken may declare something else in a
+/// loop, and each change writes some 70 kB: as fast as a device is, that is 300 GB a day, and one in a minute is 100 MB.
+/// The number is for all accounts that a device can have, declared anew and then corrected.
+const CHANGES_AT_ONCE: u32 = 64;
+const CHANGE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is left of the changes that may be declared.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangesLeft {
+    /// When none of them is used up any more.
+    whole_at: BootTime,
+}
+
+impl Default for ChangesLeft {
+    fn default() -> Self {
+        Self { whole_at: BootTime::new(Duration::ZERO) }
+    }
+}
+
+impl ChangesLeft {
+    /// Uses one up, or says how long it takes until there is one.
+    ///
+    /// # Errors
+    ///
+    /// The wait, where too many have been used up.
+    pub fn take(&mut self, now: BootTime) -> Result<(), Duration> {
+        let whole_at = self.whole_at.max(now) + CHANGE_INTERVAL;
+        let wait = whole_at.after(now + CHANGE_INTERVAL * CHANGES_AT_ONCE);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.whole_at = whole_at;
+        Ok(())
+    }
+}
+
 /// A random number from 0 to 1, drawn by whoever calls, so that devices that started together do not stay in step.
 #[derive(Clone, Copy, Debug)]
 pub struct Chance(f64);
@@ -144,6 +180,15 @@ pub fn overdue_at(expiry: &Expiry, now: BootTime, chance: Chance) -> BootTime {
         left.mul_f64(SHARE_OF_REST)
     };
     now + spread.mul_f64(chance.0)
+}
+
+/// When to begin a sign-in that nobody has asked for, after a start: for tokens without a user, or for a code to keep on offer.
+///
+/// A whole site is switched on at the same moment here too, and a user may stand before any of its devices: chance spreads it over
+/// the same seconds as the refresh of a token that has lapsed. Where somebody asks, it begins at once.
+#[must_use]
+pub fn start_at(now: BootTime, chance: Chance) -> BootTime {
+    now + LONGEST_START_SPREAD.mul_f64(chance.0)
 }
 
 /// When to try a refresh again that was cut off `ago`, before its answer arrived: within seconds, as long as a provider may
@@ -251,6 +296,18 @@ mod tests {
     }
 
     #[test]
+    fn declared_changes_are_taken_at_once_up_to_a_number_and_then_one_in_a_minute() {
+        let mut left = ChangesLeft::default();
+        let mut taken =
+            |seconds| (0..1_000).filter(|_| left.take(START + Duration::from_secs(seconds)).is_ok()).count();
+        assert_eq!((taken(0), taken(59), taken(60), taken(100), taken(300)), (64, 0, 1, 0, 4));
+        assert_eq!(taken(1_000_000), 64, "no more are saved up than there were");
+        let mut left = ChangesLeft::default();
+        while left.take(START).is_ok() {}
+        assert_eq!(left.take(START + Duration::from_secs(18)), Err(Duration::from_secs(42)));
+    }
+
+    #[test]
     fn slow_down_adds_five_seconds_or_takes_the_longer_interval() {
         let s = Duration::from_secs;
         assert_eq!(slowed(s(5), None), s(10));
@@ -314,6 +371,12 @@ mod tests {
             let at = overdue_at(&expiry, now, Chance::new(chance));
             prop_assert!(at >= now);
             prop_assert!(at <= usable_until(&expiry).max(now + LONGEST_START_SPREAD));
+        }
+
+        #[test]
+        fn what_begins_by_itself_begins_within_ten_seconds(chance in 0.0..=1.0) {
+            let wait = start_at(START, Chance::new(chance)).after(START);
+            prop_assert_eq!(wait, Duration::from_secs(10).mul_f64(chance));
         }
 
         #[test]

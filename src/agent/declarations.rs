@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -9,12 +10,13 @@ use super::Agent;
 use super::accounts::Change;
 use super::requests::{Asked, Asker, ReplyTo, failed, sentence};
 use crate::account::AccountName;
-use crate::config;
 use crate::declaration::Declaration;
 use crate::message::{Outcome, Verb};
+use crate::policy::ChangesLeft;
 use crate::session::{Command, Event, Ticket};
 use crate::settings::{AccountSettings, Declared};
 use crate::store::Ack;
+use crate::{clock, config};
 
 /// The most accounts that may be declared: each has its place in the store and in the broker's memory.
 const MOST: usize = 32;
@@ -28,6 +30,7 @@ type Refusal = (&'static str, String);
 #[derive(Default)]
 pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
+    changes_left: ChangesLeft,
     last: u64,
     waiting: HashMap<u64, (ReplyTo, Value, Value)>,
 }
@@ -49,6 +52,15 @@ impl Declarations {
     pub(super) fn needs_sign_in(&self, name: &AccountName) -> bool {
         self.by_name.get(name).is_some_and(|declaration| declaration.sign_in_needed)
     }
+}
+
+fn too_many_changes(wait: Duration) -> Refusal {
+    let error = format!(
+        "Too much has been declared anew or changed in a short time; the next change is taken in {} s. Declaring the same again \
+         changes nothing. See whether a flow declares something else each time.",
+        wait.as_secs() + 1
+    );
+    ("too_many_changes", error)
 }
 
 impl Agent {
@@ -102,6 +114,9 @@ impl Agent {
             self.respond(reply_to, &Outcome::Done(answer), transaction);
             return Ok(());
         }
+        // Whatever goes on from here ends on disk.
+        self.declarations.changes_left.take(clock::now().boot).map_err(too_many_changes)?;
+        let former = self.declarations.by_name.get(&name);
         let asks_otherwise = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
         let needed_before = former.is_some_and(|former| former.sign_in_needed);
         declaration.sign_in_needed = (asks_otherwise || needed_before) && self.is_signed_in(&name);

@@ -147,7 +147,7 @@ impl Session {
             Grant::restore(signed_in, &client, &rules, now, chance)
         };
         let pending = pending.filter(|pending| pending.client == client);
-        let sign_in = pending.map_or_else(SignIn::default, |pending| SignIn::resume(pending, now));
+        let sign_in = pending.map_or_else(|| SignIn::start(now, chance), |pending| SignIn::resume(pending, now));
         let shown = Shown::default();
         Self { client, rules, epoch, next_serial: 0, grant, sign_in, imported, stopped, disk, shown }
     }

@@ -22,49 +22,52 @@ const DEVICES: usize = 20;
 const WITH_NODE_RED: usize = 3;
 
 /// The account that the flow declares.
-const ACCOUNT: &str = "plant";
+pub(super) const ACCOUNT: &str = "plant";
 const TOKEN: &str = "$local/oauth2mqtt/plant/token";
 
-fn examples() -> PathBuf {
+pub(super) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/fleet")
 }
 
-struct Device {
-    name: String,
-    subscriber: Subscriber,
+pub(super) struct Device {
+    pub(super) name: String,
+    pub(super) subscriber: Subscriber,
     node_red: Option<NodeRed>,
-    agent: Process,
-    broker: Broker,
+    pub(super) agent: Process,
+    pub(super) broker: Broker,
 }
 
 impl Device {
-    fn start(number: usize, root: &Path, centre: u16, provider: &Server) -> Self {
-        let name = format!("device-{number:02}");
-        let folder = root.join(&name);
+    /// One with its broker, its agent and nothing else.
+    pub(super) fn start(name: &str, root: &Path, bridge: &str, provider: &Server) -> Self {
+        let folder = root.join(name);
         fs::create_dir(&folder).unwrap();
-        let broker = Broker::start_with(&folder.join("broker"), Door::Open, &bridge(&name, centre));
+        let broker = Broker::start_with(&folder.join("broker"), Door::Open, bridge);
         let config = folder.join("config.toml");
         fs::write(&config, config_of(&broker, &folder, provider)).unwrap();
         let mut command = Command::new(binary());
         in_this_world(&mut command, &config);
-        let agent = Process::start(&name, command.args(["--log", "trace", "run"]));
+        let agent = Process::start(name, command.args(["--log", "trace", "run"]));
         let subscriber = Subscriber::connect(broker.port());
-        let node_red = (number < WITH_NODE_RED).then(|| {
-            let flows = flow(broker.port(), provider);
-            NodeRed::start(&folder.join("node-red"), &flows)
-        });
-        Self { name, subscriber, node_red, agent, broker }
+        Self { name: name.to_owned(), subscriber, node_red: None, agent, broker }
+    }
+
+    /// With the flow of the example as well.
+    fn with_node_red(mut self, root: &Path, provider: &Server) -> Self {
+        let flows = flow(self.broker.port(), provider);
+        self.node_red = Some(NodeRed::start(&root.join(&self.name).join("node-red"), &flows));
+        self
     }
 
     /// Publishes what the flow would publish when the agent is there.
-    fn declare(&self, settings: &Value) {
+    pub(super) fn declare(&self, settings: &Value) {
         self.subscriber.wait("oauth2mqtt/bridge/state", |state| state["state"] == "online");
         let request = json!({ "account": ACCOUNT, "settings": settings });
         self.subscriber.publish("oauth2mqtt/bridge/request/declare", &request.to_string());
     }
 
     /// What the protected address has answered to the flow, or to the test in its place.
-    fn calls_the_api(&self, provider: &Server) -> Value {
+    pub(super) fn calls_the_api(&self, provider: &Server) -> Value {
         if let Some(node_red) = &self.node_red {
             return node_red.wait_in_debug_pane("answer", 0, |answer| answer["sub"].is_string());
         }
@@ -75,11 +78,16 @@ impl Device {
 
 /// The bridge of the example, without what this machine lacks: the centre's certificate and its passwords.
 fn bridge(device: &str, centre: u16) -> String {
+    bridge_without(&["bridge_cafile", "remote_username", "remote_password"], device, &[centre])
+}
+
+/// The bridge of the example to these ports of this machine, without some of its lines.
+pub(super) fn bridge_without(lacks: &[&str], device: &str, centre: &[u16]) -> String {
     let text = fs::read_to_string(examples().join("mosquitto-bridge.conf")).unwrap();
-    let text = text.replace("DEVICE", device).replace("broker.example.com:8883", &format!("127.0.0.1:{centre}"));
-    let lacks =
-        |line: &&str| ["bridge_cafile", "remote_username", "remote_password"].iter().any(|key| line.starts_with(key));
-    text.lines().filter(|line| !lacks(line)).flat_map(|line| [line, "\n"]).collect()
+    let addresses: Vec<_> = centre.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let text = text.replace("DEVICE", device).replace("broker.example.com:8883", &addresses.join(" "));
+    let lines = text.lines().filter(|line| !lacks.iter().any(|key| line.starts_with(key)));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The configuration of the example, with the addresses of this test.
@@ -91,7 +99,7 @@ fn config_of(broker: &Broker, folder: &Path, provider: &Server) -> String {
     format!("{text}\n[store]\npath = \"{}\"\n", folder.join("store").display())
 }
 
-fn settings(provider: &Server) -> Value {
+pub(super) fn settings(provider: &Server) -> Value {
     json!({
         "issuer": provider.issuer(),
         "client_id": "device-post",
@@ -113,6 +121,36 @@ fn flow(broker: u16, provider: &Server) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// The dashboard of the example.
+pub(super) fn dashboard_flow(centre: u16) -> Value {
+    let text = fs::read_to_string(examples().join("centre-flow.json")).unwrap();
+    serde_json::from_str(&text.replace("\"1883\"", &format!("\"{centre}\""))).unwrap()
+}
+
+/// Nothing that opens anything went up to the centre or to a browser, nor came down.
+#[track_caller]
+pub(super) fn keeps_its_secrets(
+    provider: &Server,
+    devices: &[Device],
+    wire: &Wiretap,
+    operator: &Subscriber,
+    browser: &str,
+) {
+    let secrets = provider.secrets();
+    let all = [&secrets.client, &secrets.device_code, &secrets.access_token, &secrets.refresh_token, &secrets.id_token];
+    let messages = operator.messages();
+    assert!(secrets.access_token.len() >= devices.len() && messages.len() > 5 * devices.len());
+    for secret in all.into_iter().flatten().filter(|secret| !secret.is_empty()) {
+        assert!(!wire.heard(secret.as_bytes()), "a secret went over the wire to the centre");
+        assert!(messages.iter().all(|message| !message.text.contains(secret.as_str())));
+        assert!(!browser.contains(secret.as_str()), "a secret reached the browser");
+        for device in devices {
+            assert!(!device.agent.stderr().contains(secret.as_str()), "a secret is in the journal of {}", device.name);
+        }
+    }
+    assert!(wire.heard(b"awaiting_user"), "the wiretap hears nothing");
+}
+
 #[test]
 fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_centre() {
     let root = tempfile::tempdir().unwrap();
@@ -120,8 +158,12 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
     let centre = Broker::start(&root.path().join("centre"), Door::Open);
     let wire = Wiretap::to(centre.port());
     let operator = Subscriber::connect(centre.port());
-    let devices: Vec<_> =
-        (0..DEVICES).map(|number| Device::start(number, root.path(), wire.port(), &provider)).collect();
+    let start = |number| {
+        let name = format!("device-{number:02}");
+        let device = Device::start(&name, root.path(), &bridge(&name, wire.port()), &provider);
+        if number < WITH_NODE_RED { device.with_node_red(root.path(), &provider) } else { device }
+    };
+    let devices: Vec<_> = (0..DEVICES).map(start).collect();
     for device in devices.iter().filter(|device| device.node_red.is_none()) {
         device.declare(&settings(&provider));
     }
@@ -133,9 +175,7 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
     }
 
     // The operator has nothing but the dashboard.
-    let text = fs::read_to_string(examples().join("centre-flow.json")).unwrap();
-    let flows: Value = serde_json::from_str(&text.replace("\"1883\"", &format!("\"{}\"", centre.port()))).unwrap();
-    let dashboard = NodeRed::start(&root.path().join("dashboard"), &flows);
+    let dashboard = NodeRed::start(&root.path().join("dashboard"), &dashboard_flow(centre.port()));
     let mut scene = json!({
         "dashboard": format!("http://127.0.0.1:{}/dashboard/fleet", dashboard.port()),
         "approve": format!("{}/test/approve", provider.origin()),
@@ -150,20 +190,7 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
     seen.push_str(&play_in(root.path(), "centre", &scene));
     devices[5].subscriber.wait(TOKEN, |token| token["access_token"].is_null());
 
-    // Nothing that opens anything went up, nor came down.
-    let secrets = provider.secrets();
-    let all = [&secrets.client, &secrets.device_code, &secrets.access_token, &secrets.refresh_token, &secrets.id_token];
-    let messages = operator.messages();
-    assert!(secrets.access_token.len() >= DEVICES && messages.len() > 5 * DEVICES);
-    for secret in all.into_iter().flatten().filter(|secret| !secret.is_empty()) {
-        assert!(!wire.heard(secret.as_bytes()), "a secret went over the wire to the centre");
-        assert!(messages.iter().all(|message| !message.text.contains(secret.as_str())));
-        assert!(!seen.contains(secret.as_str()), "a secret reached the browser");
-        for device in &devices {
-            assert!(!device.agent.stderr().contains(secret.as_str()), "a secret is in the journal of {}", device.name);
-        }
-    }
-    assert!(wire.heard(b"awaiting_user"), "the wiretap hears nothing");
+    keeps_its_secrets(&provider, &devices, &wire, &operator, &seen);
 
     // What a centre that has been taken over might try.
     operator.publish("fleet/device-19/bridge/request/token", ACCOUNT);
@@ -176,7 +203,7 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
     let requests = devices[19].subscriber.messages();
     let verbs: Vec<_> =
         requests.iter().filter_map(|message| message.topic.strip_prefix("oauth2mqtt/bridge/request/")).collect();
-    assert_eq!(verbs, ["declare", "login", "logout"], "requests that the bridge does not name stay outside");
+    assert_eq!(verbs, ["declare", "status", "login", "logout"], "requests that the bridge does not name stay outside");
 
     // A device that is gone is seen to be gone.
     let mut devices = devices;

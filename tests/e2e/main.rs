@@ -11,6 +11,7 @@ mod authorization_code;
 mod brokers;
 mod client_auth;
 mod client_credentials;
+mod cluster;
 mod commands;
 mod dashboard;
 mod endurance;

@@ -129,6 +129,40 @@ fn what_is_refused_is_refused_with_a_reason() {
 }
 
 #[test]
+fn a_flow_that_declares_something_else_in_a_loop_does_not_wear_the_card_out() {
+    let mut world = Setup::new().sections(PROVISIONING).start();
+    let io = format!("/proc/{}/io", world.agent().pid().as_raw_nonzero());
+    let mut settings = settings(&world);
+    let mut declare_another = |number: usize| {
+        settings["scopes"] = json!(["openid", format!("scope-{number}")]);
+        declare(&world, "garden", &settings)
+    };
+    for number in 0..64 {
+        assert_eq!(declare_another(number)["data"]["changed"], true);
+    }
+    let written = || {
+        let io = fs::read_to_string(&io).unwrap();
+        io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap().parse::<u64>().unwrap()
+    };
+    let before = written();
+    // Another one may be taken each minute.
+    let answers: Vec<_> = (64..564).map(&mut declare_another).collect();
+    let taken = answers.iter().filter(|answer| answer["status"] == "ok").count();
+    assert!(taken <= 2, "{taken} of 500 were taken");
+    let refused = answers.iter().find(|answer| answer["status"] == "error").unwrap();
+    assert_eq!(refused["code"], "too_many_changes", "{refused}");
+    let error = refused["error"].as_str().unwrap();
+    assert!(error.contains(" is taken in ") && error.contains(" s. "), "{error}");
+    let bytes = written() - before;
+    assert!(bytes < 500 * 4096 / 10, "{bytes} bytes were written for what was refused");
+
+    // What changes nothing is answered as ever, and whatever was declared can be taken back.
+    let kept = answers.iter().rposition(|answer| answer["status"] == "ok").map_or(63, |taken| 64 + taken);
+    assert_eq!(declare_another(kept)["data"]["changed"], false);
+    assert_eq!(world.subscriber.request("forget", "garden")["status"], "ok");
+}
+
+#[test]
 fn nothing_is_declared_where_the_configuration_does_not_say_so() {
     let world = Setup::new().start();
     let answer = declare(&world, "garden", &settings(&world));

@@ -18,6 +18,7 @@ const BEGINNING: i64 = 1_800_000_000;
 pub(crate) type Millis = u64;
 
 pub(crate) struct Device {
+    rules: Rules,
     /// `None` while there is no power.
     pub(crate) session: Option<Session>,
     /// When the power came.
@@ -36,19 +37,26 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// A device that has just signed in.
-    pub(crate) fn signed_in(answer: TokenAnswer, at: Millis) -> Self {
-        let life = answer.expires_in.unwrap();
-        let mut device = Self {
+    /// A device as it is delivered.
+    pub(crate) fn never_signed_in(rules: Rules) -> Self {
+        Self {
+            rules,
             session: None,
             started: 0,
             clock_error: 0,
             epoch: 0,
             disk: Record::default(),
             wakes_at: None,
-            token_ends: end_of(&answer.access_token),
+            token_ends: 0,
             refreshed: Vec::new(),
-        };
+        }
+    }
+
+    /// A device that has just signed in.
+    pub(crate) fn signed_in(answer: TokenAnswer, at: Millis) -> Self {
+        let life = answer.expires_in.unwrap();
+        let mut device = Self::never_signed_in(rules(Way::User, false));
+        device.token_ends = end_of(&answer.access_token);
         let now = device.now(at);
         device.disk.signed_in = Some(SignedIn {
             client: client(),
@@ -76,7 +84,8 @@ impl Device {
         // Of an expiry, the disk has only its Unix times.
         let reread = |expiry: &mut Expiry| *expiry = Expiry::restored(expiry.from(), expiry.life(), now);
         record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
-        self.session = Some(Session::restore(client(), rules(), self.epoch, Found::Record(record), now, chance));
+        self.session =
+            Some(Session::restore(client(), self.rules.clone(), self.epoch, Found::Record(record), now, chance));
     }
 
     pub(crate) fn lose_power(&mut self) {
@@ -113,6 +122,11 @@ impl Device {
         (at / 1_000).checked_sub(former).filter(|_| ends != former)
     }
 
+    /// Whether it has tokens, or a code to show.
+    pub(crate) fn has_been_answered(&self) -> bool {
+        self.disk.signed_in.is_some() || self.disk.pending.is_some()
+    }
+
     pub(crate) fn is_signed_in(&self) -> bool {
         self.disk.signed_in.as_ref().is_some_and(|signed_in| signed_in.refused.is_none())
     }
@@ -134,6 +148,6 @@ fn client() -> ClientBinding {
     ClientBinding::new("")
 }
 
-fn rules() -> Rules {
-    Rules { way: Way::User, offer: false, scope: None, allow: AllowList::default(), tells_user: false }
+pub(crate) fn rules(way: Way, offer: bool) -> Rules {
+    Rules { way, offer, scope: None, allow: AllowList::default(), tells_user: false }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use oauth2mqtt::policy::Chance;
-use oauth2mqtt::session::{Action, Answer, Event, Question, Revision, Session, Topic};
+use oauth2mqtt::session::{Action, Answer, Event, Question, Revision, Rules, Session, Topic};
+use oauth2mqtt::token::{Granted, User};
 
 use crate::device::{Device, Millis};
 use crate::provider::Provider;
@@ -64,6 +65,14 @@ impl Fleet {
         for device in 0..self.devices.len() {
             let at = self.rng.u64(0..seconds * 1_000);
             self.plan(at, device, Incident::SignsIn);
+        }
+    }
+
+    /// All devices are switched on for the first time, in the same moment.
+    pub(crate) fn switch_on(&mut self, at: u64, rules: impl Fn(usize) -> Rules) {
+        for device in 0..self.devices.len() {
+            self.devices[device] = Some(Device::never_signed_in(rules(device)));
+            self.plan(at * 1_000, device, Incident::Starts);
         }
     }
 
@@ -169,6 +178,17 @@ impl Fleet {
                 let event = Event::Answered(id, Answer::Refresh(answer));
                 let latency = self.rng.u64(50..350);
                 self.plan(at + latency, number, Incident::Answered(epoch, Box::new(event)));
+            }
+            Action::Ask(id, question @ (Question::Obtain | Question::Authorize)) => {
+                let event = match question {
+                    Question::Obtain => Answer::Granted(Ok(Granted {
+                        tokens: self.provider.obtain(number, at / 1_000),
+                        user: User::NotAsked,
+                    })),
+                    _ => Answer::Authorization(Ok(self.provider.authorize(at / 1_000))),
+                };
+                let latency = self.rng.u64(50..350);
+                self.plan(at + latency, number, Incident::Answered(epoch, Box::new(Event::Answered(id, event))));
             }
             Action::Save(revision, record) => {
                 self.devices[number].as_mut().unwrap().save(record);

@@ -10,7 +10,9 @@ mod plot;
 mod provider;
 mod report;
 
+use device::rules;
 use fleet::Fleet;
+use oauth2mqtt::session::Way;
 use provider::Provider;
 use report::{Report, Span};
 
@@ -92,4 +94,25 @@ fn ten_thousand_devices_are_kind_to_their_provider_through_two_days_of_trouble()
     assert_eq!(report.in_step, 0, "pairs refreshed in the same second four times running");
     assert_eq!(report.signed_in + report.interrupted_by_cut, DEVICES);
     assert!(report.interrupted_by_cut <= 5, "{} refreshes were cut off", report.interrupted_by_cut);
+}
+
+#[test]
+fn ten_thousand_devices_that_are_switched_on_together_do_not_ask_for_their_first_tokens_together() {
+    const SWITCHED_ON: u64 = 60;
+    let mut fleet = Fleet::new(DEVICES, Provider::new(LIFE, OUTAGE, THROTTLED));
+    // Half of them need no user, and half keep a code on offer for one.
+    fleet.switch_on(
+        SWITCHED_ON,
+        |device| {
+            if device % 2 == 0 { rules(Way::Unattended, false) } else { rules(Way::User, true) }
+        },
+    );
+    fleet.run(SWITCHED_ON + 12);
+    let asked = &fleet.provider.asked[usize::try_from(SWITCHED_ON).unwrap()..];
+    let busiest = asked.iter().copied().max().unwrap();
+    println!("switched on together: {asked:?}");
+    let even = u32::try_from(DEVICES / 10).unwrap();
+    assert!(busiest < even + even / 5, "{busiest} in one second, {even} if evenly spread");
+    let first = fleet.devices.iter().flatten().filter(|device| device.has_been_answered()).count();
+    assert_eq!(first, DEVICES, "somebody waits for each of them");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oauth2mqtt::fault::{Fault, FaultCode};
 use oauth2mqtt::secret::Secret;
-use oauth2mqtt::token::TokenAnswer;
+use oauth2mqtt::token::{Authorization, DeviceAuthorization, TokenAnswer};
 
 use crate::report::Span;
 
@@ -51,10 +51,7 @@ impl Provider {
     }
 
     pub(crate) fn refresh(&mut self, device: usize, refresh_token: &Secret, now: u64) -> Result<TokenAnswer, Fault> {
-        let second = usize::try_from(now).unwrap();
-        self.asked.resize(self.asked.len().max(second + 1), 0);
-        self.asked[second] += 1;
-        let in_this_second = self.asked[second];
+        let in_this_second = self.count(now);
         let grant = &mut self.grants[device];
         self.asked_too_early += u64::from(now < grant.not_before);
         if self.outage.contains(now) {
@@ -78,6 +75,33 @@ impl Provider {
         }
         let serial = grant.serial;
         Ok(self.tokens(serial, now))
+    }
+
+    /// The first tokens of a client in its own right.
+    pub(crate) fn obtain(&mut self, device: usize, now: u64) -> TokenAnswer {
+        self.count(now);
+        TokenAnswer { refresh_token: None, ..self.sign_in(device, now) }
+    }
+
+    /// A code that nobody approves.
+    pub(crate) fn authorize(&mut self, now: u64) -> Authorization {
+        self.count(now);
+        Authorization::Device(DeviceAuthorization {
+            device_code: Secret::new("device code".to_owned()),
+            user_code: "ABCD-EFGH".to_owned(),
+            verification_uri: "https://id.example/device".to_owned(),
+            verification_uri_complete: None,
+            expires_in: Duration::from_secs(600),
+            interval: Duration::from_secs(5),
+        })
+    }
+
+    /// How much has been asked in this second by now.
+    fn count(&mut self, now: u64) -> u32 {
+        let second = usize::try_from(now).unwrap();
+        self.asked.resize(self.asked.len().max(second + 1), 0);
+        self.asked[second] += 1;
+        self.asked[second]
     }
 
     /// An access token here is the second at which it ends, so that whoever holds one can be told whether it is good.

@@ -16,8 +16,10 @@ impl Session {
         }
         let spent = matches!(&self.rules.way, Way::Import(fingerprint) if *fingerprint == self.imported || fingerprint.is_none());
         match &mut self.sign_in {
-            SignIn::Idle { .. } if spent => out.push(Action::Reply(ticket, Err(Refused::AlreadyImported))),
-            SignIn::Idle { .. } => self.begin(0, vec![ticket], now, out),
+            SignIn::Starts(_) | SignIn::Idle { .. } if spent => {
+                out.push(Action::Reply(ticket, Err(Refused::AlreadyImported)));
+            }
+            SignIn::Starts(_) | SignIn::Idle { .. } => self.begin(0, vec![ticket], now, out),
             SignIn::Asking { waiting, .. } => waiting.push(ticket),
             SignIn::Waiting(_) => self.disk.reply_when_safe(ticket),
         }
@@ -34,6 +36,10 @@ impl Session {
     /// Gives up the sign-in under way, and says whether there was one.
     pub(in crate::session) fn abandon_sign_in(&mut self, out: &mut Vec<Action>) -> bool {
         let tickets = match std::mem::take(&mut self.sign_in) {
+            starts @ SignIn::Starts(_) => {
+                self.sign_in = starts;
+                return false;
+            }
             SignIn::Idle { .. } => return false,
             SignIn::Asking { waiting, .. } => waiting,
             SignIn::Waiting(waiting) => {
@@ -72,6 +78,12 @@ impl Session {
             self.end_sign_in(fault, 0, now, chance, out);
         }
         match &mut self.sign_in {
+            SignIn::Starts(at) => {
+                let due = *at <= now.boot;
+                if due && self.wants_sign_in() {
+                    self.begin(0, Vec::new(), now, out);
+                }
+            }
             SignIn::Idle { trouble, failures } => {
                 let retry = trouble.as_ref().and_then(|trouble| trouble.retry);
                 let due = trouble.is_none() || retry.is_some_and(|retry| retry.at <= now.boot);

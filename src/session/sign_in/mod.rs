@@ -16,6 +16,8 @@ use crate::secret::Secret;
 /// How far a sign-in is.
 #[derive(Debug)]
 pub(super) enum SignIn {
+    /// None has been begun since the start of the session, and none begins by itself before this.
+    Starts(BootTime),
     /// None is under way.
     Idle {
         /// How the last one ended, if not well.
@@ -60,6 +62,10 @@ impl Default for SignIn {
 }
 
 impl SignIn {
+    pub(super) fn start(now: Now, chance: Chance) -> Self {
+        Self::Starts(policy::start_at(now.boot, chance))
+    }
+
     /// Goes on with what was begun before a restart; an interval is waited for again before the first poll.
     pub(super) fn resume(pending: PendingSignIn, now: Now) -> Self {
         let next = match &pending.approval {
@@ -72,13 +78,13 @@ impl SignIn {
     pub(super) fn to_keep(&self) -> Option<PendingSignIn> {
         match self {
             Self::Waiting(waiting) => Some(waiting.pending.clone()),
-            Self::Idle { .. } | Self::Asking { .. } => None,
+            Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => None,
         }
     }
 
     pub(super) fn is_asking(&self) -> bool {
         match self {
-            Self::Idle { .. } => false,
+            Self::Starts(_) | Self::Idle { .. } => false,
             Self::Asking { .. } => true,
             Self::Waiting(waiting) => matches!(waiting.next, Next::Asking { .. }),
         }
@@ -87,7 +93,7 @@ impl SignIn {
     pub(super) fn trouble(&self) -> Option<&Trouble> {
         match self {
             Self::Idle { trouble, .. } => trouble.as_deref(),
-            Self::Asking { .. } => None,
+            Self::Starts(_) | Self::Asking { .. } => None,
             Self::Waiting(waiting) => waiting.trouble.as_deref(),
         }
     }
@@ -95,6 +101,7 @@ impl SignIn {
     /// Whether it goes on without anybody's help, if it is `wanted`.
     pub(super) fn goes_on_by_itself(&self, wanted: bool) -> bool {
         match self {
+            Self::Starts(_) => wanted,
             Self::Idle { trouble, .. } => wanted && trouble.as_ref().is_none_or(|trouble| trouble.retry.is_some()),
             Self::Asking { .. } => true,
             Self::Waiting(_) => false,
@@ -104,7 +111,8 @@ impl SignIn {
     pub(super) fn next_wake(&self, wanted: bool) -> Option<BootTime> {
         match self {
             Self::Idle { trouble, .. } if wanted => trouble.as_ref()?.retry.map(|retry| retry.at),
-            Self::Idle { .. } | Self::Asking { .. } => None,
+            Self::Starts(at) if wanted => Some(*at),
+            Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => None,
             Self::Waiting(waiting) => match waiting.next {
                 Next::At(at) => Some(at.min(waiting.pending.expiry.ends())),
                 Next::AtRedirection => Some(waiting.pending.expiry.ends()),

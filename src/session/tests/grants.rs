@@ -30,8 +30,15 @@ fn under(way: Way) -> Rules {
     Rules { way, ..rules() }
 }
 
+/// A session whose turn has come since its start.
+fn started(rules: Rules, record: &Record, now: Now) -> Play {
+    let mut play = Play::new(restored_under(rules, record.clone(), now), now);
+    play.pass(5);
+    play
+}
+
 fn unattended() -> Play {
-    Play::new(restored_under(under(Way::Unattended), Record::default(), START), START)
+    started(under(Way::Unattended), &Record::default(), START)
 }
 
 fn import(name: &str) -> Rules {
@@ -123,6 +130,24 @@ fn an_address_that_nobody_opens_lapses_and_one_that_waits_survives_a_restart() {
 }
 
 #[test]
+fn what_begins_by_itself_waits_its_turn_at_a_start_unless_somebody_asks() {
+    for rules in [under(Way::Unattended), import("f1"), Rules { offer: true, ..rules() }] {
+        let start = || Play::new(restored_under(rules.clone(), Record::default(), START), START);
+        let mut play = start();
+        play.tell(Event::Command(Command::Cancel, Ticket(1)));
+        play.pass(4);
+        assert!(play.asked.is_empty(), "{rules:?}");
+        play.pass(1);
+        assert_eq!(play.asked.len(), 1, "{rules:?}");
+        let mut play = start();
+        play.tell(Event::Command(Command::Login, Ticket(2)));
+        assert_eq!(play.asked.len(), 1, "{rules:?}");
+        play.pass(10);
+        assert_eq!(play.asked.len(), 1, "{rules:?}");
+    }
+}
+
+#[test]
 fn an_account_that_needs_no_user_signs_in_by_itself_and_again_before_the_token_ends() {
     let mut play = unattended();
     assert!(matches!(play.asked[0].1, Question::Obtain));
@@ -211,11 +236,11 @@ fn signed_out_on_request_stays_signed_out_across_a_restart_until_asked() {
 
 #[test]
 fn a_refresh_token_from_a_file_is_taken_in_once() {
-    let mut play = Play::new(restored_under(import("f1"), Record::default(), START), START);
+    let mut play = started(import("f1"), &Record::default(), START);
     assert!(matches!(play.asked[0].1, Question::Obtain));
     play.answer(obtained("a1", Some("r2")));
     assert_eq!((play.state(), play.refresh_token_on_disk().as_deref()), (SessionState::Active, Some("r2")));
-    let restart = |rules| Play::new(restored_under(rules, play.disk.clone(), play.now), play.now);
+    let restart = |rules| started(rules, &play.disk, play.now);
     assert!(restart(import("f1")).asked.is_empty(), "the same file again");
     assert!(restart(under(Way::Import(None))).asked.is_empty(), "or none");
     let mut another = restart(import("f2"));
@@ -226,14 +251,14 @@ fn a_refresh_token_from_a_file_is_taken_in_once() {
 
 #[test]
 fn a_refresh_token_from_a_file_that_is_not_good_is_not_sent_twice() {
-    let mut play = Play::new(restored_under(import("f1"), Record::default(), START), START);
+    let mut play = started(import("f1"), &Record::default(), START);
     play.answer(Answer::Granted(Err(Fault::ask_user(FaultCode::InvalidGrant, "Unknown."))));
     play.pass(100_000);
     assert!(play.asked.is_empty());
     assert_eq!((play.error(), play.status().needs_user), (Some(FaultCode::InvalidGrant), true));
     play.tell(Event::Command(Command::Login, Ticket(1)));
     assert_eq!(play.replies, [(Ticket(1), Err(Refused::AlreadyImported))]);
-    let restarted = Play::new(restored_under(import("f1"), play.disk.clone(), play.now), play.now);
+    let restarted = started(import("f1"), &play.disk, play.now);
     assert!(restarted.asked.is_empty());
 }
 

@@ -117,6 +117,13 @@ impl NodeRed {
         self.port
     }
 
+    /// The most memory that it has had, in kilobytes.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid().as_raw_nonzero())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// The id of the node of that type and name.
     #[track_caller]
     pub(crate) fn id_of(&self, kind: &str, name: &str) -> String {

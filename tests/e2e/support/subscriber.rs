@@ -39,7 +39,7 @@ struct Seen {
     subscribed: usize,
 }
 
-/// A connection that subscribes to every topic.
+/// A connection that subscribes to every topic, or to those that its user may read.
 pub(crate) struct Subscriber {
     client: AsyncClient,
     seen: Arc<Mutex<Seen>>,
@@ -50,10 +50,20 @@ impl Subscriber {
     /// Connects to the broker at `port` of this machine, and again whenever it has gone.
     #[track_caller]
     pub(crate) fn connect(port: u16) -> Self {
+        // A wildcard alone does not match what stays on the broker.
+        Self::connect_as(port, None, &["#", "$local/#"])
+    }
+
+    /// The same with a user's name and password, for these topics alone, if any.
+    #[track_caller]
+    pub(crate) fn connect_as(port: u16, login: Option<(&str, &str)>, topics: &'static [&str]) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let id = format!("observer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut options = MqttOptions::new(id, "127.0.0.1", port);
         options.set_keep_alive(Duration::from_secs(30)).set_clean_start(true).set_max_packet_size(Some(1024 * 1024));
+        if let Some((user, password)) = login {
+            options.set_credentials(user, password);
+        }
         let mut network = rumqttc::NetworkOptions::new();
         network.set_tcp_nodelay(true);
         options.set_network_options(network);
@@ -61,7 +71,7 @@ impl Subscriber {
         let seen = Arc::default();
         std::thread::spawn({
             let (client, seen) = (client.clone(), Arc::clone(&seen));
-            move || receive(events, &client, &seen)
+            move || receive(events, &client, &seen, topics)
         });
         let subscriber = Self { client, seen, requests: AtomicU64::new(0) };
         wait_until("a subscription", SOON, || subscriber.seen.lock().unwrap().subscribed > 0);
@@ -142,6 +152,13 @@ impl Subscriber {
         self.client.try_publish(topic, QoS::AtLeastOnce, false, payload.to_owned()).unwrap();
     }
 
+    /// Publishes `payload` to be retained, as soon as there is room for it.
+    #[track_caller]
+    pub(crate) fn retain(&self, topic: &str, payload: &str) {
+        let publish = || self.client.try_publish(topic, QoS::AtLeastOnce, true, payload.to_owned()).is_ok();
+        wait_until("room for a message", SOON, publish);
+    }
+
     /// Publishes a request with a response topic and correlation data of its own, and returns both.
     pub(crate) fn send_request(&self, verb: &str, payload: &str) -> Pending {
         let topic = format!("reply/{}", self.requests.fetch_add(1, Ordering::Relaxed));
@@ -194,15 +211,15 @@ impl Drop for Subscriber {
     }
 }
 
-fn receive(mut events: EventLoop, client: &AsyncClient, seen: &Mutex<Seen>) {
+fn receive(mut events: EventLoop, client: &AsyncClient, seen: &Mutex<Seen>, topics: &[&str]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         loop {
             match events.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) if topics.is_empty() => seen.lock().unwrap().subscribed += 1,
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                    // A wildcard alone does not match what stays on the broker.
-                    let everything = ["#", "$local/#"].map(|topic| Filter::new(topic, QoS::AtLeastOnce));
-                    client.try_subscribe_many(everything).unwrap();
+                    let filters = topics.iter().map(|topic| Filter::new(*topic, QoS::AtLeastOnce));
+                    client.try_subscribe_many(filters).unwrap();
                 }
                 Ok(Event::Incoming(Packet::SubAck(_))) => seen.lock().unwrap().subscribed += 1,
                 Ok(Event::Incoming(Packet::Publish(publish))) => {

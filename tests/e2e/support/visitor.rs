@@ -33,6 +33,12 @@ pub(crate) fn play(world: &World, scene: &str, settings: &Value) {
 /// Plays a scene, and returns whatever servers sent to the browser meanwhile.
 #[track_caller]
 pub(crate) fn play_in(folder: &Path, scene: &str, settings: &Value) -> String {
+    play_and_tell(folder, scene, settings).0
+}
+
+/// The same, with what the scene itself has to say.
+#[track_caller]
+pub(crate) fn play_and_tell(folder: &Path, scene: &str, settings: &Value) -> (String, String) {
     let traffic = folder.join(format!("{scene}.traffic"));
     let mut whole = json!({ "output": output(), "traffic": traffic });
     whole.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
@@ -40,5 +46,5 @@ pub(crate) fn play_in(folder: &Path, scene: &str, settings: &Value) -> String {
     command.arg(servers().join("visitor/main.mjs")).arg(scene).arg(whole.to_string());
     let ended = Process::start("the browser", &mut command).wait(SCENE);
     assert_eq!(ended.code(), 0, "{scene}:\n{}\n{}", ended.stdout, ended.stderr);
-    fs::read_to_string(traffic).unwrap_or_default()
+    (fs::read_to_string(traffic).unwrap_or_default(), ended.stdout)
 }

@@ -1,7 +1,8 @@
-// The operator of a fleet at the dashboard of the centre: finds devices, asks for all codes and approves them; or signs one out.
+// The operator of a fleet at the dashboard of the centre: finds devices, asks for all codes and approves them; or signs one out; or
+// asks for the code of one that waits already, of which this dashboard knows no more.
 import assert from 'node:assert/strict';
 
-export async function play(visitor, { dashboard: address, approve, devices, signs_out: signsOut }) {
+export async function play(visitor, { dashboard: address, approve, devices, signs_out: signsOut, asks_for_code: asksForCode }) {
   const page = await visitor.open(address, { width: 1280 });
   page.on('dialog', (dialog) => dialog.accept());
   const rows = page.locator('.fleet tbody tr');
@@ -15,9 +16,17 @@ export async function play(visitor, { dashboard: address, approve, devices, sign
     return page.context().close();
   }
 
-  await page.getByLabel('Search').fill('device-07');
+  if (asksForCode) {
+    const row = rows.filter({ hasText: asksForCode });
+    await row.getByText('waits for approval').waitFor();
+    await row.getByRole('button', { name: 'Sign in' }).click();
+    await row.locator('img').waitFor();
+    return page.context().close();
+  }
+
+  await page.getByLabel('Search').fill('device-02');
   await found(`1 of ${devices}`).waitFor();
-  assert.match(await rows.first().textContent(), /device-07/);
+  assert.match(await rows.first().textContent(), /device-02/);
   await page.getByLabel('Search').fill('');
   await page.getByLabel('State').selectOption('signed_out');
   await found(`${devices} of ${devices}`).waitFor();
