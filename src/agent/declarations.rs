@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::Agent;
 use super::accounts::Change;
-use super::requests::{Asked, Asker, ReplyTo, failed, sentence};
+use super::requests::{Asked, Asker, MOST_WAITING, ReplyTo, busy, failed, sentence};
 use crate::account::AccountName;
 use crate::declaration::Declaration;
-use crate::message::{Outcome, Verb};
+use crate::message::{Outcome, Transaction, Verb};
 use crate::policy::ChangesLeft;
 use crate::session::{Command, Event, Ticket};
 use crate::settings::{AccountSettings, Declared};
@@ -32,7 +32,7 @@ pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
     changes_left: ChangesLeft,
     last: u64,
-    waiting: HashMap<u64, (ReplyTo, Value, Value)>,
+    waiting: HashMap<u64, (ReplyTo, Transaction, Value)>,
 }
 
 impl Declarations {
@@ -92,7 +92,7 @@ impl Agent {
         &mut self,
         account: Option<AccountName>,
         declaration: Option<Declaration>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.may_declare(account)?;
@@ -113,6 +113,9 @@ impl Agent {
             let answer = json!({ "account": name, "changed": false, "sign_in_needed": former.sign_in_needed });
             self.respond(reply_to, &Outcome::Done(answer), transaction);
             return Ok(());
+        }
+        if self.declarations.waiting.len() >= MOST_WAITING {
+            return Err(busy());
         }
         // Whatever goes on from here ends on disk.
         self.declarations.changes_left.take(clock::now().boot).map_err(too_many_changes)?;
@@ -135,7 +138,7 @@ impl Agent {
     pub(super) fn forget(
         &mut self,
         account: Option<AccountName>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.may_declare(account)?;

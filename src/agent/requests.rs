@@ -12,14 +12,17 @@ use crate::account::AccountName;
 use crate::broker::{Correlation, Publication};
 use crate::clock;
 use crate::fault::FaultCode;
-use crate::message::{self, Outcome, Payload, Request, Verb, response};
+use crate::message::{self, Outcome, Payload, Request, Transaction, Verb, response};
 use crate::secret::Secret;
 use crate::session::{Command, Event, Refused, Ticket};
 use crate::settings::PublishMode;
 use crate::text::printable;
 
 /// The most requests that wait for an answer at a time.
-const MOST_WAITING: usize = 256;
+pub(super) const MOST_WAITING: usize = 256;
+
+/// The longest correlation data that is kept for a response, in bytes.
+const LONGEST_CORRELATION: usize = 1024;
 
 /// Requests that wait for a session.
 #[derive(Default)]
@@ -37,7 +40,7 @@ pub(super) struct Asked {
 /// Who has asked.
 pub(super) enum Asker {
     /// Somebody at the broker.
-    Broker { reply_to: ReplyTo, transaction: Value },
+    Broker { reply_to: ReplyTo, transaction: Transaction },
     /// A browser on this device.
     Browser(oneshot::Sender<Result<(), String>>),
 }
@@ -55,7 +58,7 @@ impl Tickets {
     /// A ticket for a request, if there is room for it.
     pub(super) fn issue(&mut self, asked: Asked) -> Result<Ticket, Refusal> {
         if self.waiting.len() >= MOST_WAITING {
-            return Err(("busy", "Too many requests wait for an answer. Try again in a moment.".to_owned()));
+            return Err(busy());
         }
         self.last += 1;
         let ticket = Ticket(self.last);
@@ -85,6 +88,12 @@ impl Agent {
                 return;
             }
         };
+        if reply_to.correlation.as_ref().is_some_and(|data| data.len() > LONGEST_CORRELATION) {
+            let error = format!("The correlation data is longer than {LONGEST_CORRELATION} bytes.");
+            let reply_to = ReplyTo { correlation: None, ..reply_to };
+            self.respond(&reply_to, &failed(("invalid_request", error)), &Transaction::default());
+            return;
+        }
         let request = match Request::read(verb, payload) {
             Ok(request) => request,
             Err((error, transaction)) => {
@@ -109,7 +118,7 @@ impl Agent {
         verb: Verb,
         account: Option<AccountName>,
         redirected_to: Option<Secret>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let (name, command) = match verb {
@@ -178,7 +187,7 @@ impl Agent {
     fn respond_status(
         &self,
         account: Option<&AccountName>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         if account.is_some() {
@@ -192,7 +201,7 @@ impl Agent {
         Ok(())
     }
 
-    fn respond_reload(&mut self, transaction: &Value, reply_to: &ReplyTo) -> Result<(), Refusal> {
+    fn respond_reload(&mut self, transaction: &Transaction, reply_to: &ReplyTo) -> Result<(), Refusal> {
         let accounts = self.reload().map_err(|error| ("bad_configuration", error))?;
         let data = serde_json::json!({ "accounts": accounts });
         self.respond(reply_to, &Outcome::Done(data), transaction);
@@ -202,7 +211,7 @@ impl Agent {
     fn respond_token(
         &self,
         account: Option<&AccountName>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.known(account)?;
@@ -239,7 +248,7 @@ impl Agent {
         Err(("unknown_account", format!("There is no account {name}; {known}.")))
     }
 
-    pub(super) fn respond<T: Serialize>(&self, reply_to: &ReplyTo, outcome: &Outcome<T>, transaction: &Value) {
+    pub(super) fn respond<T: Serialize>(&self, reply_to: &ReplyTo, outcome: &Outcome<T>, transaction: &Transaction) {
         self.send(reply_to, response(outcome, transaction));
     }
 
@@ -252,6 +261,10 @@ impl Agent {
 /// A payload without secrets as a value.
 fn data(message: &impl Serialize) -> Value {
     serde_json::to_value(message).unwrap_or_default()
+}
+
+pub(super) fn busy() -> Refusal {
+    ("busy", "Too many requests wait for an answer. Try again in a moment.".to_owned())
 }
 
 pub(super) fn failed((code, error): Refusal) -> Outcome<Value> {

@@ -11,6 +11,9 @@ use crate::message::Payload;
 /// The most responses that wait. Whoever asks faster than the broker takes answers gets none.
 const MOST_RESPONSES: usize = 256;
 
+/// How many bytes of responses may wait, unless one alone has more.
+const MOST_RESPONSE_BYTES: usize = 1024 * 1024;
+
 /// With fewer messages than this that wait, there is room for what is not urgent.
 const FEW: usize = 32;
 
@@ -47,6 +50,7 @@ struct Waiting {
     retained: HashMap<String, Publication>,
     order: VecDeque<String>,
     responses: VecDeque<Publication>,
+    response_bytes: usize,
     /// Whether there is a connection. Without one nothing waits: at the next, everything is published afresh.
     connected: bool,
     closed: bool,
@@ -64,7 +68,8 @@ impl Outbox {
             if waiting.retained.insert(topic.clone(), publication).is_none() {
                 waiting.order.push_back(topic);
             }
-        } else if waiting.responses.len() < MOST_RESPONSES {
+        } else if waiting.takes_response(publication.bytes()) {
+            waiting.response_bytes += publication.bytes();
             waiting.responses.push_back(publication);
         } else {
             return false;
@@ -75,7 +80,7 @@ impl Outbox {
 
     /// Waits until only few messages wait.
     pub(super) async fn has_room(&self) {
-        while self.lock().len() >= FEW {
+        while self.lock().is_crowded() {
             self.taken.notified().await;
         }
     }
@@ -103,7 +108,7 @@ impl Outbox {
             {
                 let mut waiting = self.lock();
                 if let Some(publication) = waiting.take() {
-                    if waiting.len() < FEW {
+                    if !waiting.is_crowded() {
                         self.taken.notify_one();
                     }
                     return Some(publication);
@@ -122,16 +127,29 @@ impl Outbox {
     }
 }
 
+impl Publication {
+    fn bytes(&self) -> usize {
+        self.topic.len() + self.payload.as_bytes().len() + self.correlation.as_ref().map_or(0, Vec::len)
+    }
+}
+
 impl Waiting {
-    fn len(&self) -> usize {
-        self.order.len() + self.responses.len()
+    fn is_crowded(&self) -> bool {
+        self.order.len() + self.responses.len() >= FEW
+    }
+
+    fn takes_response(&self, bytes: usize) -> bool {
+        let fits = self.response_bytes + bytes <= MOST_RESPONSE_BYTES;
+        self.responses.is_empty() || (fits && self.responses.len() < MOST_RESPONSES)
     }
 
     fn take(&mut self) -> Option<Publication> {
         if let Some(topic) = self.order.pop_front() {
             return self.retained.remove(&topic);
         }
-        self.responses.pop_front()
+        let response = self.responses.pop_front()?;
+        self.response_bytes -= response.bytes();
+        Some(response)
     }
 }
 
@@ -191,6 +209,20 @@ mod tests {
         outbox.set_connected(false);
         outbox.close();
         assert!(outbox.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn long_responses_wait_up_to_a_number_of_bytes() {
+        let outbox = connected();
+        let long =
+            |bytes: usize| Publication { payload: Payload::of(&"x".repeat(bytes)), ..publication("r", true, false) };
+        assert!(outbox.put(long(2 * MOST_RESPONSE_BYTES)), "one alone may be as long as it is");
+        assert!(!outbox.put(long(1)));
+        outbox.next().await;
+        let accepted = (0..MOST_RESPONSES).filter(|_| outbox.put(long(100_000))).count();
+        assert_eq!(accepted, 10);
+        outbox.next().await;
+        assert!(outbox.put(long(100_000)), "there is room again for one");
     }
 
     #[tokio::test]

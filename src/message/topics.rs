@@ -10,6 +10,9 @@ pub struct Topics {
     local_tokens: bool,
 }
 
+/// The longest topic that a response may go to, in bytes: hundreds of them may wait.
+const LONGEST_RESPONSE_TOPIC: usize = 512;
+
 /// What the topics start with that stay on this broker. A wildcard in the first level of a filter never matches a topic that
 /// starts with a dollar sign (MQTT 5, 4.7.2), so not even a bridge that carries `#` carries these.
 const LOCAL: &str = "$local/";
@@ -89,7 +92,8 @@ impl Topics {
     #[must_use]
     pub fn may_respond_to(&self, topic: &str) -> bool {
         let topic = topic.strip_prefix(LOCAL).filter(|_| self.local_tokens).unwrap_or(topic);
-        let is_name = !topic.is_empty() && !topic.contains(['+', '#', '\0']) && !topic.starts_with('$');
+        let is_short = topic.len() <= LONGEST_RESPONSE_TOPIC;
+        let is_name = !topic.is_empty() && is_short && !topic.contains(['+', '#', '\0']) && !topic.starts_with('$');
         let below = topic.strip_prefix(self.base.as_str());
         let is_ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         is_name && (!is_ours || below.is_some_and(|rest| rest.starts_with("/bridge/response/")))
@@ -131,5 +135,6 @@ mod tests {
         for bad in ["oauth2mqtt/google/token", "oauth2mqtt", "oauth2mqtt/bridge/state", "", "a/+", "#", "$SYS/x"] {
             assert!(!topics.may_respond_to(bad), "{bad}");
         }
+        assert!(!topics.may_respond_to(&"r".repeat(513)), "hundreds of them would take much memory");
     }
 }
