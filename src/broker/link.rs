@@ -74,7 +74,7 @@ impl Link {
         }
     }
 
-    /// Waits until only few messages wait to be sent.
+    /// Waits until only few retained messages wait to be sent.
     pub async fn has_room(&self) {
         self.outbox.has_room().await;
     }

@@ -14,7 +14,8 @@ const MOST_RESPONSES: usize = 256;
 /// How many bytes of responses may wait, unless one alone has more.
 const MOST_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// With fewer messages than this that wait, there is room for what is not urgent.
+/// With fewer retained messages than this that wait, there is room for what is not urgent. Responses do not count: whoever
+/// asks without end would keep the accounts' topics from ever being published.
 const FEW: usize = 32;
 
 /// What a requester gave to recognise the response by (MQTT 5, 4.10).
@@ -51,6 +52,8 @@ struct Waiting {
     order: VecDeque<String>,
     responses: VecDeque<Publication>,
     response_bytes: usize,
+    /// Whether it is a response's turn, if any waits: neither kind is held up by many of the other.
+    response_is_next: bool,
     /// Whether there is a connection. Without one nothing waits: at the next, everything is published afresh.
     connected: bool,
     closed: bool,
@@ -78,7 +81,7 @@ impl Outbox {
         true
     }
 
-    /// Waits until only few messages wait.
+    /// Waits until only few retained messages wait.
     pub(super) async fn has_room(&self) {
         while self.lock().is_crowded() {
             self.taken.notified().await;
@@ -135,7 +138,7 @@ impl Publication {
 
 impl Waiting {
     fn is_crowded(&self) -> bool {
-        self.order.len() + self.responses.len() >= FEW
+        self.order.len() >= FEW
     }
 
     fn takes_response(&self, bytes: usize) -> bool {
@@ -144,9 +147,21 @@ impl Waiting {
     }
 
     fn take(&mut self) -> Option<Publication> {
-        if let Some(topic) = self.order.pop_front() {
-            return self.retained.remove(&topic);
+        let response_is_next = self.response_is_next;
+        self.response_is_next = !response_is_next;
+        if response_is_next {
+            self.take_response().or_else(|| self.take_retained())
+        } else {
+            self.take_retained().or_else(|| self.take_response())
         }
+    }
+
+    fn take_retained(&mut self) -> Option<Publication> {
+        let topic = self.order.pop_front()?;
+        self.retained.remove(&topic)
+    }
+
+    fn take_response(&mut self) -> Option<Publication> {
         let response = self.responses.pop_front()?;
         self.response_bytes -= response.bytes();
         Some(response)
@@ -192,6 +207,24 @@ mod tests {
         assert!(is_pending(room.as_mut()).await, "it is full");
         outbox.next().await;
         room.await;
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_without_end_takes_no_room_from_the_accounts_and_gets_none_from_them() {
+        let outbox = connected();
+        while outbox.put(publication("r", true, false)) {}
+        let mut room = std::pin::pin!(outbox.has_room());
+        assert!(!is_pending(room.as_mut()).await, "only responses wait");
+        for number in 0..FEW {
+            outbox.put(publication(&number.to_string(), true, true));
+        }
+        let mut taken = Vec::new();
+        for _ in 0..2 * FEW {
+            taken.push(outbox.next().await.unwrap().topic);
+            outbox.put(publication("r", true, false));
+        }
+        assert_eq!(taken.iter().filter(|topic| *topic != "r").count(), FEW, "{taken:?}");
+        assert_eq!(taken.iter().filter(|topic| *topic == "r").count(), FEW, "{taken:?}");
     }
 
     async fn is_pending(mut future: std::pin::Pin<&mut impl Future>) -> bool {
