@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::BootTime;
 use crate::expiry::Expiry;
+use crate::throttle::Rate;
 
 /// The wait between two polls where the provider names none (RFC 8628 3.2).
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -72,41 +73,10 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The time after a refresh within which a request for another is answered with the token that is there.
 pub const FRESH_ENOUGH: Duration = Duration::from_secs(2);
 
-/// How many declared changes are taken at once, and how often one more. A flow that is broken may declare something else in a
-/// loop, and each change writes some 70 kB: as fast as a device is, that is 300 GB a day, and one in a minute is 100 MB.
-/// The number is for all accounts that a device can have, declared anew and then corrected.
-const CHANGES_AT_ONCE: u32 = 64;
-const CHANGE_INTERVAL: Duration = Duration::from_secs(60);
-
-/// What is left of the changes that may be declared.
-#[derive(Clone, Copy, Debug)]
-pub struct ChangesLeft {
-    /// When none of them is used up any more.
-    whole_at: BootTime,
-}
-
-impl Default for ChangesLeft {
-    fn default() -> Self {
-        Self { whole_at: BootTime::new(Duration::ZERO) }
-    }
-}
-
-impl ChangesLeft {
-    /// Uses one up, or says how long it takes until there is one.
-    ///
-    /// # Errors
-    ///
-    /// The wait, where too many have been used up.
-    pub fn take(&mut self, now: BootTime) -> Result<(), Duration> {
-        let whole_at = self.whole_at.max(now) + CHANGE_INTERVAL;
-        let wait = whole_at.after(now + CHANGE_INTERVAL * CHANGES_AT_ONCE);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.whole_at = whole_at;
-        Ok(())
-    }
-}
+/// How many declared changes are taken. A flow that is broken may declare something else in a loop, and each change writes some
+/// 70 kB: as fast as a device is, that is 300 GB a day, and one in a minute is 100 MB. The number is for all accounts that a
+/// device can have, declared anew and then corrected.
+pub const DECLARED_CHANGES: Rate = Rate { at_once: 64, pause: Duration::from_secs(60) };
 
 /// A random number from 0 to 1, drawn by whoever calls, so that devices that started together do not stay in step.
 #[derive(Clone, Copy, Debug)]
@@ -293,18 +263,6 @@ mod tests {
         let at = |ago| interrupted_at(Duration::from_secs(ago), START, Chance::new(1.0));
         assert_eq!(at(20), Some(START + Duration::from_secs(3)));
         assert_eq!(at(3_600), None);
-    }
-
-    #[test]
-    fn declared_changes_are_taken_at_once_up_to_a_number_and_then_one_in_a_minute() {
-        let mut left = ChangesLeft::default();
-        let mut taken =
-            |seconds| (0..1_000).filter(|_| left.take(START + Duration::from_secs(seconds)).is_ok()).count();
-        assert_eq!((taken(0), taken(59), taken(60), taken(100), taken(300)), (64, 0, 1, 0, 4));
-        assert_eq!(taken(1_000_000), 64, "no more are saved up than there were");
-        let mut left = ChangesLeft::default();
-        while left.take(START).is_ok() {}
-        assert_eq!(left.take(START + Duration::from_secs(18)), Err(Duration::from_secs(42)));
     }
 
     #[test]

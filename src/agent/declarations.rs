@@ -12,11 +12,11 @@ use super::requests::{Asked, Asker, MOST_WAITING, ReplyTo, busy, failed, sentenc
 use crate::account::AccountName;
 use crate::declaration::Declaration;
 use crate::message::{Outcome, Transaction, Verb};
-use crate::policy::ChangesLeft;
 use crate::session::{Command, Event, Ticket};
 use crate::settings::{AccountSettings, Declared};
 use crate::store::Ack;
-use crate::{clock, config};
+use crate::throttle::Throttle;
+use crate::{clock, config, policy};
 
 /// The most accounts that may be declared: each has its place in the store and in the broker's memory.
 const MOST: usize = 32;
@@ -27,10 +27,9 @@ const UNHEARD: Ticket = Ticket(0);
 type Refusal = (&'static str, String);
 
 /// What was declared, and who waits to hear that it is safe.
-#[derive(Default)]
 pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
-    changes_left: ChangesLeft,
+    changes: Throttle,
     last: u64,
     waiting: HashMap<u64, (ReplyTo, Transaction, Value)>,
 }
@@ -45,7 +44,7 @@ impl Declarations {
                 Err(fault) => tracing::error!(account = name.as_str(), %fault, "the account is left out"),
             }
         }
-        Self { by_name, ..Self::default() }
+        Self { by_name, changes: Throttle::new(policy::DECLARED_CHANGES), last: 0, waiting: HashMap::new() }
     }
 
     /// Whether the account asks for something else by now than its sign-in was for.
@@ -118,7 +117,7 @@ impl Agent {
             return Err(busy());
         }
         // Whatever goes on from here ends on disk.
-        self.declarations.changes_left.take(clock::now().boot).map_err(too_many_changes)?;
+        self.declarations.changes.take(clock::now().boot).map_err(too_many_changes)?;
         let former = self.declarations.by_name.get(&name);
         let asks_otherwise = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
         let needed_before = former.is_some_and(|former| former.sign_in_needed);
