@@ -64,6 +64,16 @@ const LONGEST_GRACE: Duration = Duration::from_secs(180);
 const FIRST_RECONNECT: Duration = Duration::from_millis(500);
 const LONGEST_RECONNECT: Duration = Duration::from_secs(15);
 
+/// How long a connection to the broker must have lasted for the next attempt to be a first one again. Longer than the longest
+/// wait: of two clients that throw each other out, each has the connection while the other waits.
+pub const LASTING_CONNECTION: Duration = Duration::from_secs(30);
+
+/// How often the journal has it that the broker was lost or found. Beyond that somebody has read it, or will.
+pub const LOSSES_TOLD: Rate = Rate { at_once: 3, pause: Duration::from_secs(600) };
+
+/// How often the journal has what others do wrong, of each kind.
+pub const COMPLAINTS: Rate = Rate { at_once: 5, pause: Duration::from_secs(60) };
+
 /// The wait after a fault that only a change of the set-up can mend.
 const RECONFIGURE_RETRY: Duration = Duration::from_secs(3_600);
 

@@ -9,14 +9,16 @@ use tokio::sync::oneshot;
 use super::Agent;
 use super::accounts::Account;
 use crate::account::AccountName;
-use crate::broker::{Correlation, Publication};
+use crate::broker::{Correlation, Publication, Unsent};
 use crate::clock;
 use crate::fault::FaultCode;
 use crate::message::{self, Outcome, Payload, Request, Transaction, Verb, response};
+use crate::policy;
 use crate::secret::Secret;
 use crate::session::{Command, Event, Refused, Ticket};
 use crate::settings::PublishMode;
 use crate::text::printable;
+use crate::throttle::Complaint;
 
 /// The most requests that wait for an answer at a time.
 pub(super) const MOST_WAITING: usize = 256;
@@ -52,6 +54,27 @@ pub(super) struct ReplyTo {
     correlation: Option<Correlation>,
 }
 
+impl ReplyTo {
+    fn publication(&self, payload: Payload) -> Publication {
+        let Self { topic, correlation } = self.clone();
+        Publication { topic, payload, retain: false, good_until: None, correlation }
+    }
+}
+
+/// What is written down of requests that nobody can be told of, within bounds: a flood of them must not fill the journal.
+pub(super) struct Complaints {
+    unknown_verb: Complaint,
+    response_topic: Complaint,
+    dropped: Complaint,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        let [unknown_verb, response_topic, dropped] = [(); 3].map(|()| Complaint::new(policy::COMPLAINTS));
+        Self { unknown_verb, response_topic, dropped }
+    }
+}
+
 type Refusal = (&'static str, String);
 
 impl Tickets {
@@ -77,14 +100,19 @@ impl Agent {
     ) {
         let Some(name) = self.topics.verb(topic) else { return };
         let Some(verb) = Verb::find(name) else {
-            tracing::warn!(verb = printable(name), "ignored a request with an unknown verb");
+            if let Some(withheld) = self.complaints.unknown_verb.is_due(clock::now().boot) {
+                tracing::warn!(verb = printable(name), withheld, "ignored a request with an unknown verb");
+            }
             return;
         };
         let reply_to = match response_topic {
             None => ReplyTo { topic: self.topics.response(verb.name()), correlation },
             Some(topic) if self.topics.may_respond_to(&topic) => ReplyTo { topic, correlation },
             Some(topic) => {
-                tracing::warn!(topic = printable(&topic), "ignored a request whose answer would go where it must not");
+                if let Some(withheld) = self.complaints.response_topic.is_due(clock::now().boot) {
+                    let topic = printable(&topic);
+                    tracing::warn!(topic, withheld, "ignored a request whose answer would go where it must not");
+                }
                 return;
             }
         };
@@ -185,7 +213,7 @@ impl Agent {
     }
 
     fn respond_status(
-        &self,
+        &mut self,
         account: Option<&AccountName>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
@@ -196,7 +224,8 @@ impl Agent {
             self.respond(reply_to, &Outcome::Done(data(&status)), transaction);
         } else {
             let all = self.accounts.iter().map(|(name, account)| self.status_of(name, account));
-            self.respond(reply_to, &Outcome::Done(data(&all.collect::<Vec<_>>())), transaction);
+            let all = data(&all.collect::<Vec<_>>());
+            self.respond(reply_to, &Outcome::Done(all), transaction);
         }
         Ok(())
     }
@@ -209,7 +238,7 @@ impl Agent {
     }
 
     fn respond_token(
-        &self,
+        &mut self,
         account: Option<&AccountName>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
@@ -231,7 +260,7 @@ impl Agent {
             return Err(("no_token", format!("There is no good token of {name} now. Request status to see why.")));
         };
         let payload = message::token_response(&name, &token, transaction);
-        self.send(reply_to, payload);
+        self.send(reply_to, payload, transaction);
         Ok(())
     }
 
@@ -248,13 +277,30 @@ impl Agent {
         Err(("unknown_account", format!("There is no account {name}; {known}.")))
     }
 
-    pub(super) fn respond<T: Serialize>(&self, reply_to: &ReplyTo, outcome: &Outcome<T>, transaction: &Transaction) {
-        self.send(reply_to, response(outcome, transaction));
+    pub(super) fn respond<T: Serialize>(
+        &mut self,
+        reply_to: &ReplyTo,
+        outcome: &Outcome<T>,
+        transaction: &Transaction,
+    ) {
+        self.send(reply_to, response(outcome, transaction), transaction);
     }
 
-    fn send(&self, reply_to: &ReplyTo, payload: Payload) {
-        let ReplyTo { topic, correlation } = reply_to.clone();
-        self.link.publish(Publication { topic, payload, retain: false, good_until: None, correlation });
+    fn send(&mut self, reply_to: &ReplyTo, payload: Payload, transaction: &Transaction) {
+        let sent = match self.link.respond(reply_to.publication(payload)) {
+            Err(Unsent::TooLarge(refusal)) => {
+                let error = format!("The response is too large: {refusal}.");
+                let failed = failed(("response_too_large", error));
+                self.link.respond(reply_to.publication(response(&failed, transaction)))
+            }
+            other => other,
+        };
+        if sent.is_ok() {
+            return;
+        }
+        if let Some(withheld) = self.complaints.dropped.is_due(clock::now().boot) {
+            tracing::warn!(withheld, "dropped a response: requests come faster than the broker takes the answers");
+        }
     }
 }
 

@@ -39,14 +39,17 @@ impl Topics {
     /// One topic of an account.
     #[must_use]
     pub fn account(&self, account: &AccountName, topic: Topic) -> String {
-        let last = match topic {
-            Topic::Token => "token",
-            Topic::Status => "status",
-            Topic::SignIn => "signin",
-            Topic::Identity => "identity",
-        };
         let local = if topic == Topic::Token && self.local_tokens { LOCAL } else { "" };
-        format!("{local}{}/{account}/{last}", self.base)
+        format!("{local}{}/{account}/{}", self.base, last_level(topic))
+    }
+
+    /// The account that `topic` belongs to, if it is one of an account.
+    #[must_use]
+    pub fn account_of(&self, topic: &str) -> Option<AccountName> {
+        let topic = topic.strip_prefix(LOCAL).filter(|_| self.local_tokens).unwrap_or(topic);
+        let (account, last) = topic.strip_prefix(self.base.as_str())?.strip_prefix('/')?.split_once('/')?;
+        let levels = [Topic::Token, Topic::Status, Topic::SignIn, Topic::Identity].map(last_level);
+        levels.contains(&last).then(|| account.parse().ok()).flatten()
     }
 
     /// Whether a response with a token in it may go to `topic`.
@@ -100,6 +103,15 @@ impl Topics {
     }
 }
 
+fn last_level(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Token => "token",
+        Topic::Status => "status",
+        Topic::SignIn => "signin",
+        Topic::Identity => "identity",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +122,10 @@ mod tests {
         let google = "google".parse().unwrap();
         assert_eq!(topics.account(&google, Topic::Token), "plant/oauth2mqtt/google/token");
         assert_eq!(topics.account(&google, Topic::SignIn), "plant/oauth2mqtt/google/signin");
+        assert_eq!(topics.account_of("plant/oauth2mqtt/google/signin"), Some(google));
+        for other in ["plant/oauth2mqtt/google/x", "plant/oauth2mqtt/bridge/response/token", "google/token"] {
+            assert_eq!(topics.account_of(other), None, "{other}");
+        }
         assert_eq!(topics.verb("plant/oauth2mqtt/bridge/request/login"), Some("login"));
         assert_eq!(topics.verb("plant/oauth2mqtt/bridge/response/login"), None);
         assert_eq!(topics.verb("other/bridge/request/login"), None);
