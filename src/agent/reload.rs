@@ -98,6 +98,7 @@ impl Agent {
             }
         };
         let Some(account) = self.accounts.get_mut(name) else { return };
+        let is_changed = account.settings != settings;
         let retires = account.settings.publish == PublishMode::Retained && settings.publish == PublishMode::OnRequest;
         let tells_no_more = account.settings.identity && !settings.identity;
         let rules = rules(&settings);
@@ -118,7 +119,9 @@ impl Agent {
         if tells_no_more {
             self.last_word(name, Topic::Identity, message::identity(name, None));
         }
-        self.tell(name, Event::Reconfigured);
+        if is_changed {
+            self.tell(name, Event::Reconfigured);
+        }
         self.tell(name, Event::BrokerConnected);
     }
 

@@ -94,3 +94,29 @@ fn a_bad_file_leaves_the_running_configuration_in_force() {
     world.subscriber.wait_after(mark, "oauth2mqtt/bridge/info", |info| names(info) == ["garden"]);
     world.wait_for_state("garden", "active");
 }
+
+#[test]
+fn a_reload_tries_a_refused_secret_again_only_if_there_is_another() {
+    let settings = "issuer = \"{issuer}\"\ngrant = \"client_credentials\"\nclient_id = \"machine +/:%41&=?\"\n\
+                    client_secret_file = \"machine.secret\"\nclient_auth = \"client_secret_basic\"\nscopes = [\"measure\"]";
+    let mut world = Setup::new().account_as("machine", settings).without_agent();
+    let file = world.folder().join("machine.secret");
+    let right = fs::read_to_string(&file).unwrap();
+    fs::write(&file, "wrong-secret\n").unwrap();
+    world.start_agent();
+    world.wait("machine", "status", |status| status["error"]["code"] == "invalid_client");
+    let attempts = || world.oidc().log().len();
+    let before = attempts();
+    for _ in 0..5 {
+        assert_eq!(world.subscriber.request("reload", "")["status"], "ok");
+    }
+    // Had there been attempts, they would have been begun before this is answered.
+    world.subscriber.request("status", "machine");
+    let refused =
+        world.agent_log().lines().filter(|line| line.contains("invalid_client") && line.contains(" WARN ")).count();
+    assert!(attempts() == before && refused <= 1, "{} attempts, {refused} refused", attempts() - before);
+
+    fs::write(&file, right).unwrap();
+    assert_eq!(world.subscriber.request("reload", "")["status"], "ok");
+    world.wait_for_state("machine", "active");
+}
