@@ -88,6 +88,13 @@ pub const FRESH_ENOUGH: Duration = Duration::from_secs(2);
 /// device can have, declared anew and then corrected.
 pub const DECLARED_CHANGES: Rate = Rate { at_once: 64, pause: Duration::from_secs(60) };
 
+/// How many requests are taken for one account that make the agent write. To sign out and in again in a loop writes up to a
+/// megabyte each time. It is more than anybody tries by hand, and what a broken flow then writes does not wear a card out.
+pub const WRITING_REQUESTS: Rate = Rate { at_once: 60, pause: Duration::from_secs(60) };
+
+/// The same for all accounts together: at once as many as a large device has accounts.
+pub const ALL_WRITING_REQUESTS: Rate = Rate { at_once: 2_000, pause: Duration::from_secs(10) };
+
 /// A random number from 0 to 1, drawn by whoever calls, so that devices that started together do not stay in step.
 #[derive(Clone, Copy, Debug)]
 pub struct Chance(f64);

@@ -41,7 +41,7 @@ use accounts::{Account, Clients};
 use declarations::Declarations;
 use redirects::Redirects;
 use refusals::Refusals;
-use requests::{Complaints, Tickets};
+use requests::{Complaints, Tickets, Writes};
 use signals::Signals;
 
 /// The largest packet that a request may be, in bytes.
@@ -186,6 +186,7 @@ struct Agent {
     losses: Throttle,
     refusals: Refusals,
     complaints: Complaints,
+    writes: Writes,
     /// Whether the service manager has to be told anew how things stand.
     summary_is_old: bool,
 }
@@ -241,6 +242,7 @@ impl Agent {
             losses: Throttle::new(policy::LOSSES_TOLD),
             refusals: Refusals::default(),
             complaints: Complaints::default(),
+            writes: Writes::default(),
             summary_is_old: true,
         };
         agent.page = agent.open_page(agent.settings.page.as_ref());

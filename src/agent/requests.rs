@@ -1,6 +1,7 @@
 //! What others ask of the agent over MQTT, and its responses.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use super::Agent;
 use super::accounts::Account;
 use crate::account::AccountName;
 use crate::broker::{Correlation, Publication, Unsent};
-use crate::clock;
+use crate::clock::{self, BootTime};
 use crate::fault::FaultCode;
 use crate::message::{self, Outcome, Payload, Request, Transaction, Verb, response};
 use crate::policy;
@@ -18,13 +19,35 @@ use crate::secret::Secret;
 use crate::session::{Command, Event, Refused, Ticket};
 use crate::settings::PublishMode;
 use crate::text::printable;
-use crate::throttle::Complaint;
+use crate::throttle::{Complaint, Throttle};
 
 /// The most requests that wait for an answer at a time.
 pub(super) const MOST_WAITING: usize = 256;
 
 /// The longest correlation data that is kept for a response, in bytes.
 const LONGEST_CORRELATION: usize = 1024;
+
+/// What is left of the requests that make the agent write.
+pub(super) struct Writes {
+    of_all: Throttle,
+    /// For accounts of which not all is left.
+    of_account: HashMap<AccountName, Throttle>,
+}
+
+impl Default for Writes {
+    fn default() -> Self {
+        Self { of_all: Throttle::new(policy::ALL_WRITING_REQUESTS), of_account: HashMap::new() }
+    }
+}
+
+impl Writes {
+    fn take(&mut self, account: &AccountName, now: BootTime) -> Result<(), Duration> {
+        self.of_account.retain(|_, throttle| !throttle.is_whole(now));
+        let unused = || Throttle::new(policy::WRITING_REQUESTS);
+        self.of_account.entry(account.clone()).or_insert_with(unused).take(now)?;
+        self.of_all.take(now)
+    }
+}
 
 /// Requests that wait for a session.
 #[derive(Default)]
@@ -160,11 +183,29 @@ impl Agent {
             Verb::Logout => (self.known(account.as_ref())?, Command::Logout),
             Verb::Declare | Verb::Forget => return Ok(()),
         };
+        self.admit(&name, &command)?;
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
         let ticket = self.tickets.issue(Asked { verb, asker })?;
         tracing::debug!(account = name.as_str(), verb = verb.name(), "requested");
         self.tell(&name, Event::Command(command, ticket));
         Ok(())
+    }
+
+    /// Whether a command may be given now: what makes the agent write is not taken without end, since a card bears only so
+    /// much.
+    pub(super) fn admit(&mut self, name: &AccountName, command: &Command) -> Result<(), Refusal> {
+        let now = clock::now();
+        let Some(account) = self.accounts.get(name) else { return Ok(()) };
+        let session = &account.session;
+        let writes = match command {
+            Command::Login => session.pending().is_none(),
+            Command::Cancel => session.pending().is_some(),
+            Command::Refresh => session.would_refresh(now),
+            Command::Logout => true,
+            // Without a sign-in that was begun before it is refused.
+            Command::Complete(_) => false,
+        };
+        if writes { self.writes.take(name, now.boot).map_err(too_many_requests) } else { Ok(()) }
     }
 
     fn completion(
@@ -307,6 +348,15 @@ impl Agent {
 /// A payload without secrets as a value.
 fn data(message: &impl Serialize) -> Value {
     serde_json::to_value(message).unwrap_or_default()
+}
+
+fn too_many_requests(wait: Duration) -> Refusal {
+    let error = format!(
+        "Too much has been asked for in a short time that the agent has to write down; the next is taken in {} s. See whether a \
+         flow asks in a loop.",
+        wait.as_secs() + 1
+    );
+    ("too_many_requests", error)
 }
 
 pub(super) fn busy() -> Refusal {

@@ -1,5 +1,7 @@
 //! What a flow can ask for besides a sign-in, and what it is told when it asks in vain.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::support::clock::SOON;
@@ -88,4 +90,48 @@ fn a_response_never_goes_to_the_agents_own_topics() {
     world.subscriber.request("status", "garden");
     let tokens = world.subscriber.since(mark);
     assert!(tokens.iter().all(|message| message.topic != "oauth2mqtt/garden/token"), "{tokens:?}");
+}
+
+#[test]
+fn signing_out_and_in_in_a_loop_does_not_wear_the_card_out() {
+    let settings = "issuer = \"{issuer}\"\ngrant = \"client_credentials\"\nclient_id = \"machine +/:%41&=?\"\n\
+                    client_secret_file = \"machine.secret\"\nclient_auth = \"client_secret_basic\"\nscopes = [\"measure\"]";
+    let mut world = Setup::new().account_as("machine", settings).account("garden").start();
+    world.wait_for_state("machine", "active");
+    let io = format!("/proc/{}/io", world.agent().pid().as_raw_nonzero());
+    let written = || {
+        let io = fs::read_to_string(&io).unwrap();
+        io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap().parse::<u64>().unwrap()
+    };
+    let cycle = || {
+        ["logout", "login"].map(|verb| {
+            let answer = world.subscriber.request(verb, "machine");
+            answer["code"].as_str().map(str::to_owned).unwrap_or_default()
+        })
+    };
+    let taken = (0..100).take_while(|_| cycle().iter().all(|code| code != "too_many_requests")).count();
+    assert!((25..=35).contains(&taken), "{taken} cycles were taken");
+    let before = written();
+    let refused: Vec<_> = (0..50).flat_map(|_| cycle()).filter(|code| code == "too_many_requests").collect();
+    assert!(refused.len() >= 98, "{}", refused.len());
+    assert!(written() - before < 3_000_000, "{} bytes were written", written() - before);
+    let answer = world.subscriber.request("logout", "machine");
+    assert!(answer["error"].as_str().unwrap().contains(" is taken in "), "{answer}");
+    // Other accounts do not suffer from it.
+    assert_eq!(world.subscriber.request("login", "garden")["status"], "ok");
+}
+
+#[test]
+fn requests_that_make_no_sense_do_not_fill_the_journal() {
+    let world = Setup::new().account("garden").start();
+    for number in 0..1_000 {
+        world.subscriber.publish(&format!("oauth2mqtt/bridge/request/verb-{number}"), "garden");
+        if number % 50 == 0 {
+            world.subscriber.request("status", "garden");
+        }
+    }
+    world.subscriber.request("status", "garden");
+    let log = world.agent_log();
+    let lines = log.lines().filter(|line| line.contains("unknown verb")).count();
+    assert!((1..20).contains(&lines), "{lines} lines");
 }
