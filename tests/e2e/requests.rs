@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::clock::SOON;
+use crate::support::broker::Door;
+use crate::support::clock::{SOON, wait_until};
 use crate::support::world::{Client, Setup};
 
 #[test]
@@ -84,12 +85,27 @@ fn many_requests_to_refresh_are_one_refresh() {
 #[test]
 fn a_response_never_goes_to_the_agents_own_topics() {
     let world = Setup::new().account("garden").start();
+    // The last of what the agent itself publishes at the beginning.
+    world.wait("garden", "signin", |_| true);
     let mark = world.subscriber.mark();
     world.subscriber.send_request_to("oauth2mqtt/garden/token", "status", "garden");
     // The next request is answered after this one would have been.
     world.subscriber.request("status", "garden");
     let tokens = world.subscriber.since(mark);
     assert!(tokens.iter().all(|message| message.topic != "oauth2mqtt/garden/token"), "{tokens:?}");
+}
+
+#[test]
+fn the_rights_of_the_agent_at_the_broker_say_where_a_response_may_go() {
+    // Without a limit mosquitto 2.0 takes a refusal for one message too many, and ends the connection.
+    let setup = Setup::new().door(Door::Password).broker("max_queued_messages 100000");
+    let world = setup.account("garden").start();
+    world.subscriber.send_request_to("factory/valve/set", "status", "garden");
+    // The next request is answered after this one would have been.
+    world.subscriber.request("status", "garden");
+    assert!(world.subscriber.on("factory/valve/set").is_empty());
+    let refused = |line: &str| line.contains("a response does not reach anybody") && line.contains("factory/valve/set");
+    wait_until("word in the journal", SOON, || world.agent_log().lines().any(refused));
 }
 
 #[test]
