@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -80,6 +82,23 @@ impl ClientKey {
                 Ok(signature.as_ref().to_vec())
             }
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+        }
+    }
+}
+
+/// Two are the same if their public halves and names are.
+impl PartialEq for ClientKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.pair.public_half() == other.pair.public_half()
+    }
+}
+
+impl Pair {
+    fn public_half(&self) -> &[u8] {
+        match self {
+            Self::Rsa(pair) => pair.public_key().as_ref(),
+            Self::P256(pair) => pair.public_key().as_ref(),
+            Self::Ed25519(pair) => pair.public_key().as_ref(),
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod settings;
 pub mod store;
 pub mod systemd;
 pub mod text;
+pub mod throttle;
 pub mod tls;
 pub mod token;
 pub mod words;

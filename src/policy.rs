@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::BootTime;
 use crate::expiry::Expiry;
+use crate::throttle::Rate;
 
 /// The wait between two polls where the provider names none (RFC 8628 3.2).
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -63,6 +64,16 @@ const LONGEST_GRACE: Duration = Duration::from_secs(180);
 const FIRST_RECONNECT: Duration = Duration::from_millis(500);
 const LONGEST_RECONNECT: Duration = Duration::from_secs(15);
 
+/// How long a connection to the broker must have lasted for the next attempt to be a first one again. Longer than the longest
+/// wait: of two clients that throw each other out, each has the connection while the other waits.
+pub const LASTING_CONNECTION: Duration = Duration::from_secs(30);
+
+/// How often the journal has it that the broker was lost or found. Beyond that somebody has read it, or will.
+pub const LOSSES_TOLD: Rate = Rate { at_once: 3, pause: Duration::from_secs(600) };
+
+/// How often the journal has what others do wrong, of each kind.
+pub const COMPLAINTS: Rate = Rate { at_once: 5, pause: Duration::from_secs(60) };
+
 /// The wait after a fault that only a change of the set-up can mend.
 const RECONFIGURE_RETRY: Duration = Duration::from_secs(3_600);
 
@@ -72,41 +83,17 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The time after a refresh within which a request for another is answered with the token that is there.
 pub const FRESH_ENOUGH: Duration = Duration::from_secs(2);
 
-/// How many declared changes are taken at once, and how often one more. A flow that is broken may declare something else in a
-/// loop, and each change writes some 70 kB: as fast as a device is, that is 300 GB a day, and one in a minute is 100 MB.
-/// The number is for all accounts that a device can have, declared anew and then corrected.
-const CHANGES_AT_ONCE: u32 = 64;
-const CHANGE_INTERVAL: Duration = Duration::from_secs(60);
+/// How many declared changes are taken. A flow that is broken may declare something else in a loop, and each change writes some
+/// 70 kB: as fast as a device is, that is 300 GB a day, and one in a minute is 100 MB. The number is for all accounts that a
+/// device can have, declared anew and then corrected.
+pub const DECLARED_CHANGES: Rate = Rate { at_once: 64, pause: Duration::from_secs(60) };
 
-/// What is left of the changes that may be declared.
-#[derive(Clone, Copy, Debug)]
-pub struct ChangesLeft {
-    /// When none of them is used up any more.
-    whole_at: BootTime,
-}
+/// How many requests are taken for one account that make the agent write. To sign out and in again in a loop writes up to a
+/// megabyte each time. It is more than anybody tries by hand, and what a broken flow then writes does not wear a card out.
+pub const WRITING_REQUESTS: Rate = Rate { at_once: 60, pause: Duration::from_secs(60) };
 
-impl Default for ChangesLeft {
-    fn default() -> Self {
-        Self { whole_at: BootTime::new(Duration::ZERO) }
-    }
-}
-
-impl ChangesLeft {
-    /// Uses one up, or says how long it takes until there is one.
-    ///
-    /// # Errors
-    ///
-    /// The wait, where too many have been used up.
-    pub fn take(&mut self, now: BootTime) -> Result<(), Duration> {
-        let whole_at = self.whole_at.max(now) + CHANGE_INTERVAL;
-        let wait = whole_at.after(now + CHANGE_INTERVAL * CHANGES_AT_ONCE);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.whole_at = whole_at;
-        Ok(())
-    }
-}
+/// The same for all accounts together: at once as many as a large device has accounts.
+pub const ALL_WRITING_REQUESTS: Rate = Rate { at_once: 2_000, pause: Duration::from_secs(10) };
 
 /// A random number from 0 to 1, drawn by whoever calls, so that devices that started together do not stay in step.
 #[derive(Clone, Copy, Debug)]
@@ -296,18 +283,6 @@ mod tests {
         let at = |ago| interrupted_at(Duration::from_secs(ago), START, Chance::new(1.0));
         assert_eq!(at(20), Some(START + Duration::from_secs(3)));
         assert_eq!(at(3_600), None);
-    }
-
-    #[test]
-    fn declared_changes_are_taken_at_once_up_to_a_number_and_then_one_in_a_minute() {
-        let mut left = ChangesLeft::default();
-        let mut taken =
-            |seconds| (0..1_000).filter(|_| left.take(START + Duration::from_secs(seconds)).is_ok()).count();
-        assert_eq!((taken(0), taken(59), taken(60), taken(100), taken(300)), (64, 0, 1, 0, 4));
-        assert_eq!(taken(1_000_000), 64, "no more are saved up than there were");
-        let mut left = ChangesLeft::default();
-        while left.take(START).is_ok() {}
-        assert_eq!(left.take(START + Duration::from_secs(18)), Err(Duration::from_secs(42)));
     }
 
     #[test]

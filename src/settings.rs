@@ -163,7 +163,7 @@ pub enum KeySource {
 }
 
 /// One account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AccountSettings {
     /// What `bridge/info` and `status` call the provider: the preset's name, or the host of the issuer or the token
     /// endpoint.
@@ -228,7 +228,7 @@ impl AccountSettings {
 }
 
 /// How an account comes by its tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum GrantSettings {
     /// A user approves on another device (RFC 8628).
     DeviceCode,
@@ -294,7 +294,7 @@ pub struct EndpointSettings {
 }
 
 /// The client as registered at the provider.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientSettings {
     /// The client identifier (RFC 6749 2.2).
     pub id: String,

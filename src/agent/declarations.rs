@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use super::Agent;
 use super::accounts::{Change, rules};
 use super::reload;
-use super::requests::{Asked, Asker, ReplyTo, failed, sentence};
+use super::requests::{Asked, Asker, MOST_WAITING, ReplyTo, busy, failed, sentence};
 use crate::account::AccountName;
 use crate::declaration::Declaration;
-use crate::message::{Outcome, Verb};
-use crate::policy::ChangesLeft;
+use crate::message::{Outcome, Transaction, Verb};
 use crate::record::Record;
 use crate::session::{Command, Event, Found, Rules, Ticket};
 use crate::settings::{AccountSettings, Declared};
 use crate::store::Ack;
-use crate::{clock, config};
+use crate::throttle::Throttle;
+use crate::{clock, config, policy};
 
 /// The most accounts that may be declared: each has its place in the store and in the broker's memory.
 const MOST: usize = 32;
@@ -29,12 +29,11 @@ const UNHEARD: Ticket = Ticket(0);
 type Refusal = (&'static str, String);
 
 /// What was declared, and who waits to hear that it is safe.
-#[derive(Default)]
 pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
-    changes_left: ChangesLeft,
+    changes: Throttle,
     last: u64,
-    waiting: HashMap<u64, (ReplyTo, Value, Value)>,
+    waiting: HashMap<u64, (ReplyTo, Transaction, Value)>,
 }
 
 impl Declarations {
@@ -47,7 +46,7 @@ impl Declarations {
                 Err(fault) => tracing::error!(account = name.as_str(), %fault, "the account is left out"),
             }
         }
-        Self { by_name, ..Self::default() }
+        Self { by_name, changes: Throttle::new(policy::DECLARED_CHANGES), last: 0, waiting: HashMap::new() }
     }
 
     /// The accounts that were declared, also those that may not be used now.
@@ -99,7 +98,7 @@ impl Agent {
         &mut self,
         account: Option<AccountName>,
         declaration: Option<Declaration>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.may_declare(account)?;
@@ -121,8 +120,11 @@ impl Agent {
             self.respond(reply_to, &Outcome::Done(answer), transaction);
             return Ok(());
         }
+        if self.declarations.waiting.len() >= MOST_WAITING {
+            return Err(busy());
+        }
         // Whatever goes on from here ends on disk.
-        self.declarations.changes_left.take(clock::now().boot).map_err(too_many_changes)?;
+        self.declarations.changes.take(clock::now().boot).map_err(too_many_changes)?;
         let former = self.declarations.by_name.get(&name);
         let asks_otherwise = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
         let needed_before = former.is_some_and(|former| former.sign_in_needed);
@@ -144,7 +146,7 @@ impl Agent {
     pub(super) fn forget(
         &mut self,
         account: Option<AccountName>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.may_declare(account)?;

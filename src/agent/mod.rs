@@ -8,6 +8,7 @@ mod last_words;
 mod page;
 mod perform;
 mod redirects;
+mod refusals;
 mod reload;
 mod requests;
 mod signals;
@@ -31,15 +32,17 @@ use crate::loopback::Arrival;
 use crate::machine::Machine;
 use crate::message::{self, Topics};
 use crate::page::{Page, Press};
-use crate::policy::Chance;
+use crate::policy::{self, Chance};
 use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
 use crate::settings::Settings;
 use crate::store::{self, Ack, Kind, Loaded, OpenError, Store};
 use crate::systemd::ServiceManager;
+use crate::throttle::Throttle;
 use accounts::{Account, Clients};
 use declarations::Declarations;
 use redirects::Redirects;
-use requests::Tickets;
+use refusals::Refusals;
+use requests::{Complaints, Tickets, Writes};
 use signals::Signals;
 
 /// The largest packet that a request may be, in bytes.
@@ -181,8 +184,12 @@ struct Agent {
     last_seen: Now,
     epochs: u64,
     broker_is_there: bool,
-    /// Whether the journal has the loss of the broker already, which is said once and not at every attempt.
-    loss_is_written: bool,
+    /// Whether there is a broker as far as the journal goes, which is told of a change and not of every attempt.
+    journal_has_broker: Option<bool>,
+    losses: Throttle,
+    refusals: Refusals,
+    complaints: Complaints,
+    writes: Writes,
     /// Whether the service manager has to be told anew how things stand.
     summary_is_old: bool,
 }
@@ -236,7 +243,11 @@ impl Agent {
             last_seen: now,
             epochs: 0,
             broker_is_there: false,
-            loss_is_written: false,
+            journal_has_broker: None,
+            losses: Throttle::new(policy::LOSSES_TOLD),
+            refusals: Refusals::default(),
+            complaints: Complaints::default(),
+            writes: Writes::default(),
             summary_is_old: true,
         };
         agent.page = agent.open_page(agent.settings.page.as_ref());
@@ -269,32 +280,40 @@ impl Agent {
     }
 
     fn link_event(&mut self, event: LinkEvent) {
-        let was_there = self.broker_is_there;
         match event {
             LinkEvent::Connected => {
-                tracing::info!("connected to the broker");
-                self.broker_is_there = true;
-                self.loss_is_written = false;
-                self.show_broker(true);
+                if self.journal_has_broker == Some(true) {
+                    tracing::debug!("connected to the broker again");
+                } else {
+                    tracing::info!("connected to the broker");
+                }
+                self.journal_has_broker = Some(true);
+                self.broker_changed(true);
                 self.publish_retained(self.topics.state(), message::state(true));
                 self.publish_info();
                 self.unannounced = self.take_names_to_announce().collect();
             }
             LinkEvent::Lost(error, wait) => {
-                if self.loss_is_written {
+                if self.journal_has_broker == Some(false) || self.losses.take(clock::now().boot).is_err() {
                     tracing::debug!(%error, retry_in = ?wait, "still no broker");
                 } else {
                     tracing::warn!(%error, "there is no broker; trying again until there is");
+                    self.journal_has_broker = Some(false);
                 }
-                self.broker_is_there = false;
-                self.loss_is_written = true;
-                self.show_broker(false);
+                self.broker_changed(false);
             }
+            LinkEvent::Refused(topic, refusal) => self.refused(topic, &refusal),
+            LinkEvent::Taken(topic) => self.taken(&topic),
             LinkEvent::Request { topic, payload, response_topic, correlation } => {
                 self.request(&topic, &payload, response_topic, correlation);
             }
         }
-        self.summary_is_old |= self.broker_is_there != was_there;
+    }
+
+    fn broker_changed(&mut self, is_there: bool) {
+        self.summary_is_old |= self.broker_is_there != is_there;
+        self.broker_is_there = is_there;
+        self.show_broker(is_there);
     }
 
     /// Waits until there is an account to announce, and room for it on the link.

@@ -86,6 +86,11 @@ impl Agent {
     }
 
     fn carry_out_press(&mut self, account: &AccountName, verb: Verb, command: Command, answer: Outcome) {
+        if let Err((_, refusal)) = self.admit(account, &command) {
+            // Whoever has closed the page meanwhile needs no answer.
+            let _ = answer.send(Err(refusal));
+            return;
+        }
         // If there is no room, the browser is told that the agent has not answered.
         if let Ok(ticket) = self.tickets.issue(Asked { verb, asker: Asker::Browser(answer) }) {
             self.tell(account, Event::Command(command, ticket));

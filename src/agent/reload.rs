@@ -98,6 +98,7 @@ impl Agent {
             }
         };
         let Some(account) = self.accounts.get_mut(name) else { return };
+        let is_changed = account.settings != settings;
         let retires = account.settings.publish == PublishMode::Retained && settings.publish == PublishMode::OnRequest;
         let tells_no_more = account.settings.identity && !settings.identity;
         let asked = |settings: &AccountSettings| (settings.scopes.clone(), settings.params.clone());
@@ -129,7 +130,9 @@ impl Agent {
         if tells_no_more {
             self.withdraw_identity(name);
         }
-        self.tell(name, Event::Reconfigured);
+        if is_changed {
+            self.tell(name, Event::Reconfigured);
+        }
         self.tell(name, Event::BrokerConnected);
     }
 

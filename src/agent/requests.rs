@@ -1,6 +1,7 @@
 //! What others ask of the agent over MQTT, and its responses.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,17 +10,44 @@ use tokio::sync::oneshot;
 use super::Agent;
 use super::accounts::Account;
 use crate::account::AccountName;
-use crate::broker::{Correlation, Publication};
-use crate::clock;
+use crate::broker::{Correlation, Publication, Unsent};
+use crate::clock::{self, BootTime};
 use crate::fault::FaultCode;
-use crate::message::{self, Outcome, Payload, Request, Verb, response};
+use crate::message::{self, Outcome, Payload, Request, Transaction, Verb, response};
+use crate::policy;
 use crate::secret::Secret;
 use crate::session::{Command, Event, Refused, Ticket};
 use crate::settings::PublishMode;
 use crate::text::printable;
+use crate::throttle::{Complaint, Throttle};
 
 /// The most requests that wait for an answer at a time.
-const MOST_WAITING: usize = 256;
+pub(super) const MOST_WAITING: usize = 256;
+
+/// The longest correlation data that is kept for a response, in bytes.
+const LONGEST_CORRELATION: usize = 1024;
+
+/// What is left of the requests that make the agent write.
+pub(super) struct Writes {
+    of_all: Throttle,
+    /// For accounts of which not all is left.
+    of_account: HashMap<AccountName, Throttle>,
+}
+
+impl Default for Writes {
+    fn default() -> Self {
+        Self { of_all: Throttle::new(policy::ALL_WRITING_REQUESTS), of_account: HashMap::new() }
+    }
+}
+
+impl Writes {
+    fn take(&mut self, account: &AccountName, now: BootTime) -> Result<(), Duration> {
+        self.of_account.retain(|_, throttle| !throttle.is_whole(now));
+        let unused = || Throttle::new(policy::WRITING_REQUESTS);
+        self.of_account.entry(account.clone()).or_insert_with(unused).take(now)?;
+        self.of_all.take(now)
+    }
+}
 
 /// Requests that wait for a session.
 #[derive(Default)]
@@ -37,7 +65,7 @@ pub(super) struct Asked {
 /// Who has asked.
 pub(super) enum Asker {
     /// Somebody at the broker.
-    Broker { reply_to: ReplyTo, transaction: Value },
+    Broker { reply_to: ReplyTo, transaction: Transaction },
     /// A browser on this device.
     Browser(oneshot::Sender<Result<(), String>>),
 }
@@ -49,13 +77,34 @@ pub(super) struct ReplyTo {
     correlation: Option<Correlation>,
 }
 
+impl ReplyTo {
+    fn publication(&self, payload: Payload) -> Publication {
+        let Self { topic, correlation } = self.clone();
+        Publication { topic, payload, retain: false, good_until: None, correlation }
+    }
+}
+
+/// What is written down of requests that nobody can be told of, within bounds: a flood of them must not fill the journal.
+pub(super) struct Complaints {
+    unknown_verb: Complaint,
+    response_topic: Complaint,
+    dropped: Complaint,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        let [unknown_verb, response_topic, dropped] = [(); 3].map(|()| Complaint::new(policy::COMPLAINTS));
+        Self { unknown_verb, response_topic, dropped }
+    }
+}
+
 type Refusal = (&'static str, String);
 
 impl Tickets {
     /// A ticket for a request, if there is room for it.
     pub(super) fn issue(&mut self, asked: Asked) -> Result<Ticket, Refusal> {
         if self.waiting.len() >= MOST_WAITING {
-            return Err(("busy", "Too many requests wait for an answer. Try again in a moment.".to_owned()));
+            return Err(busy());
         }
         self.last += 1;
         let ticket = Ticket(self.last);
@@ -74,17 +123,28 @@ impl Agent {
     ) {
         let Some(name) = self.topics.verb(topic) else { return };
         let Some(verb) = Verb::find(name) else {
-            tracing::warn!(verb = printable(name), "ignored a request with an unknown verb");
+            if let Some(withheld) = self.complaints.unknown_verb.is_due(clock::now().boot) {
+                tracing::warn!(verb = printable(name), withheld, "ignored a request with an unknown verb");
+            }
             return;
         };
         let reply_to = match response_topic {
             None => ReplyTo { topic: self.topics.response(verb.name()), correlation },
             Some(topic) if self.topics.may_respond_to(&topic) => ReplyTo { topic, correlation },
             Some(topic) => {
-                tracing::warn!(topic = printable(&topic), "ignored a request whose answer would go where it must not");
+                if let Some(withheld) = self.complaints.response_topic.is_due(clock::now().boot) {
+                    let topic = printable(&topic);
+                    tracing::warn!(topic, withheld, "ignored a request whose answer would go where it must not");
+                }
                 return;
             }
         };
+        if reply_to.correlation.as_ref().is_some_and(|data| data.len() > LONGEST_CORRELATION) {
+            let error = format!("The correlation data is longer than {LONGEST_CORRELATION} bytes.");
+            let reply_to = ReplyTo { correlation: None, ..reply_to };
+            self.respond(&reply_to, &failed(("invalid_request", error)), &Transaction::default());
+            return;
+        }
         let request = match Request::read(verb, payload) {
             Ok(request) => request,
             Err((error, transaction)) => {
@@ -109,7 +169,7 @@ impl Agent {
         verb: Verb,
         account: Option<AccountName>,
         redirected_to: Option<Secret>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let (name, command) = match verb {
@@ -123,11 +183,29 @@ impl Agent {
             Verb::Logout => (self.known(account.as_ref())?, Command::Logout),
             Verb::Declare | Verb::Forget => return Ok(()),
         };
+        self.admit(&name, &command)?;
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
         let ticket = self.tickets.issue(Asked { verb, asker })?;
         tracing::debug!(account = name.as_str(), verb = verb.name(), "requested");
         self.tell(&name, Event::Command(command, ticket));
         Ok(())
+    }
+
+    /// Whether a command may be given now: what makes the agent write is not taken without end, since a card bears only so
+    /// much.
+    pub(super) fn admit(&mut self, name: &AccountName, command: &Command) -> Result<(), Refusal> {
+        let now = clock::now();
+        let Some(account) = self.accounts.get(name) else { return Ok(()) };
+        let session = &account.session;
+        let writes = match command {
+            Command::Login => session.pending().is_none(),
+            Command::Cancel => session.pending().is_some(),
+            Command::Refresh => session.would_refresh(now),
+            Command::Logout => true,
+            // Without a sign-in that was begun before it is refused.
+            Command::Complete(_) => false,
+        };
+        if writes { self.writes.take(name, now.boot).map_err(too_many_requests) } else { Ok(()) }
     }
 
     fn completion(
@@ -179,9 +257,9 @@ impl Agent {
     }
 
     fn respond_status(
-        &self,
+        &mut self,
         account: Option<&AccountName>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         if account.is_some() {
@@ -190,12 +268,13 @@ impl Agent {
             self.respond(reply_to, &Outcome::Done(data(&status)), transaction);
         } else {
             let all = self.accounts.iter().map(|(name, account)| self.status_of(name, account));
-            self.respond(reply_to, &Outcome::Done(data(&all.collect::<Vec<_>>())), transaction);
+            let all = data(&all.collect::<Vec<_>>());
+            self.respond(reply_to, &Outcome::Done(all), transaction);
         }
         Ok(())
     }
 
-    fn respond_reload(&mut self, transaction: &Value, reply_to: &ReplyTo) -> Result<(), Refusal> {
+    fn respond_reload(&mut self, transaction: &Transaction, reply_to: &ReplyTo) -> Result<(), Refusal> {
         let accounts = self.reload().map_err(|error| ("bad_configuration", error))?;
         let data = serde_json::json!({ "accounts": accounts });
         self.respond(reply_to, &Outcome::Done(data), transaction);
@@ -203,9 +282,9 @@ impl Agent {
     }
 
     fn respond_token(
-        &self,
+        &mut self,
         account: Option<&AccountName>,
-        transaction: &Value,
+        transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.known(account)?;
@@ -225,7 +304,7 @@ impl Agent {
             return Err(("no_token", format!("There is no good token of {name} now. Request status to see why.")));
         };
         let payload = message::token_response(&name, &token, transaction);
-        self.send(reply_to, payload);
+        self.send(reply_to, payload, transaction);
         Ok(())
     }
 
@@ -242,19 +321,49 @@ impl Agent {
         Err(("unknown_account", format!("There is no account {name}; {known}.")))
     }
 
-    pub(super) fn respond<T: Serialize>(&self, reply_to: &ReplyTo, outcome: &Outcome<T>, transaction: &Value) {
-        self.send(reply_to, response(outcome, transaction));
+    pub(super) fn respond<T: Serialize>(
+        &mut self,
+        reply_to: &ReplyTo,
+        outcome: &Outcome<T>,
+        transaction: &Transaction,
+    ) {
+        self.send(reply_to, response(outcome, transaction), transaction);
     }
 
-    fn send(&self, reply_to: &ReplyTo, payload: Payload) {
-        let ReplyTo { topic, correlation } = reply_to.clone();
-        self.link.publish(Publication { topic, payload, retain: false, good_until: None, correlation });
+    fn send(&mut self, reply_to: &ReplyTo, payload: Payload, transaction: &Transaction) {
+        let sent = match self.link.respond(reply_to.publication(payload)) {
+            Err(Unsent::TooLarge(refusal)) => {
+                let error = format!("The response is too large: {refusal}.");
+                let failed = failed(("response_too_large", error));
+                self.link.respond(reply_to.publication(response(&failed, transaction)))
+            }
+            other => other,
+        };
+        if sent.is_ok() {
+            return;
+        }
+        if let Some(withheld) = self.complaints.dropped.is_due(clock::now().boot) {
+            tracing::warn!(withheld, "dropped a response: requests come faster than the broker takes the answers");
+        }
     }
 }
 
 /// A payload without secrets as a value.
 fn data(message: &impl Serialize) -> Value {
     serde_json::to_value(message).unwrap_or_default()
+}
+
+fn too_many_requests(wait: Duration) -> Refusal {
+    let error = format!(
+        "Too much has been asked for in a short time that the agent has to write down; the next is taken in {} s. See whether a \
+         flow asks in a loop.",
+        wait.as_secs() + 1
+    );
+    ("too_many_requests", error)
+}
+
+pub(super) fn busy() -> Refusal {
+    ("busy", "Too many requests wait for an answer. Try again in a moment.".to_owned())
 }
 
 pub(super) fn failed((code, error): Refusal) -> Outcome<Value> {

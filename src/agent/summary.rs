@@ -16,17 +16,22 @@ impl Agent {
         let now = clock::now();
         let accounts: Vec<_> =
             self.accounts.iter().map(|(name, account)| (name.as_str(), account.session.status(now))).collect();
-        summary(&accounts, self.broker_is_there, &self.origin.path)
+        summary(&accounts, self.broker_is_there, self.refused_topics(), &self.origin.path)
     }
 }
 
-fn summary(accounts: &[(&str, StatusView)], broker_is_there: bool, config: &Path) -> String {
+fn summary(accounts: &[(&str, StatusView)], broker_is_there: bool, refused: usize, config: &Path) -> String {
     let accounts = match accounts {
         [] => format!("no account yet; name one in {} and reload", config.display()),
         few if few.len() <= FEW => few.iter().map(|(name, status)| one(name, status)).collect::<Vec<_>>().join("; "),
         many => all(many),
     };
-    if broker_is_there { accounts } else { format!("waiting for the broker; {accounts}") }
+    match refused {
+        _ if !broker_is_there => format!("waiting for the broker; {accounts}"),
+        0 => accounts,
+        1 => format!("the broker refuses one topic (see the journal); {accounts}"),
+        many => format!("the broker refuses {many} topics (see the journal); {accounts}"),
+    }
 }
 
 fn one(name: &str, status: &StatusView) -> String {
@@ -99,7 +104,7 @@ mod tests {
     }
 
     fn line(accounts: &[(&str, StatusView)]) -> String {
-        summary(accounts, true, Path::new("/etc/oauth2mqtt/config.toml"))
+        summary(accounts, true, 0, Path::new("/etc/oauth2mqtt/config.toml"))
     }
 
     #[test]
@@ -121,8 +126,12 @@ mod tests {
              plant: waits for oauth2mqtt login plant (cloned_device); x: waits for somebody to approve the sign-in"
         );
         assert_eq!(
-            summary(&[("google", status(SessionState::Expired))], false, Path::new("/c")),
+            summary(&[("google", status(SessionState::Expired))], false, 0, Path::new("/c")),
             "waiting for the broker; google: the token lapsed, next attempt 24 Nov 14:05 UTC"
+        );
+        assert_eq!(
+            summary(&[("google", status(SessionState::Active))], true, 2, Path::new("/c")),
+            "the broker refuses 2 topics (see the journal); google: signed in, next refresh 24 Nov 14:05 UTC"
         );
     }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnectProperties, ConnectReturnCode, LastWill, LastWillProperties};
-use rumqttc::v5::{ConnectionError, MqttOptions};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties,
+};
+use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 use crate::message::Payload;
@@ -55,6 +57,18 @@ pub enum BrokerError {
     /// The broker does not want this client.
     #[error("the broker at {0} refused the user name or password. Check [mqtt] username and password_file.")]
     Refused(String),
+    /// Another client with the same identifier has connected (MQTT 5, 3.1.4-3, reason code 0x8E).
+    #[error(
+        "the broker at {0} has given this agent's place to another client that also calls itself {1}. Give each agent and \
+         each other client a name of its own: [mqtt] client_id."
+    )]
+    TakenOver(String, String),
+    /// The broker has closed the connection without a word.
+    #[error(
+        "the broker at {0} closed the connection. See its log; if it does so again and again, another client may call itself \
+         {1} as well ([mqtt] client_id)."
+    )]
+    Closed(String, String),
     /// All else.
     #[error("no connection to the broker at {0}: {1}. Check that it runs, and [mqtt] url.")]
     Unreachable(String, String),
@@ -120,7 +134,19 @@ impl Connector {
 
     /// Says what went wrong with a connection.
     pub(super) fn explain(&self, error: &ConnectionError) -> BrokerError {
+        let names = || (self.shown.clone(), printable(&self.options.client_id()));
         let reason = match error {
+            ConnectionError::MqttState(StateError::ServerDisconnect {
+                reason_code: DisconnectReasonCode::SessionTakenOver,
+                ..
+            }) => {
+                let (broker, client_id) = names();
+                return BrokerError::TakenOver(broker, client_id);
+            }
+            ConnectionError::MqttState(StateError::ConnectionAborted) => {
+                let (broker, client_id) = names();
+                return BrokerError::Closed(broker, client_id);
+            }
             ConnectionError::ConnectionRefused(
                 ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
             ) => return BrokerError::Refused(self.shown.clone()),
@@ -138,3 +164,30 @@ impl Connector {
 
 /// The content type of every message.
 pub(super) const CONTENT_TYPE: &str = "application/json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(error: StateError) -> String {
+        let settings = MqttSettings {
+            address: BrokerAddress::Tcp { host: "127.0.0.1".to_owned(), port: 1883 },
+            login: None,
+            base_topic: "oauth2mqtt".to_owned(),
+            local_tokens: false,
+            client_id: "gateway".to_owned(),
+        };
+        let connector = Connector::new(&settings, "gateway", 1024, &Tls::default()).unwrap();
+        connector.explain(&ConnectionError::MqttState(error)).to_string()
+    }
+
+    #[test]
+    fn a_takeover_is_named_with_what_to_do() {
+        let reason_code = DisconnectReasonCode::SessionTakenOver;
+        let told = explained(StateError::ServerDisconnect { reason_code, reason_string: None });
+        assert!(told.contains("127.0.0.1:1883") && told.contains("calls itself gateway"), "{told}");
+        assert!(told.ends_with("a name of its own: [mqtt] client_id."), "{told}");
+        let told = explained(StateError::ConnectionAborted);
+        assert!(told.contains("another client may call itself gateway as well"), "{told}");
+    }
+}

@@ -5,13 +5,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::deliveries::Refusal;
 use crate::clock::BootTime;
 use crate::message::Payload;
 
 /// The most responses that wait. Whoever asks faster than the broker takes answers gets none.
 const MOST_RESPONSES: usize = 256;
 
-/// With fewer messages than this that wait, there is room for what is not urgent.
+/// How many bytes of responses may wait, unless one alone has more.
+const MOST_RESPONSE_BYTES: usize = 1024 * 1024;
+
+/// What a packet has beside topic, payload and correlation data, at most, in bytes (MQTT 5, 3.3): the header, the lengths, and
+/// the other properties that this agent sends.
+const PACKET_OVERHEAD: usize = 42;
+
+/// With fewer retained messages than this that wait, there is room for what is not urgent. Responses do not count: whoever
+/// asks without end would keep the accounts' topics from ever being published.
 const FEW: usize = 32;
 
 /// What a requester gave to recognise the response by (MQTT 5, 4.10).
@@ -32,6 +41,15 @@ pub struct Publication {
     pub correlation: Option<Correlation>,
 }
 
+/// Why a message is not sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// Too many responses wait.
+    TooMany,
+    /// It is larger than the broker takes.
+    TooLarge(Refusal),
+}
+
 /// Messages in the order they came, of which a newer one on a retained topic takes the place of an older one.
 ///
 /// So it never holds more than the topics there are, however long the broker is slow.
@@ -47,43 +65,61 @@ struct Waiting {
     retained: HashMap<String, Publication>,
     order: VecDeque<String>,
     responses: VecDeque<Publication>,
+    response_bytes: usize,
+    /// Whether it is a response's turn, if any waits: neither kind is held up by many of the other.
+    response_is_next: bool,
     /// Whether there is a connection. Without one nothing waits: at the next, everything is published afresh.
     connected: bool,
+    /// The broker's Maximum Packet Size, if it has one (MQTT 5, 3.2.2.3.6).
+    largest: Option<usize>,
     closed: bool,
 }
 
 impl Outbox {
-    /// Adds a message, or drops it while there is no connection; `false` if there is no room for it.
-    pub(super) fn put(&self, publication: Publication) -> bool {
+    /// Adds a message, or drops it while there is no connection.
+    pub(super) fn put(&self, publication: Publication) -> Result<(), Unsent> {
         let mut waiting = self.lock();
         if !waiting.connected {
-            return true;
+            return Ok(());
         }
         if publication.retain {
             let topic = publication.topic.clone();
             if waiting.retained.insert(topic.clone(), publication).is_none() {
                 waiting.order.push_back(topic);
             }
-        } else if waiting.responses.len() < MOST_RESPONSES {
+        } else if let Some(refusal) = publication.refused_by(waiting.largest) {
+            return Err(Unsent::TooLarge(refusal));
+        } else if waiting.takes_response(publication.bytes()) {
+            waiting.response_bytes += publication.bytes();
             waiting.responses.push_back(publication);
         } else {
-            return false;
+            return Err(Unsent::TooMany);
         }
         self.changed.notify_one();
-        true
+        Ok(())
     }
 
-    /// Waits until only few messages wait.
+    /// Waits until only few retained messages wait.
     pub(super) async fn has_room(&self) {
-        while self.lock().len() >= FEW {
+        while self.lock().is_crowded() {
             self.taken.notified().await;
         }
     }
 
-    /// There is a connection from now on, or none any more; whatever waited for another is forgotten.
-    pub(super) fn set_connected(&self, connected: bool) {
+    /// There is a connection from now on, to a broker that takes packets up to this size.
+    pub(super) fn connected(&self, largest: Option<usize>) {
+        self.begin_anew(Waiting { connected: true, largest, ..Waiting::default() });
+    }
+
+    /// There is none any more.
+    pub(super) fn disconnected(&self) {
+        self.begin_anew(Waiting::default());
+    }
+
+    /// Whatever waited for another connection is forgotten.
+    fn begin_anew(&self, empty: Waiting) {
         let mut waiting = self.lock();
-        *waiting = Waiting { connected, closed: waiting.closed, ..Waiting::default() };
+        *waiting = Waiting { closed: waiting.closed, ..empty };
         self.taken.notify_one();
     }
 
@@ -103,7 +139,7 @@ impl Outbox {
             {
                 let mut waiting = self.lock();
                 if let Some(publication) = waiting.take() {
-                    if waiting.len() < FEW {
+                    if !waiting.is_crowded() {
                         self.taken.notify_one();
                     }
                     return Some(publication);
@@ -122,16 +158,47 @@ impl Outbox {
     }
 }
 
+impl Publication {
+    /// Whether it is too large for a broker that takes packets up to this size.
+    pub(super) fn refused_by(&self, largest: Option<usize>) -> Option<Refusal> {
+        let bytes = self.bytes() + PACKET_OVERHEAD;
+        largest.filter(|&most| bytes > most).map(|most| Refusal::TooLarge { bytes, most })
+    }
+
+    fn bytes(&self) -> usize {
+        self.topic.len() + self.payload.as_bytes().len() + self.correlation.as_ref().map_or(0, Vec::len)
+    }
+}
+
 impl Waiting {
-    fn len(&self) -> usize {
-        self.order.len() + self.responses.len()
+    fn is_crowded(&self) -> bool {
+        self.order.len() >= FEW
+    }
+
+    fn takes_response(&self, bytes: usize) -> bool {
+        let fits = self.response_bytes + bytes <= MOST_RESPONSE_BYTES;
+        self.responses.is_empty() || (fits && self.responses.len() < MOST_RESPONSES)
     }
 
     fn take(&mut self) -> Option<Publication> {
-        if let Some(topic) = self.order.pop_front() {
-            return self.retained.remove(&topic);
+        let response_is_next = self.response_is_next;
+        self.response_is_next = !response_is_next;
+        if response_is_next {
+            self.take_response().or_else(|| self.take_retained())
+        } else {
+            self.take_retained().or_else(|| self.take_response())
         }
-        self.responses.pop_front()
+    }
+
+    fn take_retained(&mut self) -> Option<Publication> {
+        let topic = self.order.pop_front()?;
+        self.retained.remove(&topic)
+    }
+
+    fn take_response(&mut self) -> Option<Publication> {
+        let response = self.responses.pop_front()?;
+        self.response_bytes -= response.bytes();
+        Some(response)
     }
 }
 
@@ -142,7 +209,7 @@ mod tests {
 
     fn connected() -> Outbox {
         let outbox = Outbox::default();
-        outbox.set_connected(true);
+        outbox.connected(None);
         outbox
     }
 
@@ -153,9 +220,9 @@ mod tests {
     #[tokio::test]
     async fn a_newer_message_takes_the_place_of_an_older_one_on_its_topic() {
         let outbox = connected();
-        outbox.put(publication("a", true, true));
-        outbox.put(publication("b", true, true));
-        outbox.put(publication("a", false, true));
+        outbox.put(publication("a", true, true)).unwrap();
+        outbox.put(publication("b", true, true)).unwrap();
+        outbox.put(publication("a", false, true)).unwrap();
         let first = outbox.next().await.unwrap();
         assert_eq!((first.topic.as_str(), first.payload.as_bytes()), ("a", state(false).as_bytes()));
         assert_eq!(outbox.next().await.unwrap().topic, "b");
@@ -168,12 +235,30 @@ mod tests {
         let outbox = connected();
         for number in 0..FEW {
             outbox.has_room().await;
-            outbox.put(publication(&number.to_string(), true, true));
+            outbox.put(publication(&number.to_string(), true, true)).unwrap();
         }
         let mut room = std::pin::pin!(outbox.has_room());
         assert!(is_pending(room.as_mut()).await, "it is full");
         outbox.next().await;
         room.await;
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_without_end_takes_no_room_from_the_accounts_and_gets_none_from_them() {
+        let outbox = connected();
+        while outbox.put(publication("r", true, false)).is_ok() {}
+        let mut room = std::pin::pin!(outbox.has_room());
+        assert!(!is_pending(room.as_mut()).await, "only responses wait");
+        for number in 0..FEW {
+            outbox.put(publication(&number.to_string(), true, true)).unwrap();
+        }
+        let mut taken = Vec::new();
+        for _ in 0..2 * FEW {
+            taken.push(outbox.next().await.unwrap().topic);
+            let _ = outbox.put(publication("r", true, false));
+        }
+        assert_eq!(taken.iter().filter(|topic| *topic != "r").count(), FEW, "{taken:?}");
+        assert_eq!(taken.iter().filter(|topic| *topic == "r").count(), FEW, "{taken:?}");
     }
 
     async fn is_pending(mut future: std::pin::Pin<&mut impl Future>) -> bool {
@@ -183,21 +268,48 @@ mod tests {
     #[tokio::test]
     async fn without_a_connection_nothing_waits() {
         let outbox = Outbox::default();
-        assert!(outbox.put(publication("a", true, true)));
-        outbox.set_connected(true);
-        outbox.put(publication("b", true, true));
+        outbox.put(publication("a", true, true)).unwrap();
+        outbox.connected(None);
+        outbox.put(publication("b", true, true)).unwrap();
         assert_eq!(outbox.next().await.unwrap().topic, "b");
-        outbox.put(publication("c", true, true));
-        outbox.set_connected(false);
+        outbox.put(publication("c", true, true)).unwrap();
+        outbox.disconnected();
         outbox.close();
         assert!(outbox.next().await.is_none());
     }
 
     #[tokio::test]
+    async fn long_responses_wait_up_to_a_number_of_bytes() {
+        let outbox = connected();
+        let long =
+            |bytes: usize| Publication { payload: Payload::of(&"x".repeat(bytes)), ..publication("r", true, false) };
+        assert_eq!(outbox.put(long(2 * MOST_RESPONSE_BYTES)), Ok(()), "one alone may be as long as it is");
+        assert_eq!(outbox.put(long(1)), Err(Unsent::TooMany));
+        outbox.next().await;
+        let accepted = (0..MOST_RESPONSES).filter(|_| outbox.put(long(100_000)).is_ok()).count();
+        assert_eq!(accepted, 10);
+        outbox.next().await;
+        assert_eq!(outbox.put(long(100_000)), Ok(()), "there is room again for one");
+    }
+
+    #[tokio::test]
+    async fn a_response_that_the_broker_would_not_take_is_refused_at_once() {
+        let outbox = Outbox::default();
+        outbox.connected(Some(1_000));
+        let of_size = |bytes: usize| Publication {
+            payload: Payload::of(&"x".repeat(bytes - PACKET_OVERHEAD - "r".len() - 2)),
+            ..publication("r", true, false)
+        };
+        assert_eq!(outbox.put(of_size(1_000)), Ok(()));
+        let refusal = Refusal::TooLarge { bytes: 1_001, most: 1_000 };
+        assert_eq!(outbox.put(of_size(1_001)), Err(Unsent::TooLarge(refusal)));
+    }
+
+    #[tokio::test]
     async fn responses_are_all_kept_up_to_a_limit() {
         let outbox = connected();
-        let accepted = (0..1_000).filter(|_| outbox.put(publication("r", true, false))).count();
+        let accepted = (0..1_000).filter(|_| outbox.put(publication("r", true, false)).is_ok()).count();
         assert_eq!(accepted, MOST_RESPONSES);
-        assert!(outbox.put(publication("a", true, true)), "what is retained always has room");
+        assert_eq!(outbox.put(publication("a", true, true)), Ok(()), "what is retained always has room");
     }
 }

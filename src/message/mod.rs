@@ -9,5 +9,5 @@ mod topics;
 pub use payload::{
     AccountInfo, Payload, SetUp, identity, info, sign_in, state, status, token, token_response, withdrawn_token,
 };
-pub use request::{Outcome, Request, Verb, response};
+pub use request::{Outcome, Request, Transaction, Verb, response};
 pub use topics::Topics;

@@ -1,10 +1,9 @@
 //! What the agent publishes.
 
 use serde::Serialize;
-use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::request::{Outcome, response};
+use super::request::{Outcome, Transaction, response};
 use crate::account::AccountName;
 use crate::clock::UnixTime;
 use crate::identity::Identity;
@@ -127,7 +126,7 @@ pub fn token(account: &AccountName, token: &TokenView) -> Payload {
 
 /// An access token in answer to a request.
 #[must_use]
-pub fn token_response(account: &AccountName, token: &TokenView, transaction: &Value) -> Payload {
+pub fn token_response(account: &AccountName, token: &TokenView, transaction: &Transaction) -> Payload {
     let authorization = authorization(token);
     response(&Outcome::Done(TokenMessage::new(account, token, &authorization)), transaction)
 }

@@ -1,7 +1,9 @@
 //! What others ask of the agent, and its answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::payload::Payload;
 use crate::account::AccountName;
@@ -73,6 +75,26 @@ impl Verb {
     }
 }
 
+/// What an asker gives to recognise the answer by: any JSON, kept as its text. As a tree it would take up to a hundred times
+/// the memory, and hundreds of them may wait.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Transaction(Option<Box<RawValue>>);
+
+impl Transaction {
+    /// The longest that is taken, in bytes.
+    const LONGEST: usize = 1024;
+
+    fn new(given: Option<&RawValue>) -> Result<Self, (String, Self)> {
+        match given {
+            Some(given) if given.get().len() > Self::LONGEST => {
+                Err((format!("\"transaction\" is longer than {} bytes.", Self::LONGEST), Self::default()))
+            }
+            given => Ok(Self(given.map(RawValue::to_owned))),
+        }
+    }
+}
+
 /// The payload of a request.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -83,21 +105,21 @@ pub struct Request {
     /// For [`Verb::Declare`]: what the account is to be.
     pub settings: Option<Declaration>,
     /// What the asker gave to recognise the answer by; sent back as it came.
-    pub transaction: Value,
+    pub transaction: Transaction,
 }
 
 /// A well-formed request, read without a copy of what may be secret in it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Members {
+struct Members<'a> {
     #[serde(default)]
     account: Option<String>,
     #[serde(default)]
     redirected_to: Option<Secret>,
     #[serde(default)]
     settings: Option<Declaration>,
-    #[serde(default)]
-    transaction: Value,
+    #[serde(default, borrow)]
+    transaction: Option<&'a RawValue>,
 }
 
 impl Request {
@@ -106,11 +128,11 @@ impl Request {
     ///
     /// # Errors
     /// A sentence for the asker. It comes with the transaction, if that could be read.
-    pub fn read(verb: Verb, payload: &[u8]) -> Result<Self, (String, Value)> {
-        let text = std::str::from_utf8(payload).map_err(|_| ("The request is not UTF-8.".to_owned(), Value::Null))?;
+    pub fn read(verb: Verb, payload: &[u8]) -> Result<Self, (String, Transaction)> {
+        let none = Transaction::default;
+        let text = std::str::from_utf8(payload).map_err(|_| ("The request is not UTF-8.".to_owned(), none()))?;
         let text = text.trim();
-        let bare =
-            |account, redirected_to| Ok(Self { account, redirected_to, settings: None, transaction: Value::Null });
+        let bare = |account, redirected_to| Ok(Self { account, redirected_to, settings: None, transaction: none() });
         if text.is_empty() {
             return bare(None, None);
         }
@@ -118,12 +140,13 @@ impl Request {
             let text = text.trim_matches('"');
             return match verb {
                 Verb::Complete => bare(None, Some(Secret::new(text.to_owned()))),
-                _ => bare(Some(account(text, &Value::Null)?), None),
+                _ => bare(Some(account(text, &none())?), None),
             };
         }
         let Ok(Members { account: name, redirected_to, settings, transaction }) = serde_json::from_str(text) else {
             return Err(wrong_with(text));
         };
+        let transaction = Transaction::new(transaction)?;
         if redirected_to.is_some() && verb != Verb::Complete {
             return Err(("\"redirected_to\" goes only with the verb complete.".to_owned(), transaction));
         }
@@ -136,18 +159,21 @@ impl Request {
 }
 
 /// Says what is wrong with a request that is not well-formed, without repeating what stands in it.
-fn wrong_with(text: &str) -> (String, Value) {
-    let mut members: serde_json::Map<String, Value> = match serde_json::from_str(text) {
+fn wrong_with(text: &str) -> (String, Transaction) {
+    let mut members: BTreeMap<String, &RawValue> = match serde_json::from_str(text) {
         Ok(members) => members,
-        Err(error) => return (format!("The request is not valid JSON ({error})."), Value::Null),
+        Err(error) => return (format!("The request is not valid JSON ({error})."), Transaction::default()),
     };
-    let transaction = members.remove("transaction").unwrap_or_default();
+    let transaction = match Transaction::new(members.remove("transaction")) {
+        Ok(transaction) => transaction,
+        Err(wrong) => return wrong,
+    };
     for key in ["account", "redirected_to"] {
-        if members.remove(key).is_some_and(|value| !value.is_string() && !value.is_null()) {
+        if members.remove(key).is_some_and(|value| serde_json::from_str::<Option<Secret>>(value.get()).is_err()) {
             return (format!("\"{key}\" must be a text."), transaction);
         }
     }
-    if members.remove("settings").is_some_and(|value| serde_json::from_value::<Declaration>(value).is_err()) {
+    if members.remove("settings").is_some_and(|value| serde_json::from_str::<Declaration>(value.get()).is_err()) {
         let error = "\"settings\" must be an object with the keys of the account, each once, and client_secret a text or a \
                      list of two.";
         return (error.to_owned(), transaction);
@@ -156,7 +182,7 @@ fn wrong_with(text: &str) -> (String, Value) {
     (format!("The request has an unknown key \"{unknown}\"."), transaction)
 }
 
-fn account(name: &str, transaction: &Value) -> Result<AccountName, (String, Value)> {
+fn account(name: &str, transaction: &Transaction) -> Result<AccountName, (String, Transaction)> {
     name.parse().map_err(|error| (format!("\"{}\": {error}.", printable(name)), transaction.clone()))
 }
 
@@ -176,19 +202,19 @@ pub enum Outcome<T> {
 
 /// The response to a request.
 #[must_use]
-pub fn response<T: Serialize>(outcome: &Outcome<T>, transaction: &Value) -> Payload {
+pub fn response<T: Serialize>(outcome: &Outcome<T>, transaction: &Transaction) -> Payload {
     #[derive(Serialize)]
     struct Done<'a, T> {
         status: &'static str,
         data: &'a T,
-        transaction: &'a Value,
+        transaction: &'a Transaction,
     }
     #[derive(Serialize)]
     struct Failed<'a> {
         status: &'static str,
         error: &'a str,
         code: &'static str,
-        transaction: &'a Value,
+        transaction: &'a Transaction,
     }
     match outcome {
         Outcome::Done(data) => Payload::json(&Done { status: "ok", data, transaction }),
@@ -200,21 +226,38 @@ pub fn response<T: Serialize>(outcome: &Outcome<T>, transaction: &Value) -> Payl
 mod tests {
     use super::*;
 
-    fn read(payload: &[u8]) -> Result<(Option<String>, Value), (String, Value)> {
-        let request = Request::read(Verb::Login, payload)?;
-        Ok((request.account.map(|name| name.to_string()), request.transaction))
+    fn read(payload: &[u8]) -> Result<(Option<String>, String), (String, String)> {
+        let request = Request::read(Verb::Login, payload).map_err(|(told, transaction)| (told, text(&transaction)))?;
+        Ok((request.account.map(|name| name.to_string()), text(&request.transaction)))
+    }
+
+    fn text(transaction: &Transaction) -> String {
+        serde_json::to_string(transaction).unwrap()
     }
 
     #[test]
     fn a_request_is_json_or_a_bare_name() {
-        let google = (Some("google".to_owned()), Value::Null);
+        let google = (Some("google".to_owned()), "null".to_owned());
         assert_eq!(read(b"google\n").unwrap(), google);
         assert_eq!(read(b"\"google\"").unwrap(), google);
         assert_eq!(read(br#"{"account":"google"}"#).unwrap(), google);
-        let with = read(br#"{"account":"google","transaction":[1,"x"]}"#).unwrap();
-        assert_eq!(with.1, serde_json::json!([1, "x"]));
+        let with = read(br#"{"account":"google","transaction":[1, "x"]}"#).unwrap();
+        assert_eq!(with.1, r#"[1, "x"]"#);
         assert_eq!(read(b"").unwrap().0, None);
         assert_eq!(read(br#"{"account":null}"#).unwrap().0, None);
+    }
+
+    #[test]
+    fn a_transaction_is_kept_as_it_came_if_it_is_short() {
+        let with =
+            |transaction: &str| read(format!(r#"{{"account":"google","transaction":{transaction}}}"#).as_bytes());
+        let longest = format!("[{}1]", r#"{"":0},"#.repeat(145));
+        assert_eq!(longest.len(), 1_018);
+        assert_eq!(with(&longest).unwrap().1, longest);
+        let (told, transaction) = with(&format!("[{longest},{longest}]")).unwrap_err();
+        assert_eq!((told.as_str(), transaction.as_str()), ("\"transaction\" is longer than 1024 bytes.", "null"));
+        let unknown_key = format!(r#"{{"acount":"x","transaction":[{longest},{longest}]}}"#);
+        assert_eq!(read(unknown_key.as_bytes()).unwrap_err().0, told);
     }
 
     #[test]
@@ -226,9 +269,9 @@ mod tests {
         assert_eq!(told(br#"{"redirected_to":"x"}"#), "\"redirected_to\" goes only with the verb complete.");
         assert!(told(b"../x").starts_with("\"../x\": an account name has 1 to 63"));
         let (_, transaction) = read(br#"{"account":"A","transaction":"t"}"#).unwrap_err();
-        assert_eq!(transaction, "t");
+        assert_eq!(transaction, r#""t""#);
         let (_, transaction) = read(br#"{"acount":"a","transaction":"t"}"#).unwrap_err();
-        assert_eq!(transaction, "t");
+        assert_eq!(transaction, r#""t""#);
     }
 
     #[test]

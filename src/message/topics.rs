@@ -10,6 +10,9 @@ pub struct Topics {
     local_tokens: bool,
 }
 
+/// The longest topic that a response may go to, in bytes: hundreds of them may wait.
+const LONGEST_RESPONSE_TOPIC: usize = 512;
+
 /// What the topics start with that stay on this broker. A wildcard in the first level of a filter never matches a topic that
 /// starts with a dollar sign (MQTT 5, 4.7.2), so not even a bridge that carries `#` carries these.
 const LOCAL: &str = "$local/";
@@ -36,14 +39,17 @@ impl Topics {
     /// One topic of an account.
     #[must_use]
     pub fn account(&self, account: &AccountName, topic: Topic) -> String {
-        let last = match topic {
-            Topic::Token => "token",
-            Topic::Status => "status",
-            Topic::SignIn => "signin",
-            Topic::Identity => "identity",
-        };
         let local = if topic == Topic::Token && self.local_tokens { LOCAL } else { "" };
-        format!("{local}{}/{account}/{last}", self.base)
+        format!("{local}{}/{account}/{}", self.base, last_level(topic))
+    }
+
+    /// The account that `topic` belongs to, if it is one of an account.
+    #[must_use]
+    pub fn account_of(&self, topic: &str) -> Option<AccountName> {
+        let topic = topic.strip_prefix(LOCAL).filter(|_| self.local_tokens).unwrap_or(topic);
+        let (account, last) = topic.strip_prefix(self.base.as_str())?.strip_prefix('/')?.split_once('/')?;
+        let levels = [Topic::Token, Topic::Status, Topic::SignIn, Topic::Identity].map(last_level);
+        levels.contains(&last).then(|| account.parse().ok()).flatten()
     }
 
     /// Where the account's token would be if bridges might carry it, if that is not where it is.
@@ -95,10 +101,20 @@ impl Topics {
     #[must_use]
     pub fn may_respond_to(&self, topic: &str) -> bool {
         let topic = topic.strip_prefix(LOCAL).filter(|_| self.local_tokens).unwrap_or(topic);
-        let is_name = !topic.is_empty() && !topic.contains(['+', '#', '\0']) && !topic.starts_with('$');
+        let is_short = topic.len() <= LONGEST_RESPONSE_TOPIC;
+        let is_name = !topic.is_empty() && is_short && !topic.contains(['+', '#', '\0']) && !topic.starts_with('$');
         let below = topic.strip_prefix(self.base.as_str());
         let is_ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         is_name && (!is_ours || below.is_some_and(|rest| rest.starts_with("/bridge/response/")))
+    }
+}
+
+fn last_level(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Token => "token",
+        Topic::Status => "status",
+        Topic::SignIn => "signin",
+        Topic::Identity => "identity",
     }
 }
 
@@ -112,6 +128,10 @@ mod tests {
         let google = "google".parse().unwrap();
         assert_eq!(topics.account(&google, Topic::Token), "plant/oauth2mqtt/google/token");
         assert_eq!(topics.account(&google, Topic::SignIn), "plant/oauth2mqtt/google/signin");
+        assert_eq!(topics.account_of("plant/oauth2mqtt/google/signin"), Some(google));
+        for other in ["plant/oauth2mqtt/google/x", "plant/oauth2mqtt/bridge/response/token", "google/token"] {
+            assert_eq!(topics.account_of(other), None, "{other}");
+        }
         assert_eq!(topics.verb("plant/oauth2mqtt/bridge/request/login"), Some("login"));
         assert_eq!(topics.verb("plant/oauth2mqtt/bridge/response/login"), None);
         assert_eq!(topics.verb("other/bridge/request/login"), None);
@@ -138,5 +158,6 @@ mod tests {
         for bad in ["oauth2mqtt/google/token", "oauth2mqtt", "oauth2mqtt/bridge/state", "", "a/+", "#", "$SYS/x"] {
             assert!(!topics.may_respond_to(bad), "{bad}");
         }
+        assert!(!topics.may_respond_to(&"r".repeat(513)), "hundreds of them would take much memory");
     }
 }

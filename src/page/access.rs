@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::guard::Throttle;
 use crate::clock::BootTime;
 use crate::secret::Secret;
+use crate::throttle::{Rate, Throttle};
 
 /// How long a browser is let in once the code was entered.
 const LASTS: Duration = Duration::from_secs(12 * 3_600);
@@ -16,9 +16,8 @@ const LASTS: Duration = Duration::from_secs(12 * 3_600);
 /// How many browsers are let in at a time; with one more the oldest has to enter the code again.
 const MOST: usize = 32;
 
-/// How often the code may be entered: so often at once, and then after each pause.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_secs(12);
+/// How often the code may be entered.
+const TRIES: Rate = Rate { at_once: 5, pause: Duration::from_secs(12) };
 
 const COOKIE: &str = "oauth2mqtt_page";
 
@@ -46,7 +45,7 @@ pub(super) struct Access {
 impl Access {
     pub(super) fn new(code: Option<&Secret>) -> Self {
         let code = code.map(|code| fingerprint(code.expose().as_bytes()));
-        Self { code, tries: Throttle::new(TRIES, PAUSE), browsers: Vec::new() }
+        Self { code, tries: Throttle::new(TRIES), browsers: Vec::new() }
     }
 
     /// Whether a browser with this `Cookie` header may come in.
@@ -63,7 +62,7 @@ impl Access {
     /// Somebody entered a code.
     pub(super) fn enter(&mut self, code: &str, by_https: bool, now: BootTime) -> Entry {
         let Some(wanted) = self.code else { return Entry::Refused };
-        if !self.tries.lets_pass(now) {
+        if self.tries.take(now).is_err() {
             return Entry::TooOften;
         }
         let mut random = [0; 32];
@@ -127,7 +126,7 @@ mod tests {
     #[test]
     fn the_code_cannot_be_searched_for() {
         let mut access = access();
-        for _ in 0..TRIES {
+        for _ in 0..TRIES.at_once {
             assert!(matches!(access.enter("123456", false, at(0)), Entry::Refused));
         }
         assert!(matches!(access.enter("open sesame", false, at(11)), Entry::TooOften));

@@ -14,13 +14,14 @@ use url::form_urlencoded;
 
 use super::access::{Access, Entry};
 use super::board::{Board, Revision};
-use super::guard::{self, Throttle};
+use super::guard;
 use super::{Press, Wish, html};
 use crate::account::AccountName;
 use crate::clock;
 use crate::http_server::Answer;
 use crate::secret::Secret;
 use crate::settings::PageSettings;
+use crate::throttle::{Rate, Throttle};
 
 const CSS: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -32,9 +33,8 @@ const WATCHERS: usize = 16;
 const LARGEST_FORM: usize = 8 * 1024;
 const FORM_TIME: Duration = Duration::from_secs(10);
 
-/// How often buttons may be pressed: so often at once, and then after each pause.
-const PRESSES: u32 = 20;
-const PAUSE: Duration = Duration::from_secs(1);
+/// How often buttons may be pressed.
+const PRESSES: Rate = Rate { at_once: 20, pause: Duration::from_secs(1) };
 
 /// How often a browser that watches is told that the agent is still there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
@@ -76,7 +76,7 @@ impl<E: From<Press> + Send + 'static> Desk<E> {
             board,
             events,
             access: Mutex::new(Access::new(settings.access_code.as_ref())),
-            presses: Mutex::new(Throttle::new(PRESSES, PAUSE)),
+            presses: Mutex::new(Throttle::new(PRESSES)),
             watchers: Arc::new(Semaphore::new(WATCHERS)),
         }
     }
@@ -159,7 +159,7 @@ impl<E: From<Press> + Send + 'static> Desk<E> {
         let wants_text = guard::single(request.headers(), &header::ACCEPT) == Some("text/plain");
         let path = request.uri().path().to_owned();
         let refuse = |status, said: &str| if wants_text { plain(status, said) } else { self.page(status, Some(said)) };
-        if !lock(&self.presses).lets_pass(clock::now().boot) {
+        if lock(&self.presses).take(clock::now().boot).is_err() {
             return refuse(StatusCode::TOO_MANY_REQUESTS, "That is too fast. Wait a moment, then press again.");
         }
         let Some((account, wish)) = wish(&path) else {

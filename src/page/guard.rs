@@ -1,12 +1,9 @@
 //! Who is let in: the browser's own word on where a request comes from, checked before anything else.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, ORIGIN};
-
-use crate::clock::BootTime;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -61,34 +58,6 @@ fn host_of(authority: &str) -> Option<String> {
     };
     let host = host.strip_suffix('.').unwrap_or(host);
     (!host.is_empty()).then(|| host.to_ascii_lowercase())
-}
-
-/// Lets so many through at once, and then one more after each pause.
-#[derive(Debug)]
-pub(super) struct Throttle {
-    burst: u32,
-    pause: Duration,
-    used: u32,
-    since: BootTime,
-}
-
-impl Throttle {
-    pub(super) const fn new(burst: u32, pause: Duration) -> Self {
-        Self { burst, pause, used: 0, since: BootTime::new(Duration::ZERO) }
-    }
-
-    /// Whether one more may pass now.
-    pub(super) fn lets_pass(&mut self, now: BootTime) -> bool {
-        let back = now.after(self.since).as_millis() / self.pause.as_millis().max(1);
-        let back = u32::try_from(back).unwrap_or(u32::MAX).min(self.used);
-        self.used -= back;
-        self.since = if self.used == 0 { now } else { self.since + self.pause * back };
-        if self.used >= self.burst {
-            return false;
-        }
-        self.used += 1;
-        true
-    }
 }
 
 #[cfg(test)]
@@ -148,16 +117,5 @@ mod tests {
         ] {
             assert!(!from(bad), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_throttle_opens_again_bit_by_bit() {
-        let at = |seconds: u64| BootTime::new(Duration::from_secs(1_000 + seconds));
-        let mut throttle = Throttle::new(2, Duration::from_secs(10));
-        assert!(throttle.lets_pass(at(0)) && throttle.lets_pass(at(0)));
-        assert!(!throttle.lets_pass(at(9)));
-        assert!(throttle.lets_pass(at(10)));
-        assert!(!throttle.lets_pass(at(19)));
-        assert!(throttle.lets_pass(at(500)) && throttle.lets_pass(at(500)) && !throttle.lets_pass(at(500)));
     }
 }

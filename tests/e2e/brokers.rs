@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::support::broker::{Broker, Door};
-use crate::support::clock::{SOON, wait_until};
+use crate::support::clock::{SOON, unix_now, wait_until};
+use crate::support::process::Process;
 use crate::support::world::{Setup, World};
 
 /// The whole job through this door: sign in, ask by the command line, come back after the broker was away.
@@ -69,18 +70,21 @@ fn a_broker_with_a_certificate_of_a_stranger_gets_no_token() {
     world.stop_agent();
 }
 
+/// Another agent at the same broker, under another base topic.
+fn second_agent(world: &World, client_id: &str) -> Process {
+    let config = world.folder().join("second.toml");
+    let text = world.config_text();
+    let mqtt = format!("[mqtt]\nbase_topic = \"plant/second\"\nclient_id = \"{client_id}\"\n");
+    let text = text.replace("[mqtt]\n", &mqtt);
+    let store = world.store();
+    fs::write(&config, text.replace(store.to_str().unwrap(), world.folder().join("second").to_str().unwrap())).unwrap();
+    Process::start("the second agent", world.command(&["run"]).env("OAUTH2MQTT_CONFIG", &config))
+}
+
 #[test]
 fn two_agents_share_a_broker_under_two_base_topics() {
     let mut world = Setup::new().account("garden").start();
-    let config = world.folder().join("second.toml");
-    let text = world.config_text();
-    let text = text.replace("[mqtt]\n", "[mqtt]\nbase_topic = \"plant/second\"\nclient_id = \"second\"\n");
-    let store = world.store();
-    fs::write(&config, text.replace(store.to_str().unwrap(), world.folder().join("second").to_str().unwrap())).unwrap();
-    let second = crate::support::process::Process::start(
-        "the second agent",
-        world.command(&["run"]).env("OAUTH2MQTT_CONFIG", &config),
-    );
+    let second = second_agent(&world, "second");
     world.subscriber.wait("plant/second/bridge/state", |state| state["state"] == "online");
     world.sign_in("garden");
     let status = world.subscriber.wait("plant/second/garden/status", |_| true);
@@ -88,4 +92,72 @@ fn two_agents_share_a_broker_under_two_base_topics() {
     second.kill();
     world.subscriber.wait("plant/second/bridge/state", |state| state["state"] == "offline");
     world.stop_agent();
+}
+
+#[test]
+fn two_agents_of_one_name_throw_each_other_out_ever_more_slowly_and_say_why() {
+    let mut world = Setup::new().account("garden").start();
+    let began = unix_now();
+    let second = second_agent(&world, "oauth2mqtt");
+    wait_until("ten connections", 2 * SOON, || world.broker.connections_of("oauth2mqtt") >= 10);
+    // Of the pauses before the last of five, chance takes half away at most.
+    let took = unix_now() - began;
+    assert!(took > 3.0, "{took}");
+    let log = world.agent_log();
+    let said = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    // This broker does not say that it is a takeover (MQTT 5, 0x8E).
+    assert!(log.contains("another client may call itself oauth2mqtt as well ([mqtt] client_id)"), "{log}");
+    assert!((1..=3).contains(&said(" WARN there is no broker")), "{log}");
+    assert!((1..=4).contains(&said(" INFO connected to the broker")), "{log}");
+    second.kill();
+    world.stop_agent();
+}
+
+#[test]
+fn what_is_larger_than_the_broker_takes_is_named_and_stops_nothing_else() {
+    let world = Setup::new().broker("max_packet_size 3000").account("garden").account("house").start();
+    // Both the response and the topic have the QR code.
+    let answer = world.subscriber.request("login", "garden");
+    assert_eq!(answer["code"], "response_too_large", "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("max_packet_size"), "{answer}");
+    world.wait_for_state("garden", "awaiting_user");
+    let said = |what: &str| world.agent_log().lines().filter(|line| line.contains(what)).count();
+    wait_until("the reason in the journal", SOON, || said("garden/signin") > 0);
+    assert_eq!(said("are more than the 3000 that the broker takes"), 1, "{}", world.agent_log());
+    assert_eq!(world.subscriber.request("cancel", "garden")["status"], "ok");
+    wait_until("word that it is taken again", SOON, || said("the broker takes this again") == 1);
+    assert_eq!(world.broker.connections_of("oauth2mqtt"), 1);
+}
+
+#[test]
+fn a_topic_that_the_broker_refuses_is_named_with_what_to_do_until_it_takes_it() {
+    // Without a limit mosquitto 2.0 takes a refusal for one message too many, and ends the connection.
+    let setup = Setup::new().door(Door::Password).broker("max_queued_messages 100000");
+    let mut world = setup.account("garden").without_agent();
+    let acl = world.broker.folder().join("acl");
+    let rights = fs::read_to_string(&acl).unwrap();
+    let but_tokens =
+        "topic readwrite oauth2mqtt/bridge/#\ntopic write oauth2mqtt/+/status\ntopic write oauth2mqtt/+/signin";
+    fs::write(&acl, rights.replace("topic readwrite oauth2mqtt/#", but_tokens)).unwrap();
+    world.broker.stop();
+    assert!(world.broker.start_again());
+    world.start_agent();
+    let code = world.login("garden");
+    world.oidc().approve(code["user_code"].as_str().unwrap(), "ann");
+    world.wait_for_state("garden", "active");
+    assert_eq!(world.subscriber.request("refresh", "garden")["status"], "ok");
+    let said = |world: &World, what: &str| world.agent_log().lines().filter(|line| line.contains(what)).count();
+    wait_until("the reason in the journal", SOON, || said(&world, "ERROR this does not reach anybody") > 0);
+    let log = world.agent_log();
+    let line = log.lines().find(|line| line.contains("ERROR this does not reach anybody")).unwrap();
+    assert!(line.contains("oauth2mqtt/garden/token") && line.contains("access rules (ACL)"), "{line}");
+    assert_eq!(said(&world, "ERROR this does not reach anybody"), 1, "{log}");
+
+    fs::write(&acl, rights).unwrap();
+    let subscriptions = world.subscriber.subscriptions();
+    world.broker.stop();
+    assert!(world.broker.start_again());
+    world.subscriber.wait_for_subscription(subscriptions);
+    world.wait("garden", "token", |token| token["access_token"].is_string());
+    wait_until("word that it is taken again", SOON, || said(&world, "the broker takes this again") == 1);
 }

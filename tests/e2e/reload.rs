@@ -165,3 +165,29 @@ fn a_file_of_certificate_authorities_is_read_again() {
     assert!(log.contains("the account stays as it was") && log.contains("there is no certificate in it"), "{log}");
     assert_eq!(world.refresh("house")["status"], "ok");
 }
+
+#[test]
+fn a_reload_tries_a_refused_secret_again_only_if_there_is_another() {
+    let settings = "issuer = \"{issuer}\"\ngrant = \"client_credentials\"\nclient_id = \"machine +/:%41&=?\"\n\
+                    client_secret_file = \"machine.secret\"\nclient_auth = \"client_secret_basic\"\nscopes = [\"measure\"]";
+    let mut world = Setup::new().account_as("machine", settings).without_agent();
+    let file = world.folder().join("machine.secret");
+    let right = fs::read_to_string(&file).unwrap();
+    fs::write(&file, "wrong-secret\n").unwrap();
+    world.start_agent();
+    world.wait("machine", "status", |status| status["error"]["code"] == "invalid_client");
+    let attempts = || world.oidc().log().len();
+    let before = attempts();
+    for _ in 0..5 {
+        assert_eq!(world.subscriber.request("reload", "")["status"], "ok");
+    }
+    // Had there been attempts, they would have been begun before this is answered.
+    world.subscriber.request("status", "machine");
+    let refused =
+        world.agent_log().lines().filter(|line| line.contains("invalid_client") && line.contains(" WARN ")).count();
+    assert!(attempts() == before && refused <= 1, "{} attempts, {refused} refused", attempts() - before);
+
+    fs::write(&file, right).unwrap();
+    assert_eq!(world.subscriber.request("reload", "")["status"], "ok");
+    world.wait_for_state("machine", "active");
+}

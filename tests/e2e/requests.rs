@@ -1,8 +1,11 @@
 //! What a flow can ask for besides a sign-in, and what it is told when it asks in vain.
 
+use std::fs;
+
 use serde_json::json;
 
-use crate::support::clock::SOON;
+use crate::support::broker::Door;
+use crate::support::clock::{SOON, wait_until};
 use crate::support::world::{Client, Setup};
 
 #[test]
@@ -82,10 +85,69 @@ fn many_requests_to_refresh_are_one_refresh() {
 #[test]
 fn a_response_never_goes_to_the_agents_own_topics() {
     let world = Setup::new().account("garden").start();
+    // The last of what the agent itself publishes at the beginning.
+    world.wait("garden", "signin", |_| true);
     let mark = world.subscriber.mark();
     world.subscriber.send_request_to("oauth2mqtt/garden/token", "status", "garden");
     // The next request is answered after this one would have been.
     world.subscriber.request("status", "garden");
     let tokens = world.subscriber.since(mark);
     assert!(tokens.iter().all(|message| message.topic != "oauth2mqtt/garden/token"), "{tokens:?}");
+}
+
+#[test]
+fn the_rights_of_the_agent_at_the_broker_say_where_a_response_may_go() {
+    // Without a limit mosquitto 2.0 takes a refusal for one message too many, and ends the connection.
+    let setup = Setup::new().door(Door::Password).broker("max_queued_messages 100000");
+    let world = setup.account("garden").start();
+    world.subscriber.send_request_to("factory/valve/set", "status", "garden");
+    // The next request is answered after this one would have been.
+    world.subscriber.request("status", "garden");
+    assert!(world.subscriber.on("factory/valve/set").is_empty());
+    let refused = |line: &str| line.contains("a response does not reach anybody") && line.contains("factory/valve/set");
+    wait_until("word in the journal", SOON, || world.agent_log().lines().any(refused));
+}
+
+#[test]
+fn signing_out_and_in_in_a_loop_does_not_wear_the_card_out() {
+    let settings = "issuer = \"{issuer}\"\ngrant = \"client_credentials\"\nclient_id = \"machine +/:%41&=?\"\n\
+                    client_secret_file = \"machine.secret\"\nclient_auth = \"client_secret_basic\"\nscopes = [\"measure\"]";
+    let mut world = Setup::new().account_as("machine", settings).account("garden").start();
+    world.wait_for_state("machine", "active");
+    let io = format!("/proc/{}/io", world.agent().pid().as_raw_nonzero());
+    let written = || {
+        let io = fs::read_to_string(&io).unwrap();
+        io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap().parse::<u64>().unwrap()
+    };
+    let cycle = || {
+        ["logout", "login"].map(|verb| {
+            let answer = world.subscriber.request(verb, "machine");
+            answer["code"].as_str().map(str::to_owned).unwrap_or_default()
+        })
+    };
+    let taken = (0..100).take_while(|_| cycle().iter().all(|code| code != "too_many_requests")).count();
+    assert!((25..=35).contains(&taken), "{taken} cycles were taken");
+    let before = written();
+    let refused: Vec<_> = (0..50).flat_map(|_| cycle()).filter(|code| code == "too_many_requests").collect();
+    assert!(refused.len() >= 98, "{}", refused.len());
+    assert!(written() - before < 3_000_000, "{} bytes were written", written() - before);
+    let answer = world.subscriber.request("logout", "machine");
+    assert!(answer["error"].as_str().unwrap().contains(" is taken in "), "{answer}");
+    // Other accounts do not suffer from it.
+    assert_eq!(world.subscriber.request("login", "garden")["status"], "ok");
+}
+
+#[test]
+fn requests_that_make_no_sense_do_not_fill_the_journal() {
+    let world = Setup::new().account("garden").start();
+    for number in 0..1_000 {
+        world.subscriber.publish(&format!("oauth2mqtt/bridge/request/verb-{number}"), "garden");
+        if number % 50 == 0 {
+            world.subscriber.request("status", "garden");
+        }
+    }
+    world.subscriber.request("status", "garden");
+    let log = world.agent_log();
+    let lines = log.lines().filter(|line| line.contains("unknown verb")).count();
+    assert!((1..20).contains(&lines), "{lines} lines");
 }

@@ -1,8 +1,8 @@
 //! Refreshing: ahead of the end of the token, one at a time, and never before it is on disk that it goes out.
 
-use super::{Grant, Step};
-use crate::clock::Now;
-use crate::fault::{Fault, Remedy};
+use super::{Grant, Renewal, Step};
+use crate::clock::{BootTime, Now};
+use crate::fault::{Fault, FaultCode, Remedy};
 use crate::policy::{self, Chance};
 use crate::session::{Action, Moment, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
 use crate::token::TokenAnswer;
@@ -13,24 +13,34 @@ impl Session {
             out.push(Action::Reply(ticket, Err(Refused::NotSignedIn)));
             return;
         };
+        let told_to_wait = renewal.told_to_wait(now).cloned();
         let refused = match &mut renewal.step {
             Step::Never if renewal.signed_in.refused.is_some() => Some(Refused::NotSignedIn),
             Step::Never => Some(Refused::NoRefreshToken),
             Step::Asking { .. } => None,
             Step::Waits(due) => {
-                let fresh_until = renewal.received.map(|received| received + policy::FRESH_ENOUGH);
-                if fresh_until.is_some_and(|until| now.boot < until) {
+                if is_fresh(renewal.received, now) {
                     self.disk.reply_when_safe(ticket);
                     return;
                 }
-                *due = Moment::at(now.boot, now);
-                None
+                if told_to_wait.is_none() {
+                    *due = Moment::at(now.boot, now);
+                }
+                told_to_wait.map(Refused::Failed)
             }
         };
         match refused {
             Some(refused) => out.push(Action::Reply(ticket, Err(refused))),
             None => renewal.waiting.push(ticket),
         }
+    }
+
+    /// Whether a request to refresh would bring one about now, and not join one, find new tokens or be refused.
+    #[must_use]
+    pub fn would_refresh(&self, now: Now) -> bool {
+        let Grant::Held(renewal) = &self.grant else { return false };
+        let waits = matches!(renewal.step, Step::Waits(_));
+        waits && !is_fresh(renewal.received, now) && renewal.told_to_wait(now).is_none()
     }
 
     /// Asks for the next tokens when it is time, but never with a refresh token that is not yet on disk, nor before it
@@ -122,4 +132,19 @@ impl Session {
         out.push(Action::Note(Note::RefreshFailed(fault.clone(), wait)));
         renewal.trouble = Some(Box::new(Trouble::continuing(renewal.trouble.take(), fault, Some(retry), now)));
     }
+}
+
+impl Renewal {
+    /// Why the provider is not to be asked before the next attempt, whoever wants it: because it said so.
+    fn told_to_wait(&self, now: Now) -> Option<&Fault> {
+        let Step::Waits(due) = self.step else { return None };
+        let fault = &self.trouble.as_ref()?.fault;
+        let said_so =
+            fault.code == FaultCode::RateLimited || matches!(fault.remedy, Remedy::TryAgain { after: Some(_) });
+        (said_so && now.boot < due.at).then_some(fault)
+    }
+}
+
+fn is_fresh(received: Option<BootTime>, now: Now) -> bool {
+    received.is_some_and(|received| now.boot < received + policy::FRESH_ENOUGH)
 }

@@ -416,6 +416,12 @@ fn a_wait_that_the_provider_asks_for_is_kept() {
     play.answer(Answer::Refresh(Err(busy)));
     play.pass(599);
     assert!(play.asked.is_empty());
+    assert!(!play.session.would_refresh(play.now));
+    play.tell(Event::Command(Command::Refresh, Ticket(1)));
+    assert!(play.asked.is_empty(), "not even a request makes it ask sooner");
+    assert!(
+        matches!(&play.replies[..], [(Ticket(1), Err(Refused::Failed(fault)))] if fault.code == FaultCode::RateLimited)
+    );
     play.pass(151);
     assert_eq!(play.asked.len(), 1);
 }

@@ -90,6 +90,13 @@ impl Broker {
         &self.folder
     }
 
+    /// How often a client of this name has connected since it started.
+    pub(crate) fn connections_of(&self, client_id: &str) -> usize {
+        let connected = format!(" as {client_id} ");
+        let log = self.process.as_ref().map(Process::stderr).unwrap_or_default();
+        log.lines().filter(|line| line.contains("New client connected") && line.contains(&connected)).count()
+    }
+
     /// Ends it at once; what it retained is gone.
     pub(crate) fn stop(&mut self) {
         if let Some(process) = self.process.take() {

@@ -40,6 +40,7 @@ impl Client {
 /// What a test wants around it.
 pub(crate) struct Setup {
     door: Door,
+    broker: String,
     page: Option<String>,
     sections: String,
     providers: Vec<(Kind, Value)>,
@@ -55,11 +56,24 @@ impl Setup {
     /// The same with another provider.
     pub(crate) fn on(kind: Kind) -> Self {
         let providers = vec![(kind, json!({ "access_token_ttl": 60 }))];
-        Self { door: Door::Open, page: None, sections: String::new(), providers, accounts: Vec::new() }
+        Self {
+            door: Door::Open,
+            broker: String::new(),
+            page: None,
+            sections: String::new(),
+            providers,
+            accounts: Vec::new(),
+        }
     }
 
     pub(crate) fn door(mut self, door: Door) -> Self {
         self.door = door;
+        self
+    }
+
+    /// With these further lines in the broker's configuration.
+    pub(crate) fn broker(mut self, lines: &str) -> Self {
+        self.broker = format!("{lines}\n");
         self
     }
 
@@ -128,7 +142,7 @@ impl Setup {
     #[track_caller]
     pub(crate) fn without_agent(self) -> World {
         let folder = tempfile::tempdir().unwrap();
-        let broker = Broker::start(&folder.path().join("broker"), self.door);
+        let broker = Broker::start_with(&folder.path().join("broker"), self.door, &self.broker);
         let providers: Vec<_> = self.providers.iter().map(|(kind, settings)| Server::start(*kind, settings)).collect();
         for (number, provider) in providers.iter().enumerate() {
             write_files(provider, &folder.path().join(number.to_string()));
