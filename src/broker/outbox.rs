@@ -9,7 +9,8 @@ use super::deliveries::Refusal;
 use crate::clock::BootTime;
 use crate::message::Payload;
 
-/// The most responses that wait. Whoever asks faster than the broker takes answers gets none.
+/// The most responses that wait. Where requests come faster than the broker takes the answers, the oldest are dropped: who has
+/// waited longest for one is the likeliest to have given up, and who asks after a flood is answered.
 const MOST_RESPONSES: usize = 256;
 
 /// How many bytes of responses may wait, unless one alone has more.
@@ -44,8 +45,8 @@ pub struct Publication {
 /// Why a message is not sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unsent {
-    /// Too many responses wait.
-    TooMany,
+    /// Too many responses wait; older ones are not sent, and this one is.
+    Older,
     /// It is larger than the broker takes.
     TooLarge(Refusal),
 }
@@ -82,6 +83,7 @@ impl Outbox {
         if !waiting.connected {
             return Ok(());
         }
+        let mut dropped = false;
         if publication.retain {
             let topic = publication.topic.clone();
             if waiting.retained.insert(topic.clone(), publication).is_none() {
@@ -89,14 +91,13 @@ impl Outbox {
             }
         } else if let Some(refusal) = publication.refused_by(waiting.largest) {
             return Err(Unsent::TooLarge(refusal));
-        } else if waiting.takes_response(publication.bytes()) {
+        } else {
+            dropped = waiting.make_room_for_response(publication.bytes());
             waiting.response_bytes += publication.bytes();
             waiting.responses.push_back(publication);
-        } else {
-            return Err(Unsent::TooMany);
         }
         self.changed.notify_one();
-        Ok(())
+        if dropped { Err(Unsent::Older) } else { Ok(()) }
     }
 
     /// Waits until only few retained messages wait.
@@ -175,9 +176,16 @@ impl Waiting {
         self.order.len() >= FEW
     }
 
-    fn takes_response(&self, bytes: usize) -> bool {
-        let fits = self.response_bytes + bytes <= MOST_RESPONSE_BYTES;
-        self.responses.is_empty() || (fits && self.responses.len() < MOST_RESPONSES)
+    /// Drops the oldest responses until one of so many bytes has room, and says whether there were any to drop.
+    fn make_room_for_response(&mut self, bytes: usize) -> bool {
+        let mut dropped = false;
+        while self.responses.len() >= MOST_RESPONSES || self.response_bytes + bytes > MOST_RESPONSE_BYTES {
+            if self.take_response().is_none() {
+                break;
+            }
+            dropped = true;
+        }
+        dropped
     }
 
     fn take(&mut self) -> Option<Publication> {
@@ -284,12 +292,15 @@ mod tests {
         let long =
             |bytes: usize| Publication { payload: Payload::of(&"x".repeat(bytes)), ..publication("r", true, false) };
         assert_eq!(outbox.put(long(2 * MOST_RESPONSE_BYTES)), Ok(()), "one alone may be as long as it is");
-        assert_eq!(outbox.put(long(1)), Err(Unsent::TooMany));
+        assert_eq!(outbox.put(long(1)), Err(Unsent::Older));
         outbox.next().await;
         let accepted = (0..MOST_RESPONSES).filter(|_| outbox.put(long(100_000)).is_ok()).count();
         assert_eq!(accepted, 10);
-        outbox.next().await;
-        assert_eq!(outbox.put(long(100_000)), Ok(()), "there is room again for one");
+        let mut kept = 0;
+        while outbox.lock().take().is_some() {
+            kept += 1;
+        }
+        assert_eq!(kept, 10);
     }
 
     #[tokio::test]
@@ -306,10 +317,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn responses_are_all_kept_up_to_a_limit() {
+    async fn of_too_many_responses_the_newest_are_kept() {
         let outbox = connected();
-        let accepted = (0..1_000).filter(|_| outbox.put(publication("r", true, false)).is_ok()).count();
-        assert_eq!(accepted, MOST_RESPONSES);
+        let put = |number: usize| outbox.put(publication(&number.to_string(), true, false));
+        assert_eq!((0..1_000).filter(|number| put(*number).is_ok()).count(), MOST_RESPONSES);
         assert_eq!(outbox.put(publication("a", true, true)), Ok(()), "what is retained always has room");
+        assert_eq!(outbox.next().await.unwrap().topic, "a");
+        assert_eq!(outbox.next().await.unwrap().topic, (1_000 - MOST_RESPONSES).to_string());
     }
 }
