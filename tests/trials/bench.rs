@@ -39,9 +39,14 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::seen_by(Subscriber::connect)
+    }
+
+    /// One whose subscriber is made in another way, for a broker at this port.
+    pub(crate) fn seen_by(subscribe: impl FnOnce(u16) -> Subscriber) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let broker = Broker::start(&folder.path().join("broker"), Door::Open);
-        let subscriber = Subscriber::connect(broker.port());
+        let subscriber = subscribe(broker.port());
         Self {
             broker,
             subscriber,
