@@ -1,6 +1,6 @@
 //! Accounts that are declared over MQTT: taken up, changed and forgotten by requests, as far as the configuration lets them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ type Refusal = (&'static str, String);
 pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
     changes: Throttle,
+    /// Those that are being signed out, to be forgotten then.
+    forgetting: BTreeSet<AccountName>,
     last: u64,
     waiting: HashMap<u64, (ReplyTo, Transaction, Value)>,
 }
@@ -46,7 +48,13 @@ impl Declarations {
                 Err(fault) => tracing::error!(account = name.as_str(), %fault, "the account is left out"),
             }
         }
-        Self { by_name, changes: Throttle::new(policy::DECLARED_CHANGES), last: 0, waiting: HashMap::new() }
+        Self {
+            by_name,
+            changes: Throttle::new(policy::DECLARED_CHANGES),
+            forgetting: BTreeSet::new(),
+            last: 0,
+            waiting: HashMap::new(),
+        }
     }
 
     /// The accounts that were declared, also those that may not be used now.
@@ -102,6 +110,11 @@ impl Agent {
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.may_declare(account)?;
+        let is_leaving = self.accounts.get(&name).is_some_and(|account| matches!(account.change, Some(Change::Forget)));
+        if is_leaving || self.declarations.forgetting.contains(&name) {
+            let error = format!("{name} is being forgotten. Declare it once the request to forget it is answered.");
+            return Err(("signing_out", error));
+        }
         let Some(provisioning) = &self.settings.provisioning else { return Ok(()) };
         let Some(mut declaration) = declaration else {
             let error = "The request has no \"settings\": the keys of the account, as in the configuration file.";
@@ -161,6 +174,7 @@ impl Agent {
         }
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
         let ticket = self.tickets.issue(Asked { verb: Verb::Forget, asker })?;
+        self.declarations.forgetting.insert(name.clone());
         self.keep_codes_on_offer(&name, false);
         self.tell(&name, Event::Command(Command::Logout, ticket));
         Ok(())
@@ -168,11 +182,16 @@ impl Agent {
 
     /// The account is signed out, and has no place any more.
     pub(super) fn forgotten(&mut self, name: &AccountName) {
+        self.declarations.forgetting.remove(name);
         self.declarations.by_name.remove(name);
         self.declarations.last += 1;
         self.store.forget(name, self.declarations.last);
         if let Some(account) = self.accounts.get_mut(name) {
-            account.change = Some(Change::Forget);
+            // An account that the file has by now comes in its place.
+            let is_of_file = |settings: &AccountSettings| settings.declared == Declared::File;
+            if !matches!(&account.change, Some(Change::Replace(settings)) if is_of_file(settings)) {
+                account.change = Some(Change::Forget);
+            }
         } else {
             self.erase_spare(name);
         }
@@ -180,6 +199,7 @@ impl Agent {
 
     /// The account could not be signed out, and stays as it was.
     pub(super) fn not_forgotten(&mut self, name: &AccountName) {
+        self.declarations.forgetting.remove(name);
         self.keep_codes_on_offer(name, true);
     }
 

@@ -19,9 +19,9 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 
 impl Agent {
     /// The accounts to announce at a new connection: all there are, and then those that there may have been.
-    pub(super) fn take_names_to_announce(&mut self) -> impl Iterator<Item = AccountName> + use<> {
+    pub(super) fn names_to_announce(&self) -> impl Iterator<Item = AccountName> + use<> {
         let present = self.accounts.keys().cloned().collect::<Vec<_>>();
-        let mut gone = std::mem::take(&mut self.gone_unheard);
+        let mut gone = self.gone_unheard.clone();
         gone.extend(self.spare.keys().cloned());
         gone.extend(self.declarations.names().cloned());
         gone.retain(|name| !self.accounts.contains_key(name));

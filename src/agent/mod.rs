@@ -291,7 +291,7 @@ impl Agent {
                 self.broker_changed(true);
                 self.publish_retained(self.topics.state(), message::state(true));
                 self.publish_info();
-                self.unannounced = self.take_names_to_announce().collect();
+                self.unannounced = self.names_to_announce().collect();
             }
             LinkEvent::Lost(error, wait) => {
                 if self.journal_has_broker == Some(false) || self.losses.take(clock::now().boot).is_err() {
@@ -326,9 +326,11 @@ impl Agent {
 
     fn announce_next(&mut self) {
         if let Some(name) = self.unannounced.pop_front() {
-            match self.accounts.get(&name) {
-                Some(account) => self.say_last_words_beside(&name, account),
-                None => self.say_last_words(&name),
+            if let Some(account) = self.accounts.get(&name) {
+                self.say_last_words_beside(&name, account);
+            } else {
+                self.say_last_words(&name);
+                self.gone_unheard.remove(&name);
             }
             self.tell(&name, SessionEvent::BrokerConnected);
         }

@@ -130,9 +130,7 @@ impl Agent {
         if tells_no_more {
             self.withdraw_identity(name);
         }
-        if is_changed {
-            self.tell(name, Event::Reconfigured);
-        }
+        self.tell(name, if is_changed { Event::Reconfigured } else { Event::FilesReadAgain });
         self.tell(name, Event::BrokerConnected);
     }
 
