@@ -65,6 +65,17 @@ impl Expiry {
         expiry
     }
 
+    /// The same for what is worth a try even if it is over, such as a code that somebody may be typing: while the clock is
+    /// doubtful, the whole life is left.
+    #[must_use]
+    pub fn restored_or_whole(from: Beginning, life: Duration, now: Now, confidence: Confidence) -> Self {
+        let mut expiry = Self::restored(from, life, now, confidence);
+        if confidence == Confidence::Doubtful && !expiry.counted {
+            expiry.ends = now.boot + expiry.life;
+        }
+        expiry
+    }
+
     /// Accounts for a clock that was set: `now` is the first moment read after it.
     pub fn clock_was_set(&mut self, now: Now) {
         if self.counted {
@@ -162,6 +173,8 @@ mod tests {
             assert_eq!(expiry.from().boot, None, "nor when the agent starts again in the same boot");
             expiry.clock_was_set(at(since_boot + 5, 2_200));
             assert_eq!(expiry.ends(), at(since_boot + 5 + 2_400, 0).boot);
+            let code = Expiry::restored_or_whole(written, HOUR, at(since_boot, 1_600), Confidence::Doubtful);
+            assert_eq!(code.ends(), at(since_boot + 3_600, 0).boot, "but a code may still be good");
         }
     }
 

@@ -25,8 +25,10 @@ pub enum Event {
     ClockSet,
     /// The broker is connected and has nothing of ours yet.
     BrokerConnected,
-    /// The configuration was read again: what waits for a change of it is tried at once.
+    /// The account is set up otherwise: what waits for that is tried at once.
     Reconfigured,
+    /// The files that the configuration names were read again: what may have failed by one of them is tried soon.
+    FilesReadAgain,
     /// The process is about to end: what can be finished is, and nothing is begun.
     Stopping,
     /// Somebody asked for something.

@@ -26,7 +26,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::clock::{BootTime, Now, UnixTime};
-use crate::fault::{Fault, FaultCode};
+use crate::fault::{Fault, FaultCode, Remedy};
 use crate::identity::{AllowList, Identity};
 use crate::policy::{self, Chance};
 use crate::record::{ClientBinding, Fingerprint, PendingSignIn, Record};
@@ -103,16 +103,28 @@ impl Trouble {
         Self { fault, since, retry }
     }
 
-    /// The clock was set: what may have failed only because it was wrong is due now. Returns when it is tried again.
-    fn clock_was_set(&mut self, now: Now, chance: Chance) -> Option<Moment> {
+    /// The clock was set: what may have failed only because it was wrong is due soon.
+    fn clock_was_set(&mut self, now: Now, chance: Chance) {
         self.since.clock_was_set(now);
-        let by_the_clock =
-            matches!(self.fault.code, FaultCode::TlsFailed | FaultCode::InvalidClient | FaultCode::IdentityUnknown);
         if let Some(retry) = &mut self.retry {
-            let soon = now.boot + policy::retry_wait(1, None, chance);
-            *retry = Moment::at(if by_the_clock { retry.at.min(soon) } else { retry.at }, now);
+            retry.clock_was_set(now);
         }
-        self.retry
+        self.may_be_mended(BY_THE_CLOCK, now, chance);
+    }
+
+    /// The fault, if nothing is to be asked before the next attempt, because the provider said so.
+    fn told_to_wait(&self, now: Now) -> Option<&Fault> {
+        let said_so = self.fault.code == FaultCode::RateLimited
+            || matches!(self.fault.remedy, Remedy::TryAgain { after: Some(_) });
+        (said_so && self.retry.is_some_and(|retry| now.boot < retry.at)).then_some(&self.fault)
+    }
+
+    /// What the fault came from may be mended, if it is one of these.
+    fn may_be_mended(&mut self, codes: &[FaultCode], now: Now, chance: Chance) {
+        if let Some(retry) = self.retry.as_mut().filter(|_| codes.contains(&self.fault.code)) {
+            let soon = now.boot + policy::retry_wait(1, None, chance);
+            *retry = Moment::at(retry.at.min(soon), now);
+        }
     }
 
     /// `fault` begins, and nothing is tried again.
@@ -120,6 +132,12 @@ impl Trouble {
         Self { fault, since: Moment::at(now.boot, now), retry: None }
     }
 }
+
+/// What can come from a clock that is wrong: certificates, assertions and ID tokens are good for a time.
+const BY_THE_CLOCK: &[FaultCode] = &[FaultCode::TlsFailed, FaultCode::InvalidClient, FaultCode::IdentityUnknown];
+
+/// What can come from files that the configuration names, which may have changed although it has not.
+const BY_FILES: &[FaultCode] = &[FaultCode::TlsFailed];
 
 /// What was found in the store for an account.
 #[derive(Debug)]
@@ -169,6 +187,9 @@ impl Session {
         };
         let pending = pending.filter(|pending| client.may_take_over(&pending.client));
         let pending = pending.map(|pending| PendingSignIn { client: client.clone(), ..pending });
+        // A code on offer that has lapsed meanwhile is replaced in its turn, like one that was never there.
+        let has_lapsed = |pending: &PendingSignIn| rules.offer && pending.expiry.ends() <= now.boot;
+        let pending = pending.filter(|pending| !has_lapsed(pending));
         let sign_in = pending.map_or_else(|| SignIn::start(now, chance), |pending| SignIn::waiting(pending, 0, now));
         let shown = Shown::default();
         let (held_is_over, stopping) = (false, false);
@@ -198,6 +219,10 @@ impl Session {
             Event::ClockSet => self.clock_was_set(now, chance),
             Event::BrokerConnected => self.shown = Shown::default(),
             Event::Reconfigured => self.reconfigured(now),
+            Event::FilesReadAgain => {
+                self.grant.may_be_mended(BY_FILES, now, chance);
+                self.sign_in.may_be_mended(BY_FILES, now, chance);
+            }
             Event::Command(command, ticket) => self.command(command, ticket, now, chance, &mut out),
             Event::Answered(id, answer) => self.answered(id, answer, now, chance, &mut out),
             Event::Stopping => {
@@ -342,7 +367,7 @@ impl Session {
         self.grant.clock_was_set(&self.rules.way, now, chance);
         self.sign_in.clock_was_set(now, chance);
         self.disk.clock_was_set(now, chance);
-        self.disk.change();
+        self.disk.note();
     }
 
     fn reconfigured(&mut self, now: Now) {

@@ -214,10 +214,10 @@ impl Session {
         renewal.signed_in.user.as_deref().filter(|_| self.rules.tells_user && signed_in)
     }
 
-    /// Whether it is known who is signed in, and nobody else may learn it.
+    /// Whether it is known who has signed in, now or before, and nobody else may learn it.
     #[must_use]
     pub fn keeps_user_to_itself(&self) -> bool {
-        !self.rules.tells_user && matches!(&self.grant, Grant::Held(renewal) if renewal.signed_in.user.is_some())
+        !self.rules.tells_user && self.grant.knows_user()
     }
 
     fn needs_user(&self, state: SessionState) -> bool {

@@ -309,13 +309,13 @@ impl From<WrittenUser> for Identity {
 }
 
 impl WrittenSignIn {
-    fn restored(self, clock: Clock) -> SignedIn {
+    fn restored(self, (now, confidence): Clock) -> SignedIn {
         SignedIn {
             client: self.declared.restored(self.client),
             tokens: Tokens {
                 access_token: self.access_token,
                 refresh_token: self.refresh_token,
-                expiry: self.expiry.map(|expiry| expiry.restored(clock)),
+                expiry: self.expiry.map(|expiry| Expiry::restored(expiry.beginning(), expiry.life(), now, confidence)),
                 scope: self.scope,
             },
             since: UnixTime::new(self.since),
@@ -381,11 +381,12 @@ impl From<WrittenCodeRequest> for CodeRequest {
 
 impl WrittenPending {
     /// `None` for a way to approve that only another version knows.
-    fn restored(self, clock: Clock) -> Option<PendingSignIn> {
+    fn restored(self, (now, confidence): Clock) -> Option<PendingSignIn> {
         let device = self.device.map(|device| Approval::Device(device.into()));
         let approval = device.or_else(|| self.redirect.map(|request| Approval::Redirect(request.into())))?;
         let client = self.declared.restored(self.client);
-        Some(PendingSignIn { client, expiry: self.expiry.restored(clock), approval })
+        let expiry = Expiry::restored_or_whole(self.expiry.beginning(), self.expiry.life(), now, confidence);
+        Some(PendingSignIn { client, expiry, approval })
     }
 }
 
@@ -398,9 +399,12 @@ impl From<&Expiry> for WrittenExpiry {
 }
 
 impl WrittenExpiry {
-    fn restored(&self, (now, confidence): Clock) -> Expiry {
+    fn beginning(&self) -> Beginning {
         let boot = self.boot.map(|milliseconds| BootTime::new(Duration::from_millis(milliseconds)));
-        let from = Beginning { wall: UnixTime::new(self.from), boot };
-        Expiry::restored(from, Duration::from_secs(self.life), now, confidence)
+        Beginning { wall: UnixTime::new(self.from), boot }
+    }
+
+    fn life(&self) -> Duration {
+        Duration::from_secs(self.life)
     }
 }

@@ -128,6 +128,11 @@ impl Grant {
         former.zip(user).is_some_and(|(former, user)| former.sub != user.sub)
     }
 
+    /// Whether it is known whose sign-in is kept.
+    pub(super) fn knows_user(&self) -> bool {
+        self.kept().is_some_and(|signed_in| signed_in.user.is_some())
+    }
+
     fn kept(&self) -> Option<&SignedIn> {
         match self {
             Self::None { former, .. } => former.as_deref(),
@@ -178,15 +183,28 @@ impl Grant {
         if let Some(expiry) = &mut renewal.signed_in.tokens.expiry {
             expiry.clock_was_set(now);
         }
-        let retry = renewal.trouble.as_mut().and_then(|trouble| trouble.clock_was_set(now, chance));
+        if let Some(trouble) = &mut renewal.trouble {
+            trouble.clock_was_set(now, chance);
+        }
         renewal.step = match renewal.step {
             // What was counted in this process is due when it was; otherwise the whole fleet would draw lots anew at once.
             Step::Waits(_) if renewal.failures == 0 && renewal.received.is_none() => {
                 renewal.next_step(way, now, chance)
             }
-            Step::Waits(due) => Step::Waits(Moment::at(retry.map_or(due.at, |retry| retry.at.min(due.at)), now)),
+            Step::Waits(due) => Step::Waits(Moment::at(due.at, now)),
             Step::Never | Step::Asking { .. } => return,
         };
+        renewal.follow_trouble();
+    }
+
+    /// What the fault came from may be mended, if it is one of these.
+    pub(super) fn may_be_mended(&mut self, codes: &[FaultCode], now: Now, chance: Chance) {
+        if let Self::Held(Renewal { trouble: Some(trouble), .. }) = self {
+            trouble.may_be_mended(codes, now, chance);
+        }
+        if let Self::Held(renewal) = self {
+            renewal.follow_trouble();
+        }
     }
 }
 

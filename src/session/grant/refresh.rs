@@ -2,7 +2,7 @@
 
 use super::{Grant, Renewal, Step};
 use crate::clock::{BootTime, Now};
-use crate::fault::{Fault, FaultCode, Remedy};
+use crate::fault::{Fault, Remedy};
 use crate::policy::{self, Chance};
 use crate::session::{Action, Moment, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
 use crate::token::TokenAnswer;
@@ -137,11 +137,8 @@ impl Session {
 impl Renewal {
     /// Why the provider is not to be asked before the next attempt, whoever wants it: because it said so.
     fn told_to_wait(&self, now: Now) -> Option<&Fault> {
-        let Step::Waits(due) = self.step else { return None };
-        let fault = &self.trouble.as_ref()?.fault;
-        let said_so =
-            fault.code == FaultCode::RateLimited || matches!(fault.remedy, Remedy::TryAgain { after: Some(_) });
-        (said_so && now.boot < due.at).then_some(fault)
+        let Step::Waits(_) = self.step else { return None };
+        self.trouble.as_ref()?.told_to_wait(now)
     }
 }
 

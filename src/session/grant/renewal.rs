@@ -145,6 +145,16 @@ impl Renewal {
         self.trouble.as_deref()
     }
 
+    /// The next refresh is no later than when its fault is to be tried again.
+    pub(super) fn follow_trouble(&mut self) {
+        let retry = self.trouble.as_ref().and_then(|trouble| trouble.retry);
+        if let (Step::Waits(due), Some(retry)) = (&mut self.step, retry)
+            && retry.at < due.at
+        {
+            *due = retry;
+        }
+    }
+
     /// Whether the provider wants something that only a user, or an administrator, can give, while nothing says that
     /// the grant has ended.
     pub(in crate::session) fn is_stuck(&self) -> bool {

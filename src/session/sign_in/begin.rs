@@ -15,6 +15,10 @@ impl Session {
             return;
         }
         let spent = matches!(&self.rules.way, Way::Import(fingerprint) if *fingerprint == self.imported || fingerprint.is_none());
+        if let Some(fault) = self.sign_in.told_to_wait(now) {
+            out.push(Action::Reply(ticket, Err(Refused::Failed(fault.clone()))));
+            return;
+        }
         match &mut self.sign_in {
             SignIn::Starts(_) | SignIn::Idle { .. } if spent => {
                 out.push(Action::Reply(ticket, Err(Refused::AlreadyImported)));

@@ -146,11 +146,33 @@ impl SignIn {
             Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => {}
             Self::Waiting(waiting) => {
                 waiting.pending.expiry.clock_was_set(now);
-                let retry = waiting.trouble.as_mut().and_then(|trouble| trouble.clock_was_set(now, chance));
-                if let (Next::At(at), Some(retry)) = (&mut waiting.next, retry) {
-                    *at = retry.at.min(*at);
+                if let Some(trouble) = &mut waiting.trouble {
+                    trouble.clock_was_set(now, chance);
                 }
+                waiting.follow_trouble();
             }
+        }
+    }
+
+    /// What the fault came from may be mended, if it is one of these.
+    pub(super) fn may_be_mended(&mut self, codes: &[FaultCode], now: Now, chance: Chance) {
+        match self {
+            Self::Idle { trouble: Some(trouble), .. } => trouble.may_be_mended(codes, now, chance),
+            Self::Waiting(waiting) => {
+                if let Some(trouble) = &mut waiting.trouble {
+                    trouble.may_be_mended(codes, now, chance);
+                }
+                waiting.follow_trouble();
+            }
+            Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => {}
+        }
+    }
+
+    /// Why no sign-in is to be begun before the next attempt, whoever wants it: because the provider said so.
+    pub(super) fn told_to_wait(&self, now: Now) -> Option<&Fault> {
+        match self {
+            Self::Idle { trouble: Some(trouble), .. } => trouble.told_to_wait(now),
+            _ => None,
         }
     }
 
@@ -165,6 +187,14 @@ impl SignIn {
 }
 
 impl Waiting {
+    /// The next question comes no later than its fault is to be tried again.
+    fn follow_trouble(&mut self) {
+        let retry = self.trouble.as_ref().and_then(|trouble| trouble.retry);
+        if let (Next::At(at), Some(retry)) = (&mut self.next, retry) {
+            *at = retry.at.min(*at);
+        }
+    }
+
     /// Whether a user had time enough to approve.
     fn had_its_time(&self, now: Now) -> bool {
         let left = self.pending.expiry.ends().after(now.boot);

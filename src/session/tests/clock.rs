@@ -43,6 +43,28 @@ fn what_failed_by_the_clock_is_tried_again_once_it_is_set() {
 }
 
 #[test]
+fn what_failed_by_a_certificate_is_tried_again_when_files_are_read_again_and_nothing_else_is() {
+    for (code, is_tried) in [(FaultCode::TlsFailed, true), (FaultCode::InvalidClient, false)] {
+        let mut play = Play::signed_in(3_600);
+        play.pass(2_700);
+        play.answer(Answer::Refresh(Err(Fault::reconfigure(code, "By a file."))));
+        play.tell(Event::FilesReadAgain);
+        play.pass(3);
+        assert_eq!(!play.asked.is_empty(), is_tried, "{code}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_while_the_disk_fails_takes_no_token_away() {
+    let mut play = Play::signed_in(3_600);
+    play.saves = false;
+    play.tell(Event::ClockSet);
+    let revision = play.unsaved.remove(0);
+    play.tell(Event::Stored(revision, Err(Fault::passing(FaultCode::StoreFailed, "No room."))));
+    assert_eq!((play.state(), play.token().as_deref()), (SessionState::Active, Some("a1")));
+}
+
+#[test]
 fn so_is_what_kept_a_sign_in_from_beginning() {
     let mut play = Play::offering();
     play.answer(Answer::Authorization(Err(Fault::passing(FaultCode::TlsFailed, "Not yet valid."))));

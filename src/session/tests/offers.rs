@@ -62,6 +62,31 @@ fn so_are_codes_that_the_provider_refuses_or_whose_users_are_not_admitted() {
 }
 
 #[test]
+fn a_code_that_lapsed_while_the_device_was_off_is_replaced_in_its_turn() {
+    let mut play = Play::offering();
+    play.answer(device_code());
+    let later = Now { boot: BootTime::new(Duration::from_secs(9)), wall: play.now.wall + Duration::from_secs(86_400) };
+    let offer = Rules { offer: true, ..rules() };
+    let mut play = Play::new(restored_under(offer, play.disk.clone(), later), later);
+    play.pass(4);
+    assert!(play.asked.is_empty(), "a whole site is switched on at the same moment");
+    play.pass(1);
+    assert!(matches!(play.asked[..], [(_, Question::Authorize)]));
+}
+
+#[test]
+fn nobody_begins_a_sign_in_before_the_time_that_the_provider_names() {
+    let mut play = Play::offering();
+    let wait = Some(Duration::from_secs(600));
+    play.answer(Answer::Authorization(Err(Fault::passing(FaultCode::RateLimited, "Later.").retry_after(wait))));
+    play.tell(Event::Command(Command::Login, Ticket(3)));
+    assert!(play.asked.is_empty());
+    assert!(matches!(play.replies[..], [(Ticket(3), Err(Refused::Failed(_)))]));
+    play.pass(800);
+    assert!(matches!(play.asked[..], [(_, Question::Authorize)]));
+}
+
+#[test]
 fn a_sign_in_that_nothing_but_a_user_can_renew_is_followed_by_an_offer() {
     let mut play = Play::offering();
     play.answer(device_code());
