@@ -17,6 +17,7 @@ mod summary;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -408,13 +409,15 @@ impl Agent {
         self.publish_retained(self.topics.state(), message::state(false));
         let Self { link, store, page, .. } = self;
         drop(page);
-        let farewell = link.close();
-        // What still waits for the loop would hold up the link or the store.
-        while let Ok(event) = wakeups.try_recv() {
-            drop(event);
+        let mut farewell = pin!(link.close().wait());
+        // What still comes for the loop would hold up the link or the store.
+        loop {
+            tokio::select! {
+                () = &mut farewell => break,
+                Some(event) = wakeups.recv() => drop(event),
+            }
         }
         wakeups.close();
-        farewell.wait().await;
         drop(store);
     }
 }

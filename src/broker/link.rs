@@ -82,7 +82,7 @@ impl Link {
     /// The same for a response, of which there can be too many, or one too large for the broker.
     ///
     /// # Errors
-    /// When it is not sent.
+    /// When it is not sent, or older ones are not, in its favour.
     pub fn respond(&self, publication: Publication) -> Result<(), Unsent> {
         self.outbox.put(publication)
     }
