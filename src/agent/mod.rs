@@ -12,17 +12,15 @@ mod refusals;
 mod reload;
 mod requests;
 mod signals;
+mod stop;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
 
 use crate::account::AccountName;
 use crate::alarm::{Alarm, ClockWatch};
@@ -51,9 +49,6 @@ const LARGEST_REQUEST: u32 = 16 * 1024;
 
 /// How many wake-ups may wait for the loop.
 const EVENTS: usize = 64;
-
-/// How long an orderly end waits for the answers of providers, each of which may carry the only good refresh token.
-const LAST_ANSWERS: Duration = Duration::from_secs(40);
 
 /// Why the daemon could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -387,38 +382,6 @@ impl Agent {
 
     fn publish_retained(&self, topic: String, payload: message::Payload) {
         self.link.publish(Publication { topic, payload, retain: true, good_until: None, correlation: None });
-    }
-
-    /// Ends in order: waits for answers that are under way and for the disk, then takes leave of the broker.
-    async fn stop(mut self, wakeups: &mut mpsc::Receiver<Event>) {
-        let deadline = Instant::now() + LAST_ANSWERS;
-        tracing::info!("stopping");
-        for name in self.names() {
-            self.tell(&name, SessionEvent::Stopping);
-        }
-        while self.accounts.values().any(|account| account.session.is_busy()) {
-            match timeout_at(deadline, wakeups.recv()).await {
-                Ok(Some(event @ (Event::Answered(..) | Event::Stored(_)))) => self.take(event),
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => break,
-            }
-        }
-        for (name, _) in self.accounts.iter().filter(|(_, account)| !account.session.is_safe()) {
-            tracing::error!(account = name.as_str(), "the newest state of the account is not on disk");
-        }
-        self.publish_retained(self.topics.state(), message::state(false));
-        let Self { link, store, page, .. } = self;
-        drop(page);
-        let mut farewell = pin!(link.close().wait());
-        // What still comes for the loop would hold up the link or the store.
-        loop {
-            tokio::select! {
-                () = &mut farewell => break,
-                Some(event) = wakeups.recv() => drop(event),
-            }
-        }
-        wakeups.close();
-        drop(store);
     }
 }
 

@@ -18,17 +18,16 @@ mod disk;
 mod event;
 mod grant;
 mod sign_in;
+mod trouble;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
-use crate::clock::{BootTime, Now, UnixTime};
-use crate::fault::{Fault, FaultCode, Remedy};
+use crate::clock::{BootTime, Now};
+use crate::fault::{Fault, FaultCode};
 use crate::identity::{AllowList, Identity};
-use crate::policy::{self, Chance};
+use crate::policy::Chance;
 use crate::record::{ClientBinding, Fingerprint, PendingSignIn, Record};
 use crate::token::{Granted, TokenAnswer, User};
 
@@ -37,6 +36,7 @@ use disk::Disk;
 pub use event::{Answer, Command, Event, RequestId, Ticket};
 use grant::{Grant, Renewal};
 use sign_in::SignIn;
+use trouble::{BY_FILES, Moment, Trouble};
 use view::Shown;
 pub use view::{ErrorView, PendingView, SessionState, StatusView, TokenView};
 
@@ -65,79 +65,6 @@ pub enum Way {
     /// By a refresh token from a file, once; this tells it from any other. Without one, there is no such file.
     Import(Option<Fingerprint>),
 }
-
-/// A moment, on the clock of timers and as it is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Moment {
-    at: BootTime,
-    wall: UnixTime,
-}
-
-impl Moment {
-    fn at(at: BootTime, now: Now) -> Self {
-        Self { at, wall: now.wall_at(at) }
-    }
-
-    fn within(wait: Duration, now: Now) -> Self {
-        Self::at(now.boot + wait, now)
-    }
-
-    fn clock_was_set(&mut self, now: Now) {
-        self.wall = now.wall_at(self.at);
-    }
-}
-
-/// A fault that lasts, since when, and when what failed is tried again. Seldom there, and so kept in a box of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Trouble {
-    fault: Fault,
-    since: Moment,
-    retry: Option<Moment>,
-}
-
-impl Trouble {
-    /// `fault` takes the place of `former`, and inherits its beginning if it is the same fault going on.
-    fn continuing(former: Option<Box<Self>>, fault: Fault, retry: Option<Moment>, now: Now) -> Self {
-        let former = former.filter(|former| former.fault.code == fault.code);
-        let since = former.map_or(Moment::at(now.boot, now), |former| former.since);
-        Self { fault, since, retry }
-    }
-
-    /// The clock was set: what may have failed only because it was wrong is due soon.
-    fn clock_was_set(&mut self, now: Now, chance: Chance) {
-        self.since.clock_was_set(now);
-        if let Some(retry) = &mut self.retry {
-            retry.clock_was_set(now);
-        }
-        self.may_be_mended(BY_THE_CLOCK, now, chance);
-    }
-
-    /// The fault, if nothing is to be asked before the next attempt, because the provider said so.
-    fn told_to_wait(&self, now: Now) -> Option<&Fault> {
-        let said_so = self.fault.code == FaultCode::RateLimited
-            || matches!(self.fault.remedy, Remedy::TryAgain { after: Some(_) });
-        (said_so && self.retry.is_some_and(|retry| now.boot < retry.at)).then_some(&self.fault)
-    }
-
-    /// What the fault came from may be mended, if it is one of these.
-    fn may_be_mended(&mut self, codes: &[FaultCode], now: Now, chance: Chance) {
-        if let Some(retry) = self.retry.as_mut().filter(|_| codes.contains(&self.fault.code)) {
-            let soon = now.boot + policy::retry_wait(1, None, chance);
-            *retry = Moment::at(retry.at.min(soon), now);
-        }
-    }
-
-    /// `fault` begins, and nothing is tried again.
-    fn lasting(fault: Fault, now: Now) -> Self {
-        Self { fault, since: Moment::at(now.boot, now), retry: None }
-    }
-}
-
-/// What can come from a clock that is wrong: certificates, assertions and ID tokens are good for a time.
-const BY_THE_CLOCK: &[FaultCode] = &[FaultCode::TlsFailed, FaultCode::InvalidClient, FaultCode::IdentityUnknown];
-
-/// What can come from files that the configuration names, which may have changed although it has not.
-const BY_FILES: &[FaultCode] = &[FaultCode::TlsFailed];
 
 /// What was found in the store for an account.
 #[derive(Debug)]

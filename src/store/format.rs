@@ -4,6 +4,8 @@
 //! that would be wrong, the newer one raises [`VERSION`]. The types here mirror those of `record`, so that what is on
 //! disk changes only when somebody changes this file.
 
+mod expiry;
+
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -12,9 +14,9 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::account::Declared;
-use crate::clock::{BootTime, Confidence, Now, UnixTime};
+use crate::clock::{Confidence, Now, UnixTime};
 use crate::declaration::Declaration;
-use crate::expiry::{Beginning, Expiry};
+use crate::expiry::Expiry;
 use crate::fault::FaultCode;
 use crate::identity::Identity;
 use crate::record::{
@@ -22,6 +24,7 @@ use crate::record::{
 };
 use crate::secret::Secret;
 use crate::token::Tokens;
+use expiry::WrittenExpiry;
 
 /// The version that this program writes, and the newest it reads.
 const VERSION: u32 = 1;
@@ -144,17 +147,6 @@ struct WrittenDeclaration {
 
 #[derive(Serialize, Deserialize)]
 struct WrittenSecret(#[serde(serialize_with = "exposed")] Secret);
-
-/// A lifetime is its start in Unix time and its length in seconds. Boot time means nothing after another boot; within one, it
-/// is what tells the end whatever the clock does.
-#[derive(Serialize, Deserialize)]
-struct WrittenExpiry {
-    from: i64,
-    life: u64,
-    /// When it began after the boot, in milliseconds, as long as that is the boot of whoever writes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    boot: Option<u64>,
-}
 
 impl WrittenDeclared {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field as it is")]
@@ -387,24 +379,5 @@ impl WrittenPending {
         let client = self.declared.restored(self.client);
         let expiry = Expiry::restored_or_whole(self.expiry.beginning(), self.expiry.life(), now, confidence);
         Some(PendingSignIn { client, expiry, approval })
-    }
-}
-
-impl From<&Expiry> for WrittenExpiry {
-    fn from(expiry: &Expiry) -> Self {
-        let Beginning { wall, boot } = expiry.from();
-        let milliseconds = |boot: BootTime| u64::try_from(boot.since_boot().as_millis()).unwrap_or(u64::MAX);
-        Self { from: wall.seconds(), life: expiry.life().as_secs(), boot: boot.map(milliseconds) }
-    }
-}
-
-impl WrittenExpiry {
-    fn beginning(&self) -> Beginning {
-        let boot = self.boot.map(|milliseconds| BootTime::new(Duration::from_millis(milliseconds)));
-        Beginning { wall: UnixTime::new(self.from), boot }
-    }
-
-    fn life(&self) -> Duration {
-        Duration::from_secs(self.life)
     }
 }

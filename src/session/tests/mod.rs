@@ -6,216 +6,20 @@ mod grants;
 mod identity;
 mod interrupted;
 mod offers;
+mod play;
+mod restored;
 
 use std::time::Duration;
 
+use play::*;
+
 use super::*;
 use crate::account::Declared;
-use crate::clock::Confidence;
-use crate::expiry::{Beginning, Expiry};
+use crate::clock::UnixTime;
 use crate::fault::FaultCode;
 use crate::record::Approval;
 use crate::secret::Secret;
 use crate::token::{Authorization, DeviceAuthorization, PollAnswer, TokenAnswer};
-
-/// A session with a clock that only the test moves, and a store and a provider that do as the test says.
-struct Play {
-    session: Session,
-    now: Now,
-    /// What was asked of the provider and not yet answered.
-    asked: Vec<(RequestId, Question)>,
-    /// What was sent to the store and not yet acknowledged.
-    unsaved: Vec<Revision>,
-    /// What is on disk.
-    disk: Record,
-    published: Vec<Topic>,
-    replies: Vec<(Ticket, Result<(), Refused>)>,
-    /// Whether the store acknowledges at once.
-    saves: bool,
-}
-
-const START: Now = Now { boot: BootTime::new(Duration::from_secs(1_000)), wall: UnixTime::new(1_800_000_000) };
-
-fn client() -> ClientBinding {
-    ClientBinding::new("issuer=https://id.example client_id=c")
-}
-
-fn rules() -> Rules {
-    Rules {
-        way: Way::User,
-        offer: false,
-        scope: Some("openid email".to_owned()),
-        allow: AllowList::default(),
-        tells_user: false,
-    }
-}
-
-/// A session that takes up what the store kept: of an expiry, only its Unix times.
-fn restored(record: Record, now: Now) -> Session {
-    restored_under(rules(), record, now)
-}
-
-fn restored_under(rules: Rules, mut record: Record, now: Now) -> Session {
-    let reread = |expiry: &mut Expiry| {
-        let from = Beginning { boot: None, ..expiry.from() };
-        *expiry = Expiry::restored(from, expiry.life(), now, Confidence::Vouched);
-    };
-    record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
-    record.pending.iter_mut().map(|code| &mut code.expiry).for_each(reread);
-    Session::restore(client(), rules, 1, Found::Record(record), now, Chance::new(0.5))
-}
-
-fn code() -> DeviceAuthorization {
-    DeviceAuthorization {
-        device_code: Secret::new("device-code".to_owned()),
-        user_code: "ABCD-EFGH".to_owned(),
-        verification_uri: "https://id.example/device".to_owned(),
-        verification_uri_complete: None,
-        expires_in: Duration::from_secs(600),
-        interval: Duration::from_secs(5),
-    }
-}
-
-fn tokens(access: &str, refresh: Option<&str>, life: u64) -> TokenAnswer {
-    TokenAnswer {
-        access_token: Secret::new(access.to_owned()),
-        refresh_token: refresh.map(|token| Secret::new(token.to_owned())),
-        expires_in: Some(Duration::from_secs(life)),
-        scope: None,
-    }
-}
-
-fn granted(tokens: TokenAnswer) -> Granted {
-    Granted { tokens, user: User::NotAsked }
-}
-
-fn approved(access: &str, refresh: Option<&str>, life: u64) -> Answer {
-    Answer::Poll(Ok(PollAnswer::Granted(granted(tokens(access, refresh, life)))))
-}
-
-fn device_code() -> Answer {
-    Answer::Authorization(Ok(Authorization::Device(code())))
-}
-
-fn outage() -> Fault {
-    Fault::passing(FaultCode::ProviderUnreachable, "No route.")
-}
-
-impl Play {
-    fn new(session: Session, now: Now) -> Self {
-        let mut play = Self {
-            session,
-            now,
-            asked: Vec::new(),
-            unsaved: Vec::new(),
-            disk: Record::default(),
-            published: Vec::new(),
-            replies: Vec::new(),
-            saves: true,
-        };
-        play.tell(Event::BrokerConnected);
-        play
-    }
-
-    fn signed_out() -> Self {
-        Self::new(restored(Record::default(), START), START)
-    }
-
-    fn waiting_for_user() -> Self {
-        let mut play = Self::signed_out();
-        play.tell(Event::Command(Command::Login, Ticket(1)));
-        play.answer(device_code());
-        play
-    }
-
-    fn signed_in(life: u64) -> Self {
-        let mut play = Self::waiting_for_user();
-        play.pass(5);
-        play.answer(approved("a1", Some("r1"), life));
-        play.replies.clear();
-        play.published.clear();
-        play
-    }
-
-    fn tell(&mut self, event: Event) {
-        for action in self.session.handle(event, self.now, Chance::new(0.5)) {
-            match action {
-                Action::Ask(id, question) => self.asked.push((id, question)),
-                Action::Save(revision, record) => {
-                    self.disk = record;
-                    self.unsaved.push(revision);
-                }
-                Action::Erase(revision) => {
-                    self.disk = Record::default();
-                    self.unsaved.push(revision);
-                }
-                Action::Publish(topic) => self.published.push(topic),
-                Action::Reply(ticket, result) => self.replies.push((ticket, result)),
-                Action::Note(_) => {}
-            }
-        }
-        if self.saves {
-            self.saved();
-        }
-    }
-
-    fn saved(&mut self) {
-        for revision in std::mem::take(&mut self.unsaved) {
-            self.tell(Event::Stored(revision, Ok(())));
-        }
-    }
-
-    fn answer(&mut self, answer: Answer) {
-        let (id, _) = self.asked.remove(0);
-        self.tell(Event::Answered(id, answer));
-    }
-
-    /// Lets `seconds` pass, waking the session whenever it asked for it.
-    fn pass(&mut self, seconds: u64) {
-        let until = self.now.boot + Duration::from_secs(seconds);
-        let mut wakes = 0;
-        while let Some(at) = self.session.next_wake().filter(|at| *at <= until) {
-            let step = at.after(self.now.boot);
-            self.now = Now { boot: self.now.boot + step, wall: self.now.wall_at(self.now.boot + step) };
-            let before = self.session.next_wake();
-            self.tell(Event::Woke);
-            assert_ne!((self.session.next_wake(), step), (before, Duration::ZERO), "a busy loop");
-            wakes += 1;
-            assert!(wakes < 10_000, "too many wake-ups");
-        }
-        let rest = until.after(self.now.boot);
-        self.now = Now { boot: until, wall: self.now.wall_at(self.now.boot + rest) };
-        self.tell(Event::Woke);
-    }
-
-    fn status(&self) -> StatusView {
-        self.session.status(self.now)
-    }
-
-    fn state(&self) -> SessionState {
-        self.status().state
-    }
-
-    fn error(&self) -> Option<FaultCode> {
-        self.status().error.map(|error| error.code)
-    }
-
-    fn token(&self) -> Option<String> {
-        self.session.token(self.now).map(|token| token.access_token.expose().to_owned())
-    }
-
-    fn refresh_token_on_disk(&self) -> Option<String> {
-        let token = self.disk.signed_in.as_ref()?.tokens.refresh_token.as_ref()?;
-        Some(token.expose().to_owned())
-    }
-
-    fn refreshes_with(&self) -> Option<String> {
-        match &self.asked.first()?.1 {
-            Question::Refresh { refresh_token } => Some(refresh_token.expose().to_owned()),
-            _ => None,
-        }
-    }
-}
 
 #[test]
 fn a_sign_in_goes_from_code_to_token() {
@@ -304,19 +108,6 @@ fn a_users_no_ends_the_sign_in_with_its_reason() {
     play.pass(5);
     play.answer(Answer::Poll(Err(Fault::ask_user(FaultCode::AccessDenied, "No."))));
     assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::AccessDenied)));
-}
-
-#[test]
-fn a_pending_sign_in_survives_a_restart() {
-    let play = Play::waiting_for_user();
-    let later = Now { boot: BootTime::new(Duration::from_secs(30)), wall: play.now.wall + Duration::from_secs(100) };
-    let mut play = Play::new(restored(play.disk.clone(), later), later);
-    assert_eq!(play.state(), SessionState::AwaitingUser);
-    play.pass(4);
-    assert!(play.asked.is_empty());
-    play.pass(1);
-    play.answer(approved("a1", Some("r1"), 3_600));
-    assert_eq!(play.state(), SessionState::Active);
 }
 
 #[test]
@@ -427,20 +218,6 @@ fn a_wait_that_the_provider_asks_for_is_kept() {
 }
 
 #[test]
-fn invalid_grant_asks_for_the_user_and_keeps_the_tokens_across_a_restart() {
-    let mut play = Play::signed_in(3_600);
-    play.pass(2_700);
-    play.answer(Answer::Refresh(Err(Fault::ask_user(FaultCode::InvalidGrant, "Revoked."))));
-    assert_eq!((play.state(), play.status().needs_user), (SessionState::SignedOut, true));
-    assert_eq!((play.error(), play.token()), (Some(FaultCode::InvalidGrant), None));
-    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"));
-    let mut play = Play::new(restored(play.disk.clone(), play.now), play.now);
-    play.pass(100_000);
-    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::InvalidGrant)));
-    assert!(play.asked.is_empty(), "a refused token is not tried again");
-}
-
-#[test]
 fn a_wrong_client_secret_does_not_cost_the_sign_in() {
     let mut play = Play::signed_in(3_600);
     play.pass(2_700);
@@ -511,16 +288,6 @@ fn a_new_sign_in_leaves_the_old_token_in_place_until_it_succeeds() {
 }
 
 #[test]
-fn a_signed_in_account_is_there_at_once_after_a_restart() {
-    let play = Play::signed_in(3_600);
-    let later = Now { boot: BootTime::new(Duration::from_secs(9)), wall: play.now.wall + Duration::from_secs(600) };
-    let play = Play::new(restored(play.disk.clone(), later), later);
-    assert_eq!(play.published, [Topic::Token, Topic::Status, Topic::SignIn]);
-    assert_eq!(play.token().as_deref(), Some("a1"));
-    assert!(play.asked.is_empty());
-}
-
-#[test]
 fn a_token_that_lapsed_while_the_agent_was_off_is_not_refreshed_at_the_same_moment_on_every_device() {
     let play = Play::signed_in(3_600);
     let off = Now { boot: BootTime::new(Duration::from_secs(9)), wall: play.now.wall + Duration::from_secs(7_200) };
@@ -543,66 +310,6 @@ fn a_user_who_does_not_want_to_wait_for_that_gets_a_token_at_once() {
     let mut play = Play::new(restored(play.disk.clone(), off), off);
     play.tell(Event::Command(Command::Refresh, Ticket(1)));
     assert_eq!(play.refreshes_with().as_deref(), Some("r1"));
-}
-
-#[test]
-fn tokens_of_another_client_are_kept_but_never_used() {
-    let play = Play::signed_in(3_600);
-    let other = ClientBinding::new("issuer=https://evil.example client_id=c");
-    let session = Session::restore(other, rules(), 2, Found::Record(play.disk.clone()), play.now, Chance::new(0.5));
-    let mut play = Play::new(session, play.now);
-    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::ClientChanged)));
-    play.pass(10_000);
-    assert!(play.asked.is_empty() && play.token().is_none());
-    play.tell(Event::Command(Command::Login, Ticket(1)));
-    play.answer(device_code());
-    assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"), "until others take their place");
-}
-
-#[test]
-fn a_declared_account_never_takes_over_the_sign_in_or_the_code_of_one_of_the_file() {
-    let declared = || client().declared(Declared::Mqtt);
-    let taken_up = |by: ClientBinding, disk: &Record, now: Now| {
-        let session = Session::restore(by, rules(), 2, Found::Record(disk.clone()), now, Chance::new(0.5));
-        Play::new(session, now)
-    };
-    let waiting = Play::waiting_for_user();
-    assert_eq!(taken_up(declared(), &waiting.disk, waiting.now).state(), SessionState::SignedOut);
-    let signed_in = Play::signed_in(3_600);
-    let mut play = taken_up(declared(), &signed_in.disk, signed_in.now);
-    assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::ClientChanged)));
-    play.pass(10_000);
-    assert!(play.asked.is_empty() && play.token().is_none());
-    assert_eq!(taken_up(client(), &signed_in.disk, signed_in.now).state(), SessionState::Active, "back in the file");
-
-    // What was declared can be written into the file, and is the file's from then on.
-    play.tell(Event::Command(Command::Login, Ticket(1)));
-    play.answer(device_code());
-    play.pass(5);
-    play.answer(approved("a2", Some("r2"), 3_600));
-    let mut play = taken_up(client(), &play.disk, play.now);
-    assert_eq!(play.state(), SessionState::Active);
-    play.tell(Event::ClockSet);
-    assert_eq!(taken_up(declared(), &play.disk, play.now).state(), SessionState::SignedOut);
-}
-
-#[test]
-fn a_record_that_cannot_be_opened_is_not_overwritten_before_a_new_sign_in_succeeds() {
-    for code in [FaultCode::RecordUnreadable, FaultCode::ClonedDevice] {
-        let found = || Found::Unreadable(Fault::ask_user(code, "Another key, or another machine."));
-        let session = Session::restore(client(), rules(), 1, found(), START, Chance::new(0.5));
-        assert!(matches!(session.into_found(), Found::Unreadable(_)), "for a session that takes its place");
-        let session = Session::restore(client(), rules(), 1, found(), START, Chance::new(0.5));
-        let mut play = Play::new(session, START);
-        play.disk.signed_in = Play::signed_in(3_600).disk.signed_in;
-        assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(code)));
-        play.tell(Event::Command(Command::Login, Ticket(1)));
-        play.answer(device_code());
-        assert_eq!(play.refresh_token_on_disk().as_deref(), Some("r1"));
-        play.pass(5);
-        play.answer(approved("b1", Some("s1"), 3_600));
-        assert_eq!(play.refresh_token_on_disk().as_deref(), Some("s1"));
-    }
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! How a lifetime is written down.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{BootTime, UnixTime};
+use crate::expiry::{Beginning, Expiry};
+
+/// A lifetime is its start in Unix time and its length in seconds. Boot time means nothing after another boot; within one, it
+/// is what tells the end whatever the clock does.
+#[derive(Serialize, Deserialize)]
+pub(super) struct WrittenExpiry {
+    from: i64,
+    life: u64,
+    /// When it began after the boot, in milliseconds, as long as that is the boot of whoever writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<u64>,
+}
+
+impl From<&Expiry> for WrittenExpiry {
+    fn from(expiry: &Expiry) -> Self {
+        let Beginning { wall, boot } = expiry.from();
+        let milliseconds = |boot: BootTime| u64::try_from(boot.since_boot().as_millis()).unwrap_or(u64::MAX);
+        Self { from: wall.seconds(), life: expiry.life().as_secs(), boot: boot.map(milliseconds) }
+    }
+}
+
+impl WrittenExpiry {
+    pub(super) fn beginning(&self) -> Beginning {
+        let boot = self.boot.map(|milliseconds| BootTime::new(Duration::from_millis(milliseconds)));
+        Beginning { wall: UnixTime::new(self.from), boot }
+    }
+
+    pub(super) fn life(&self) -> Duration {
+        Duration::from_secs(self.life)
+    }
+}
