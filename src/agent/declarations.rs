@@ -168,8 +168,7 @@ impl Agent {
         }
         if !self.accounts.contains_key(&name) {
             // It was left out, and nothing says any more where its tokens could be revoked.
-            self.forgotten(&name);
-            self.respond(reply_to, &Outcome::Done(json!({ "account": name })), transaction);
+            self.forgotten(&name, transaction, reply_to);
             return Ok(());
         }
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
@@ -180,21 +179,24 @@ impl Agent {
         Ok(())
     }
 
-    /// The account is signed out, and has no place any more.
-    pub(super) fn forgotten(&mut self, name: &AccountName) {
+    /// The account is signed out, and has no place any more. Whoever asked for it hears so when nothing of it is on disk.
+    pub(super) fn forgotten(&mut self, name: &AccountName, transaction: &Transaction, reply_to: &ReplyTo) {
         self.declarations.forgetting.remove(name);
         self.declarations.by_name.remove(name);
-        self.declarations.last += 1;
-        self.store.forget(name, self.declarations.last);
         if let Some(account) = self.accounts.get_mut(name) {
             // An account that the file has by now comes in its place.
             let is_of_file = |settings: &AccountSettings| settings.declared == Declared::File;
             if !matches!(&account.change, Some(Change::Replace(settings)) if is_of_file(settings)) {
                 account.change = Some(Change::Forget);
+                self.store.erase(name, reload::UNHEARD.0);
             }
         } else {
             self.erase_spare(name);
         }
+        self.declarations.last += 1;
+        self.store.forget(name, self.declarations.last);
+        let answer = (reply_to.clone(), transaction.clone(), json!({ "account": name }));
+        self.declarations.waiting.insert(self.declarations.last, answer);
     }
 
     /// The account could not be signed out, and stays as it was.

@@ -236,14 +236,11 @@ impl Agent {
                     (Ok(()), Verb::Login) => {
                         Outcome::Done(data(&message::sign_in(name, account.session.pending().as_ref())))
                     }
-                    (Ok(()), Verb::Forget) => Outcome::Done(serde_json::json!({ "account": name })),
+                    (Ok(()), Verb::Forget) => return self.forgotten(name, &transaction, &reply_to),
                     (Ok(()), _) => Outcome::Done(data(&self.status_of(name, account))),
                 };
                 if verb == Verb::Forget {
-                    match outcome {
-                        Outcome::Done(_) => self.forgotten(name),
-                        Outcome::Failed { .. } => self.not_forgotten(name),
-                    }
+                    self.not_forgotten(name);
                 }
                 self.respond(&reply_to, &outcome, &transaction);
             }
