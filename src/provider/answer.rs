@@ -202,7 +202,7 @@ fn good_token(members: Members, exchange: &Exchange, sent: &[&Secret], separator
     if !access_token.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
         return Err(malformed("The provider's access_token has characters that no header can carry."));
     }
-    let scope = members.scope.0.map(|scope| scope.replace(separator, " "));
+    let scope = members.scope.0.map(|scope| without_secrets(&scope, sent).replace(separator, " "));
     let id_token = members.id_token.filter(|token| !token.is_empty());
     let tokens = TokenAnswer {
         access_token,

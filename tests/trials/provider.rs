@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -61,9 +60,8 @@ pub(crate) struct Asked {
 #[derive(Debug)]
 struct State {
     fault: Option<Fault>,
-    /// Whoever takes connections; ends when it is no longer here.
+    /// Whoever takes connections, while anybody does.
     acceptor: Option<JoinHandle<()>>,
-    full_queue: Option<OwnedFd>,
     /// What fills the queue of a listener that completes no connection.
     in_the_way: Vec<TcpStream>,
     name: String,
@@ -81,6 +79,8 @@ struct State {
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
     address: SocketAddr,
+    /// Bound to the address all the time, so that nobody else can have it while nobody listens.
+    listener: Arc<TcpListener>,
     state: Arc<Mutex<State>>,
 }
 
@@ -90,12 +90,13 @@ impl Provider {
     pub(crate) fn start(name: &str, life: u32) -> Self {
         static LAST: AtomicU8 = AtomicU8::new(1);
         let host = Ipv4Addr::new(127, 0, 7, LAST.fetch_add(1, Ordering::Relaxed));
-        let listener = TcpListener::bind((IpAddr::V4(host), 0)).unwrap();
+        // A port that the kernel has chosen would be given back when nobody listens.
+        let bind = || TcpListener::bind((IpAddr::V4(host), fastrand::u16(20_000..32_000))).ok();
+        let listener = std::iter::repeat_with(bind).flatten().next().unwrap();
         let address = listener.local_addr().unwrap();
         let state = State {
             fault: None,
             acceptor: None,
-            full_queue: None,
             in_the_way: Vec::new(),
             name: name.to_owned(),
             serials: HashMap::new(),
@@ -105,8 +106,8 @@ impl Provider {
             asked: Vec::new(),
             tls: None,
         };
-        let provider = Self { address, state: Arc::new(Mutex::new(state)) };
-        provider.listen(listener);
+        let provider = Self { address, listener: Arc::new(listener), state: Arc::new(Mutex::new(state)) };
+        provider.take_connections();
         provider
     }
 
@@ -162,44 +163,37 @@ impl Provider {
     pub(crate) fn recover(&self) {
         let former = self.state().fault.take();
         self.state().in_the_way.clear();
-        if matches!(former, Some(Fault::Refuse | Fault::NoConnection)) {
-            self.state().full_queue = None;
-            self.listen(TcpListener::bind(self.address).unwrap());
+        if let Some(Fault::Refuse | Fault::NoConnection) = former {
+            self.stop_listening();
+            rustix::net::listen(&self.listener, 128).unwrap();
+            self.take_connections();
         }
     }
 
     fn stop_listening(&self) {
+        // Whoever accepts is told, and the address stays bound.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Read);
         let acceptor = self.state().acceptor.take();
         if let Some(acceptor) = acceptor {
-            // It ends with the next connection, which is this one.
-            let _ = TcpStream::connect(self.address);
             acceptor.join().unwrap();
         }
     }
 
     /// A listener whose queue is full and that nobody empties: the kernel drops what else comes.
     fn fill_the_queue(&self) {
-        use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
-        let flags = SocketFlags::CLOEXEC;
-        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
-        sockopt::set_socket_reuseaddr(&socket, true).unwrap();
-        bind(&socket, &self.address).unwrap();
-        listen(&socket, 0).unwrap();
+        rustix::net::listen(&self.listener, 0).unwrap();
         let mut state = self.state();
         while let Ok(stream) = TcpStream::connect_timeout(&self.address, Duration::from_millis(300)) {
             state.in_the_way.push(stream);
         }
-        state.full_queue = Some(socket);
     }
 
-    fn listen(&self, listener: TcpListener) {
+    fn take_connections(&self) {
         let provider = self.clone();
         let acceptor = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if provider.state().acceptor.is_none() {
-                    return;
-                }
-                let (provider, stream) = (provider.clone(), stream.unwrap());
+            // Until it listens no more.
+            while let Ok((stream, _)) = provider.listener.accept() {
+                let provider = provider.clone();
                 std::thread::spawn(move || provider.serve(stream));
             }
         });

@@ -8,8 +8,10 @@ use crate::provider::Provider;
 use crate::report::{Row, scaled};
 use crate::support::clock::wait_until;
 
-/// What may reach the disk for one refresh, in bytes.
-const MOST: u64 = 16 * 1024;
+/// The most that a refresh may have written to the disk, in bytes; and the most with the log's rollovers in, which the few
+/// refreshes of the short form do not come to.
+const MOST: u64 = 16 * 1_024;
+const MOST_ON_AVERAGE: u64 = 20 * 1_024;
 
 #[test]
 fn a_refresh_writes_no_more_than_a_card_can_bear() {
@@ -24,7 +26,7 @@ fn a_refresh_writes_no_more_than_a_card_can_bear() {
     let count = scaled(6, 60);
     wait_until("refreshes", Duration::from_secs(300), || refreshes() >= from + count);
     let each = (written(&bench) - before) / (refreshes() - from) as u64;
-    assert!(each <= MOST, "{each} bytes");
+    assert!(each <= scaled(MOST, MOST_ON_AVERAGE), "{each} bytes");
     Row::new("none: what a refresh writes", count).remark(format!("{each} bytes to the disk")).write();
 }
 

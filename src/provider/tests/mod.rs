@@ -116,13 +116,16 @@ fn a_lower_case_or_missing_token_type_is_bearer_and_another_is_refused() {
 }
 
 #[test]
-fn neither_a_token_type_nor_a_redirect_gives_away_what_was_sent_or_given() {
+fn neither_a_token_type_nor_a_scope_nor_a_redirect_gives_away_what_was_sent_or_given() {
     let sent = Secret::new("hunter2".to_owned());
     for echoed in ["hunter2", "token-1"] {
         let body = format!(r#"{{"access_token":"token-1","token_type":"of {echoed}"}}"#);
         let fault = answer::token(&exchange(200, &body), &[&sent], ' ').unwrap_err();
         assert!(fault.message.contains("of [secret]"), "{fault}");
     }
+    let body = r#"{"access_token":"token-1","scope":"read hunter2"}"#;
+    let scope = answer::token(&exchange(200, body), &[&sent], ' ').unwrap().tokens.scope;
+    assert_eq!(scope.as_deref(), Some("read [secret]"));
     let to = Some("https://portal.example/hunter2".to_owned());
     let fault = answer::token(&Exchange { redirected_to: to, ..exchange(302, "") }, &[&sent], ' ').unwrap_err();
     assert!(fault.message.contains("portal.example/[secret]"), "{fault}");
