@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Agent;
 use super::accounts::{Change, rules};
 use super::reload;
-use super::requests::{Asked, Asker, MOST_WAITING, ReplyTo, busy, failed, sentence};
+use super::requests::{Asked, Asker, MOST_WAITING, Refusal, ReplyTo, busy, failed, sentence};
 use crate::account::AccountName;
 use crate::declaration::Declaration;
 use crate::message::{Outcome, Transaction, Verb};
@@ -25,8 +25,6 @@ const MOST: usize = 32;
 
 /// Nobody waits for the answer to a command with this ticket.
 const UNHEARD: Ticket = Ticket(0);
-
-type Refusal = (&'static str, String);
 
 /// What was declared, and who waits to hear that it is safe.
 pub(super) struct Declarations {

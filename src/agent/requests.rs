@@ -98,7 +98,8 @@ impl Default for Complaints {
     }
 }
 
-type Refusal = (&'static str, String);
+/// The code and the sentence of a request that is refused.
+pub(super) type Refusal = (&'static str, String);
 
 impl Tickets {
     /// A ticket for a request, if there is room for it.

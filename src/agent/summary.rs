@@ -90,16 +90,8 @@ mod tests {
 
     fn status(state: SessionState) -> StatusView {
         StatusView {
-            state,
-            needs_user: matches!(state, SessionState::SignedOut | SessionState::AwaitingUser),
-            expires_at: None,
             next_refresh_at: matches!(state, SessionState::Active | SessionState::Expired).then_some(AT),
-            last_refresh_at: None,
-            scope: None,
-            signed_in_at: None,
-            user: None,
-            user_changed_at: None,
-            error: None,
+            ..StatusView::bare(state, matches!(state, SessionState::SignedOut | SessionState::AwaitingUser))
         }
     }
 

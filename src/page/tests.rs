@@ -45,21 +45,13 @@ fn waiting() -> AccountView {
     AccountView {
         provider: "<b>&".to_owned(),
         status: StatusView {
-            state: SessionState::AwaitingUser,
-            needs_user: true,
-            expires_at: None,
-            next_refresh_at: None,
-            last_refresh_at: None,
-            scope: None,
-            signed_in_at: None,
-            user: None,
-            user_changed_at: None,
             error: Some(ErrorView {
                 code: FaultCode::ProviderRefused,
                 message: "<script>alert(1)</script>\ndata: x".to_owned(),
                 since: UnixTime::new(1),
                 retry_at: None,
             }),
+            ..StatusView::bare(SessionState::AwaitingUser, true)
         },
         pending: Some(PendingView {
             verification_uri: "javascript:alert(1)".to_owned(),
