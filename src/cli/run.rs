@@ -13,14 +13,15 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::args::LogLevel;
 use super::exit::{Exit, Failure};
 use crate::agent::{self, Origin, RunError};
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, Loaded};
 
 pub(super) fn run(config: &Path, level: LogLevel) -> Result<(), Failure> {
     keep_to_itself();
     start_log(level);
     let environment = Environment::from_process();
-    let loaded = config::load(config, &environment)?;
-    for warning in &loaded.warnings {
+    let Loaded { settings, warnings } = config::load(config, &environment)?;
+    // Consumed here: what is still held once the agent runs is held for months.
+    for warning in warnings {
         tracing::warn!("{}", warning.in_file(config));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -28,7 +29,7 @@ pub(super) fn run(config: &Path, level: LogLevel) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("the async runtime cannot start: {error}.")))?;
     let origin = Origin { path: config.to_owned(), environment };
-    runtime.block_on(agent::run(loaded.settings, origin)).map_err(|error| {
+    runtime.block_on(agent::run(settings, origin)).map_err(|error| {
         let exit = match error {
             RunError::Store(_) | RunError::System(_) => Exit::Failed,
             RunError::Broker(_) | RunError::Account(..) => Exit::Config,
