@@ -169,7 +169,7 @@ pub struct AccountSettings {
     /// endpoint.
     pub provider: String,
     /// Where the provider's endpoints are.
-    pub endpoints: EndpointSettings,
+    pub endpoints: Arc<EndpointSettings>,
     /// The client as registered at the provider.
     pub client: ClientSettings,
     /// How it comes by its tokens.
@@ -275,7 +275,7 @@ impl GrantSettings {
 
 /// Where a provider's endpoints are: named, or found at the issuer (RFC 8414); a named one wins. Addresses are shared, since an
 /// address in its parts is ten times as long as a pointer to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EndpointSettings {
     /// The issuer whose metadata names the endpoints.
     pub issuer: Option<Arc<Url>>,

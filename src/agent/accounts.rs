@@ -1,6 +1,6 @@
 //! What the agent holds of each account, and what accounts share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::provider::{Http, Provider};
 use crate::record::Fingerprint;
 use crate::secret::Secret;
 use crate::session::{Rules, Session, Way};
-use crate::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
+use crate::settings::{AccountSettings, EndpointSettings, GrantSettings, SignInMode, TlsSettings};
 use crate::tls::Tls;
 
 /// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
@@ -88,6 +88,7 @@ fn fingerprint(secret: &Secret) -> Fingerprint {
 /// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
 #[derive(Default)]
 pub(super) struct Clients {
+    endpoints: HashSet<Arc<EndpointSettings>>,
     tls: Tls,
     http: HashMap<Option<PathBuf>, Http>,
     limits: HashMap<String, Arc<Semaphore>>,
@@ -96,6 +97,17 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn tls(&self) -> &Tls {
         &self.tls
+    }
+
+    /// Settings to be held, with one copy of the endpoints for all accounts that have the same.
+    pub(super) fn share(&mut self, mut settings: AccountSettings) -> Arc<AccountSettings> {
+        if let Some(endpoints) = self.endpoints.get(&settings.endpoints) {
+            settings.endpoints = Arc::clone(endpoints);
+        } else {
+            self.endpoints.retain(|endpoints| Arc::strong_count(endpoints) > 1);
+            self.endpoints.insert(Arc::clone(&settings.endpoints));
+        }
+        Arc::new(settings)
     }
 
     /// The provider of an account, and its share of requests.

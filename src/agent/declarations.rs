@@ -1,7 +1,6 @@
 //! Accounts that are declared over MQTT: taken up, changed and forgotten by requests, as far as the configuration lets them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -277,7 +276,7 @@ impl Agent {
 
     fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), Refusal> {
         if let Some(account) = self.accounts.get_mut(name) {
-            account.change = Some(Change::Replace(Arc::new(settings)));
+            account.change = Some(Change::Replace(self.clients.share(settings)));
             self.apply_waiting_changes();
         } else {
             self.add(name, settings).map_err(|error| ("invalid_declaration", error.to_string()))?;

@@ -18,7 +18,7 @@ pub(super) const UNHEARD: Revision = Revision(0);
 impl Agent {
     /// Takes up an account, with what the store has of it.
     pub(super) fn add(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), RunError> {
-        let settings = Arc::new(settings);
+        let settings = self.clients.share(settings);
         let (provider, limit) =
             self.clients.provider(&settings).map_err(|reason| RunError::Account(name.clone(), reason))?;
         let found = self.spare.remove(name).unwrap_or_else(|| Found::Record(Record::default()));
@@ -50,7 +50,7 @@ impl Agent {
         let accounts = self.with_declared(settings.accounts);
         for (name, account) in &mut self.accounts {
             account.change = match accounts.get(name) {
-                Some(wanted) => Some(Change::Replace(Arc::new(wanted.clone()))),
+                Some(wanted) => Some(Change::Replace(self.clients.share(wanted.clone()))),
                 None if matches!(account.change, Some(Change::Forget)) => continue,
                 None => Some(Change::Remove),
             };

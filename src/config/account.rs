@@ -1,6 +1,7 @@
 //! One `[accounts.NAME]` section.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::client;
 use super::diagnostic::quoted;
@@ -79,7 +80,7 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
     let provider = provider?;
     let settings = AccountSettings {
         provider: provider.label,
-        endpoints: provider.endpoints,
+        endpoints: Arc::new(provider.endpoints),
         client: client?,
         grant: grant?,
         scopes,
@@ -161,6 +162,8 @@ fn scopes(entries: &[Entry<'_, &str>], separator: char) -> Vec<String> {
             entry.place.warn(format!("the scope {} stands here twice", quoted(entry.value)), "take one of them out");
         }
     }
+    // They are held as long as the agent runs.
+    scopes.shrink_to_fit();
     scopes
 }
 

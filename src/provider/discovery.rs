@@ -8,7 +8,7 @@ use url::Url;
 
 use super::http::{Exchange, Http};
 use crate::fault::{Fault, FaultCode};
-use crate::settings::{AccountSettings, ClientAuth, ClientSettings, GrantSettings};
+use crate::settings::{AccountSettings, ClientAuth, ClientSettings, EndpointSettings, GrantSettings};
 use crate::text::printable;
 
 /// The endpoints of one provider.
@@ -43,7 +43,7 @@ pub(super) struct Metadata {
 
 /// Finds the endpoints, asking the issuer only for what the configuration leaves open.
 pub(super) async fn endpoints(account: &AccountSettings, http: &Http) -> Result<Endpoints, Fault> {
-    let named = account.endpoints.clone();
+    let named = EndpointSettings::clone(&account.endpoints);
     let Some(issuer) = &named.issuer else {
         return Ok(Endpoints {
             device_authorization: named.device_authorization,

@@ -11,7 +11,7 @@ fn with_client(lines: &str) -> String {
 fn an_account_has_the_usual_settings_where_it_says_nothing() {
     let account = account(&github(""));
     assert_eq!(account.provider, "github");
-    assert_eq!(account.endpoints.token.unwrap().as_str(), "https://github.com/login/oauth/access_token");
+    assert_eq!(account.endpoints.token.as_ref().unwrap().as_str(), "https://github.com/login/oauth/access_token");
     assert_eq!(account.endpoints.revocation, None);
     assert_eq!(account.client.id, "abc");
     assert!(account.client.secrets.is_empty() && account.client.auth.is_none());
@@ -55,7 +55,7 @@ fn a_name_that_is_no_topic_level_is_refused() {
 
 #[test]
 fn the_parameters_of_a_preset_are_filled_in() {
-    let token = |lines: &str| account(&with_client(lines)).endpoints.token.unwrap().to_string();
+    let token = |lines: &str| account(&with_client(lines)).endpoints.token.as_ref().unwrap().to_string();
     assert_eq!(token("provider = \"gitlab\"\n"), "https://gitlab.com/oauth/token");
     assert_eq!(token("provider = \"gitlab\"\nhost = \"git.lan:8443\"\n"), "https://git.lan:8443/oauth/token");
     assert_eq!(
@@ -64,7 +64,7 @@ fn the_parameters_of_a_preset_are_filled_in() {
     );
     let keycloak =
         account(&with_client("provider = \"keycloak\"\nurl = \"https://id.lan/auth/\"\nrealm = \"my {url}\"\n"));
-    assert_eq!(keycloak.endpoints.issuer.unwrap().as_str(), "https://id.lan/auth/realms/my%20%7Burl%7D");
+    assert_eq!(keycloak.endpoints.issuer.as_ref().unwrap().as_str(), "https://id.lan/auth/realms/my%20%7Burl%7D");
 }
 
 #[test]
@@ -131,19 +131,19 @@ fn a_parameter_of_another_preset_is_refused() {
 fn an_issuer_or_the_endpoints_serve_in_place_of_a_preset() {
     let issuer = account(&with_client("issuer = \"https://id.lan/x\"\nrevocation_endpoint = \"https://id.lan/r\"\n"));
     assert_eq!(issuer.provider, "id.lan");
-    assert_eq!(issuer.endpoints.issuer.unwrap().as_str(), "https://id.lan/x");
-    assert_eq!(issuer.endpoints.revocation.unwrap().as_str(), "https://id.lan/r");
+    assert_eq!(issuer.endpoints.issuer.as_ref().unwrap().as_str(), "https://id.lan/x");
+    assert_eq!(issuer.endpoints.revocation.as_ref().unwrap().as_str(), "https://id.lan/r");
 
     let named = account(&with_client(
         "device_authorization_endpoint = \"https://d.lan/d\"\ntoken_endpoint = \"http://127.0.0.1:1/t?x=y\"\n",
     ));
     assert_eq!(named.provider, "127.0.0.1");
-    assert_eq!(named.endpoints.token.unwrap().as_str(), "http://127.0.0.1:1/t?x=y");
+    assert_eq!(named.endpoints.token.as_ref().unwrap().as_str(), "http://127.0.0.1:1/t?x=y");
 
     let over = account(&github("token_endpoint = \"https://proxy.lan/t\"\n"));
     assert_eq!(over.provider, "github");
-    assert_eq!(over.endpoints.token.unwrap().as_str(), "https://proxy.lan/t");
-    assert_eq!(over.endpoints.device_authorization.unwrap().host_str(), Some("github.com"));
+    assert_eq!(over.endpoints.token.as_ref().unwrap().as_str(), "https://proxy.lan/t");
+    assert_eq!(over.endpoints.device_authorization.as_ref().unwrap().host_str(), Some("github.com"));
 }
 
 #[test]

@@ -14,15 +14,13 @@ use super::http::Exchange;
 use crate::fault::{Fault, FaultCode, Remedy};
 use crate::identity::AllowList;
 use crate::secret::Secret;
-use crate::settings::{
-    AccountSettings, ClientAuth, ClientSettings, Declared, EndpointSettings, GrantSettings, PublishMode, SignInMode,
-};
+use crate::settings::{AccountSettings, ClientAuth, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode};
 use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
 
 pub(super) fn account() -> AccountSettings {
     AccountSettings {
         provider: "provider.example".to_owned(),
-        endpoints: EndpointSettings::default(),
+        endpoints: Arc::default(),
         client: ClientSettings {
             id: "the-client".to_owned(),
             secrets: vec![Secret::new("hunter2".to_owned())],
