@@ -1,7 +1,8 @@
 //! What the store keeps of one account.
 
-use std::sync::Arc;
 use std::time::Duration;
+
+use sha2::{Digest, Sha256};
 
 use crate::account::Declared;
 use crate::clock::UnixTime;
@@ -32,23 +33,33 @@ impl Record {
     }
 }
 
-/// Tells one secret from another without giving either away: the SHA-256 of it, in Base64.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint(pub String);
+/// Tells one text from another in 16 bytes, and without giving either away: the first half of its SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 16]);
 
-/// The provider, endpoint and client that tokens were got with, and for whom, as one comparable text; and where the account
-/// was declared that got them. No secret is in it. Clones share the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl Fingerprint {
+    /// That of `text`.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut half = [0; 16];
+        half.copy_from_slice(&Sha256::digest(text)[..16]);
+        Self(half)
+    }
+}
+
+/// The provider, endpoint and client that tokens were got with, and for whom; and where the account was declared that got
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientBinding {
-    text: Arc<str>,
+    client: Fingerprint,
     declared: Declared,
 }
 
 impl ClientBinding {
-    /// The one that `text` stands for, of an account of the configuration file.
+    /// That of a client which no other has the fingerprint of, for an account of the configuration file.
     #[must_use]
-    pub fn new(text: impl Into<Arc<str>>) -> Self {
-        Self { text: text.into(), declared: Declared::File }
+    pub fn new(client: Fingerprint) -> Self {
+        Self { client, declared: Declared::File }
     }
 
     /// The same of an account that was declared there.
@@ -57,10 +68,10 @@ impl ClientBinding {
         Self { declared, ..self }
     }
 
-    /// The text, as it is written down.
+    /// The provider, endpoint and client.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
+    pub fn client(&self) -> Fingerprint {
+        self.client
     }
 
     /// Where the account was declared.
@@ -72,7 +83,7 @@ impl ClientBinding {
     /// Whether both are of one client at one provider, wherever their accounts were declared.
     #[must_use]
     pub fn is_same_client(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.client == other.client
     }
 
     /// Whether an account may go on with what `former` got. Whoever may publish requests can declare an account, and knows

@@ -11,7 +11,7 @@ use crate::account::AccountName;
 pub use crate::account::Declared;
 use crate::client_key::ClientKey;
 use crate::identity::AllowList;
-use crate::record::ClientBinding;
+use crate::record::{ClientBinding, Fingerprint};
 use crate::secret::Secret;
 
 /// The whole configuration.
@@ -209,13 +209,13 @@ impl AccountSettings {
             GrantSettings::ClientCredentials => " owner=client".to_owned(),
             GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
         };
-        ClientBinding::new(format!(
+        let client = format!(
             "issuer={} token_endpoint={} client_id={}{owner}",
             text(&self.endpoints.issuer),
             text(&self.endpoints.token),
             self.client.id
-        ))
-        .declared(self.declared)
+        );
+        ClientBinding::new(Fingerprint::of(&client)).declared(self.declared)
     }
 
     /// Whether the provider is asked who has approved.

@@ -4,10 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::SharedProvider;
@@ -16,7 +13,6 @@ use crate::clock;
 use crate::message::{self, AccountInfo, SetUp};
 use crate::provider::{Http, Provider};
 use crate::record::Fingerprint;
-use crate::secret::Secret;
 use crate::session::{Rules, Session, Way};
 use crate::settings::{AccountSettings, EndpointSettings, GrantSettings, SignInMode, TlsSettings};
 use crate::tls::Tls;
@@ -70,7 +66,9 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
     let way = match &settings.grant {
         GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Way::User,
         GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Way::Unattended,
-        GrantSettings::RefreshToken { token } => Way::Import(token.as_ref().map(fingerprint)),
+        GrantSettings::RefreshToken { token } => {
+            Way::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
+        }
     };
     Rules {
         way,
@@ -79,10 +77,6 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
         tells_user: settings.identity,
         scope: (!settings.scopes.is_empty()).then(|| settings.scopes.join(" ")),
     }
-}
-
-fn fingerprint(secret: &Secret) -> Fingerprint {
-    Fingerprint(STANDARD.encode(Sha256::digest(secret.expose().as_bytes())))
 }
 
 /// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.

@@ -113,7 +113,7 @@ impl Session {
             Grant::restore(signed_in, &client, &rules, now, chance)
         };
         let pending = pending.filter(|pending| client.may_take_over(&pending.client));
-        let pending = pending.map(|pending| PendingSignIn { client: client.clone(), ..pending });
+        let pending = pending.map(|pending| PendingSignIn { client, ..pending });
         // A code on offer that has lapsed meanwhile is replaced in its turn, like one that was never there.
         let has_lapsed = |pending: &PendingSignIn| rules.offer && pending.expiry.ends() <= now.boot;
         let pending = pending.filter(|pending| !has_lapsed(pending));
@@ -252,7 +252,7 @@ impl Session {
         Record {
             signed_in: self.grant.to_keep(),
             pending: self.sign_in.to_keep(),
-            imported: self.imported.clone(),
+            imported: self.imported,
             stopped: self.stopped,
         }
     }
@@ -321,7 +321,7 @@ impl Session {
             }
         };
         let lasts = tokens.refresh_token.is_some() || self.rules.way == Way::Unattended;
-        let mut renewal = Renewal::first(self.client.clone(), tokens, &self.rules, request, now, chance);
+        let mut renewal = Renewal::first(self.client, tokens, &self.rules, request, now, chance);
         let another_user = self.grant.is_of_another_user(user.as_ref());
         renewal.signed_in.user = user.map(Box::new);
         renewal.signed_in.user_changed_at = another_user.then_some(now.wall);
@@ -337,7 +337,7 @@ impl Session {
     /// The refresh token in the file has served its purpose, or is good for none.
     fn mark_imported(&mut self) {
         if let Way::Import(Some(fingerprint)) = &self.rules.way {
-            self.imported = Some(fingerprint.clone());
+            self.imported = Some(*fingerprint);
         }
     }
 

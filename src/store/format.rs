@@ -5,6 +5,7 @@
 //! disk changes only when somebody changes this file.
 
 mod expiry;
+mod fingerprint;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -19,12 +20,11 @@ use crate::declaration::Declaration;
 use crate::expiry::Expiry;
 use crate::fault::FaultCode;
 use crate::identity::Identity;
-use crate::record::{
-    Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Record, Refusal, SignedIn,
-};
+use crate::record::{Approval, ClientBinding, CodeRequest, DeviceCode, PendingSignIn, Record, Refusal, SignedIn};
 use crate::secret::Secret;
 use crate::token::Tokens;
 use expiry::WrittenExpiry;
+use fingerprint::WrittenFingerprint;
 
 /// The version that this program writes, and the newest it reads.
 const VERSION: u32 = 1;
@@ -41,10 +41,12 @@ pub(super) enum FormatError {
 #[derive(Serialize, Deserialize)]
 struct Written {
     version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
     signed_in: Option<WrittenSignIn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<WrittenPending>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    imported: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imported: Option<WrittenFingerprint>,
     #[serde(default, skip_serializing_if = "is_false")]
     stopped: bool,
 }
@@ -56,32 +58,39 @@ struct OnlyVersion {
 
 #[derive(Serialize, Deserialize)]
 struct WrittenSignIn {
-    client: String,
+    client: WrittenFingerprint,
     #[serde(default, skip_serializing_if = "WrittenDeclared::is_file")]
     declared: WrittenDeclared,
     #[serde(serialize_with = "exposed")]
     access_token: Secret,
-    #[serde(serialize_with = "exposed_if_any")]
+    #[serde(serialize_with = "exposed_if_any", skip_serializing_if = "Option::is_none")]
     refresh_token: Option<Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expiry: Option<WrittenExpiry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     since: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_refresh: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<WrittenRefusal>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     refreshing_since: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<WrittenUser>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     user_changed_at: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct WrittenUser {
     sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
     email_verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     picture: Option<String>,
 }
 
@@ -104,13 +113,13 @@ enum WrittenDeclared {
 /// One of the two ways to approve is there. As an enum, serde would keep a copy of the text that nobody wipes.
 #[derive(Serialize, Deserialize)]
 struct WrittenPending {
-    client: String,
+    client: WrittenFingerprint,
     #[serde(default, skip_serializing_if = "WrittenDeclared::is_file")]
     declared: WrittenDeclared,
     expiry: WrittenExpiry,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<WrittenDeviceCode>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     redirect: Option<WrittenCodeRequest>,
 }
 
@@ -120,6 +129,7 @@ struct WrittenDeviceCode {
     device_code: Secret,
     user_code: String,
     verification_uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     verification_uri_complete: Option<String>,
     interval: u64,
 }
@@ -131,9 +141,10 @@ struct WrittenCodeRequest {
     state: String,
     #[serde(serialize_with = "exposed")]
     code_verifier: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
     /// Where it is not written, the issuer is only where it was promised.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     names_issuer: Option<bool>,
 }
 
@@ -161,12 +172,12 @@ impl WrittenDeclared {
         }
     }
 
-    fn restored(self, client: String) -> ClientBinding {
+    fn restored(self, client: &WrittenFingerprint) -> ClientBinding {
         let declared = match self {
             Self::File => Declared::File,
             Self::Mqtt => Declared::Mqtt,
         };
-        ClientBinding::new(client).declared(declared)
+        ClientBinding::new(client.0).declared(declared)
     }
 }
 
@@ -204,7 +215,7 @@ pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, FormatError>
         version: VERSION,
         signed_in: record.signed_in.as_ref().map(WrittenSignIn::from),
         pending: record.pending.as_ref().map(WrittenPending::from),
-        imported: record.imported.as_ref().map(|fingerprint| fingerprint.0.clone()),
+        imported: record.imported.map(WrittenFingerprint),
         stopped: record.stopped,
     };
     text_of(&written)
@@ -257,7 +268,7 @@ pub(super) fn decode(text: &[u8], clock: Clock) -> Result<Record, FormatError> {
     Ok(Record {
         signed_in: written.signed_in.map(|signed_in| signed_in.restored(clock)),
         pending: written.pending.and_then(|pending| pending.restored(clock)),
-        imported: written.imported.map(Fingerprint),
+        imported: written.imported.map(|fingerprint| fingerprint.0),
         stopped: written.stopped,
     })
 }
@@ -268,7 +279,7 @@ impl From<&SignedIn> for WrittenSignIn {
             signed_in;
         let Tokens { access_token, refresh_token, expiry, scope } = tokens;
         Self {
-            client: client.as_str().to_owned(),
+            client: WrittenFingerprint(client.client()),
             declared: WrittenDeclared::of(client),
             access_token: access_token.clone(),
             refresh_token: refresh_token.clone(),
@@ -303,7 +314,7 @@ impl From<WrittenUser> for Identity {
 impl WrittenSignIn {
     fn restored(self, (now, confidence): Clock) -> SignedIn {
         SignedIn {
-            client: self.declared.restored(self.client),
+            client: self.declared.restored(&self.client),
             tokens: Tokens {
                 access_token: self.access_token,
                 refresh_token: self.refresh_token,
@@ -334,7 +345,7 @@ impl From<&PendingSignIn> for WrittenPending {
             Approval::Redirect(request) => (None, Some(WrittenCodeRequest::from(request))),
         };
         let declared = WrittenDeclared::of(client);
-        Self { client: client.as_str().to_owned(), declared, expiry: expiry.into(), device, redirect }
+        Self { client: WrittenFingerprint(client.client()), declared, expiry: expiry.into(), device, redirect }
     }
 }
 
@@ -376,7 +387,7 @@ impl WrittenPending {
     fn restored(self, (now, confidence): Clock) -> Option<PendingSignIn> {
         let device = self.device.map(|device| Approval::Device(device.into()));
         let approval = device.or_else(|| self.redirect.map(|request| Approval::Redirect(request.into())))?;
-        let client = self.declared.restored(self.client);
+        let client = self.declared.restored(&self.client);
         let expiry = Expiry::restored_or_whole(self.expiry.beginning(), self.expiry.life(), now, confidence);
         Some(PendingSignIn { client, expiry, approval })
     }

@@ -6,7 +6,7 @@ use oauth2mqtt::clock::{BootTime, Confidence, Now, UnixTime};
 use oauth2mqtt::expiry::{Beginning, Expiry};
 use oauth2mqtt::identity::AllowList;
 use oauth2mqtt::policy::Chance;
-use oauth2mqtt::record::{ClientBinding, Record, SignedIn};
+use oauth2mqtt::record::{ClientBinding, Fingerprint, Record, SignedIn};
 use oauth2mqtt::secret::Secret;
 use oauth2mqtt::session::{Action, Event, Found, Rules, Session, Way};
 use oauth2mqtt::token::{TokenAnswer, Tokens};
@@ -148,7 +148,7 @@ fn end_of(access_token: &Secret) -> u64 {
 }
 
 fn client() -> ClientBinding {
-    ClientBinding::new("")
+    ClientBinding::new(Fingerprint::of(""))
 }
 
 pub(crate) fn rules(way: Way, offer: bool) -> Rules {

@@ -61,8 +61,7 @@ impl Grant {
         if !is_admitted(&signed_in, &rules.allow) {
             return kept(signed_in, not_admitted("The stored sign-in is of somebody whom allow does not name."));
         }
-        // One text for both.
-        signed_in.client = client.clone();
+        signed_in.client = *client;
         Self::Held(Renewal::resume(signed_in, &rules.way, now, chance))
     }
 

@@ -26,7 +26,7 @@ impl Session {
             Ok(authorization) => authorization,
             Err(fault) => return self.could_not_begin(fault, tickets, now, chance, out),
         };
-        let pending = pending(authorization, self.client.clone(), asked);
+        let pending = pending(authorization, self.client, asked);
         out.push(Action::Note(Note::CodeOffered(pending.expiry.at())));
         self.sign_in = SignIn::waiting(pending, failures, now);
         self.disk.change();

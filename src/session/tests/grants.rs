@@ -64,7 +64,7 @@ fn unattended() -> Play {
 }
 
 fn import(name: &str) -> Rules {
-    under(Way::Import(Some(Fingerprint(name.to_owned()))))
+    under(Way::Import(Some(Fingerprint::of(name))))
 }
 
 fn obtained(access: &str, refresh: Option<&str>) -> Answer {

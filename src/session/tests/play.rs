@@ -29,7 +29,7 @@ pub(super) const START: Now =
     Now { boot: BootTime::new(Duration::from_secs(1_000)), wall: UnixTime::new(1_800_000_000) };
 
 pub(super) fn client() -> ClientBinding {
-    ClientBinding::new("issuer=https://id.example client_id=c")
+    ClientBinding::new(Fingerprint::of("issuer=https://id.example client_id=c"))
 }
 
 pub(super) fn rules() -> Rules {

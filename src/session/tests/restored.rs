@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn tokens_of_another_client_are_kept_but_never_used() {
     let play = Play::signed_in(3_600);
-    let other = ClientBinding::new("issuer=https://evil.example client_id=c");
+    let other = ClientBinding::new(Fingerprint::of("issuer=https://evil.example client_id=c"));
     let session = Session::restore(other, rules(), 2, Found::Record(play.disk.clone()), play.now, Chance::new(0.5));
     let mut play = Play::new(session, play.now);
     assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::ClientChanged)));

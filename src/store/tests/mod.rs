@@ -51,7 +51,7 @@ fn secret(text: &str) -> Secret {
 fn full(token: &str) -> Record {
     Record {
         signed_in: Some(SignedIn {
-            client: ClientBinding::new("issuer=a client_id=b").declared(Declared::Mqtt),
+            client: ClientBinding::new(Fingerprint::of("issuer=a client_id=b")).declared(Declared::Mqtt),
             tokens: Tokens {
                 access_token: secret(token),
                 refresh_token: Some(secret("refresh \"quoted\" \u{e9}\\")),
@@ -76,7 +76,7 @@ fn full(token: &str) -> Record {
             user_changed_at: Some(UnixTime::new(1_799_999_996)),
         }),
         pending: Some(PendingSignIn {
-            client: ClientBinding::new("issuer=c client_id=d"),
+            client: ClientBinding::new(Fingerprint::of("issuer=c client_id=d")),
             expiry: Expiry::counted(NOW, Duration::from_secs(1_800)),
             approval: Approval::Device(DeviceCode {
                 device_code: secret("device-code-1"),
@@ -86,7 +86,7 @@ fn full(token: &str) -> Record {
                 interval: Duration::from_secs(10),
             }),
         }),
-        imported: Some(Fingerprint("ab".repeat(32))),
+        imported: Some(Fingerprint::of("imported")),
         stopped: true,
     }
 }

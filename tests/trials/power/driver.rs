@@ -14,7 +14,7 @@ use oauth2mqtt::account::AccountName;
 use oauth2mqtt::clock::{self, Confidence};
 use oauth2mqtt::expiry::Expiry;
 use oauth2mqtt::machine::Machine;
-use oauth2mqtt::record::ClientBinding;
+use oauth2mqtt::record::{ClientBinding, Fingerprint};
 use oauth2mqtt::store::{self, Loaded};
 
 use super::images::Told;
@@ -82,7 +82,7 @@ fn drive() {
             let token = format!("t{life}-{revision}");
             // As long as tokens are at some providers: a few hundred bytes, or thousands.
             let refresh_token = "r".repeat(if chance.u8(0..4) == 0 { 3_000 } else { chance.usize(40..900) });
-            let client = ClientBinding::new("issuer=a client_id=b");
+            let client = ClientBinding::new(Fingerprint::of("issuer=a client_id=b"));
             let expiry = Expiry::counted(clock::now(), Duration::from_secs(3_600));
             opened.store.save(&account, revision, record(client, &token, refresh_token, expiry));
             says.insert(revision, format!("safe {account} {token}\n"));
