@@ -45,13 +45,71 @@ pub enum User {
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// What a flow sends to an API.
-    pub access_token: Secret,
+    pub access_token: Token,
     /// What gets the next access token; `None` if the provider gave none.
-    pub refresh_token: Option<Secret>,
+    pub refresh_token: Option<Token>,
     /// When the access token ends; `None` if the provider does not say.
     pub expiry: Option<Expiry>,
     /// The scopes granted, separated by spaces; `None` if unknown.
     pub scope: Option<String>,
+}
+
+/// A token, as far as it has to be held. What is safe on disk is sealed there and in memory alike, and opened each time that it
+/// is used: a thousand accounts at rest have no token in the clear.
+#[derive(Clone, Debug)]
+pub enum Token {
+    /// In the clear, until it is known to be on disk.
+    Clear(Secret),
+    /// The one that the store has of the account.
+    Stored,
+}
+
+/// The tokens of one sign-in in the clear.
+#[derive(Clone, Debug)]
+pub struct ClearTokens {
+    /// What a flow sends to an API.
+    pub access_token: Secret,
+    /// What gets the next access token.
+    pub refresh_token: Option<Secret>,
+}
+
+impl Token {
+    /// Whether it is held nowhere but in the store.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored)
+    }
+
+    /// The token in the clear, where `stored` is what the store has.
+    #[must_use]
+    pub fn or_stored(self, stored: Option<Secret>) -> Option<Secret> {
+        match self {
+            Self::Clear(secret) => Some(secret),
+            Self::Stored => stored,
+        }
+    }
+}
+
+impl Tokens {
+    /// Whether one of them is held nowhere but in the store.
+    #[must_use]
+    pub fn are_stored(&self) -> bool {
+        self.access_token.is_stored() || self.refresh_token.as_ref().is_some_and(Token::is_stored)
+    }
+
+    /// Both in the clear, where `stored` are those that the store has; `None` where it lacks one that only it could have.
+    #[must_use]
+    pub fn clear(&self, stored: Option<ClearTokens>) -> Option<ClearTokens> {
+        let (access_token, refresh_token) = stored.map(|it| (it.access_token, it.refresh_token)).unzip();
+        let refresh = |token: Token| token.or_stored(refresh_token.flatten());
+        Some(ClearTokens {
+            access_token: self.access_token.clone().or_stored(access_token)?,
+            refresh_token: match self.refresh_token.clone() {
+                Some(token) => Some(refresh(token)?),
+                None => None,
+            },
+        })
+    }
 }
 
 /// How a user can approve a sign-in that was begun.

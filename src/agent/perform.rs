@@ -8,8 +8,10 @@ use crate::broker::Publication;
 use crate::clock;
 use crate::message::{self, Payload};
 use crate::provider::Provider;
-use crate::session::{Action, Answer, Note, Question, RequestId, Topic};
+use crate::secret::Secret;
+use crate::session::{Action, Answer, Note, Question, RequestId, Session, TokenView, Topic};
 use crate::settings::PublishMode;
+use crate::token::Token;
 
 impl Agent {
     pub(super) fn perform(&mut self, name: &AccountName, action: Action) {
@@ -35,13 +37,36 @@ impl Agent {
         let Some(account) = self.accounts.get(name) else { return };
         let (provider, limit) = (Arc::clone(&account.provider), Arc::clone(&account.limit));
         let (name, events) = (name.clone(), self.events.clone());
+        let ends_grant = matches!(question, Question::Revoke { .. });
+        // At once: when its turn comes, the store may have the tokens of another sign-in.
+        let question = question.open(|| self.store.tokens(&name));
         tokio::spawn(async move {
             // It is never closed, so there is always a permit sooner or later.
             let _permit = limit.acquire().await;
-            let answer = put(&provider, question).await;
+            let answer = match question {
+                Ok(question) => put(&provider, question).await,
+                Err(fault) if ends_grant => Answer::Revoked(Err(fault)),
+                Err(fault) => Answer::Refresh(Err(fault)),
+            };
             // The loop is gone only when the process is about to be.
             let _ = events.send(Event::Answered(name, id, answer)).await;
         });
+    }
+
+    /// The token that a flow may use now, and its text.
+    pub(super) fn token(&self, name: &AccountName, session: &Session) -> Option<(TokenView, Secret)> {
+        let token = session.token(clock::now())?;
+        let access_token = match &token.access_token {
+            Token::Clear(access_token) => access_token.clone(),
+            Token::Stored => match self.store.tokens(name) {
+                Ok(stored) => stored.access_token,
+                Err(fault) => {
+                    tracing::error!(account = name.as_str(), %fault, "the token cannot be given out");
+                    return None;
+                }
+            },
+        };
+        Some((token, access_token))
     }
 
     fn publish(&mut self, name: &AccountName, topic: Topic) {
@@ -54,8 +79,8 @@ impl Agent {
         let session = &account.session;
         let (payload, good_until) = match topic {
             Topic::Token if account.settings.publish == PublishMode::OnRequest => return,
-            Topic::Token => match session.token(now) {
-                Some(token) => (message::token(name, &token), token.usable_until),
+            Topic::Token => match self.token(name, session) {
+                Some((token, access_token)) => (message::token(name, &token, &access_token), token.usable_until),
                 None => (message::withdrawn_token(name), None),
             },
             Topic::Status => (Payload::of(&account.status(name, self.declarations.needs_sign_in(name))), None),
@@ -67,7 +92,7 @@ impl Agent {
     }
 }
 
-async fn put(provider: &Provider, question: Question) -> Answer {
+async fn put(provider: &Provider, question: Question<Secret>) -> Answer {
     match question {
         Question::Authorize => Answer::Authorization(provider.authorize().await),
         Question::Poll { device_code } => Answer::Poll(provider.poll(&device_code).await),

@@ -298,10 +298,10 @@ impl Agent {
                 format!("The token of {name} is retained on {topic}; subscribe to that."),
             ));
         }
-        let Some(token) = account.session.token(clock::now()) else {
+        let Some((token, access_token)) = self.token(&name, &account.session) else {
             return Err(("no_token", format!("There is no good token of {name} now. Request status to see why.")));
         };
-        let payload = message::token_response(&name, &token, transaction);
+        let payload = message::token_response(&name, &token, &access_token, transaction);
         self.send(reply_to, payload, transaction);
         Ok(())
     }

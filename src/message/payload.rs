@@ -8,6 +8,7 @@ use crate::account::AccountName;
 use crate::clock::UnixTime;
 use crate::identity::Identity;
 use crate::qr::Qr;
+use crate::secret::Secret;
 use crate::session::{PendingView, StatusView, TokenView};
 
 /// The bytes of a message, wiped when they have been sent.
@@ -101,10 +102,10 @@ struct TokenMessage<'a> {
 }
 
 impl<'a> TokenMessage<'a> {
-    fn new(account: &'a AccountName, token: &'a TokenView, authorization: &'a str) -> Self {
+    fn new(account: &'a AccountName, token: &'a TokenView, access_token: &'a Secret, authorization: &'a str) -> Self {
         Self {
             account: account.as_str(),
-            access_token: Some(token.access_token.expose()),
+            access_token: Some(access_token.expose()),
             token_type: "Bearer",
             authorization: Some(authorization),
             expires_at: token.expires_at.map(UnixTime::seconds),
@@ -114,21 +115,26 @@ impl<'a> TokenMessage<'a> {
 }
 
 /// A token as it stands in a header (RFC 6750 2.1).
-fn authorization(token: &TokenView) -> Zeroizing<String> {
-    Zeroizing::new(format!("Bearer {}", token.access_token.expose()))
+fn authorization(access_token: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(format!("Bearer {}", access_token.expose()))
 }
 
-/// An access token: `<account>/token`.
+/// An access token: `<account>/token`. `access_token` is that of `token`, in the clear.
 #[must_use]
-pub fn token(account: &AccountName, token: &TokenView) -> Payload {
-    Payload::json(&TokenMessage::new(account, token, &authorization(token)))
+pub fn token(account: &AccountName, token: &TokenView, access_token: &Secret) -> Payload {
+    Payload::json(&TokenMessage::new(account, token, access_token, &authorization(access_token)))
 }
 
-/// An access token in answer to a request.
+/// The same in answer to a request.
 #[must_use]
-pub fn token_response(account: &AccountName, token: &TokenView, transaction: &Transaction) -> Payload {
-    let authorization = authorization(token);
-    response(&Outcome::Done(TokenMessage::new(account, token, &authorization)), transaction)
+pub fn token_response(
+    account: &AccountName,
+    token: &TokenView,
+    access_token: &Secret,
+    transaction: &Transaction,
+) -> Payload {
+    let authorization = authorization(access_token);
+    response(&Outcome::Done(TokenMessage::new(account, token, access_token, &authorization)), transaction)
 }
 
 /// That there is no access token now: `<account>/token`, never empty, since a flow that reads JSON would fail on that.
@@ -264,8 +270,8 @@ impl Payload {
 mod tests {
     use super::*;
     use crate::fault::FaultCode;
-    use crate::secret::Secret;
     use crate::session::{ErrorView, SessionState};
+    use crate::token::Token;
 
     fn text(payload: &Payload) -> &str {
         std::str::from_utf8(payload.as_bytes()).unwrap()
@@ -278,13 +284,13 @@ mod tests {
     #[test]
     fn a_token_is_ready_for_a_header() {
         let view = TokenView {
-            access_token: Secret::new("ya29.x".to_owned()),
+            access_token: Token::Stored,
             expires_at: Some(UnixTime::new(1_800_000_000)),
             usable_until: None,
             scope: Some("openid email".to_owned()),
         };
         assert_eq!(
-            text(&token(&google(), &view)),
+            text(&token(&google(), &view, &Secret::new("ya29.x".to_owned()))),
             r#"{"account":"google","access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email"}"#
         );
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{RequestId, Ticket};
 use crate::clock::UnixTime;
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultCode};
 use crate::record::Record;
 use crate::secret::Secret;
+use crate::token::{ClearTokens, Token, TokenAnswer, Tokens};
 
 /// What a session wants done.
 #[derive(Debug)]
@@ -25,9 +26,9 @@ pub enum Action {
     Note(Note),
 }
 
-/// What to ask the provider.
+/// What to ask the provider, with tokens wherever they are, or in the clear.
 #[derive(Debug)]
-pub enum Question {
+pub enum Question<T = Token> {
     /// For a way to the user's approval (RFC 8628 3.1, RFC 6749 4.1.1).
     Authorize,
     /// Whether the user has approved (RFC 8628 3.4).
@@ -48,15 +49,46 @@ pub enum Question {
     /// For the next access token (RFC 6749 6).
     Refresh {
         /// The token to ask with.
-        refresh_token: Secret,
+        refresh_token: T,
     },
     /// To end the grant (RFC 7009 2.1).
     Revoke {
         /// The refresh token, whose end is the end of the grant at most providers.
-        refresh_token: Option<Secret>,
+        refresh_token: Option<T>,
         /// The access token.
-        access_token: Secret,
+        access_token: T,
     },
+}
+
+impl Question {
+    /// To end the grant of tokens that nobody keeps.
+    pub(super) fn revoke(TokenAnswer { refresh_token, access_token, .. }: TokenAnswer) -> Self {
+        Self::Revoke { refresh_token: refresh_token.map(Token::Clear), access_token: Token::Clear(access_token) }
+    }
+
+    /// The same with the tokens in the clear, those that are stored as `store` gives them.
+    ///
+    /// # Errors
+    /// When the store does not give them.
+    pub fn open(self, store: impl FnOnce() -> Result<ClearTokens, Fault>) -> Result<Question<Secret>, Fault> {
+        let absent = || Fault::passing(FaultCode::StoreFailed, "The store has no such token of the account.");
+        Ok(match self {
+            Self::Authorize => Question::Authorize,
+            Self::Poll { device_code } => Question::Poll { device_code },
+            Self::Exchange { code, code_verifier } => Question::Exchange { code, code_verifier },
+            Self::Obtain => Question::Obtain,
+            Self::Refresh { refresh_token } => {
+                let stored = if refresh_token.is_stored() { store()?.refresh_token } else { None };
+                Question::Refresh { refresh_token: refresh_token.or_stored(stored).ok_or_else(absent)? }
+            }
+            Self::Revoke { refresh_token, access_token } => {
+                let tokens = Tokens { access_token, refresh_token, expiry: None, scope: None };
+                let stored = if tokens.are_stored() { Some(store()?) } else { None };
+                let ClearTokens { access_token, refresh_token } = tokens.clear(stored).ok_or_else(absent)?;
+                Question::Revoke { refresh_token, access_token }
+            }
+        })
+    }
 }
 
 /// A topic of the account.

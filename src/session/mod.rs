@@ -160,6 +160,9 @@ impl Session {
                 if let Some(fault) = self.disk.stored(revision, result, now, chance, &mut out) {
                     self.grant.cannot_ask(&fault, &mut out);
                 }
+                if self.disk.is_safe() {
+                    self.grant.tokens_are_stored();
+                }
             }
         }
         self.held_is_over = self.grant.is_over(&self.rules.way, now);
@@ -315,8 +318,7 @@ impl Session {
         let user = match self.admit(user, out) {
             Ok(user) => user,
             Err(fault) => {
-                let (refresh_token, access_token) = (tokens.refresh_token, tokens.access_token);
-                out.push(Action::Ask(self.new_request(), Question::Revoke { refresh_token, access_token }));
+                out.push(Action::Ask(self.new_request(), Question::revoke(tokens)));
                 return Err(fault);
             }
         };

@@ -9,7 +9,7 @@ use crate::clock::{BootTime, Now, UnixTime};
 use crate::fault::FaultCode;
 use crate::identity::Identity;
 use crate::record::Approval;
-use crate::secret::Secret;
+use crate::token::Token;
 
 /// The state of an account, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +41,7 @@ impl SessionState {
 #[derive(Clone, Debug)]
 pub struct TokenView {
     /// The access token.
-    pub access_token: Secret,
+    pub access_token: Token,
     /// When it ends, if the provider says.
     pub expires_at: Option<UnixTime>,
     /// Until when a flow may have it; a margin before its end.

@@ -105,13 +105,17 @@ impl Copies {
         Ok(copies)
     }
 
-    /// Writes these records, and returns when they are safe. `all` is everything that the file is to hold.
-    pub(super) fn put<'a>(&mut self, changed: &[(&'a [u8], &'a Kept)], all: &Records) -> io::Result<()> {
+    /// Writes these records, and returns when they are safe. `all` gives everything that the file is to hold.
+    pub(super) fn put<'a>(
+        &mut self,
+        changed: &[(&'a [u8], &'a Kept)],
+        all: impl FnOnce() -> Records,
+    ) -> io::Result<()> {
         if changed.is_empty() {
             return Ok(());
         }
         if changed.iter().any(|(name, kept)| frame_length(name, kept) > self.slot) {
-            *self = Self::make(&self.path, all)?;
+            *self = Self::make(&self.path, &all())?;
             return Ok(());
         }
         let mut free: Vec<_> = self.free().collect();
@@ -265,7 +269,7 @@ mod tests {
 
     fn put(copies: &mut Copies, all: &mut Records, name: &[u8], kept: &Kept) {
         all.insert(name.to_vec(), kept.clone());
-        copies.put(&[(name, kept)], all).unwrap();
+        copies.put(&[(name, kept)], || all.clone()).unwrap();
     }
 
     fn read(path: &Path) -> Found {
@@ -296,7 +300,7 @@ mod tests {
         for round in 1..4 {
             let all: Records = names.iter().map(|name| (name.clone(), kept(round, 900))).collect();
             let changed: Vec<_> = all.iter().map(|(name, kept)| (name.as_slice(), kept)).collect();
-            copies.put(&changed, &all).unwrap();
+            copies.put(&changed, || all.clone()).unwrap();
             assert_eq!(read(&path).records, all);
         }
         assert!(fs::metadata(&path).unwrap().len() <= (210 * PAGE) as u64);

@@ -6,9 +6,9 @@
 
 mod expiry;
 mod fingerprint;
+mod pending;
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -20,11 +20,12 @@ use crate::declaration::Declaration;
 use crate::expiry::Expiry;
 use crate::fault::FaultCode;
 use crate::identity::Identity;
-use crate::record::{Approval, ClientBinding, CodeRequest, DeviceCode, PendingSignIn, Record, Refusal, SignedIn};
+use crate::record::{ClientBinding, Record, Refusal, SignedIn};
 use crate::secret::Secret;
-use crate::token::Tokens;
+use crate::token::{ClearTokens, Token, Tokens};
 use expiry::WrittenExpiry;
 use fingerprint::WrittenFingerprint;
+use pending::WrittenPending;
 
 /// The version that this program writes, and the newest it reads.
 const VERSION: u32 = 1;
@@ -36,6 +37,8 @@ pub(super) enum FormatError {
     Newer(u32),
     #[error("it is not in the format of a record")]
     Malformed,
+    #[error("a token of it is neither at hand nor in the store")]
+    NoToken,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +57,17 @@ struct Written {
 #[derive(Deserialize)]
 struct OnlyVersion {
     version: u32,
+}
+
+#[derive(Deserialize)]
+struct OnlyTokens {
+    signed_in: Option<WrittenTokens>,
+}
+
+#[derive(Deserialize)]
+struct WrittenTokens {
+    access_token: Secret,
+    refresh_token: Option<Secret>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,44 +122,6 @@ enum WrittenDeclared {
     #[default]
     File,
     Mqtt,
-}
-
-/// One of the two ways to approve is there. As an enum, serde would keep a copy of the text that nobody wipes.
-#[derive(Serialize, Deserialize)]
-struct WrittenPending {
-    client: WrittenFingerprint,
-    #[serde(default, skip_serializing_if = "WrittenDeclared::is_file")]
-    declared: WrittenDeclared,
-    expiry: WrittenExpiry,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device: Option<WrittenDeviceCode>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    redirect: Option<WrittenCodeRequest>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WrittenDeviceCode {
-    #[serde(serialize_with = "exposed")]
-    device_code: Secret,
-    user_code: String,
-    verification_uri: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verification_uri_complete: Option<String>,
-    interval: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WrittenCodeRequest {
-    address: String,
-    redirect_uri: String,
-    state: String,
-    #[serde(serialize_with = "exposed")]
-    code_verifier: Secret,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issuer: Option<String>,
-    /// Where it is not written, the issuer is only where it was promised.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    names_issuer: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -209,11 +185,11 @@ impl Write for Counter {
     }
 }
 
-/// The text of a record; wiped when dropped.
-pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+/// The text of a record; wiped when dropped. `stored` are the tokens that the store has of it by now, if any.
+pub(super) fn encode(record: &Record, stored: Option<ClearTokens>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
     let written = Written {
         version: VERSION,
-        signed_in: record.signed_in.as_ref().map(WrittenSignIn::from),
+        signed_in: record.signed_in.as_ref().map(|it| WrittenSignIn::new(it, stored)).transpose()?,
         pending: record.pending.as_ref().map(WrittenPending::from),
         imported: record.imported.map(WrittenFingerprint),
         stopped: record.stopped,
@@ -261,7 +237,7 @@ fn check_version(text: &[u8]) -> Result<(), FormatError> {
 /// The time, and what it is worth.
 pub(super) type Clock = (Now, Confidence);
 
-/// The record that `text` holds, its lifetimes found again from the time that it is now.
+/// The record that `text` holds, its lifetimes found again from the time that it is now. Its tokens stay in the store.
 pub(super) fn decode(text: &[u8], clock: Clock) -> Result<Record, FormatError> {
     check_version(text)?;
     let written: Written = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
@@ -273,16 +249,26 @@ pub(super) fn decode(text: &[u8], clock: Clock) -> Result<Record, FormatError> {
     })
 }
 
-impl From<&SignedIn> for WrittenSignIn {
-    fn from(signed_in: &SignedIn) -> Self {
+/// The tokens of a record's text; `None` if nobody is signed in by it.
+pub(super) fn decode_tokens(text: &[u8]) -> Result<Option<ClearTokens>, FormatError> {
+    check_version(text)?;
+    let written: OnlyTokens = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
+    Ok(written
+        .signed_in
+        .map(|WrittenTokens { access_token, refresh_token }| ClearTokens { access_token, refresh_token }))
+}
+
+impl WrittenSignIn {
+    fn new(signed_in: &SignedIn, stored: Option<ClearTokens>) -> Result<Self, FormatError> {
         let SignedIn { client, tokens, since, last_refresh, refused, refreshing_since, user, user_changed_at } =
             signed_in;
-        let Tokens { access_token, refresh_token, expiry, scope } = tokens;
-        Self {
+        let Tokens { expiry, scope, .. } = tokens;
+        let ClearTokens { access_token, refresh_token } = tokens.clear(stored).ok_or(FormatError::NoToken)?;
+        Ok(Self {
             client: WrittenFingerprint(client.client()),
             declared: WrittenDeclared::of(client),
-            access_token: access_token.clone(),
-            refresh_token: refresh_token.clone(),
+            access_token,
+            refresh_token,
             expiry: expiry.as_ref().map(WrittenExpiry::from),
             scope: scope.clone(),
             since: since.seconds(),
@@ -295,7 +281,7 @@ impl From<&SignedIn> for WrittenSignIn {
             refreshing_since: refreshing_since.map(UnixTime::seconds),
             user: user.as_deref().cloned().map(WrittenUser::from),
             user_changed_at: user_changed_at.map(UnixTime::seconds),
-        }
+        })
     }
 }
 
@@ -316,8 +302,8 @@ impl WrittenSignIn {
         SignedIn {
             client: self.declared.restored(&self.client),
             tokens: Tokens {
-                access_token: self.access_token,
-                refresh_token: self.refresh_token,
+                access_token: Token::Stored,
+                refresh_token: self.refresh_token.map(|_| Token::Stored),
                 expiry: self.expiry.map(|expiry| Expiry::restored(expiry.beginning(), expiry.life(), now, confidence)),
                 scope: self.scope,
             },
@@ -335,60 +321,5 @@ impl WrittenSignIn {
             user: self.user.map(|user| Box::new(user.into())),
             user_changed_at: self.user_changed_at.map(UnixTime::new),
         }
-    }
-}
-
-impl From<&PendingSignIn> for WrittenPending {
-    fn from(PendingSignIn { client, expiry, approval }: &PendingSignIn) -> Self {
-        let (device, redirect) = match approval.clone() {
-            Approval::Device(device) => (Some(WrittenDeviceCode::from(device)), None),
-            Approval::Redirect(request) => (None, Some(WrittenCodeRequest::from(request))),
-        };
-        let declared = WrittenDeclared::of(client);
-        Self { client: WrittenFingerprint(client.client()), declared, expiry: expiry.into(), device, redirect }
-    }
-}
-
-impl From<DeviceCode> for WrittenDeviceCode {
-    fn from(device: DeviceCode) -> Self {
-        let DeviceCode { device_code, user_code, verification_uri, verification_uri_complete, interval } = device;
-        // Rounded up: to poll a moment late is allowed, a moment early is not (RFC 8628 3.5).
-        let interval = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
-        Self { device_code, user_code, verification_uri, verification_uri_complete, interval }
-    }
-}
-
-impl From<WrittenDeviceCode> for DeviceCode {
-    fn from(device: WrittenDeviceCode) -> Self {
-        let WrittenDeviceCode { device_code, user_code, verification_uri, verification_uri_complete, interval } =
-            device;
-        let interval = Duration::from_secs(interval);
-        Self { device_code, user_code, verification_uri, verification_uri_complete, interval }
-    }
-}
-
-impl From<CodeRequest> for WrittenCodeRequest {
-    fn from(request: CodeRequest) -> Self {
-        let CodeRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
-        Self { address, redirect_uri, state, code_verifier, issuer, names_issuer: Some(names_issuer) }
-    }
-}
-
-impl From<WrittenCodeRequest> for CodeRequest {
-    fn from(request: WrittenCodeRequest) -> Self {
-        let WrittenCodeRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
-        let names_issuer = names_issuer.unwrap_or(issuer.is_some());
-        Self { address, redirect_uri, state, code_verifier, issuer, names_issuer }
-    }
-}
-
-impl WrittenPending {
-    /// `None` for a way to approve that only another version knows.
-    fn restored(self, (now, confidence): Clock) -> Option<PendingSignIn> {
-        let device = self.device.map(|device| Approval::Device(device.into()));
-        let approval = device.or_else(|| self.redirect.map(|request| Approval::Redirect(request.into())))?;
-        let client = self.declared.restored(&self.client);
-        let expiry = Expiry::restored_or_whole(self.expiry.beginning(), self.expiry.life(), now, confidence);
-        Some(PendingSignIn { client, expiry, approval })
     }
 }

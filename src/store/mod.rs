@@ -13,6 +13,7 @@ mod key;
 #[cfg(test)]
 mod tests;
 mod twin;
+mod wanted;
 mod writer;
 
 use std::path::PathBuf;
@@ -27,9 +28,11 @@ use crate::machine::Machine;
 use crate::record::Record;
 use crate::seal::{SealError, SealedFor, SealingKey};
 use crate::settings::StoreSettings;
+use crate::token::ClearTokens;
 use database::Trouble;
 use kept::{Kept, Records, newest_serial};
 use twin::{OpenedTwin, Twin};
+use wanted::Wanted;
 use writer::{Job, Task, Writer};
 
 pub use error::OpenError;
@@ -37,6 +40,7 @@ pub use error::OpenError;
 /// An open store. Dropping it waits until everything that was sent is written and the files are closed.
 #[derive(Debug)]
 pub struct Store {
+    wanted: Wanted,
     queue: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -59,7 +63,7 @@ pub struct Opened {
 /// One record that was found in the store.
 #[derive(Debug)]
 pub enum Loaded {
-    /// It is whole.
+    /// It is whole. Its tokens stay sealed until [`Store::tokens`] is asked for them.
     Record(Record),
     /// It cannot be read ([`FaultCode::is_of_closed_record`]); it stays as it is until it is overwritten or erased.
     Unreadable(Fault),
@@ -153,13 +157,14 @@ pub fn open(
         with_tokens.map(|name| Kind::SignIn.name(name)).chain(declared.map(|name| Kind::Declaration.name(name)));
     let with_secrets = names.map(String::into_bytes).collect();
 
+    let serial = newest_serial(&kept);
+    let wanted = Wanted::new(key, kept);
     let writer = Writer {
         path: path.clone(),
-        key,
         twin: Some(twin),
         with_secrets,
-        serial: newest_serial(&kept),
-        wanted: kept,
+        serial,
+        wanted: wanted.clone(),
         gaps: false,
         acks,
     };
@@ -168,12 +173,12 @@ pub fn open(
         .name("store".to_owned())
         .spawn(move || writer.run(&jobs))
         .map_err(|error| OpenError::files("start the thread of the store", path, &error))?;
-    let store = Store { queue: Some(queue), thread: Some(thread) };
+    let store = Store { wanted, queue: Some(queue), thread: Some(thread) };
     Ok(Opened { store, records, declarations, set_aside, key_made })
 }
 
 impl Store {
-    /// Writes `record` in the place of what the account had.
+    /// Writes `record` in the place of what the account had. Tokens that it says are stored stay as they are.
     pub fn save(&self, account: &AccountName, revision: u64, record: Record) {
         self.send(Job { account: account.clone(), revision, task: Task::Save(record) });
     }
@@ -181,6 +186,22 @@ impl Store {
     /// Removes what the account had.
     pub fn erase(&self, account: &AccountName, revision: u64) {
         self.send(Job { account: account.clone(), revision, task: Task::Erase(Kind::SignIn) });
+    }
+
+    /// The tokens of the account as they were last sent, opened. While a write is under way, those are not yet on disk.
+    ///
+    /// # Errors
+    /// When there are none, or they do not open, which nothing but a fault of the device's memory explains.
+    pub fn tokens(&self, account: &AccountName) -> Result<ClearTokens, Fault> {
+        let kept = self.wanted.get(Kind::SignIn.name(account).as_bytes());
+        let tokens = kept.map(|kept| self.wanted.open(account, &kept)).transpose();
+        let why = match tokens.map(Option::flatten) {
+            Ok(Some(tokens)) => return Ok(tokens),
+            Ok(None) => "there are none".to_owned(),
+            Err(why) => why,
+        };
+        let message = format!("The tokens of {account} cannot be taken from the store: {why}.");
+        Err(Fault::passing(FaultCode::StoreFailed, message))
     }
 
     /// Writes what an account is, in the place of what was declared before.

@@ -71,7 +71,7 @@ impl Twin {
                 let records = newest(in_database, &found.records);
                 let lacking = records.iter().filter(|(name, kept)| found.records.get(*name) != Some(kept));
                 let lacking: Vec<_> = lacking.map(|(name, kept)| (name.as_slice(), kept)).collect();
-                copies.put(&lacking, &records)?;
+                copies.put(&lacking, || records.clone())?;
                 if !found.is_whole {
                     copies.clear_remains()?;
                 }
@@ -86,8 +86,8 @@ impl Twin {
         Ok(OpenedTwin { twin, records, set_aside })
     }
 
-    /// Writes `changes`, and returns when both have them safe. `all` is what they are to hold then.
-    pub(super) fn write(&mut self, changes: &Changes, all: &Records) -> Result<(), Trouble> {
+    /// Writes `changes`, and returns when both have them safe. `all` gives what they are to hold then.
+    pub(super) fn write(&mut self, changes: &Changes, all: impl FnOnce() -> Records) -> Result<(), Trouble> {
         let (mut put, mut erased) = (Vec::new(), Vec::new());
         for (name, change) in changes {
             match change {

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 use super::database::{self, Trouble};
-use super::kept::{Kept, Records};
+use super::kept::Kept;
 use super::twin::{Change, Changes, OpenedTwin, Twin, sled_in};
+use super::wanted::Wanted;
 use super::{Ack, Kind, folder, format};
 use crate::account::AccountName;
 use crate::clock;
 use crate::declaration::Declaration;
 use crate::fault::{Fault, FaultCode};
 use crate::record::Record;
-use crate::seal::SealingKey;
 
 /// One change that waits to be written.
 pub(super) struct Job {
@@ -60,11 +60,10 @@ impl Job {
 pub(super) struct Writer<F> {
     /// The folder of the store.
     pub(super) path: PathBuf,
-    pub(super) key: SealingKey,
     /// `None` after a failed write, until it can be opened again.
     pub(super) twin: Option<Twin>,
-    /// What the files are to hold: nothing that happens to them can lose it while the agent runs.
-    pub(super) wanted: Records,
+    /// What the files are to hold.
+    pub(super) wanted: Wanted,
     /// That of the newest record.
     pub(super) serial: u64,
     /// The names under which the files may have tokens or a client's secret, in some version or other.
@@ -80,53 +79,37 @@ impl<F: Fn(Ack)> Writer<F> {
         while let Ok(first) = queue.recv() {
             let mut batch = vec![first];
             batch.extend(queue.try_iter());
-            let result = self.write(&batch);
-            for Job { account, revision, task } in batch {
-                (self.acks)(Ack { account, kind: task.kind(), revision, result: result.clone() });
+            let results = self.write(&batch);
+            for (Job { account, revision, task }, result) in batch.into_iter().zip(results) {
+                (self.acks)(Ack { account, kind: task.kind(), revision, result });
             }
         }
     }
 
-    fn write(&mut self, batch: &[Job]) -> Result<(), Fault> {
+    /// Writes a batch, and says of each job how it went.
+    fn write(&mut self, batch: &[Job]) -> Vec<Result<(), Fault>> {
         let mut changes = Changes::new();
         let mut leaving = BTreeSet::new();
+        let mut results = Vec::new();
         for job in batch {
             let key = job.key();
-            if job.task.has_secrets() {
-                self.with_secrets.insert(key.clone());
-            } else {
-                leaving.extend(self.with_secrets.get(&key).cloned());
-            }
-            let text = match &job.task {
-                Task::Save(record) => Some(format::encode(record)),
-                Task::Declare(declaration) => Some(format::encode_declaration(declaration)),
-                Task::Erase(_) => None,
-            };
-            let change = match text.transpose().map_err(|error| self.failed(&error))? {
-                Some(text) => {
-                    let name = job.task.kind().name(&job.account);
-                    let sealed = self.key.seal(&name, &text).map_err(|error| self.failed(&error))?;
-                    self.serial += 1;
-                    let kept = Kept::new(self.serial, &sealed);
-                    // A refresh is only ever begun with tokens that are safe already; its answer follows.
-                    let is_safe = self.wanted.contains_key(&key) && !changes.contains_key(&key);
-                    if is_asking(&job.task) && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) }
+            let prepared = self.prepare(job, &key, &changes);
+            results.push(prepared.map(|change| {
+                if job.task.has_secrets() {
+                    self.with_secrets.insert(key.clone());
+                } else {
+                    leaving.extend(self.with_secrets.get(&key).cloned());
                 }
-                None => Change::Erase,
-            };
-            // A later change of the same account takes the place of an earlier one.
-            changes.insert(key, change);
+                // A later change of the same account takes the place of an earlier one.
+                changes.insert(key, change);
+            }));
         }
-        for (name, change) in &changes {
-            match change {
-                Change::Put(kept) | Change::PutForAMoment(kept) => self.wanted.insert(name.clone(), kept.clone()),
-                Change::Erase => self.wanted.remove(name),
-            };
-        }
-        self.attempt(&changes, !leaving.is_empty()).map_err(|trouble| {
+        self.wanted.change(&changes);
+        if let Err(trouble) = self.attempt(&changes, !leaving.is_empty()) {
             self.gaps |= trouble.may_leave_gaps();
-            self.failed(&trouble)
-        })?;
+            let fault = self.failed(&trouble);
+            return results.into_iter().map(|result| result.and(Err(fault.clone()))).collect();
+        }
         for name in leaving {
             // Who has signed in again since is back.
             let last = batch.iter().rev().find(|job| job.key() == name);
@@ -134,20 +117,47 @@ impl<F: Fn(Ack)> Writer<F> {
                 self.with_secrets.remove(&name);
             }
         }
-        Ok(())
+        results
+    }
+
+    /// What a job comes to, after the `changes` before it.
+    fn prepare(&mut self, job: &Job, key: &[u8], changes: &Changes) -> Result<Change, Fault> {
+        let text = match &job.task {
+            Task::Save(record) => {
+                let former = match changes.get(key) {
+                    Some(Change::Put(kept) | Change::PutForAMoment(kept)) => Some(kept.clone()),
+                    Some(Change::Erase) => None,
+                    None => self.wanted.get(key),
+                };
+                let stored = former.filter(|_| record.signed_in.as_ref().is_some_and(|it| it.tokens.are_stored()));
+                let stored = stored.map(|kept| self.wanted.open(&job.account, &kept)).transpose();
+                let stored = stored.map_err(|error| self.failed(&error))?.flatten();
+                format::encode(record, stored)
+            }
+            Task::Declare(declaration) => format::encode_declaration(declaration),
+            Task::Erase(_) => return Ok(Change::Erase),
+        };
+        let text = text.map_err(|error| self.failed(&error))?;
+        let name = job.task.kind().name(&job.account);
+        let sealed = self.wanted.key().seal(&name, &text).map_err(|error| self.failed(&error))?;
+        self.serial += 1;
+        let kept = Kept::new(self.serial, &sealed);
+        // A refresh is only ever begun with tokens that are safe already; its answer follows.
+        let is_safe = !changes.contains_key(key) && self.wanted.get(key).is_some();
+        Ok(if is_asking(&job.task) && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) })
     }
 
     /// Writes; after one failure the handle refuses everything, so it is given up then.
     fn attempt(&mut self, changes: &Changes, forget: bool) -> Result<(), Trouble> {
         let mut twin = match self.twin.take() {
             Some(mut twin) => {
-                twin.write(changes, &self.wanted)?;
+                twin.write(changes, || self.wanted.all())?;
                 twin
             }
             None => self.reopen()?,
         };
         if forget {
-            twin = twin.forget_former_versions(&self.wanted)?;
+            twin = twin.forget_former_versions(&self.wanted.all())?;
         }
         self.twin = Some(twin);
         Ok(())
@@ -167,7 +177,7 @@ impl<F: Fn(Ack)> Writer<F> {
             let (path, why) = (aside.path.display(), aside.reason);
             tracing::warn!(%path, why, "set the damaged store aside; writing a new one");
         }
-        twin.restore(&self.wanted)?;
+        twin.restore(&self.wanted.all())?;
         tracing::info!(path = %self.path.display(), "opened the store again after it could not write");
         Ok(twin)
     }

@@ -9,7 +9,7 @@ use oauth2mqtt::policy::Chance;
 use oauth2mqtt::record::{ClientBinding, Fingerprint, Record, SignedIn};
 use oauth2mqtt::secret::Secret;
 use oauth2mqtt::session::{Action, Event, Found, Rules, Session, Way};
-use oauth2mqtt::token::{TokenAnswer, Tokens};
+use oauth2mqtt::token::{ClearTokens, Token, TokenAnswer, Tokens};
 
 /// The Unix time at which the simulation begins.
 const BEGINNING: i64 = 1_800_000_000;
@@ -61,8 +61,8 @@ impl Device {
         device.disk.signed_in = Some(SignedIn {
             client: client(),
             tokens: Tokens {
-                access_token: answer.access_token,
-                refresh_token: answer.refresh_token,
+                access_token: Token::Clear(answer.access_token),
+                refresh_token: answer.refresh_token.map(Token::Clear),
                 expiry: Some(Expiry::counted(now, life)),
                 scope: None,
             },
@@ -103,8 +103,20 @@ impl Device {
         session.handle(event, now, chance)
     }
 
-    pub(crate) fn save(&mut self, record: Record) {
+    /// Tokens that the disk has already stay as they are.
+    pub(crate) fn save(&mut self, mut record: Record) {
+        let stored = self.stored();
+        if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
+            let clear = tokens.clear(stored).unwrap();
+            tokens.access_token = Token::Clear(clear.access_token);
+            tokens.refresh_token = clear.refresh_token.map(Token::Clear);
+        }
         self.disk = record;
+    }
+
+    /// The tokens on disk.
+    pub(crate) fn stored(&self) -> Option<ClearTokens> {
+        self.disk.signed_in.as_ref()?.tokens.clear(None)
     }
 
     /// The moment at which the session next has something to do.
@@ -116,7 +128,8 @@ impl Device {
 
     /// The end of the token that a flow is given now, in seconds.
     pub(crate) fn given_token_ends(&self, at: Millis) -> Option<u64> {
-        Some(end_of(&self.session.as_ref()?.token(self.now(at))?.access_token))
+        let token = self.session.as_ref()?.token(self.now(at))?.access_token;
+        Some(end_of(&token.or_stored(self.stored().map(|it| it.access_token))?))
     }
 
     /// Takes note of the token that a flow is given, and says how long it had none that was good, in seconds.

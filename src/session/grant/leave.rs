@@ -53,8 +53,8 @@ impl Session {
         // Those of a former client are not this one's to revoke; and while a sign-in is held, a provider may take the end of
         // another one of the same user for the end of all.
         let is_ours = id.epoch == self.epoch && !matches!(self.grant, Grant::Held(_));
-        if let Some(TokenAnswer { refresh_token, access_token, .. }) = tokens.filter(|_| is_ours) {
-            out.push(Action::Ask(self.new_request(), Question::Revoke { refresh_token, access_token }));
+        if let Some(tokens) = tokens.filter(|_| is_ours) {
+            out.push(Action::Ask(self.new_request(), Question::revoke(tokens)));
         }
     }
 

@@ -10,6 +10,7 @@ use crate::fault::{Fault, FaultCode, Remedy};
 use crate::identity::{AllowList, Identity};
 use crate::policy::Chance;
 use crate::record::{ClientBinding, SignedIn};
+use crate::token::{Token, Tokens};
 pub(super) use renewal::Renewal;
 use renewal::Step;
 
@@ -130,6 +131,22 @@ impl Grant {
     /// Whether it is known whose sign-in is kept.
     pub(super) fn knows_user(&self) -> bool {
         self.kept().is_some_and(|signed_in| signed_in.user.is_some())
+    }
+
+    /// The disk has the tokens, and from now on nobody else does.
+    pub(super) fn tokens_are_stored(&mut self) {
+        let kept = match self {
+            Self::None { former, .. } => former.as_deref_mut(),
+            Self::Held(renewal) => Some(&mut renewal.signed_in),
+            Self::Leaving { signed_in, .. } => signed_in.as_deref_mut(),
+        };
+        let Some(Tokens { access_token, refresh_token, .. }) = kept.map(|signed_in| &mut signed_in.tokens) else {
+            return;
+        };
+        *access_token = Token::Stored;
+        if let Some(refresh_token) = refresh_token {
+            *refresh_token = Token::Stored;
+        }
     }
 
     fn kept(&self) -> Option<&SignedIn> {

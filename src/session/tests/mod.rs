@@ -17,9 +17,9 @@ use super::*;
 use crate::account::Declared;
 use crate::clock::UnixTime;
 use crate::fault::FaultCode;
-use crate::record::Approval;
+use crate::record::{Approval, SignedIn};
 use crate::secret::Secret;
-use crate::token::{Authorization, DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::token::{Authorization, DeviceAuthorization, PollAnswer, Token, TokenAnswer};
 
 #[test]
 fn a_sign_in_goes_from_code_to_token() {
@@ -333,4 +333,28 @@ fn a_token_without_a_refresh_token_ends_in_a_request_for_the_user() {
     play.pass(3_600);
     assert_eq!((play.state(), play.error()), (SessionState::SignedOut, Some(FaultCode::NoRefreshToken)));
     assert!(play.asked.is_empty());
+}
+
+#[test]
+fn tokens_are_in_the_clear_only_until_the_disk_has_them() {
+    let is_stored = |play: &Play| play.session.token(play.now).map(|token| token.access_token.is_stored());
+    let mut play = Play::waiting_for_user();
+    play.saves = false;
+    play.pass(5);
+    play.answer(approved("a1", Some("r1"), 3_600));
+    assert_eq!(is_stored(&play), None, "nobody may have it yet");
+    play.saved();
+    assert_eq!((is_stored(&play), play.token()), (Some(true), Some("a1".to_owned())));
+
+    // A write that fails leaves the session with the only copy of the new tokens.
+    play.pass(2_700);
+    play.saved();
+    play.answer(Answer::Refresh(Ok(tokens("a2", None, 3_600))));
+    let revision = play.unsaved.pop().unwrap();
+    play.disk.signed_in = None;
+    play.tell(Event::Stored(revision, Err(Fault::passing(FaultCode::StoreFailed, "The disk is full."))));
+    let Found::Record(record) = play.session.into_found() else { panic!("a record") };
+    let SignedIn { tokens, .. } = record.signed_in.unwrap();
+    assert!(matches!(tokens.access_token, Token::Clear(token) if token.expose() == "a2"));
+    assert!(tokens.refresh_token.unwrap().is_stored(), "which the answer left as it was");
 }

@@ -6,8 +6,9 @@ use super::super::*;
 use crate::clock::{Confidence, UnixTime};
 use crate::expiry::{Beginning, Expiry};
 use crate::fault::FaultCode;
+use crate::record::SignedIn;
 use crate::secret::Secret;
-use crate::token::{Authorization, DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::token::{Authorization, ClearTokens, DeviceAuthorization, PollAnswer, Token, TokenAnswer};
 
 /// A session with a clock that only the test moves, and a store and a provider that do as the test says.
 pub(super) struct Play {
@@ -134,7 +135,7 @@ impl Play {
             match action {
                 Action::Ask(id, question) => self.asked.push((id, question)),
                 Action::Save(revision, record) => {
-                    self.disk = record;
+                    self.save(record);
                     self.unsaved.push(revision);
                 }
                 Action::Erase(revision) => {
@@ -149,6 +150,22 @@ impl Play {
         if self.saves {
             self.saved();
         }
+    }
+
+    /// As the store does: tokens that it has already stay as they are.
+    fn save(&mut self, mut record: Record) {
+        let stored = self.stored();
+        if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
+            let clear = tokens.clear(stored).expect("somebody has the token");
+            tokens.access_token = Token::Clear(clear.access_token);
+            tokens.refresh_token = clear.refresh_token.map(Token::Clear);
+        }
+        self.disk = record;
+    }
+
+    /// The tokens on disk.
+    pub(super) fn stored(&self) -> Option<ClearTokens> {
+        self.disk.signed_in.as_ref()?.tokens.clear(None)
     }
 
     pub(super) fn saved(&mut self) {
@@ -193,18 +210,25 @@ impl Play {
     }
 
     pub(super) fn token(&self) -> Option<String> {
-        self.session.token(self.now).map(|token| token.access_token.expose().to_owned())
+        let token = self.session.token(self.now)?.access_token;
+        Some(text(token.or_stored(self.stored().map(|it| it.access_token))))
     }
 
     pub(super) fn refresh_token_on_disk(&self) -> Option<String> {
-        let token = self.disk.signed_in.as_ref()?.tokens.refresh_token.as_ref()?;
-        Some(token.expose().to_owned())
+        self.stored()?.refresh_token.map(|token| text(Some(token)))
     }
 
     pub(super) fn refreshes_with(&self) -> Option<String> {
         match &self.asked.first()?.1 {
-            Question::Refresh { refresh_token } => Some(refresh_token.expose().to_owned()),
+            Question::Refresh { refresh_token } => {
+                let stored = self.stored().and_then(|it| it.refresh_token);
+                Some(text(refresh_token.clone().or_stored(stored)))
+            }
             _ => None,
         }
     }
+}
+
+pub(super) fn text(token: Option<Secret>) -> String {
+    token.expect("somebody has the token").expose().to_owned()
 }

@@ -3,6 +3,7 @@
 mod files;
 mod hostile;
 mod machines;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +25,7 @@ use crate::identity::Identity;
 use crate::record::{Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Refusal, SignedIn};
 use crate::secret::Secret;
 use crate::settings::KeySource;
-use crate::token::Tokens;
+use crate::token::{Token, Tokens};
 
 const NOW: Now = Now { boot: BootTime::new(Duration::from_secs(500)), wall: UnixTime::new(1_800_000_000) };
 const CLOCK: (Now, Confidence) = (NOW, Confidence::Vouched);
@@ -53,8 +54,8 @@ fn full(token: &str) -> Record {
         signed_in: Some(SignedIn {
             client: ClientBinding::new(Fingerprint::of("issuer=a client_id=b")).declared(Declared::Mqtt),
             tokens: Tokens {
-                access_token: secret(token),
-                refresh_token: Some(secret("refresh \"quoted\" \u{e9}\\")),
+                access_token: Token::Clear(secret(token)),
+                refresh_token: Some(Token::Clear(secret("refresh \"quoted\" \u{e9}\\"))),
                 expiry: Some(Expiry::counted(NOW, Duration::from_secs(3_600))),
                 scope: Some("openid email".to_owned()),
             },
@@ -114,22 +115,34 @@ fn settled(token: &str) -> Record {
 
 /// What `Debug` shows of a record, with the secrets; the two ways to find an expiry aside.
 fn shown(record: &Record) -> String {
-    let signed_in = record.signed_in.as_ref();
+    let tokens = record.signed_in.clone().map(|it| it.tokens);
+    let clear = |token: Token| token.or_stored(None).expect("a token in the clear");
     let secrets = [
-        signed_in.map(|it| &it.tokens.access_token),
-        signed_in.and_then(|it| it.tokens.refresh_token.as_ref()),
-        record.pending.as_ref().map(|it| match &it.approval {
-            Approval::Device(device) => &device.device_code,
-            Approval::Redirect(request) => &request.code_verifier,
+        tokens.clone().map(|it| clear(it.access_token)),
+        tokens.and_then(|it| it.refresh_token.map(clear)),
+        record.pending.clone().map(|it| match it.approval {
+            Approval::Device(device) => device.device_code,
+            Approval::Redirect(request) => request.code_verifier,
         }),
     ];
-    let secrets = secrets.map(|it| it.map(Secret::expose));
+    let secrets = secrets.each_ref().map(|it| it.as_ref().map(Secret::expose));
     format!("{record:?} {secrets:?}").replace("counted: true", "counted: false")
 }
 
+/// A record that was found, with its tokens, which are in the store alone until somebody asks for them.
+fn whole(store: &Store, account: &AccountName, mut record: Record) -> Record {
+    if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
+        assert!(tokens.access_token.is_stored() && tokens.refresh_token.as_ref().is_none_or(Token::is_stored));
+        let stored = store.tokens(account).unwrap();
+        tokens.access_token = Token::Clear(stored.access_token);
+        tokens.refresh_token = stored.refresh_token.map(Token::Clear);
+    }
+    record
+}
+
 fn token(opened: &Opened, account: &str) -> Option<String> {
-    opened.records.iter().find(|(name, _)| name.as_str() == account).map(|(_, loaded)| match loaded {
-        Loaded::Record(record) => record.signed_in.as_ref().unwrap().tokens.access_token.expose().to_owned(),
+    opened.records.iter().find(|(name, _)| name.as_str() == account).map(|(name, loaded)| match loaded {
+        Loaded::Record(_) => opened.store.tokens(name).unwrap().access_token.expose().to_owned(),
         Loaded::Unreadable(fault) => fault.to_string(),
     })
 }
@@ -154,7 +167,7 @@ fn every_field_comes_back_after_a_restart() {
         .records
         .iter()
         .map(|(name, loaded)| match loaded {
-            Loaded::Record(record) => (name.as_str(), shown(record)),
+            Loaded::Record(record) => (name.as_str(), shown(&whole(&opened.store, name, record.clone()))),
             Loaded::Unreadable(fault) => panic!("{fault}"),
         })
         .collect();
@@ -241,7 +254,8 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
     let path = settings.path.clone();
     // As it stands after a write that failed.
     let with_secrets = BTreeSet::default();
-    let writer = Writer { path, key, twin: None, serial: 1, wanted, with_secrets, gaps: true, acks: acks_to };
+    let wanted = Wanted::new(key, wanted);
+    let writer = Writer { path, twin: None, serial: 1, wanted, with_secrets, gaps: true, acks: acks_to };
     fs::rename(&folder, &away).unwrap();
     fs::write(&folder, "in the way").unwrap();
 
@@ -335,7 +349,7 @@ fn an_odd_interval_is_never_restored_shorter() {
         Approval::Redirect(_) => panic!("a device code"),
     };
     interval_of(&mut record);
-    let text = format::encode(&record).unwrap();
+    let text = format::encode(&record, None).unwrap();
     assert_eq!(interval_of(&mut format::decode(&text, CLOCK).unwrap()), Duration::from_secs(6));
     assert_eq!(text.capacity(), text.len(), "a buffer that grew leaves secrets behind");
 }
@@ -348,7 +362,7 @@ proptest! {
 
     #[test]
     fn no_change_of_a_written_record_makes_the_reader_panic(at in 0..700_usize, byte: u8, cut in 0..900_usize) {
-        let mut text = format::encode(&full("access")).unwrap().to_vec();
+        let mut text = format::encode(&full("access"), None).unwrap().to_vec();
         let length = text.len();
         text[at % length] = byte;
         text.truncate(cut);

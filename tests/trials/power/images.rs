@@ -187,10 +187,11 @@ fn found(opened: &Opened, account: &str) -> Result<Told, String> {
     match opened.records.iter().find(|(name, _)| name.as_str() == account) {
         None => Ok(Told::Gone),
         Some((_, Loaded::Unreadable(fault))) => Err(fault.to_string()),
-        Some((_, Loaded::Record(record))) => Ok(record
-            .signed_in
-            .as_ref()
-            .map_or(Told::Gone, |signed_in| Told::Token(signed_in.tokens.access_token.expose().to_owned()))),
+        Some((_, Loaded::Record(record))) if record.signed_in.is_none() => Ok(Told::Gone),
+        Some((name, Loaded::Record(_))) => {
+            let tokens = opened.store.tokens(name).map_err(|fault| fault.to_string())?;
+            Ok(Told::Token(tokens.access_token.expose().to_owned()))
+        }
     }
 }
 
