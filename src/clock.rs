@@ -4,33 +4,40 @@
 //! What is written down or shown is Unix time, which on a device without a battery-backed clock is wrong until the
 //! network has corrected it. Everything that decides takes a [`Now`] as an argument; only [`now`] reads the clocks.
 
-use std::fs;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A moment on the clock that only runs forward: the time since the device was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BootTime(Duration);
+/// A moment on the clock that only runs forward: the time since the device was started, to the nanosecond and up to 584 years.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BootTime {
+    /// One more than the nanoseconds: never zero, so that one which may be absent takes no more room. A session holds many.
+    after_zero: NonZeroU64,
+}
 
 impl BootTime {
     /// The moment `since_boot` after the device was started.
     #[must_use]
     pub const fn new(since_boot: Duration) -> Self {
-        Self(since_boot)
+        let nanoseconds = since_boot.as_nanos();
+        #[expect(clippy::cast_possible_truncation, reason = "just compared")]
+        let nanoseconds = if nanoseconds < u64::MAX as u128 { nanoseconds as u64 } else { u64::MAX };
+        Self { after_zero: NonZeroU64::MIN.saturating_add(nanoseconds) }
     }
 
     /// The time since the device was started.
     #[must_use]
     pub const fn since_boot(self) -> Duration {
-        self.0
+        Duration::from_nanos(self.after_zero.get() - 1)
     }
 
     /// The time from now until this moment; zero if it has passed.
     #[must_use]
     pub fn after(self, now: Self) -> Duration {
-        self.0.saturating_sub(now.0)
+        self.since_boot().saturating_sub(now.since_boot())
     }
 }
 
@@ -38,7 +45,7 @@ impl std::ops::Sub<Duration> for BootTime {
     type Output = Self;
 
     fn sub(self, earlier: Duration) -> Self {
-        Self(self.0.saturating_sub(earlier))
+        Self::new(self.since_boot().saturating_sub(earlier))
     }
 }
 
@@ -46,31 +53,40 @@ impl std::ops::Add<Duration> for BootTime {
     type Output = Self;
 
     fn add(self, later: Duration) -> Self {
-        Self(self.0.saturating_add(later))
+        Self::new(self.since_boot().saturating_add(later))
+    }
+}
+
+impl fmt::Debug for BootTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.since_boot().fmt(f)
     }
 }
 
 /// A moment as people and providers write it: whole seconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UnixTime(i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime {
+    /// One more than the seconds since the least of all moments, for the same reason as in [`BootTime`].
+    after_least: NonZeroU64,
+}
 
 impl UnixTime {
     /// The moment `seconds` after 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn new(seconds: i64) -> Self {
-        Self(seconds)
+        Self { after_least: NonZeroU64::MIN.saturating_add(seconds.wrapping_sub(i64::MIN).cast_unsigned()) }
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn seconds(self) -> i64 {
-        self.0
+        (self.after_least.get() - 1).cast_signed().wrapping_add(i64::MIN)
     }
 
     /// The time from `earlier` until this moment; zero if this is the earlier one.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_secs(u64::try_from(self.seconds().saturating_sub(earlier.seconds())).unwrap_or(0))
     }
 }
 
@@ -78,7 +94,13 @@ impl std::ops::Add<Duration> for UnixTime {
     type Output = Self;
 
     fn add(self, later: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(later.as_secs()).unwrap_or(i64::MAX)))
+        Self::new(self.seconds().saturating_add(i64::try_from(later.as_secs()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Debug for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.seconds().fmt(f)
     }
 }
 
@@ -183,6 +205,18 @@ mod tests {
 
     fn at(boot: u64, wall: i64) -> Now {
         Now { boot: BootTime::new(Duration::from_secs(boot)), wall: UnixTime::new(wall) }
+    }
+
+    #[test]
+    fn a_moment_is_what_it_was_made_of_and_in_its_order_and_an_absent_one_takes_no_more_room() {
+        let seconds = [i64::MIN, i64::MIN + 1, -1, 0, 1, 1_800_000_000, i64::MAX - 1];
+        assert_eq!(seconds.map(|seconds| UnixTime::new(seconds).seconds()), seconds);
+        assert!(seconds.map(UnixTime::new).is_sorted());
+        let lengths = [0, 1, 1_000_000_000, u64::MAX - 1].map(Duration::from_nanos);
+        assert_eq!(lengths.map(|length| BootTime::new(length).since_boot()), lengths);
+        assert!(lengths.map(BootTime::new).is_sorted());
+        assert!(BootTime::new(Duration::MAX) > BootTime::new(Duration::from_secs(500 * 366 * 86_400)));
+        assert_eq!((size_of::<Option<BootTime>>(), size_of::<Option<UnixTime>>()), (8, 8));
     }
 
     #[test]

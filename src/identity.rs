@@ -30,7 +30,7 @@ impl Identity {
 
 /// Who may authorise a device; an empty list admits everybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AllowList(Vec<Admission>);
+pub struct AllowList(Box<[Admission]>);
 
 /// One line of an [`AllowList`].
 #[derive(Clone, Debug, PartialEq, Eq)]

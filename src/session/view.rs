@@ -1,6 +1,7 @@
 //! What is seen of a session from outside, and when it has changed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
 
 use super::grant::Grant;
 use super::sign_in::SignIn;
@@ -133,13 +134,13 @@ pub(super) struct Shown {
 
 /// Tells what was shown from anything else, in a few bytes instead of all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Digest(u64);
+struct Digest(NonZeroU64);
 
 impl Digest {
     fn of(shown: &impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         shown.hash(&mut hasher);
-        Self(hasher.finish())
+        Self(NonZeroU64::MIN.saturating_add(hasher.finish()))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::policy::Chance;
 use crate::record::{ClientBinding, SignedIn};
 use crate::token::{Token, Tokens};
 pub(super) use renewal::Renewal;
-use renewal::Step;
+use renewal::{Asking, Step};
 
 /// What is held for an account.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Grant {
     pub(super) fn is_asking(&self) -> bool {
         match self {
             Self::None { .. } => false,
-            Self::Held(renewal) => matches!(renewal.step, Step::Asking { .. }),
+            Self::Held(renewal) => matches!(renewal.step, Step::Asking(_)),
             Self::Leaving { .. } => true,
         }
     }
@@ -114,7 +114,7 @@ impl Grant {
     }
 
     pub(super) fn awaits(&self, id: RequestId) -> bool {
-        matches!(self, Self::Held(Renewal { step: Step::Asking { id: awaited, .. }, .. }) if *awaited == id)
+        matches!(self, Self::Held(Renewal { step: Step::Asking(asking), .. }) if asking.id == id)
     }
 
     /// Whether the list admits whose sign-in is kept; nobody's is nobody to keep out.
@@ -208,7 +208,7 @@ impl Grant {
                 renewal.next_step(way, now, chance)
             }
             Step::Waits(due) => Step::Waits(Moment::at(due.at, now)),
-            Step::Never | Step::Asking { .. } => return,
+            Step::Never | Step::Asking(_) => return,
         };
         renewal.follow_trouble();
     }

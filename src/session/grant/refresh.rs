@@ -1,6 +1,6 @@
 //! Refreshing: ahead of the end of the token, one at a time, and never before it is on disk that it goes out.
 
-use super::{Grant, Renewal, Step};
+use super::{Asking, Grant, Renewal, Step};
 use crate::clock::{BootTime, Now};
 use crate::fault::{Fault, Remedy};
 use crate::policy::{self, Chance};
@@ -17,7 +17,7 @@ impl Session {
         let refused = match &mut renewal.step {
             Step::Never if renewal.signed_in.refused.is_some() => Some(Refused::NotSignedIn),
             Step::Never => Some(Refused::NoRefreshToken),
-            Step::Asking { .. } => None,
+            Step::Asking(_) => None,
             Step::Waits(due) => {
                 if is_fresh(renewal.received, now) {
                     self.disk.reply_when_safe(ticket);
@@ -64,7 +64,7 @@ impl Session {
             Some(token) => Question::Refresh { refresh_token: token.clone() },
             None => Question::Obtain,
         };
-        renewal.step = Step::Asking { id, asked: now, due };
+        renewal.step = Step::Asking(Box::new(Asking { id, asked: now, due }));
         out.push(Action::Ask(id, question));
     }
 
@@ -77,8 +77,11 @@ impl Session {
         out: &mut Vec<Action>,
     ) {
         let (renewal, asked, due) = match &mut self.grant {
-            Grant::Held(renewal) => match renewal.step {
-                Step::Asking { id: awaited, asked, due } if awaited == id => (renewal, asked, due),
+            Grant::Held(renewal) => match &renewal.step {
+                Step::Asking(asking) if asking.id == id => {
+                    let Asking { asked, due, .. } = **asking;
+                    (renewal, asked, due)
+                }
                 _ => return,
             },
             _ => return self.nobody_waits_for(id, answer.ok(), out),

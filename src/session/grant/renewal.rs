@@ -28,12 +28,16 @@ pub(super) enum Step {
     /// There is nothing to get other tokens with, or the provider no longer accepts it.
     Never,
     Waits(Moment),
-    /// Asked because of `due`.
-    Asking {
-        id: RequestId,
-        asked: Now,
-        due: Moment,
-    },
+    /// Boxed, since it is large and seldom.
+    Asking(Box<Asking>),
+}
+
+/// A refresh that was asked for because of `due`.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) id: RequestId,
+    pub(super) asked: Now,
+    pub(super) due: Moment,
 }
 
 impl Renewal {
@@ -130,8 +134,9 @@ impl Renewal {
     }
 
     pub(in crate::session) fn next_refresh(&self) -> Option<Moment> {
-        match self.step {
-            Step::Waits(due) | Step::Asking { due, .. } => Some(due),
+        match &self.step {
+            Step::Waits(due) => Some(*due),
+            Step::Asking(asking) => Some(asking.due),
             Step::Never => None,
         }
     }
