@@ -1,6 +1,6 @@
 //! What the agent holds of each account, and what accounts share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::SharedProvider;
 use crate::account::AccountName;
 use crate::clock;
 use crate::message::{self, AccountInfo, SetUp};
-use crate::provider::{Http, Provider};
+use crate::provider::{Directory, Http, Provider, Sought};
 use crate::record::Fingerprint;
 use crate::session::{Rules, Session, Way};
-use crate::settings::{AccountSettings, EndpointSettings, GrantSettings, SignInMode, TlsSettings};
+use crate::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
 use crate::tls::Tls;
 
 /// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
@@ -25,15 +25,14 @@ const AT_A_TIME: usize = 8;
 pub(super) struct Account {
     pub(super) settings: Arc<AccountSettings>,
     pub(super) provider: SharedProvider,
-    pub(super) limit: Arc<Semaphore>,
     pub(super) session: Session,
-    /// What the configuration now says of it, to be applied when no answer is awaited.
-    pub(super) change: Option<Change>,
+    /// What the configuration now says of it, to be applied when no answer is awaited. Boxed, since it is large and seldom.
+    pub(super) change: Option<Box<Change>>,
 }
 
 /// A change of the configuration that waits for its moment.
 pub(super) enum Change {
-    Replace(Arc<AccountSettings>),
+    Replace(AccountSettings),
     /// It goes, and its sign-in stays in the store.
     Remove,
     /// It goes with all that is kept of it.
@@ -82,9 +81,9 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
 /// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
 #[derive(Default)]
 pub(super) struct Clients {
-    endpoints: HashSet<Arc<EndpointSettings>>,
     tls: Tls,
     http: HashMap<Option<PathBuf>, Http>,
+    directories: HashMap<Sought, Arc<Directory>>,
     limits: HashMap<String, Arc<Semaphore>>,
 }
 
@@ -93,31 +92,38 @@ impl Clients {
         &self.tls
     }
 
-    /// Settings to be held, with one copy of the endpoints for all accounts that have the same.
-    pub(super) fn share(&mut self, mut settings: AccountSettings) -> Arc<AccountSettings> {
-        if let Some(endpoints) = self.endpoints.get(&settings.endpoints) {
-            settings.endpoints = Arc::clone(endpoints);
-        } else {
-            self.endpoints.retain(|endpoints| Arc::strong_count(endpoints) > 1);
-            self.endpoints.insert(Arc::clone(&settings.endpoints));
-        }
-        Arc::new(settings)
-    }
-
-    /// The provider of an account, and its share of requests.
+    /// The provider of an account with these settings, which are to be held: where others have the same provider, with them
+    /// it shares where its endpoints are.
     pub(super) fn provider(
         &mut self,
-        settings: &Arc<AccountSettings>,
-    ) -> Result<(SharedProvider, Arc<Semaphore>), String> {
-        let http = self.http(settings.ca_file.as_ref())?;
+        mut settings: AccountSettings,
+    ) -> Result<(Arc<AccountSettings>, SharedProvider), String> {
+        let sought = Sought::by(&settings);
+        let directory = match self.directories.get(&sought) {
+            Some(directory) => Arc::clone(directory),
+            None => self.directory(sought.clone())?,
+        };
+        settings.endpoints = directory.sought().endpoints.clone();
         let limit = self.limits.entry(settings.provider.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
-        Ok((Arc::new(Provider::new(Arc::clone(settings), http)), Arc::clone(limit)))
+        let settings = Arc::new(settings);
+        let provider = Arc::new(Provider::new(Arc::clone(&settings), directory, Arc::clone(limit)));
+        Ok((settings, provider))
+    }
+
+    fn directory(&mut self, sought: Sought) -> Result<Arc<Directory>, String> {
+        let http = self.http(sought.ca_file.as_ref())?;
+        let directory = Arc::new(Directory::new(sought.clone(), http));
+        // Accounts may come and go without end.
+        self.directories.retain(|_, directory| Arc::strong_count(directory) > 1);
+        self.directories.insert(sought, Arc::clone(&directory));
+        Ok(directory)
     }
 
     /// From now on every file with certificate authorities is read again, for whoever asks for a provider.
     pub(super) fn read_files_again(&mut self) {
         self.tls = Tls::default();
         self.http.clear();
+        self.directories.clear();
     }
 
     fn http(&mut self, ca_file: Option<&PathBuf>) -> Result<Http, String> {

@@ -107,7 +107,8 @@ impl Agent {
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.may_declare(account)?;
-        let is_leaving = self.accounts.get(&name).is_some_and(|account| matches!(account.change, Some(Change::Forget)));
+        let is_leaving =
+            self.accounts.get(&name).is_some_and(|account| matches!(account.change.as_deref(), Some(Change::Forget)));
         if is_leaving || self.declarations.forgetting.contains(&name) {
             let error = format!("{name} is being forgotten. Declare it once the request to forget it is answered.");
             return Err(("signing_out", error));
@@ -183,8 +184,8 @@ impl Agent {
         if let Some(account) = self.accounts.get_mut(name) {
             // An account that the file has by now comes in its place.
             let is_of_file = |settings: &AccountSettings| settings.declared == Declared::File;
-            if !matches!(&account.change, Some(Change::Replace(settings)) if is_of_file(settings)) {
-                account.change = Some(Change::Forget);
+            if !matches!(account.change.as_deref(), Some(Change::Replace(settings)) if is_of_file(settings)) {
+                account.change = Some(Box::new(Change::Forget));
                 self.store.erase(name, reload::UNHEARD.0);
             }
         } else {
@@ -276,7 +277,7 @@ impl Agent {
 
     fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), Refusal> {
         if let Some(account) = self.accounts.get_mut(name) {
-            account.change = Some(Change::Replace(self.clients.share(settings)));
+            account.change = Some(Box::new(Change::Replace(settings)));
             self.apply_waiting_changes();
         } else {
             self.add(name, settings).map_err(|error| ("invalid_declaration", error.to_string()))?;

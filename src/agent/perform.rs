@@ -35,14 +35,12 @@ impl Agent {
 
     fn ask(&self, name: &AccountName, id: RequestId, question: Question) {
         let Some(account) = self.accounts.get(name) else { return };
-        let (provider, limit) = (Arc::clone(&account.provider), Arc::clone(&account.limit));
-        let (name, events) = (name.clone(), self.events.clone());
+        let (provider, name, events) = (Arc::clone(&account.provider), name.clone(), self.events.clone());
         let ends_grant = matches!(question, Question::Revoke { .. });
         // At once: when its turn comes, the store may have the tokens of another sign-in.
         let question = question.open(|| self.store.tokens(&name));
         tokio::spawn(async move {
-            // It is never closed, so there is always a permit sooner or later.
-            let _permit = limit.acquire().await;
+            let _turn = provider.turn().await;
             let answer = match question {
                 Ok(question) => put(&provider, question).await,
                 Err(fault) if ends_grant => Answer::Revoked(Err(fault)),

@@ -1,7 +1,5 @@
 //! Accounts are added, changed and removed without a restart and without touching the others.
 
-use std::sync::Arc;
-
 use super::accounts::{Account, Change, rules};
 use super::{Agent, RunError};
 use crate::account::AccountName;
@@ -18,12 +16,11 @@ pub(super) const UNHEARD: Revision = Revision(0);
 impl Agent {
     /// Takes up an account, with what the store has of it.
     pub(super) fn add(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), RunError> {
-        let settings = self.clients.share(settings);
-        let (provider, limit) =
-            self.clients.provider(&settings).map_err(|reason| RunError::Account(name.clone(), reason))?;
+        let (settings, provider) =
+            self.clients.provider(settings).map_err(|reason| RunError::Account(name.clone(), reason))?;
         let found = self.spare.remove(name).unwrap_or_else(|| Found::Record(Record::default()));
         let session = self.session(&settings, found);
-        let account = Account { settings, provider, limit, session, change: None };
+        let account = Account { settings, provider, session, change: None };
         self.accounts.insert(name.clone(), Box::new(account));
         self.tell(name, Event::Woke);
         Ok(())
@@ -50,9 +47,9 @@ impl Agent {
         let accounts = self.with_declared(settings.accounts);
         for (name, account) in &mut self.accounts {
             account.change = match accounts.get(name) {
-                Some(wanted) => Some(Change::Replace(self.clients.share(wanted.clone()))),
-                None if matches!(account.change, Some(Change::Forget)) => continue,
-                None => Some(Change::Remove),
+                Some(wanted) => Some(Box::new(Change::Replace(wanted.clone()))),
+                None if matches!(account.change.as_deref(), Some(Change::Forget)) => continue,
+                None => Some(Box::new(Change::Remove)),
             };
         }
         for (name, wanted) in accounts {
@@ -80,7 +77,7 @@ impl Agent {
             self.accounts.iter().filter(|(_, account)| ready(account)).map(|(name, _)| name.clone()).collect();
         for name in names {
             let Some(account) = self.accounts.get_mut(&name) else { continue };
-            match account.change.take() {
+            match account.change.take().map(|change| *change) {
                 Some(Change::Replace(settings)) => self.replace(&name, settings),
                 Some(Change::Remove) => self.remove(&name, true),
                 Some(Change::Forget) => self.remove(&name, false),
@@ -89,8 +86,8 @@ impl Agent {
         }
     }
 
-    fn replace(&mut self, name: &AccountName, settings: Arc<AccountSettings>) {
-        let (provider, limit) = match self.clients.provider(&settings) {
+    fn replace(&mut self, name: &AccountName, settings: AccountSettings) {
+        let (settings, provider) = match self.clients.provider(settings) {
             Ok(found) => found,
             Err(error) => {
                 tracing::error!(account = name.as_str(), error, "the account stays as it was");
@@ -115,10 +112,9 @@ impl Agent {
             }
             account.settings = settings;
             account.provider = provider;
-            account.limit = limit;
         } else if let Some(account) = self.accounts.remove(name) {
             let session = self.session(&settings, account.session.into_found());
-            let account = Account { settings, provider, limit, session, change: None };
+            let account = Account { settings, provider, session, change: None };
             self.accounts.insert(name.clone(), Box::new(account));
         }
         if tells_otherwise {

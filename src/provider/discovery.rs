@@ -6,9 +6,10 @@ use oauth2::http;
 use serde::Deserialize;
 use url::Url;
 
+use super::directory::{First, Sought};
 use super::http::{Exchange, Http};
 use crate::fault::{Fault, FaultCode};
-use crate::settings::{AccountSettings, ClientAuth, ClientSettings, EndpointSettings, GrantSettings};
+use crate::settings::{ClientAuth, EndpointSettings};
 use crate::text::printable;
 
 /// The endpoints of one provider.
@@ -23,7 +24,7 @@ pub(super) struct Endpoints {
     pub(super) issuer: Option<String>,
     /// Whether a redirection names the issuer that sent it (RFC 9207 3).
     pub(super) names_issuer: bool,
-    /// How a client authenticates here, where the configuration does not say.
+    /// How a client with a secret authenticates here, where the configuration does not say.
     pub(super) usual_auth: ClientAuth,
 }
 
@@ -42,8 +43,8 @@ pub(super) struct Metadata {
 }
 
 /// Finds the endpoints, asking the issuer only for what the configuration leaves open.
-pub(super) async fn endpoints(account: &AccountSettings, http: &Http) -> Result<Endpoints, Fault> {
-    let named = EndpointSettings::clone(&account.endpoints);
+pub(super) async fn endpoints(sought: &Sought, http: &Http) -> Result<Endpoints, Fault> {
+    let named = EndpointSettings::clone(&sought.endpoints);
     let Some(issuer) = &named.issuer else {
         return Ok(Endpoints {
             device_authorization: named.device_authorization,
@@ -53,13 +54,13 @@ pub(super) async fn endpoints(account: &AccountSettings, http: &Http) -> Result<
             userinfo: named.userinfo,
             issuer: named.id_token_issuer,
             names_issuer: false,
-            usual_auth: if account.client.key.is_some() { ClientAuth::PrivateKeyJwt } else { ClientAuth::Post },
+            usual_auth: ClientAuth::Post,
         });
     };
-    let metadata = metadata(issuer, |metadata| has_what_is_needed(account, metadata), http).await?;
+    let metadata = metadata(issuer, |metadata| has_what_is_needed(sought, metadata), http).await?;
     let choose = |named: Option<Arc<Url>>, found: Option<Url>, what: &str| match (named, found) {
         (Some(url), _) => Ok(Some(url)),
-        (None, Some(url)) if may_be_used(&url, account.allow_http) => Ok(Some(Arc::new(url))),
+        (None, Some(url)) if may_be_used(&url, sought.allow_http) => Ok(Some(Arc::new(url))),
         (None, Some(_)) => Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https."))),
         (None, None) => Ok(None),
     };
@@ -76,32 +77,24 @@ pub(super) async fn endpoints(account: &AccountSettings, http: &Http) -> Result<
         userinfo: choose(named.userinfo, metadata.userinfo_endpoint, "userinfo")?,
         issuer: Some(metadata.issuer),
         names_issuer: metadata.authorization_response_iss_parameter_supported,
-        usual_auth: usual_auth(&account.client, metadata.token_endpoint_auth_methods_supported.as_deref()),
+        usual_auth: usual_auth(metadata.token_endpoint_auth_methods_supported.as_deref()),
     })
 }
 
 /// Whether the metadata has the endpoint that the account's sign-in begins at, where the configuration does not.
-fn has_what_is_needed(account: &AccountSettings, metadata: &Metadata) -> bool {
-    let named = &account.endpoints;
-    match account.grant {
-        GrantSettings::DeviceCode => {
+fn has_what_is_needed(sought: &Sought, metadata: &Metadata) -> bool {
+    let named = &sought.endpoints;
+    match sought.first {
+        First::DeviceAuthorization => {
             named.device_authorization.is_some() || metadata.device_authorization_endpoint.is_some()
         }
-        GrantSettings::AuthorizationCode { .. } => {
-            named.authorization.is_some() || metadata.authorization_endpoint.is_some()
-        }
-        GrantSettings::ClientCredentials | GrantSettings::RefreshToken { .. } | GrantSettings::Password { .. } => {
-            named.token.is_some() || metadata.token_endpoint.is_some()
-        }
+        First::Authorization => named.authorization.is_some() || metadata.authorization_endpoint.is_some(),
+        First::Token => named.token.is_some() || metadata.token_endpoint.is_some(),
     }
 }
 
-/// By what the client has. A secret goes into the body where the issuer takes it so, because some that list both ways
-/// read only the body.
-fn usual_auth(client: &ClientSettings, supported: Option<&[String]>) -> ClientAuth {
-    if client.key.is_some() {
-        return ClientAuth::PrivateKeyJwt;
-    }
+/// A secret goes into the body where the issuer takes it so, because some that list both ways read only the body.
+fn usual_auth(supported: Option<&[String]>) -> ClientAuth {
     let supports = |method: &str| supported.is_some_and(|methods| methods.iter().any(|name| name == method));
     // Left out means client_secret_basic (RFC 8414 2).
     if supports("client_secret_post") || (supported.is_some() && !supports("client_secret_basic")) {
@@ -233,11 +226,9 @@ mod tests {
 
     #[test]
     fn the_way_to_authenticate_is_taken_from_the_metadata() {
-        let client = ClientSettings { id: "c".to_owned(), secrets: Vec::new(), key: None, auth: None };
-        let auth = |methods: &[&str]| {
-            usual_auth(&client, Some(&methods.iter().map(|method| (*method).to_owned()).collect::<Vec<_>>()))
-        };
-        assert_eq!(usual_auth(&client, None), ClientAuth::Basic);
+        let auth =
+            |methods: &[&str]| usual_auth(Some(&methods.iter().map(|method| (*method).to_owned()).collect::<Vec<_>>()));
+        assert_eq!(usual_auth(None), ClientAuth::Basic);
         assert_eq!(auth(&["client_secret_basic", "client_secret_post"]), ClientAuth::Post);
         assert_eq!(auth(&["client_secret_basic"]), ClientAuth::Basic);
         assert_eq!(auth(&["none"]), ClientAuth::Post);

@@ -1,9 +1,11 @@
 //! The one place that speaks OAuth and HTTP: asks a provider, and tells what it answered.
 //!
-//! It keeps nothing but the endpoints it found, for a day at most. What an answer means for a sign-in is for the session to decide.
+//! It keeps nothing but the endpoints it found, for a day at most, and once for all accounts that have the same. What an answer
+//! means for a sign-in is for the session to decide.
 
 mod answer;
 mod assertion;
+mod directory;
 mod discovery;
 #[cfg(test)]
 mod hostile;
@@ -15,20 +17,20 @@ mod request;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oauth2::http::header::{ACCEPT, AUTHORIZATION};
-use tokio::sync::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Duration, sleep};
 
-use crate::clock::{self, BootTime};
+use crate::clock;
 use crate::fault::{Fault, FaultCode};
 use crate::identity::Identity;
-use crate::policy;
 use crate::secret::Secret;
 use crate::settings::{AccountSettings, GrantSettings};
 use crate::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
 use answer::{NewTokens, Polled};
+pub use directory::{Directory, Sought};
 use discovery::Endpoints;
 use http::Exchange;
 pub use http::Http;
@@ -38,36 +40,28 @@ use request::{Requests, Revoke, Unbuildable};
 const USERINFO_TRIES: u32 = 3;
 const USERINFO_WAIT: Duration = Duration::from_secs(1);
 
-/// Endpoints, and when they were found.
-#[derive(Debug)]
-struct Found {
-    endpoints: Arc<Endpoints>,
-    at: BootTime,
-}
-
 /// The provider of one account.
 #[derive(Debug)]
 pub struct Provider {
     account: Arc<AccountSettings>,
-    http: Http,
-    found: Mutex<Option<Found>>,
-    /// Whether something answered as if an endpoint were not there any more.
-    may_have_moved: AtomicBool,
+    directory: Arc<Directory>,
+    turns: Arc<Semaphore>,
     /// Which of the client's secrets the provider took last.
     secret: AtomicUsize,
 }
 
 impl Provider {
-    /// The provider that `account` names. Nothing is asked of it yet.
+    /// The provider that `account` names, where `directory` finds it; `turns` are how many may ask it at a time. Nothing is asked
+    /// yet.
     #[must_use]
-    pub fn new(account: impl Into<Arc<AccountSettings>>, http: Http) -> Self {
-        Self {
-            account: account.into(),
-            http,
-            found: Mutex::default(),
-            may_have_moved: AtomicBool::new(false),
-            secret: AtomicUsize::new(0),
-        }
+    pub fn new(account: Arc<AccountSettings>, directory: Arc<Directory>, turns: Arc<Semaphore>) -> Self {
+        Self { account, directory, turns, secret: AtomicUsize::new(0) }
+    }
+
+    /// Waits for a turn to ask, which lasts until it is dropped.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed, so there is always a turn sooner or later.
+        self.turns.acquire().await.ok()
     }
 
     /// Finds a way to the user's approval: asks for a device code (RFC 8628 3.1), or makes the address of an
@@ -76,7 +70,7 @@ impl Provider {
     /// # Errors
     /// When the provider refuses, cannot be reached, or does not have the account's grant.
     pub async fn authorize(&self) -> Result<Authorization, Fault> {
-        let endpoints = &*self.endpoints().await?;
+        let endpoints = &*self.directory.endpoints().await?;
         let missing = |what: &str| {
             let message = format!("Neither the configuration nor the provider's metadata names {what} endpoint.");
             Fault::reconfigure(FaultCode::UnsupportedGrantType, message)
@@ -95,7 +89,7 @@ impl Provider {
     /// # Errors
     /// When the sign-in has ended, or the provider cannot be asked now.
     pub async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
-        let endpoints = &*self.endpoints().await?;
+        let endpoints = &*self.directory.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.device_access_token(device_code)).await?;
         match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)? {
             Polled::NotYet(answer) => Ok(answer),
@@ -108,7 +102,7 @@ impl Provider {
     /// # Errors
     /// When the provider refuses, or cannot be asked now.
     pub async fn exchange(&self, code: &Secret, code_verifier: &Secret) -> Result<Granted, Fault> {
-        let endpoints = &*self.endpoints().await?;
+        let endpoints = &*self.directory.endpoints().await?;
         let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant else {
             return Err(Fault::ask_user(FaultCode::RedirectInvalid, "The account has another grant by now."));
         };
@@ -123,7 +117,7 @@ impl Provider {
     /// # Errors
     /// When the provider refuses, or cannot be asked now.
     pub async fn obtain(&self) -> Result<Granted, Fault> {
-        let endpoints = &*self.endpoints().await?;
+        let endpoints = &*self.directory.endpoints().await?;
         let (exchange, secret) = match &self.account.grant {
             GrantSettings::ClientCredentials => {
                 (self.ask(endpoints, |requests: Requests<'_>| requests.client_credentials()).await?, None)
@@ -160,7 +154,7 @@ impl Provider {
     /// # Errors
     /// When the grant has ended, or the provider cannot be asked now.
     pub async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
-        let endpoints = &*self.endpoints().await?;
+        let endpoints = &*self.directory.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.refresh(refresh_token)).await?;
         answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
     }
@@ -171,7 +165,7 @@ impl Provider {
     /// # Errors
     /// When the provider refuses, cannot be asked now, or has no revocation endpoint.
     pub async fn revoke(&self, refresh_token: Option<&Secret>, access_token: &Secret) -> Result<(), Fault> {
-        let endpoints = &*self.endpoints().await?;
+        let endpoints = &*self.directory.endpoints().await?;
         let Some(url) = &endpoints.revocation else {
             let message = "The provider has no revocation endpoint.";
             return Err(Fault::ask_user(FaultCode::NotRevoked, message));
@@ -283,32 +277,10 @@ impl Provider {
             }
             self.secret.store(secret, Ordering::Relaxed);
             if answer::may_have_moved(&exchange) {
-                self.may_have_moved.store(true, Ordering::Relaxed);
+                self.directory.may_have_moved();
             }
             return Ok(exchange);
         }
-    }
-
-    /// The endpoints. A device runs for months, and a provider's metadata is not for ever: it is looked at again each day,
-    /// and where an endpoint answers as if it were none. While the issuer does not answer, what is known stays good.
-    async fn endpoints(&self) -> Result<Arc<Endpoints>, Fault> {
-        let mut found = self.found.lock().await;
-        let now = clock::now().boot;
-        let moved = self.may_have_moved.swap(false, Ordering::Relaxed);
-        if let Some(found) = &mut *found {
-            if !moved && now < found.at + policy::METADATA_LIFE {
-                return Ok(Arc::clone(&found.endpoints));
-            }
-            match discovery::endpoints(&self.account, &self.http).await {
-                Ok(endpoints) => found.endpoints = Arc::new(endpoints),
-                Err(fault) => tracing::debug!(%fault, "the issuer's metadata could not be looked at again"),
-            }
-            found.at = now;
-            return Ok(Arc::clone(&found.endpoints));
-        }
-        let endpoints = Arc::new(discovery::endpoints(&self.account, &self.http).await?);
-        *found = Some(Found { endpoints: Arc::clone(&endpoints), at: now });
-        Ok(endpoints)
     }
 
     async fn send(&self, request: Result<oauth2::HttpRequest, Unbuildable>) -> Result<Exchange, Fault> {
@@ -317,7 +289,7 @@ impl Provider {
                 "The request cannot be built: an endpoint is no usable address, or the client's key does not sign.";
             Fault::reconfigure(FaultCode::InvalidRequest, message)
         })?;
-        self.http.send(request).await
+        self.directory.http().send(request).await
     }
 
     /// Everything secret that a request carried, so that no error quotes it.

@@ -217,7 +217,8 @@ impl<'a> Requests<'a> {
     fn client(self) -> Result<Client<'a>, Unbuildable> {
         let settings = &self.account.client;
         let client = BasicClient::new(ClientId::new(settings.id.clone()));
-        let auth = settings.auth.unwrap_or(self.endpoints.usual_auth);
+        let usual = if settings.key.is_some() { ClientAuth::PrivateKeyJwt } else { self.endpoints.usual_auth };
+        let auth = settings.auth.unwrap_or(usual);
         let client = client.set_auth_type(match auth {
             ClientAuth::None | ClientAuth::Post | ClientAuth::PrivateKeyJwt => AuthType::RequestBody,
             ClientAuth::Basic => AuthType::BasicAuth,

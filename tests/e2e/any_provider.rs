@@ -172,3 +172,14 @@ fn an_endpoint_that_has_moved_is_found_where_the_metadata_names_it_by_then() {
     assert_eq!(world.refresh("garden")["status"], "ok");
     assert_eq!(world.oidc().seen("plain", "metadata").len(), asked + 1);
 }
+
+#[test]
+fn accounts_at_one_issuer_ask_for_its_metadata_once() {
+    let settings = "issuer = \"{issuer}\"\nclient_id = \"gateway\"\nscopes = [\"read\"]";
+    let providers = json!({ "plain": { "answers": metadata("$at.device") } });
+    let setup = Setup::on(Kind::Fake).provider("providers", providers);
+    let world = setup.account_as("garden", settings).account_as("porch", settings).start();
+    world.sign_in("garden");
+    world.sign_in("porch");
+    assert_eq!(world.oidc().seen("plain", "metadata").len(), 1);
+}

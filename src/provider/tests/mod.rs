@@ -1,5 +1,6 @@
 //! What providers send, by the quirks they have.
 
+mod directory;
 mod requests;
 
 use std::collections::BTreeMap;

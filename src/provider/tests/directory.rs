@@ -1,0 +1,51 @@
+//! Searches for endpoints, and who has what they bring.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::*;
+use crate::provider::directory::{Directory, Sought};
+use crate::provider::http::Http;
+use crate::settings::EndpointSettings;
+
+/// An issuer that answers nothing but this, and how often it was asked.
+fn issuer(answer: &'static str) -> (Sought, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            counter.fetch_add(1, Ordering::Relaxed);
+            let _ = stream.read(&mut [0; 4_096]);
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let issuer = Some(Arc::new(address.parse().unwrap()));
+    let endpoints = Arc::new(EndpointSettings { issuer, ..EndpointSettings::default() });
+    (Sought::by(&AccountSettings { endpoints, ..account() }), asked)
+}
+
+fn http() -> Http {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Http::new(versions.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_search_that_fails_has_its_answer_and_later_ones_search_again() {
+    let (sought, asked) = issuer("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    let directory = Directory::new(sought, http());
+    let fault = directory.endpoints().await.unwrap_err();
+    let one_search = asked.swap(0, Ordering::Relaxed);
+    assert!(one_search > 0);
+
+    let search = || directory.endpoints();
+    let faults = tokio::join!(search(), search(), search());
+    let faults = [faults.0, faults.1, faults.2].map(|result| result.unwrap_err());
+    assert_eq!(faults, [&fault; 3].map(Fault::clone));
+    assert_eq!(asked.load(Ordering::Relaxed), one_search, "one search for all three");
+}
