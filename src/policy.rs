@@ -68,6 +68,9 @@ const LONGEST_RECONNECT: Duration = Duration::from_secs(15);
 /// wait: of two clients that throw each other out, each has the connection while the other waits.
 pub const LASTING_CONNECTION: Duration = Duration::from_secs(30);
 
+/// How often an issuer's metadata is looked at again because an endpoint answers as if it were none.
+pub const MOVED_ENDPOINTS: Rate = Rate { at_once: 3, pause: Duration::from_secs(60) };
+
 /// How often the journal has it that the broker was lost or found. Beyond that somebody has read it, or will.
 pub const LOSSES_TOLD: Rate = Rate { at_once: 3, pause: Duration::from_secs(600) };
 

@@ -12,6 +12,7 @@ use crate::clock::{self, BootTime};
 use crate::fault::Fault;
 use crate::policy;
 use crate::settings::{AccountSettings, EndpointSettings, GrantSettings};
+use crate::throttle::Throttle;
 
 /// What endpoints are looked for, by which accounts that find the same are told.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +58,7 @@ impl Sought {
 pub struct Directory {
     sought: Sought,
     http: Http,
-    search: Mutex<Search>,
+    search: Mutex<(Search, Throttle)>,
     /// Whether something answered as if an endpoint were not there any more.
     may_have_moved: AtomicBool,
 }
@@ -74,7 +75,12 @@ impl Directory {
     /// Where what is `sought` will be found, by way of `http`. Nothing is asked yet.
     #[must_use]
     pub fn new(sought: Sought, http: Http) -> Self {
-        Self { sought, http, search: Mutex::new(Search::None), may_have_moved: AtomicBool::new(false) }
+        Self {
+            sought,
+            http,
+            search: Mutex::new((Search::None, Throttle::new(policy::MOVED_ENDPOINTS))),
+            may_have_moved: AtomicBool::new(false),
+        }
     }
 
     /// What is found here.
@@ -93,15 +99,16 @@ impl Directory {
     }
 
     /// The endpoints. A device runs for months, and a provider's metadata is not for ever: it is looked at again each day,
-    /// and where an endpoint answers as if it were none. While the issuer does not answer, what is known stays good.
+    /// and where an endpoint answers as if it were none, as it may to one account alone: only so often. While the issuer does not answer, what is known stays good.
     pub(super) async fn endpoints(&self) -> Result<Arc<Endpoints>, Fault> {
         let asked = clock::now().boot;
-        let mut search = self.search.lock().await;
-        let moved = self.may_have_moved.swap(false, Ordering::Relaxed);
-        match &mut *search {
+        let (search, throttle) = &mut *self.search.lock().await;
+        match search {
             Search::Found { endpoints, at } => {
+                let moved = self.may_have_moved.load(Ordering::Relaxed) && throttle.take(asked).is_ok();
                 if moved || asked >= *at + policy::METADATA_LIFE {
-                    match discovery::endpoints(&self.sought, &self.http).await {
+                    self.may_have_moved.store(false, Ordering::Relaxed);
+                    match self.search().await {
                         Ok(found) => *endpoints = Arc::new(found),
                         Err(fault) => tracing::debug!(%fault, "the issuer's metadata could not be looked at again"),
                     }
@@ -109,10 +116,10 @@ impl Directory {
                 }
                 Ok(Arc::clone(endpoints))
             }
-            // For all who have waited for it, or each of a thousand accounts would wait for as many timeouts.
+            // Also for those who had their turn meanwhile, or each would wait for as many timeouts.
             Search::Failed { fault, at } if asked <= *at => Err(fault.clone()),
             Search::None | Search::Failed { .. } => {
-                let found = discovery::endpoints(&self.sought, &self.http).await.map(Arc::new);
+                let found = self.search().await.map(Arc::new);
                 let at = clock::now().boot;
                 *search = match &found {
                     Ok(endpoints) => Search::Found { endpoints: Arc::clone(endpoints), at },
@@ -121,5 +128,11 @@ impl Directory {
                 found
             }
         }
+    }
+
+    /// No token and no code has gone out by then, so nothing is in doubt if it fails.
+    async fn search(&self) -> Result<Endpoints, Fault> {
+        let found = discovery::endpoints(&self.sought, &self.http).await;
+        found.map_err(|fault| Fault { in_doubt: false, ..fault })
     }
 }

@@ -49,3 +49,10 @@ async fn whoever_waits_for_a_search_that_fails_has_its_answer_and_later_ones_sea
     assert_eq!(faults, [&fault; 3].map(Fault::clone));
     assert_eq!(asked.load(Ordering::Relaxed), one_search, "one search for all three");
 }
+
+#[tokio::test]
+async fn a_search_that_breaks_off_leaves_no_refresh_in_doubt() {
+    let (sought, asked) = issuer("");
+    let fault = Directory::new(sought, http()).endpoints().await.unwrap_err();
+    assert!(asked.load(Ordering::Relaxed) > 0 && !fault.in_doubt, "{fault:?}");
+}
