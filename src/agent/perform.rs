@@ -37,11 +37,11 @@ impl Agent {
         let Some(account) = self.accounts.get(name) else { return };
         let (provider, name, events) = (Arc::clone(&account.provider), name.clone(), self.events.clone());
         let ends_grant = matches!(question, Question::Revoke { .. });
-        // At once: when its turn comes, the store may have the tokens of another sign-in.
-        let question = question.open(|| self.store.tokens(&name));
+        // Of now: when its turn comes, which may be in an hour, the store may have the tokens of another sign-in.
+        let tokens = self.store.tokens(&name);
         tokio::spawn(async move {
             let _turn = provider.turn().await;
-            let answer = match question {
+            let answer = match question.open(|| tokens.open()) {
                 Ok(question) => put(&provider, question).await,
                 Err(fault) if ends_grant => Answer::Revoked(Err(fault)),
                 Err(fault) => Answer::Refresh(Err(fault)),
@@ -56,7 +56,7 @@ impl Agent {
         let token = session.token(clock::now())?;
         let access_token = match &token.access_token {
             Token::Clear(access_token) => access_token.clone(),
-            Token::Stored => match self.store.tokens(name) {
+            Token::Stored => match self.store.tokens(name).open() {
                 Ok(stored) => stored.access_token,
                 Err(fault) => {
                     tracing::error!(account = name.as_str(), %fault, "the token cannot be given out");

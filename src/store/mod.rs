@@ -45,6 +45,14 @@ pub struct Store {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The tokens that the store had of an account at one moment, whatever has become of the account since.
+#[derive(Clone, Debug)]
+pub struct SealedTokens {
+    account: AccountName,
+    kept: Option<Kept>,
+    wanted: Wanted,
+}
+
 /// What opening the store brought.
 #[derive(Debug)]
 pub struct Opened {
@@ -188,20 +196,11 @@ impl Store {
         self.send(Job { account: account.clone(), revision, task: Task::Erase(Kind::SignIn) });
     }
 
-    /// The tokens of the account as they were last sent, opened. While a write is under way, those are not yet on disk.
-    ///
-    /// # Errors
-    /// When there are none, or they do not open, which nothing but a fault of the device's memory explains.
-    pub fn tokens(&self, account: &AccountName) -> Result<ClearTokens, Fault> {
+    /// The tokens of the account as they were last sent: on disk, unless a write is under way or has failed.
+    #[must_use]
+    pub fn tokens(&self, account: &AccountName) -> SealedTokens {
         let kept = self.wanted.get(Kind::SignIn.name(account).as_bytes());
-        let tokens = kept.map(|kept| self.wanted.open(account, &kept)).transpose();
-        let why = match tokens.map(Option::flatten) {
-            Ok(Some(tokens)) => return Ok(tokens),
-            Ok(None) => "there are none".to_owned(),
-            Err(why) => why,
-        };
-        let message = format!("The tokens of {account} cannot be taken from the store: {why}.");
-        Err(Fault::passing(FaultCode::StoreFailed, message))
+        SealedTokens { account: account.clone(), kept, wanted: self.wanted.clone() }
     }
 
     /// Writes what an account is, in the place of what was declared before.
@@ -218,6 +217,24 @@ impl Store {
         if self.queue.as_ref().is_none_or(|queue| queue.send(job).is_err()) {
             tracing::error!("the thread of the store has ended; restart the agent");
         }
+    }
+}
+
+impl SealedTokens {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// When there are none, or they do not open, which nothing but a fault of the device's memory explains.
+    pub fn open(&self) -> Result<ClearTokens, Fault> {
+        let Self { account, kept, wanted } = self;
+        let tokens = kept.as_ref().map(|kept| wanted.open(account, kept)).transpose();
+        let why = match tokens.map(Option::flatten) {
+            Ok(Some(tokens)) => return Ok(tokens),
+            Ok(None) => "there are none".to_owned(),
+            Err(why) => why,
+        };
+        let message = format!("The tokens of {account} cannot be taken from the store: {why}.");
+        Err(Fault::passing(FaultCode::StoreFailed, message))
     }
 }
 

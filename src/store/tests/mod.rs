@@ -133,7 +133,7 @@ fn shown(record: &Record) -> String {
 fn whole(store: &Store, account: &AccountName, mut record: Record) -> Record {
     if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
         assert!(tokens.access_token.is_stored() && tokens.refresh_token.as_ref().is_none_or(Token::is_stored));
-        let stored = store.tokens(account).unwrap();
+        let stored = store.tokens(account).open().unwrap();
         tokens.access_token = Token::Clear(stored.access_token);
         tokens.refresh_token = stored.refresh_token.map(Token::Clear);
     }
@@ -142,7 +142,7 @@ fn whole(store: &Store, account: &AccountName, mut record: Record) -> Record {
 
 fn token(opened: &Opened, account: &str) -> Option<String> {
     opened.records.iter().find(|(name, _)| name.as_str() == account).map(|(name, loaded)| match loaded {
-        Loaded::Record(_) => opened.store.tokens(name).unwrap().access_token.expose().to_owned(),
+        Loaded::Record(_) => opened.store.tokens(name).open().unwrap().access_token.expose().to_owned(),
         Loaded::Unreadable(fault) => fault.to_string(),
     })
 }
@@ -339,6 +339,15 @@ fn a_record_of_another_version_is_read_as_far_as_it_can_be() {
     let signed_in = read(unknown).unwrap().signed_in.unwrap();
     assert_eq!(signed_in.refused.unwrap().code, FaultCode::ProviderRefused);
     assert_eq!(signed_in.client.declared_in(), Declared::File, "where nothing says that a flow declared it");
+    let former = r#"{"version":1,"signed_in":{"client":"issuer=a token_endpoint=b client_id=c","access_token":"t",
+        "refresh_token":"r","expiry":null,"scope":null,"since":1,"last_refresh":null,"refused":null},"pending":null,
+        "imported":"GffE//Dwk0v2+zc+KhyPZ/2M55TxeEGZdZClwKli9Eo="}"#;
+    let record = read(former).unwrap();
+    let client = ClientBinding::new(Fingerprint::of("issuer=a token_endpoint=b client_id=c"));
+    assert_eq!(record.signed_in.unwrap().client, client);
+    assert_eq!(record.imported, Some(Fingerprint::of("first-refresh-token")));
+    let tokens = format::decode_tokens(former.as_bytes()).unwrap().unwrap();
+    assert_eq!((tokens.access_token, tokens.refresh_token), (secret("t"), Some(secret("r"))));
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn what_is_saved_without_its_tokens_keeps_those_that_the_store_has() {
     };
     let fault = saved(1, stored(Token::Clear(secret("x")))).unwrap_err();
     assert_eq!(fault.code, FaultCode::StoreFailed, "there is no refresh token yet");
-    assert!(opened.store.tokens(&name("a")).is_err());
+    assert!(opened.store.tokens(&name("a")).open().is_err());
 
     for (revision, record) in
         [full("access-1"), stored(Token::Stored), stored(Token::Clear(secret("access-2")))].into_iter().enumerate()

@@ -189,7 +189,7 @@ fn found(opened: &Opened, account: &str) -> Result<Told, String> {
         Some((_, Loaded::Unreadable(fault))) => Err(fault.to_string()),
         Some((_, Loaded::Record(record))) if record.signed_in.is_none() => Ok(Told::Gone),
         Some((name, Loaded::Record(_))) => {
-            let tokens = opened.store.tokens(name).map_err(|fault| fault.to_string())?;
+            let tokens = opened.store.tokens(name).open().map_err(|fault| fault.to_string())?;
             Ok(Told::Token(tokens.access_token.expose().to_owned()))
         }
     }
