@@ -98,6 +98,17 @@ impl Agent {
         accounts
     }
 
+    /// Whether the account may be declared or signed in, and is not about to go with all that is kept of it.
+    pub(super) fn is_not_forgotten(&self, name: &AccountName) -> Result<(), Refusal> {
+        let is_leaving =
+            self.accounts.get(name).is_some_and(|account| matches!(account.change.as_deref(), Some(Change::Forget)));
+        if is_leaving || self.declarations.forgetting.contains(name) {
+            let error = format!("{name} is being forgotten. Declare it once the request to forget it is answered.");
+            return Err(("signing_out", error));
+        }
+        Ok(())
+    }
+
     /// Takes up what a request declares. The answer comes when it is safe on disk.
     pub(super) fn declare(
         &mut self,
@@ -107,12 +118,7 @@ impl Agent {
         reply_to: &ReplyTo,
     ) -> Result<(), Refusal> {
         let name = self.may_declare(account)?;
-        let is_leaving =
-            self.accounts.get(&name).is_some_and(|account| matches!(account.change.as_deref(), Some(Change::Forget)));
-        if is_leaving || self.declarations.forgetting.contains(&name) {
-            let error = format!("{name} is being forgotten. Declare it once the request to forget it is answered.");
-            return Err(("signing_out", error));
-        }
+        self.is_not_forgotten(&name)?;
         let Some(provisioning) = &self.settings.provisioning else { return Ok(()) };
         let Some(mut declaration) = declaration else {
             let error = "The request has no \"settings\": the keys of the account, as in the configuration file.";

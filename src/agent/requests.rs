@@ -196,6 +196,9 @@ impl Agent {
     /// much.
     pub(super) fn admit(&mut self, name: &AccountName, command: &Command) -> Result<(), Refusal> {
         let now = clock::now();
+        if matches!(command, Command::Login) {
+            self.is_not_forgotten(name)?;
+        }
         let Some(account) = self.accounts.get(name) else { return Ok(()) };
         let session = &account.session;
         let writes = match command {
