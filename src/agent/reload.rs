@@ -72,7 +72,9 @@ impl Agent {
     /// Applies what the configuration says, to each account as soon as no answer is awaited for it: that answer may
     /// carry the only refresh token that is still good.
     pub(super) fn apply_waiting_changes(&mut self) {
-        let ready = |account: &Account| account.change.is_some() && !account.session.is_busy();
+        // At the end of the process, what could not be written has nobody else to go on with it.
+        let ready =
+            |account: &Account| account.change.is_some() && !account.session.is_busy() && account.session.is_safe();
         let names: Vec<_> =
             self.accounts.iter().filter(|(_, account)| ready(account)).map(|(name, _)| name.clone()).collect();
         for name in names {
