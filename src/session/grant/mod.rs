@@ -133,7 +133,7 @@ impl Grant {
         self.kept().is_some_and(|signed_in| signed_in.user.is_some())
     }
 
-    /// The disk has the tokens, and from now on nobody else does.
+    /// The disk has the tokens, and from now on they are taken from the store.
     pub(super) fn tokens_are_stored(&mut self) {
         let kept = match self {
             Self::None { former, .. } => former.as_deref_mut(),
