@@ -99,7 +99,8 @@ impl Directory {
     }
 
     /// The endpoints. A device runs for months, and a provider's metadata is not for ever: it is looked at again each day,
-    /// and where an endpoint answers as if it were none, as it may to one account alone: only so often. While the issuer does not answer, what is known stays good.
+    /// and where an endpoint answers as if it were none, but only so often, as it may do so to one account alone. While the
+    /// issuer does not answer, what is known stays good.
     pub(super) async fn endpoints(&self) -> Result<Arc<Endpoints>, Fault> {
         let asked = clock::now().boot;
         let (search, throttle) = &mut *self.search.lock().await;
