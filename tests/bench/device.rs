@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -53,7 +55,7 @@ impl Device {
         let provider = Provider::start(LONG_LIFE);
         let mut config = format!("{}\n[store]\npath = \"{}\"\n", broker.agent_settings(), store.display());
         for number in 1..=accounts {
-            fs::write(folder.path().join(format!("{number}.token")), format!("first-{number}\n")).unwrap();
+            write_secret(&folder.path().join(format!("{number}.token")), &format!("first-{number}\n"));
             write!(
                 config,
                 "\n[accounts.a{number}]\ntoken_endpoint = \"{}/token\"\nclient_id = \"gateway\"\n\
@@ -148,4 +150,10 @@ impl Device {
             rests.then_some(())
         });
     }
+}
+
+/// As one writes a secret: for nobody else to read, or the agent warns of it.
+fn write_secret(path: &Path, secret: &str) {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(secret.as_bytes()).unwrap();
 }
