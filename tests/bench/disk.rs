@@ -42,13 +42,10 @@ impl LoopDisk {
         &self.mounted
     }
 
-    /// Waits until everything is on it.
-    pub(crate) fn sync(&self) {
-        run_tool(Command::new("sync").arg("--file-system").arg(&self.mounted));
-    }
-
-    /// What was written to it so far, in bytes: the sectors in its statistics, of 512 bytes each.
+    /// Waits until everything is on it, and says what was written to it so far, in bytes: the sectors in its statistics, of 512
+    /// bytes each.
     pub(crate) fn written(&self) -> u64 {
+        run_tool(Command::new("sync").arg("--file-system").arg(&self.mounted));
         let name = self.device.trim_start_matches("/dev/");
         let statistics = fs::read_to_string(format!("/sys/block/{name}/stat")).unwrap();
         statistics.split_whitespace().nth(6).unwrap().parse::<u64>().unwrap() * 512

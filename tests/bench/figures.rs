@@ -141,26 +141,21 @@ pub(crate) fn disk(table: &mut Table, effort: Effort) {
     device.settle();
     let (mut per_refresh, mut per_restart, mut counted) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..effort.runs {
-        disk.sync();
         let before = disk.written();
         device.refresh();
-        disk.sync();
         per_refresh.push(number(disk.written() - before));
         std::thread::sleep(oauth2mqtt::policy::FRESH_ENOUGH);
     }
     for _ in 0..effort.runs {
         device.stop_agent();
-        disk.sync();
         let before = disk.written();
         device.start_agent();
         device.settle();
         counted.push(number(reading::written(device.pid())));
-        disk.sync();
         per_restart.push(number(disk.written() - before));
     }
     let before = disk.written();
     std::thread::sleep(effort.idle);
-    disk.sync();
     let idle = number(disk.written() - before) * 3_600.0 / effort.idle.as_secs_f64();
     table.add("per refresh, with the file system's own", "B", per_refresh);
     table.add("per restart, with the file system's own", "B", per_restart);
