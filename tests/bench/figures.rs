@@ -132,10 +132,7 @@ pub(crate) fn refresh(table: &mut Table, effort: Effort) {
 /// What a card has to take, by the counter of the block device.
 pub(crate) fn disk(table: &mut Table, effort: Effort) {
     table.begin("Disk");
-    let Some(disk) = LoopDisk::new() else {
-        eprintln!("   no loop device here: what reaches a disk is not measured");
-        return;
-    };
+    let Some(disk) = LoopDisk::new() else { return };
     let mut device = Device::with_store_at(&disk.folder().join("store"), 1);
     device.start_agent();
     device.settle();
