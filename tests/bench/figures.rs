@@ -22,16 +22,10 @@ const BURST: u16 = 64;
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     pub(crate) runs: usize,
-    /// Of what takes minutes.
-    pub(crate) long_runs: usize,
     pub(crate) idle: Duration,
 }
 
 impl Effort {
-    pub(crate) fn runs_with(self, accounts: usize) -> usize {
-        if accounts < 100 { self.runs } else { self.long_runs }
-    }
-
     /// How long one of the runs at rest is.
     pub(crate) fn piece(self) -> Duration {
         self.idle / u32::try_from(self.runs).unwrap()
@@ -166,7 +160,7 @@ pub(crate) fn outage(table: &mut Table, effort: Effort) {
     table.begin("All due at once");
     for accounts in ACCOUNTS {
         let (mut times, mut cpu, mut peak, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..effort.runs_with(accounts) {
+        for _ in 0..effort.runs {
             let mut device = Device::new(accounts, "");
             device.provider.set_life(SHORT_LIFE);
             device.start_agent();

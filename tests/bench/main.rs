@@ -40,9 +40,9 @@ fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let (options, names): (Vec<_>, Vec<_>) = arguments.into_iter().partition(|argument| argument.starts_with("--"));
     let effort = if options.iter().any(|option| option == "--quick") {
-        Effort { runs: 2, long_runs: 1, idle: Duration::from_secs(5) }
+        Effort { runs: 2, idle: Duration::from_secs(5) }
     } else {
-        Effort { runs: 10, long_runs: 4, idle: Duration::from_secs(60) }
+        Effort { runs: 10, idle: Duration::from_secs(60) }
     };
     let mut table = Table::default();
     for (name, part) in PARTS {

@@ -23,7 +23,7 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
     for accounts in [1, 100, 1_000] {
         let device = Device::new(accounts, "");
         let (mut times, mut idle, mut cpu, mut peak) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let runs = effort.runs_with(accounts);
+        let runs = effort.runs;
         for run in 0..runs {
             let mark = device.subscriber.mark();
             let started_at = unix_now();

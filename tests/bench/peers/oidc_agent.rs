@@ -37,7 +37,7 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
         drop(first);
         let (mut times, mut idle, mut cpu, mut peak, mut written) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let runs = effort.runs_with(accounts);
+        let runs = effort.runs;
         for run in 0..runs {
             let started_at = unix_now();
             let agent = OidcAgent::start(home.clone());
