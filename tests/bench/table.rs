@@ -116,7 +116,7 @@ impl Figure {
     fn spread(&self) -> Spread {
         let mut sorted = self.runs.clone();
         sorted.sort_by(f64::total_cmp);
-        let (middle, even) = (sorted.len() / 2, sorted.len() % 2 == 0);
+        let (middle, even) = (sorted.len() / 2, sorted.len().is_multiple_of(2));
         let median = if even { f64::midpoint(sorted[middle - 1], sorted[middle]) } else { sorted[middle] };
         Spread { median, least: sorted[0], most: sorted[sorted.len() - 1] }
     }
