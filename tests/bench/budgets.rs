@@ -3,12 +3,13 @@
 //! They are what `docs/performance.md` measures, with a little room; times are not among them. They hold for a release
 //! binary, which `tests/run` builds.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "here a panic is a failed test, and output its report")]
-#![allow(dead_code, unused_imports, reason = "the table and the end-to-end tests use the rest of what they share")]
+#![allow(dead_code, reason = "the table uses the rest of what they share")]
 
 mod device;
 mod disk;
 mod provider;
 mod reading;
+#[allow(unused_imports, reason = "the end-to-end tests use the rest")]
 #[path = "../e2e/support/mod.rs"]
 mod support;
 

@@ -41,7 +41,7 @@ impl LoopDisk {
         let device = tool(Command::new("losetup").args(["--find", "--show"]).arg(&image))?;
         let mounted = folder.path().join("disk");
         fs::create_dir(&mounted).unwrap();
-        let disk = Self { device: device.trim().to_owned(), mounted, _folder: folder };
+        let disk = Self { device, mounted, _folder: folder };
         tool(Command::new("mount").args(["-o", "noatime"]).arg(&disk.device).arg(&disk.mounted))?;
         disk.statistics().map_err(|error| format!("its statistics: {error}"))?;
         Ok(disk)

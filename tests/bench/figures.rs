@@ -135,7 +135,6 @@ pub(crate) fn disk(table: &mut Table, effort: Effort) {
         let before = disk.written();
         device.refresh();
         per_refresh.push(number(disk.written() - before));
-        std::thread::sleep(oauth2mqtt::policy::FRESH_ENOUGH);
     }
     for _ in 0..effort.runs {
         device.stop_agent();
