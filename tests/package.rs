@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use oauth2mqtt::config::{self, Environment, Loaded};
+use oauth2mqtt::testing::config::{self, Environment, Loaded};
 
 const CONFIG: &str = include_str!("../systemd/config.toml");
 

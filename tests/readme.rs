@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use oauth2mqtt::config::{self, Environment};
-use oauth2mqtt::fault::FaultCode;
+use oauth2mqtt::testing::FaultCode;
+use oauth2mqtt::testing::config::{self, Environment};
 
 const README: &str = include_str!("../README.md");
 

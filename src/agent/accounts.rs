@@ -8,14 +8,14 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::SharedProvider;
-use crate::account::AccountName;
-use crate::clock;
-use crate::message::{self, AccountInfo, SetUp};
-use crate::provider::{Directory, Http, Provider, Sought};
-use crate::record::Fingerprint;
-use crate::session::{Rules, Session, Way};
-use crate::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
-use crate::tls::Tls;
+use crate::domain::account::AccountName;
+use crate::domain::record::Fingerprint;
+use crate::domain::session::{Rules, Session, Way};
+use crate::domain::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
+use crate::platform::clock;
+use crate::platform::tls::Tls;
+use crate::provider::{Directory, EndpointQuery, Http, Provider};
+use crate::wire::{self, AccountInfo, SetUp};
 
 /// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
 /// neither the device nor the provider should meet them all at the same moment.
@@ -51,7 +51,7 @@ impl Account {
 
     /// What `status` says now.
     pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> impl Serialize + use<> {
-        message::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
+        wire::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
     }
 
     /// What `status` says of the settings.
@@ -83,7 +83,7 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
 pub(super) struct Clients {
     tls: Tls,
     http: HashMap<Option<PathBuf>, Http>,
-    directories: HashMap<Sought, Arc<Directory>>,
+    directories: HashMap<EndpointQuery, Arc<Directory>>,
     limits: HashMap<String, Arc<Semaphore>>,
 }
 
@@ -98,24 +98,24 @@ impl Clients {
         &mut self,
         mut settings: AccountSettings,
     ) -> Result<(Arc<AccountSettings>, SharedProvider), String> {
-        let sought = Sought::by(&settings);
-        let directory = match self.directories.get(&sought) {
+        let query = EndpointQuery::by(&settings);
+        let directory = match self.directories.get(&query) {
             Some(directory) => Arc::clone(directory),
-            None => self.directory(sought.clone())?,
+            None => self.directory(query.clone())?,
         };
-        settings.endpoints = directory.sought().endpoints.clone();
+        settings.endpoints = directory.query().endpoints.clone();
         let limit = self.limits.entry(settings.provider.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
         let settings = Arc::new(settings);
         let provider = Arc::new(Provider::new(Arc::clone(&settings), directory, Arc::clone(limit)));
         Ok((settings, provider))
     }
 
-    fn directory(&mut self, sought: Sought) -> Result<Arc<Directory>, String> {
-        let http = self.http(sought.ca_file.as_ref())?;
-        let directory = Arc::new(Directory::new(sought.clone(), http));
+    fn directory(&mut self, query: EndpointQuery) -> Result<Arc<Directory>, String> {
+        let http = self.http(query.ca_file.as_ref())?;
+        let directory = Arc::new(Directory::new(query.clone(), http));
         // Accounts may come and go without end.
         self.directories.retain(|_, directory| Arc::strong_count(directory) > 1);
-        self.directories.insert(sought, Arc::clone(&directory));
+        self.directories.insert(query, Arc::clone(&directory));
         Ok(directory)
     }
 

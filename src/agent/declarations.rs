@@ -9,15 +9,17 @@ use super::Agent;
 use super::accounts::{Change, rules};
 use super::reload;
 use super::requests::{Asked, Asker, MOST_WAITING, Refusal, ReplyTo, busy, failed, sentence};
-use crate::account::AccountName;
-use crate::declaration::Declaration;
-use crate::message::{Outcome, Transaction, Verb};
-use crate::record::Record;
-use crate::session::{Command, Event, Found, Rules, Ticket};
-use crate::settings::{AccountSettings, Declared};
+use crate::config;
+use crate::domain::account::AccountName;
+use crate::domain::declaration::Declaration;
+use crate::domain::policy;
+use crate::domain::rate_limit::Throttle;
+use crate::domain::record::Record;
+use crate::domain::session::{Command, Event, Found, Rules, Ticket};
+use crate::domain::settings::{AccountSettings, Declared};
+use crate::platform::clock;
 use crate::store::Ack;
-use crate::throttle::Throttle;
-use crate::{clock, config, policy};
+use crate::wire::{Outcome, Transaction, Verb};
 
 /// The most accounts that may be declared: each has its place in the store and in the broker's memory.
 const MOST: usize = 32;
@@ -37,7 +39,7 @@ pub(super) struct Declarations {
 
 impl Declarations {
     /// What the store had.
-    pub(super) fn from_store(found: Vec<(AccountName, Result<Declaration, crate::fault::Fault>)>) -> Self {
+    pub(super) fn from_store(found: Vec<(AccountName, Result<Declaration, crate::domain::fault::Fault>)>) -> Self {
         let mut by_name = BTreeMap::new();
         for (name, declaration) in found {
             match declaration {

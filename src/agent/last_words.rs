@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::Agent;
 use super::accounts::Account;
-use crate::account::AccountName;
 use crate::broker::Publication;
-use crate::clock;
-use crate::message::{self, Payload, SetUp};
-use crate::session::{Found, SessionState, StatusView, Topic};
-use crate::settings::PublishMode;
+use crate::domain::account::AccountName;
+use crate::domain::session::{Found, SessionState, StatusView, Topic};
+use crate::domain::settings::PublishMode;
+use crate::platform::clock;
+use crate::wire::{self, Payload, SetUp};
 
 /// How long the broker keeps the last word on what is gone.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ impl Agent {
             self.withdraw_token(name);
         }
         if let Some(topic) = self.topics.carried_token(name) {
-            self.last_word_on(topic, message::withdrawn_token(name));
+            self.last_word_on(topic, wire::withdrawn_token(name));
         }
         if account.session.keeps_user_to_itself() {
             self.withdraw_identity(name);
@@ -54,22 +54,22 @@ impl Agent {
     pub(super) fn say_last_words_as(&self, name: &AccountName, set_up: SetUp, told_user: bool) {
         self.withdraw_token(name);
         if let Some(topic) = self.topics.carried_token(name) {
-            self.last_word_on(topic, message::withdrawn_token(name));
+            self.last_word_on(topic, wire::withdrawn_token(name));
         }
-        self.last_word(name, Topic::SignIn, Payload::of(&message::sign_in(name, None)));
+        self.last_word(name, Topic::SignIn, Payload::json(&wire::sign_in(name, None)));
         let status = StatusView::bare(SessionState::SignedOut, false);
-        self.last_word(name, Topic::Status, Payload::of(&message::status(name, set_up, &status)));
+        self.last_word(name, Topic::Status, Payload::json(&wire::status(name, set_up, &status)));
         if told_user {
             self.withdraw_identity(name);
         }
     }
 
     pub(super) fn withdraw_token(&self, name: &AccountName) {
-        self.last_word(name, Topic::Token, message::withdrawn_token(name));
+        self.last_word(name, Topic::Token, wire::withdrawn_token(name));
     }
 
     pub(super) fn withdraw_identity(&self, name: &AccountName) {
-        self.last_word(name, Topic::Identity, message::identity(name, None));
+        self.last_word(name, Topic::Identity, wire::identity(name, None));
     }
 
     fn last_word(&self, name: &AccountName, topic: Topic, payload: Payload) {

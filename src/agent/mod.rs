@@ -22,21 +22,22 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::account::AccountName;
-use crate::alarm::{Alarm, ClockWatch};
 use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Publication, Will};
-use crate::clock::{self, BootTime, Confidence, Now};
 use crate::config::Environment;
-use crate::loopback::Arrival;
-use crate::machine::Machine;
-use crate::message::{self, Topics};
+use crate::domain::account::AccountName;
+use crate::domain::clock::{BootTime, Now};
+use crate::domain::policy::{self, Chance};
+use crate::domain::rate_limit::Throttle;
+use crate::domain::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
+use crate::domain::settings::Settings;
 use crate::page::{Page, Press};
-use crate::policy::{self, Chance};
-use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
-use crate::settings::Settings;
+use crate::platform::clock;
+use crate::platform::redirect_listener::Arrival;
+use crate::platform::systemd::ServiceManager;
+use crate::platform::timer::{Alarm, ClockWatch};
+use crate::store::machine::Machine;
 use crate::store::{self, Ack, Kind, Loaded, OpenError, Store};
-use crate::systemd::ServiceManager;
-use crate::throttle::Throttle;
+use crate::wire::{self, Topics};
 use accounts::{Account, Clients};
 use declarations::Declarations;
 use redirects::Redirects;
@@ -52,7 +53,7 @@ const EVENTS: usize = 64;
 
 /// Why the daemon could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The store is not to be had.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -69,7 +70,7 @@ pub enum RunError {
 
 /// Where the configuration came from, for reading it again.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The file.
     pub path: PathBuf,
     /// What the service manager said.
@@ -114,7 +115,7 @@ impl From<Press> for Event {
 ///
 /// # Errors
 /// When it cannot start: the store is not to be had, or the settings cannot be used.
-pub async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
+pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
     let (events, mut wakeups) = mpsc::channel(EVENTS);
     let mut signals = Signals::new()?;
     let mut alarm = Alarm::new()?;
@@ -193,10 +194,10 @@ struct Agent {
 impl Agent {
     fn start(mut settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
         let now = clock::now();
-        let confidence = Confidence::in_clock(now.wall);
+        let confidence = clock::confidence(now.wall);
         let clients = Clients::default();
         let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
-        let will = Will { topic: topics.state(), payload: message::state(false) };
+        let will = Will { topic: topics.state(), payload: wire::state(false) };
         let connector =
             Connector::new(&settings.mqtt, &settings.mqtt.client_id, LARGEST_REQUEST, clients.tls())?.with_will(will);
         let acks = events.clone();
@@ -285,7 +286,7 @@ impl Agent {
                 }
                 self.journal_has_broker = Some(true);
                 self.broker_changed(true);
-                self.publish_retained(self.topics.state(), message::state(true));
+                self.publish_retained(self.topics.state(), wire::state(true));
                 self.publish_info();
                 self.unannounced = self.names_to_announce().collect();
             }
@@ -377,10 +378,10 @@ impl Agent {
 
     fn publish_info(&self) {
         let accounts: Vec<_> = self.accounts.iter().map(|(name, account)| account.info(name)).collect();
-        self.publish_retained(self.topics.info(), message::info(self.started.wall, &accounts));
+        self.publish_retained(self.topics.info(), wire::info(self.started.wall, &accounts));
     }
 
-    fn publish_retained(&self, topic: String, payload: message::Payload) {
+    fn publish_retained(&self, topic: String, payload: wire::Payload) {
         self.link.publish(Publication { topic, payload, retain: true, good_until: None, correlation: None });
     }
 }

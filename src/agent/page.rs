@@ -4,12 +4,12 @@ use tokio::sync::oneshot;
 
 use super::Agent;
 use super::requests::{Asked, Asker, sentence};
-use crate::account::AccountName;
-use crate::clock;
-use crate::message::Verb;
+use crate::domain::account::AccountName;
+use crate::domain::session::{Command, Event};
+use crate::domain::settings::PageSettings;
 use crate::page::{self, AccountView, Page, Press, Wish};
-use crate::session::{Command, Event};
-use crate::settings::PageSettings;
+use crate::platform::clock;
+use crate::wire::Verb;
 
 /// Takes how a press of a button ended.
 type Outcome = oneshot::Sender<Result<(), String>>;

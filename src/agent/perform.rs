@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::{Agent, Event};
-use crate::account::AccountName;
 use crate::broker::Publication;
-use crate::clock;
-use crate::message::{self, Payload};
+use crate::domain::account::AccountName;
+use crate::domain::secret::Secret;
+use crate::domain::session::{Action, Answer, Note, Question, RequestId, Session, TokenView, Topic};
+use crate::domain::settings::PublishMode;
+use crate::domain::token::Token;
+use crate::platform::clock;
 use crate::provider::Provider;
-use crate::secret::Secret;
-use crate::session::{Action, Answer, Note, Question, RequestId, Session, TokenView, Topic};
-use crate::settings::PublishMode;
-use crate::token::Token;
+use crate::wire::{self, Payload};
 
 impl Agent {
     pub(super) fn perform(&mut self, name: &AccountName, action: Action) {
@@ -78,12 +78,12 @@ impl Agent {
         let (payload, good_until) = match topic {
             Topic::Token if account.settings.publish == PublishMode::OnRequest => return,
             Topic::Token => match self.token(name, session) {
-                Some((token, access_token)) => (message::token(name, &token, &access_token), token.usable_until),
-                None => (message::withdrawn_token(name), None),
+                Some((token, access_token)) => (wire::token(name, &token, &access_token), token.usable_until),
+                None => (wire::withdrawn_token(name), None),
             },
-            Topic::Status => (Payload::of(&account.status(name, self.declarations.needs_sign_in(name))), None),
-            Topic::SignIn => (Payload::of(&message::sign_in(name, session.pending().as_ref())), None),
-            Topic::Identity => (message::identity(name, session.identity(now)), None),
+            Topic::Status => (Payload::json(&account.status(name, self.declarations.needs_sign_in(name))), None),
+            Topic::SignIn => (Payload::json(&wire::sign_in(name, session.pending().as_ref())), None),
+            Topic::Identity => (wire::identity(name, session.identity(now)), None),
         };
         let topic = self.topics.account(name, topic);
         self.link.publish(Publication { topic, payload, retain: true, good_until, correlation: None });

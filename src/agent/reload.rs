@@ -2,13 +2,13 @@
 
 use super::accounts::{Account, Change, rules};
 use super::{Agent, RunError};
-use crate::account::AccountName;
-use crate::clock;
 use crate::config;
-use crate::policy::Chance;
-use crate::record::Record;
-use crate::session::{Event, Found, Revision, Session};
-use crate::settings::{AccountSettings, PublishMode};
+use crate::domain::account::AccountName;
+use crate::domain::policy::Chance;
+use crate::domain::record::Record;
+use crate::domain::session::{Event, Found, Revision, Session};
+use crate::domain::settings::{AccountSettings, PublishMode};
+use crate::platform::clock;
 
 /// For what no session waits to hear of: those count their revisions from numbers of their epochs on.
 pub(super) const UNHEARD: Revision = Revision(0);

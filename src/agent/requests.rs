@@ -9,17 +9,18 @@ use tokio::sync::oneshot;
 
 use super::Agent;
 use super::accounts::Account;
-use crate::account::AccountName;
 use crate::broker::{Correlation, Publication, Unsent};
-use crate::clock::{self, BootTime};
-use crate::fault::FaultCode;
-use crate::message::{self, Outcome, Payload, Request, Transaction, Verb, response};
-use crate::policy;
-use crate::secret::Secret;
-use crate::session::{Command, Event, Refused, Ticket};
-use crate::settings::PublishMode;
-use crate::text::printable;
-use crate::throttle::{Complaint, Throttle};
+use crate::domain::account::AccountName;
+use crate::domain::clock::BootTime;
+use crate::domain::fault::FaultCode;
+use crate::domain::policy;
+use crate::domain::rate_limit::{Complaint, Throttle};
+use crate::domain::secret::Secret;
+use crate::domain::session::{Command, Event, Refused, Ticket};
+use crate::domain::settings::PublishMode;
+use crate::domain::text::printable;
+use crate::platform::clock;
+use crate::wire::{self, Outcome, Payload, Request, Transaction, Verb, response};
 
 /// The most requests that wait for an answer at a time.
 pub(super) const MOST_WAITING: usize = 256;
@@ -238,7 +239,7 @@ impl Agent {
                 let outcome = match (result, verb) {
                     (Err(refused), _) => failed((code(&refused), sentence(&refused.to_string()))),
                     (Ok(()), Verb::Login) => {
-                        Outcome::Done(data(&message::sign_in(name, account.session.pending().as_ref())))
+                        Outcome::Done(data(&wire::sign_in(name, account.session.pending().as_ref())))
                     }
                     (Ok(()), Verb::Forget) => return self.forgotten(name, &transaction, &reply_to),
                     (Ok(()), _) => Outcome::Done(data(&self.status_of(name, account))),
@@ -295,7 +296,7 @@ impl Agent {
         }
         let Some(account) = self.accounts.get(&name) else { return Ok(()) };
         if account.settings.publish == PublishMode::Retained {
-            let topic = self.topics.account(&name, crate::session::Topic::Token);
+            let topic = self.topics.account(&name, crate::domain::session::Topic::Token);
             return Err((
                 "token_is_retained",
                 format!("The token of {name} is retained on {topic}; subscribe to that."),
@@ -304,7 +305,7 @@ impl Agent {
         let Some((token, access_token)) = self.token(&name, &account.session) else {
             return Err(("no_token", format!("There is no good token of {name} now. Request status to see why.")));
         };
-        let payload = message::token_response(&name, &token, &access_token, transaction);
+        let payload = wire::token_response(&name, &token, &access_token, transaction);
         self.send(reply_to, payload, transaction);
         Ok(())
     }

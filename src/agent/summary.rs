@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::Agent;
-use crate::clock::{self, UnixTime};
-use crate::session::{SessionState, StatusView};
-use crate::text::printable;
+use crate::domain::clock::UnixTime;
+use crate::domain::session::{SessionState, StatusView};
+use crate::domain::text::printable;
+use crate::platform::clock;
 
 /// Of up to so many accounts each is described by itself.
 const FEW: usize = 3;
@@ -83,8 +84,8 @@ fn time(at: UnixTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::FaultCode;
-    use crate::session::ErrorView;
+    use crate::domain::fault::FaultCode;
+    use crate::domain::session::ErrorView;
 
     const AT: UnixTime = UnixTime::new(1_795_529_100);
 

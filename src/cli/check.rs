@@ -8,7 +8,7 @@ use super::bridge;
 use super::exit::Failure;
 use super::{BOLD, GOOD, WARN, say};
 use crate::config::{self, Environment};
-use crate::settings::{BrokerAddress, PublishMode, SignInMode};
+use crate::domain::settings::{BrokerAddress, PublishMode, SignInMode};
 
 pub(super) fn check(path: &Path, broker: &Path) -> Result<(), Failure> {
     let loaded = config::load(path, &Environment::from_process())?;

@@ -19,12 +19,12 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
 
-use crate::account::AccountName;
 use crate::config::{self, Environment};
-use crate::message::Verb;
-use crate::secret::Secret;
-use crate::settings::Settings;
-use crate::text::printable;
+use crate::domain::account::AccountName;
+use crate::domain::secret::Secret;
+use crate::domain::settings::Settings;
+use crate::domain::text::printable;
+use crate::wire::Verb;
 use args::{Args, Command};
 use exit::{Exit, Failure};
 use remote::RunningAgent;

@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use super::{BOLD, DIM, say};
-use crate::presets::PRESETS;
+use crate::domain::presets::PRESETS;
 
 pub(super) fn list() -> Result<(), Failure> {
     for preset in PRESETS {

@@ -9,10 +9,10 @@ use super::files::Files;
 use super::grant::{self, Kind};
 use super::provider;
 use super::table::{Entry, Table};
-use crate::account::AccountName;
-use crate::identity::{Admission, AllowList};
-use crate::settings::{AccountSettings, Declared, PublishMode, SignInMode};
-use crate::text;
+use crate::domain::account::AccountName;
+use crate::domain::identity::{Admission, AllowList};
+use crate::domain::settings::{AccountSettings, Declared, PublishMode, SignInMode};
+use crate::domain::text;
 
 /// What the grant itself sends, and `params` must not (RFC 6749, RFC 7636, RFC 8628).
 const RESERVED_PARAMS: [&str; 17] = [

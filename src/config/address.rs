@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 use super::table::Entry;
-use crate::text;
+use crate::domain::text;
 
 /// What an address is for, which decides whether it may have a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use super::files::Files;
 use super::grant::Kind;
 use super::table::{Entry, Table};
-use crate::client_key::ClientKey;
-use crate::presets::Preset;
-use crate::secret::Secret;
-use crate::settings::{ClientAuth, ClientSettings};
-use crate::text;
+use crate::domain::client_key::ClientKey;
+use crate::domain::presets::Preset;
+use crate::domain::secret::Secret;
+use crate::domain::settings::{ClientAuth, ClientSettings};
+use crate::domain::text;
 
 /// How many secrets a client may have: a new one, and the one that it replaces.
 pub(super) const MOST_SECRETS: usize = 2;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::text;
+use crate::domain::text;
 
 /// The longest piece of the file that a message repeats, in characters.
 const LONGEST_QUOTE: usize = 60;

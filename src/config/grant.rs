@@ -7,12 +7,12 @@ use url::{Host, Url};
 use super::diagnostic::quoted;
 use super::files::Files;
 use super::table::{Entry, Table};
-use crate::presets::Preset;
-use crate::settings::GrantSettings;
-use crate::text;
+use crate::domain::presets::Preset;
+use crate::domain::settings::GrantSettings;
+use crate::domain::text;
 
 /// Where the browser comes back to if the configuration does not say: on the device itself (RFC 8252 7.3).
-pub const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1:8629/oauth2/redirect";
+pub(crate) const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1:8629/oauth2/redirect";
 
 /// The names of the grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,15 +23,15 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::settings::Settings;
-use crate::text;
+use crate::domain::settings::Settings;
+use crate::domain::text;
 use diagnostic::Report;
 use files::Files;
 use table::Table;
 
-pub use diagnostic::{ConfigError, Diagnostic};
-pub use grant::DEFAULT_REDIRECT_URI;
-pub use provisioning::declared;
+pub(crate) use diagnostic::{ConfigError, Diagnostic};
+pub(crate) use grant::DEFAULT_REDIRECT_URI;
+pub(crate) use provisioning::declared;
 
 /// The largest configuration file, in bytes.
 const LARGEST: u64 = 1024 * 1024;

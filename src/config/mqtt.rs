@@ -7,8 +7,8 @@ use url::Url;
 use super::address::is_loopback;
 use super::files::Files;
 use super::table::{Entry, Table};
-use crate::settings::{BrokerAddress, BrokerLogin, MqttSettings, TlsIdentity, TlsSettings};
-use crate::text;
+use crate::domain::settings::{BrokerAddress, BrokerLogin, MqttSettings, TlsIdentity, TlsSettings};
+use crate::domain::text;
 
 /// The longest path that a socket of this device can have, in bytes (`sun_path` without its end).
 const LONGEST_SOCKET_PATH: usize = 107;

@@ -6,7 +6,7 @@ use super::address::is_host;
 use super::diagnostic::quoted;
 use super::files::Files;
 use super::table::{Entry, Table};
-use crate::settings::PageSettings;
+use crate::domain::settings::PageSettings;
 
 /// Where the page listens if nothing else is said.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8628);

@@ -8,8 +8,8 @@ use super::diagnostic::quoted;
 use super::grant::Kind;
 use super::nearest::nearest;
 use super::table::{Entry, Table};
-use crate::presets::{PRESETS, Preset};
-use crate::settings::EndpointSettings;
+use crate::domain::presets::{PRESETS, Preset};
+use crate::domain::settings::EndpointSettings;
 
 /// What the keys about the provider come to.
 pub(super) struct Provider {

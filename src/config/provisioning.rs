@@ -14,11 +14,11 @@ use super::files::Files;
 use super::grant::DEFAULT_REDIRECT_URI;
 use super::nearest::nearest;
 use super::table::Table;
-use crate::account::AccountName;
-use crate::declaration::Declaration;
-use crate::presets::Preset;
-use crate::settings::{AccountSettings, Declared, GrantSettings, ProvisioningSettings};
-use crate::text;
+use crate::domain::account::AccountName;
+use crate::domain::declaration::Declaration;
+use crate::domain::presets::Preset;
+use crate::domain::settings::{AccountSettings, Declared, GrantSettings, ProvisioningSettings};
+use crate::domain::text;
 
 /// The keys that a declaration may have beside `client_secret`. What is not here either names a file of the device, or lowers
 /// its guard.
@@ -94,7 +94,7 @@ pub(super) fn read(mut table: Table<'_>) -> Option<ProvisioningSettings> {
 ///
 /// # Errors
 /// Everything that is wrong with it, by key, as one text. No value of a key that may be secret is in it.
-pub fn declared(
+pub(crate) fn declared(
     name: &AccountName,
     declaration: &Declaration,
     provisioning: &ProvisioningSettings,

@@ -10,7 +10,7 @@ mod whole_file;
 use std::path::Path;
 
 use super::{Environment, Loaded, parse};
-use crate::settings::AccountSettings;
+use crate::domain::settings::AccountSettings;
 
 /// A path in a folder that no machine has.
 const PATH: &str = "/conf/config.toml";

@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::clock::BootTime;
-use crate::secret::Secret;
-use crate::throttle::{Rate, Throttle};
+use crate::domain::clock::BootTime;
+use crate::domain::rate_limit::{Rate, Throttle};
+use crate::domain::secret::Secret;
 
 /// How long a browser is let in once the code was entered.
 const LASTS: Duration = Duration::from_secs(12 * 3_600);

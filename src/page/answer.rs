@@ -16,12 +16,12 @@ use super::access::{Access, Entry};
 use super::board::{Board, Revision};
 use super::guard;
 use super::{Press, Wish, html};
-use crate::account::AccountName;
-use crate::clock;
-use crate::http_server::Answer;
-use crate::secret::Secret;
-use crate::settings::PageSettings;
-use crate::throttle::{Rate, Throttle};
+use crate::domain::account::AccountName;
+use crate::domain::rate_limit::{Rate, Throttle};
+use crate::domain::secret::Secret;
+use crate::domain::settings::PageSettings;
+use crate::platform::clock;
+use crate::platform::http_server::Answer;
 
 const CSS: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::account::AccountName;
-use crate::session::{PendingView, StatusView};
+use crate::domain::account::AccountName;
+use crate::domain::session::{PendingView, StatusView};
 
 /// One account, as a visitor sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountView {
+pub(crate) struct AccountView {
     /// What the account's provider is called.
     pub provider: String,
     /// Its state, times and trouble.
@@ -21,7 +21,7 @@ pub struct AccountView {
 
 /// What is to be seen. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Board(Arc<watch::Sender<Content>>);
+pub(crate) struct Board(Arc<watch::Sender<Content>>);
 
 /// Counts the changes of a board.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +45,7 @@ impl Default for Board {
 
 impl Board {
     /// Shows this of an account.
-    pub fn show(&self, name: &AccountName, view: AccountView) {
+    pub(crate) fn show(&self, name: &AccountName, view: AccountView) {
         self.0.send_if_modified(|content| {
             if content.accounts.get(name).is_some_and(|(_, shown)| *shown == view) {
                 return false;
@@ -59,7 +59,7 @@ impl Board {
     }
 
     /// Takes an account off.
-    pub fn remove(&self, name: &AccountName) {
+    pub(crate) fn remove(&self, name: &AccountName) {
         self.0.send_if_modified(|content| {
             let was_there = content.accounts.remove(name).is_some();
             if was_there {
@@ -70,7 +70,7 @@ impl Board {
     }
 
     /// Says whether the broker can be reached.
-    pub fn show_broker(&self, connected: bool) {
+    pub(crate) fn show_broker(&self, connected: bool) {
         self.0.send_if_modified(|content| {
             let changes = content.broker.1 != connected;
             if changes {

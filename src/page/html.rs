@@ -3,11 +3,11 @@
 use std::fmt::{self, Display, Write as _};
 
 use super::board::{AccountView, Content, Revision};
-use crate::account::AccountName;
-use crate::clock::UnixTime;
-use crate::qr::Qr;
-use crate::session::{PendingView, SessionState, StatusView};
-use crate::words;
+use crate::domain::account::AccountName;
+use crate::domain::clock::UnixTime;
+use crate::domain::session::{PendingView, SessionState, StatusView};
+use crate::ui::qr::Qr;
+use crate::ui::relative_time;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -190,7 +190,7 @@ fn code(out: &mut String, name: &AccountName, pending: &PendingView, now: UnixTi
     let lapses = format!(
         "<p class=\"quiet\">It lapses in <span role=\"timer\" data-in=\"{}\" data-as=\"countdown\">{}</span>.</p>",
         seconds_until(pending.expires_at, now),
-        words::countdown(pending.expires_at.since(now))
+        relative_time::countdown(pending.expires_at.since(now))
     );
     if let Some(user_code) = &pending.user_code {
         put(
@@ -289,7 +289,7 @@ fn buttons(out: &mut String, name: &AccountName, status: &StatusView, pending: O
 
 /// A time as words, which the script of the page keeps true.
 fn relative(at: UnixTime, now: UnixTime) -> String {
-    format!("<span data-in=\"{}\">{}</span>", seconds_until(at, now), words::relative(at, now))
+    format!("<span data-in=\"{}\">{}</span>", seconds_until(at, now), relative_time::relative(at, now))
 }
 
 fn seconds_until(at: UnixTime, now: UnixTime) -> i64 {

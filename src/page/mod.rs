@@ -18,19 +18,19 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::account::AccountName;
-use crate::http_server::{self, Bounds};
-use crate::secret::Secret;
-use crate::settings::PageSettings;
+use crate::domain::account::AccountName;
+use crate::domain::secret::Secret;
+use crate::domain::settings::PageSettings;
+use crate::platform::http_server::{self, Bounds};
 
-pub use board::{AccountView, Board};
+pub(crate) use board::{AccountView, Board};
 
 /// A browser that watches for changes makes another connection when its time is over.
 const BOUNDS: Bounds = Bounds { connections: 32, life: Duration::from_secs(300), keep_alive: true };
 
 /// Somebody pressed a button.
 #[derive(Debug)]
-pub struct Press {
+pub(crate) struct Press {
     /// Whom it concerns.
     pub account: AccountName,
     /// What is wanted.
@@ -41,7 +41,7 @@ pub struct Press {
 
 /// What somebody wants.
 #[derive(Debug)]
-pub enum Wish {
+pub(crate) enum Wish {
     /// A sign-in.
     Login,
     /// Another code in place of the one that waits.
@@ -56,7 +56,7 @@ pub enum Wish {
 
 /// The page, as long as it is held.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     board: Board,
     server: JoinHandle<()>,
 }
@@ -65,7 +65,10 @@ pub struct Page {
 ///
 /// # Errors
 /// When nothing can listen on the address.
-pub fn serve<E: From<Press> + Send + 'static>(settings: &PageSettings, events: mpsc::Sender<E>) -> io::Result<Page> {
+pub(crate) fn serve<E: From<Press> + Send + 'static>(
+    settings: &PageSettings,
+    events: mpsc::Sender<E>,
+) -> io::Result<Page> {
     let listener = http_server::listen(settings.listen)?;
     let board = Board::default();
     let desk = Arc::new(answer::Desk::new(settings, board.clone(), events));
@@ -79,7 +82,7 @@ pub fn serve<E: From<Press> + Send + 'static>(settings: &PageSettings, events: m
 impl Page {
     /// Where the agent puts what is to be seen.
     #[must_use]
-    pub fn board(&self) -> &Board {
+    pub(crate) fn board(&self) -> &Board {
         &self.board
     }
 }

@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use super::answer::Desk;
 use super::*;
-use crate::clock::UnixTime;
-use crate::fault::FaultCode;
-use crate::http_server::Answer;
-use crate::session::{ErrorView, PendingView, SessionState, StatusView};
+use crate::domain::clock::UnixTime;
+use crate::domain::fault::FaultCode;
+use crate::domain::session::{ErrorView, PendingView, SessionState, StatusView};
+use crate::platform::http_server::Answer;
 
 const HOST: &str = "127.0.0.1:8628";
 

@@ -10,11 +10,11 @@ use serde::de::Deserializer;
 use url::Url;
 
 use super::http::Exchange;
-use crate::fault::{Fault, FaultCode};
-use crate::policy;
-use crate::secret::Secret;
-use crate::text::{is_printable, printable};
-use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::policy;
+use crate::domain::secret::Secret;
+use crate::domain::text::{is_printable, printable};
+use crate::domain::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
 
 /// How long a device code is taken to live where the provider breaks the rule to say so.
 const ASSUMED_CODE_LIFE: Duration = Duration::from_secs(900);

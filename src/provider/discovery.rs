@@ -6,11 +6,11 @@ use oauth2::http;
 use serde::Deserialize;
 use url::Url;
 
-use super::directory::{First, Sought};
+use super::endpoint_query::{EndpointQuery, SignInEndpoint};
 use super::http::{Exchange, Http};
-use crate::fault::{Fault, FaultCode};
-use crate::settings::{ClientAuth, EndpointSettings};
-use crate::text::printable;
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::settings::{ClientAuth, EndpointSettings};
+use crate::domain::text::printable;
 
 /// The endpoints of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub(super) struct Metadata {
 }
 
 /// Finds the endpoints, asking the issuer only for what the configuration leaves open.
-pub(super) async fn endpoints(sought: &Sought, http: &Http) -> Result<Endpoints, Fault> {
-    let named = EndpointSettings::clone(&sought.endpoints);
+pub(super) async fn endpoints(query: &EndpointQuery, http: &Http) -> Result<Endpoints, Fault> {
+    let named = EndpointSettings::clone(&query.endpoints);
     let Some(issuer) = &named.issuer else {
         return Ok(Endpoints {
             device_authorization: named.device_authorization,
@@ -57,10 +57,10 @@ pub(super) async fn endpoints(sought: &Sought, http: &Http) -> Result<Endpoints,
             usual_auth: ClientAuth::Post,
         });
     };
-    let metadata = metadata(issuer, |metadata| has_what_is_needed(sought, metadata), http).await?;
+    let metadata = metadata(issuer, |metadata| has_what_is_needed(query, metadata), http).await?;
     let choose = |named: Option<Arc<Url>>, found: Option<Url>, what: &str| match (named, found) {
         (Some(url), _) => Ok(Some(url)),
-        (None, Some(url)) if may_be_used(&url, sought.allow_http) => Ok(Some(Arc::new(url))),
+        (None, Some(url)) if may_be_used(&url, query.allow_http) => Ok(Some(Arc::new(url))),
         (None, Some(_)) => Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https."))),
         (None, None) => Ok(None),
     };
@@ -82,14 +82,14 @@ pub(super) async fn endpoints(sought: &Sought, http: &Http) -> Result<Endpoints,
 }
 
 /// Whether the metadata has the endpoint that the account's sign-in begins at, where the configuration does not.
-fn has_what_is_needed(sought: &Sought, metadata: &Metadata) -> bool {
-    let named = &sought.endpoints;
-    match sought.first {
-        First::DeviceAuthorization => {
+fn has_what_is_needed(query: &EndpointQuery, metadata: &Metadata) -> bool {
+    let named = &query.endpoints;
+    match query.begins_at {
+        SignInEndpoint::DeviceAuthorization => {
             named.device_authorization.is_some() || metadata.device_authorization_endpoint.is_some()
         }
-        First::Authorization => named.authorization.is_some() || metadata.authorization_endpoint.is_some(),
-        First::Token => named.token.is_some() || metadata.token_endpoint.is_some(),
+        SignInEndpoint::Authorization => named.authorization.is_some() || metadata.authorization_endpoint.is_some(),
+        SignInEndpoint::Token => named.token.is_some() || metadata.token_endpoint.is_some(),
     }
 }
 

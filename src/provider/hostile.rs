@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 
 use super::http::{self, Exchange};
 use super::{answer, discovery, identity};
-use crate::clock::UnixTime;
-use crate::fault::Fault;
-use crate::hostile::{SENT, TOKEN, bombard};
-use crate::redirection::Redirection;
-use crate::secret::Secret;
-use crate::text::is_printable;
+use crate::domain::clock::UnixTime;
+use crate::domain::fault::Fault;
+use crate::domain::redirection::Redirection;
+use crate::domain::secret::Secret;
+use crate::domain::text::is_printable;
+use crate::testing::hostile::{SENT, TOKEN, bombard};
 
 const STATUSES: [u16; 16] = [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 421, 428, 429, 500, 503, 511];
 

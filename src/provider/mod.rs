@@ -7,6 +7,7 @@ mod answer;
 mod assertion;
 mod directory;
 mod discovery;
+mod endpoint_query;
 #[cfg(test)]
 mod hostile;
 mod http;
@@ -23,17 +24,18 @@ use oauth2::http::header::{ACCEPT, AUTHORIZATION};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Duration, sleep};
 
-use crate::clock;
-use crate::fault::{Fault, FaultCode};
-use crate::identity::Identity;
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, GrantSettings};
-use crate::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::identity::Identity;
+use crate::domain::secret::Secret;
+use crate::domain::settings::{AccountSettings, GrantSettings};
+use crate::domain::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
+use crate::platform::clock;
 use answer::{NewTokens, Polled};
-pub use directory::{Directory, Sought};
+pub(crate) use directory::Directory;
 use discovery::Endpoints;
+pub(crate) use endpoint_query::EndpointQuery;
 use http::Exchange;
-pub use http::Http;
+pub(crate) use http::Http;
 use request::{Requests, Revoke, Unbuildable};
 
 /// How often userinfo is asked: the user has approved by then, and should not have to do it twice for one lost packet.
@@ -42,7 +44,7 @@ const USERINFO_WAIT: Duration = Duration::from_secs(1);
 
 /// The provider of one account.
 #[derive(Debug)]
-pub struct Provider {
+pub(crate) struct Provider {
     account: Arc<AccountSettings>,
     directory: Arc<Directory>,
     turns: Arc<Semaphore>,
@@ -54,12 +56,12 @@ impl Provider {
     /// The provider that `account` names, where `directory` finds it; `turns` are how many may ask it at a time. Nothing is asked
     /// yet.
     #[must_use]
-    pub fn new(account: Arc<AccountSettings>, directory: Arc<Directory>, turns: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(account: Arc<AccountSettings>, directory: Arc<Directory>, turns: Arc<Semaphore>) -> Self {
         Self { account, directory, turns, secret: AtomicUsize::new(0) }
     }
 
     /// Waits for a turn to ask, which lasts until it is dropped.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed, so there is always a turn sooner or later.
         self.turns.acquire().await.ok()
     }
@@ -69,7 +71,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider refuses, cannot be reached, or does not have the account's grant.
-    pub async fn authorize(&self) -> Result<Authorization, Fault> {
+    pub(crate) async fn authorize(&self) -> Result<Authorization, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let missing = |what: &str| {
             let message = format!("Neither the configuration nor the provider's metadata names {what} endpoint.");
@@ -88,7 +90,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the sign-in has ended, or the provider cannot be asked now.
-    pub async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
+    pub(crate) async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.device_access_token(device_code)).await?;
         match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)? {
@@ -101,7 +103,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider refuses, or cannot be asked now.
-    pub async fn exchange(&self, code: &Secret, code_verifier: &Secret) -> Result<Granted, Fault> {
+    pub(crate) async fn exchange(&self, code: &Secret, code_verifier: &Secret) -> Result<Granted, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant else {
             return Err(Fault::ask_user(FaultCode::RedirectInvalid, "The account has another grant by now."));
@@ -116,7 +118,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider refuses, or cannot be asked now.
-    pub async fn obtain(&self) -> Result<Granted, Fault> {
+    pub(crate) async fn obtain(&self) -> Result<Granted, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let (exchange, secret) = match &self.account.grant {
             GrantSettings::ClientCredentials => {
@@ -153,7 +155,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the grant has ended, or the provider cannot be asked now.
-    pub async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
+    pub(crate) async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.refresh(refresh_token)).await?;
         answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
@@ -164,7 +166,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider refuses, cannot be asked now, or has no revocation endpoint.
-    pub async fn revoke(&self, refresh_token: Option<&Secret>, access_token: &Secret) -> Result<(), Fault> {
+    pub(crate) async fn revoke(&self, refresh_token: Option<&Secret>, access_token: &Secret) -> Result<(), Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let Some(url) = &endpoints.revocation else {
             let message = "The provider has no revocation endpoint.";
@@ -201,7 +203,7 @@ impl Provider {
         endpoints: &Endpoints,
         access_token: &Secret,
         id_token: Option<&Secret>,
-        now: clock::UnixTime,
+        now: crate::domain::clock::UnixTime,
     ) -> Result<Identity, Fault> {
         let expected = endpoints.issuer.as_deref().map(|issuer| identity::Expected {
             issuer,

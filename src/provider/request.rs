@@ -20,9 +20,9 @@ use zeroize::Zeroizing;
 
 use super::assertion;
 use super::discovery::Endpoints;
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, ClientAuth};
-use crate::token::CodeAuthorization;
+use crate::domain::secret::Secret;
+use crate::domain::settings::{AccountSettings, ClientAuth};
+use crate::domain::token::CodeAuthorization;
 
 /// A request that cannot even be built: an endpoint is no usable address, or the client's key does not sign.
 #[derive(Debug, thiserror::Error)]

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::folder;
-use super::kept::{Kept, Records};
+use super::sealed_record::{Records, SealedRecord};
 
 /// What a disk writes at once, or a multiple of it.
 const PAGE: usize = 4096;
@@ -108,7 +108,7 @@ impl Copies {
     /// Writes these records, and returns when they are safe. `all` gives everything that the file is to hold.
     pub(super) fn put<'a>(
         &mut self,
-        changed: &[(&'a [u8], &'a Kept)],
+        changed: &[(&'a [u8], &'a SealedRecord)],
         all: impl FnOnce() -> Records,
     ) -> io::Result<()> {
         if changed.is_empty() {
@@ -173,7 +173,7 @@ impl Copies {
     fn read(&mut self) -> io::Result<Found> {
         let length = self.file.metadata()?.len();
         let count = length.saturating_sub(PAGE as u64) / self.slot as u64;
-        let mut newest: BTreeMap<Vec<u8>, (usize, Kept)> = BTreeMap::new();
+        let mut newest: BTreeMap<Vec<u8>, (usize, SealedRecord)> = BTreeMap::new();
         let mut is_whole = true;
         let mut bytes = vec![0; self.slot];
         for index in 0..usize::try_from(count).unwrap_or(0) {
@@ -215,12 +215,12 @@ impl Copies {
     }
 }
 
-fn frame_length(name: &[u8], kept: &Kept) -> usize {
+fn frame_length(name: &[u8], kept: &SealedRecord) -> usize {
     HEADER + name.len() + kept.sealed().len()
 }
 
 /// A record as it lies in its slot, in whole pages.
-fn frame(name: &[u8], kept: &Kept) -> Vec<u8> {
+fn frame(name: &[u8], kept: &SealedRecord) -> Vec<u8> {
     let length = frame_length(name, kept);
     let mut frame = Vec::with_capacity(length.next_multiple_of(PAGE));
     frame.extend_from_slice(SLOT_MAGIC);
@@ -235,7 +235,7 @@ fn frame(name: &[u8], kept: &Kept) -> Vec<u8> {
     frame
 }
 
-pub(super) fn parse(slot: &[u8]) -> Option<(Vec<u8>, Kept)> {
+pub(super) fn parse(slot: &[u8]) -> Option<(Vec<u8>, SealedRecord)> {
     let (header, rest) = slot.split_at_checked(HEADER)?;
     let (head, expected) = header.split_at(HEADER - 8);
     let head = head.strip_prefix(SLOT_MAGIC)?;
@@ -246,7 +246,7 @@ pub(super) fn parse(slot: &[u8]) -> Option<(Vec<u8>, Kept)> {
     let (name, rest) = rest.split_at_checked(name)?;
     let sealed = rest.get(..sealed)?;
     (digest(&header[..HEADER - 8], name, sealed) == expected)
-        .then(|| (name.to_vec(), Kept::new(u64::from_be_bytes(*serial), sealed)))
+        .then(|| (name.to_vec(), SealedRecord::new(u64::from_be_bytes(*serial), sealed)))
 }
 
 /// Tells a slot that was written whole from one that was not. That nobody changed the record is for its seal to say.
@@ -263,11 +263,11 @@ mod tests {
 
     use super::*;
 
-    fn kept(serial: u64, length: usize) -> Kept {
-        Kept::new(serial, &vec![u8::try_from(serial).unwrap(); length])
+    fn kept(serial: u64, length: usize) -> SealedRecord {
+        SealedRecord::new(serial, &vec![u8::try_from(serial).unwrap(); length])
     }
 
-    fn put(copies: &mut Copies, all: &mut Records, name: &[u8], kept: &Kept) {
+    fn put(copies: &mut Copies, all: &mut Records, name: &[u8], kept: &SealedRecord) {
         all.insert(name.to_vec(), kept.clone());
         copies.put(&[(name, kept)], || all.clone()).unwrap();
     }

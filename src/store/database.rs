@@ -15,7 +15,7 @@ use rustix::thread::{current_timer_slack, set_current_timer_slack};
 
 use super::error::reason;
 use super::folder;
-use super::kept::{Kept, Records};
+use super::sealed_record::{Records, SealedRecord};
 
 /// How much of the store sled keeps in memory, in bytes. It always keeps the first 256 pages, each of up to sixteen records, so
 /// that only what is beyond some thousands of accounts is bounded by this.
@@ -35,9 +35,6 @@ const SEGMENT: usize = 128 * 1024;
 /// How often the collector must look before what was just replaced is freed: twice to see that nobody can have it in hand any
 /// more, and then to free it, eight parcels at a time.
 const COLLECTIONS: u32 = 4;
-
-/// What a record is in the database; clones share its memory.
-pub(super) type Value = sled::IVec;
 
 /// An open database.
 pub(super) struct Database {
@@ -87,7 +84,9 @@ impl Database {
     pub(super) fn records(&self) -> Result<Records, Trouble> {
         self.sled
             .iter()
-            .map(|entry| entry.map(|(name, value)| (name.to_vec(), Kept::from_value(value))).map_err(Trouble::from))
+            .map(|entry| {
+                entry.map(|(name, value)| (name.to_vec(), SealedRecord::from_value(value))).map_err(Trouble::from)
+            })
             .collect()
     }
 
@@ -104,7 +103,7 @@ impl Database {
     }
 
     /// Puts a record in the place of an earlier one, or takes it out. It is safe after the next [`Database::sync`].
-    pub(super) fn put(&self, name: &[u8], kept: Option<&Kept>) -> Result<(), Trouble> {
+    pub(super) fn put(&self, name: &[u8], kept: Option<&SealedRecord>) -> Result<(), Trouble> {
         match kept {
             Some(kept) => self.sled.insert(name, kept.to_value())?,
             None => self.sled.remove(name)?,

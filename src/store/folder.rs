@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::clock::UnixTime;
+use crate::domain::clock::UnixTime;
 
 /// Sees to it that there is a folder at `path` that only its owner can enter.
 pub(super) fn make_private(path: &Path) -> io::Result<()> {

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::error::OpenError;
 use super::folder;
-use crate::seal::{SHORTEST_MATERIAL, SealedFor, SealingKey};
-use crate::settings::KeySource;
+use crate::domain::settings::KeySource;
+use crate::store::seal::{SHORTEST_MATERIAL, SealedFor, SealingKey};
 
 /// More than this is surely not a key.
 const LONGEST: usize = 64 * 1024;

@@ -8,8 +8,10 @@ mod database;
 mod error;
 mod folder;
 mod format;
-mod kept;
 mod key;
+pub(crate) mod machine;
+mod seal;
+mod sealed_record;
 #[cfg(test)]
 mod tests;
 mod twin;
@@ -20,22 +22,22 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
-use crate::account::AccountName;
-use crate::clock::{Confidence, Now};
-use crate::declaration::Declaration;
-use crate::fault::{Fault, FaultCode};
-use crate::machine::Machine;
-use crate::record::Record;
-use crate::seal::{SealError, SealedFor, SealingKey};
-use crate::settings::StoreSettings;
-use crate::token::ClearTokens;
+use crate::domain::account::AccountName;
+use crate::domain::clock::{Confidence, Now};
+use crate::domain::declaration::Declaration;
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::record::Record;
+use crate::domain::settings::StoreSettings;
+use crate::domain::token::ClearTokens;
+use crate::store::machine::Machine;
+use crate::store::seal::{SealError, SealedFor, SealingKey};
 use database::Trouble;
-use kept::{Kept, Records, newest_serial};
+use sealed_record::{Records, SealedRecord, newest_serial};
 use twin::{OpenedTwin, Twin};
 use wanted::Wanted;
 use writer::{Job, Task, Writer};
 
-pub use error::OpenError;
+pub(crate) use error::OpenError;
 
 /// An open store. Dropping it waits until everything that was sent is written and the files are closed.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ pub struct Store {
 #[derive(Clone, Debug)]
 pub struct SealedTokens {
     account: AccountName,
-    kept: Option<Kept>,
+    kept: Option<SealedRecord>,
     wanted: Wanted,
 }
 
@@ -255,7 +257,7 @@ fn seal_as_wanted(key: &SealingKey, mut twin: Twin, records: &mut Records) -> Re
         let Ok(account) = std::str::from_utf8(name) else { continue };
         let Ok(sealed) = key.open(account, kept.sealed()).and_then(|text| key.seal(account, &text)) else { continue };
         serial += 1;
-        *kept = Kept::new(serial, &sealed);
+        *kept = SealedRecord::new(serial, &sealed);
     }
     if serial == before {
         return Ok(twin);

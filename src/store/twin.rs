@@ -8,8 +8,8 @@ use super::SetAside;
 use super::copies::Copies;
 use super::database::{Database, Trouble};
 use super::folder;
-use super::kept::{Kept, Records, newest};
-use crate::clock::UnixTime;
+use super::sealed_record::{Records, SealedRecord, newest};
+use crate::domain::clock::UnixTime;
 
 /// What is to become of records, by name.
 pub(super) type Changes = BTreeMap<Vec<u8>, Change>;
@@ -17,9 +17,9 @@ pub(super) type Changes = BTreeMap<Vec<u8>, Change>;
 /// What is to become of a record.
 #[derive(Debug)]
 pub(super) enum Change {
-    Put(Kept),
+    Put(SealedRecord),
     /// It holds no tokens that the one before has not: one safe place is enough for it, and half the wear.
-    PutForAMoment(Kept),
+    PutForAMoment(SealedRecord),
     Erase,
 }
 

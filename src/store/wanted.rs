@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::format;
-use super::kept::{Kept, Records};
+use super::sealed_record::{Records, SealedRecord};
 use super::twin::{Change, Changes};
-use crate::account::AccountName;
-use crate::seal::SealingKey;
-use crate::token::ClearTokens;
+use crate::domain::account::AccountName;
+use crate::domain::token::ClearTokens;
+use crate::store::seal::SealingKey;
 
 /// See the module. Nothing that happens to the files can lose it while the agent runs. Clones share it, and no one holds it for
 /// as long as a disk takes.
@@ -26,7 +26,7 @@ impl Wanted {
         &self.key
     }
 
-    pub(super) fn get(&self, name: &[u8]) -> Option<Kept> {
+    pub(super) fn get(&self, name: &[u8]) -> Option<SealedRecord> {
         self.lock().get(name).cloned()
     }
 
@@ -46,7 +46,7 @@ impl Wanted {
     }
 
     /// The tokens in a record of the account's sign-in, or why they cannot be had; `None` where it has none.
-    pub(super) fn open(&self, account: &AccountName, kept: &Kept) -> Result<Option<ClearTokens>, String> {
+    pub(super) fn open(&self, account: &AccountName, kept: &SealedRecord) -> Result<Option<ClearTokens>, String> {
         let text = self.key.open(account.as_str(), kept.sealed()).map_err(|error| error.to_string())?;
         format::decode_tokens(&text).map_err(|error| error.to_string())
     }

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 use super::database::{self, Trouble};
-use super::kept::Kept;
+use super::sealed_record::SealedRecord;
 use super::twin::{Change, Changes, OpenedTwin, Twin, sled_in};
 use super::wanted::Wanted;
 use super::{Ack, Kind, folder, format};
-use crate::account::AccountName;
-use crate::clock;
-use crate::declaration::Declaration;
-use crate::fault::{Fault, FaultCode};
-use crate::record::Record;
+use crate::domain::account::AccountName;
+use crate::domain::declaration::Declaration;
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::record::Record;
+use crate::platform::clock;
 
 /// One change that waits to be written.
 pub(super) struct Job {
@@ -141,7 +141,7 @@ impl<F: Fn(Ack)> Writer<F> {
         let name = job.task.kind().name(&job.account);
         let sealed = self.wanted.key().seal(&name, &text).map_err(|error| self.failed(&error))?;
         self.serial += 1;
-        let kept = Kept::new(self.serial, &sealed);
+        let kept = SealedRecord::new(self.serial, &sealed);
         // A refresh is only ever begun with tokens that are safe already; its answer follows.
         let is_safe = !changes.contains_key(key) && self.wanted.get(key).is_some();
         Ok(if is_asking(&job.task) && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) })

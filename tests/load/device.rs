@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use oauth2mqtt::clock::{BootTime, Confidence, Now, UnixTime};
-use oauth2mqtt::expiry::{Beginning, Expiry};
-use oauth2mqtt::identity::AllowList;
-use oauth2mqtt::policy::Chance;
-use oauth2mqtt::record::{ClientBinding, Fingerprint, Record, SignedIn};
-use oauth2mqtt::secret::Secret;
-use oauth2mqtt::session::{Action, Event, Found, Rules, Session, Way};
-use oauth2mqtt::token::{ClearTokens, Token, TokenAnswer, Tokens};
+use oauth2mqtt::testing::clock::{BootTime, Confidence, Now, UnixTime};
+use oauth2mqtt::testing::policy::Chance;
+use oauth2mqtt::testing::{
+    Action, AllowList, Beginning, ClearTokens, ClientBinding, Event, Expiry, Fingerprint, Found, Record, Rules, Secret,
+    Session, SignedIn, Token, TokenAnswer, Tokens, Way,
+};
 
 /// The Unix time at which the simulation begins.
 const BEGINNING: i64 = 1_800_000_000;

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use oauth2mqtt::policy::Chance;
-use oauth2mqtt::session::{Action, Answer, Event, Question, Revision, Rules, Session, Topic};
-use oauth2mqtt::token::{Granted, User};
+use oauth2mqtt::testing::policy::Chance;
+use oauth2mqtt::testing::{Action, Answer, Event, Granted, Question, Revision, Rules, Session, Topic, User};
 
 use crate::device::{Device, Millis};
 use crate::provider::Provider;

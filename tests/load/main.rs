@@ -12,7 +12,7 @@ mod report;
 
 use device::rules;
 use fleet::Fleet;
-use oauth2mqtt::session::Way;
+use oauth2mqtt::testing::Way;
 use provider::Provider;
 use report::{Report, Span};
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use oauth2mqtt::fault::{Fault, FaultCode};
-use oauth2mqtt::secret::Secret;
-use oauth2mqtt::token::{Authorization, DeviceAuthorization, TokenAnswer};
+use oauth2mqtt::testing::{Authorization, DeviceAuthorization, Fault, FaultCode, Secret, TokenAnswer};
 
 use crate::report::Span;
 

@@ -8,11 +8,11 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use crate::account::AccountName;
 use crate::cli::exit::{Exit, Failure};
 use crate::config::{self, Environment};
-use crate::secret::Secret;
-use crate::settings::Settings;
+use crate::domain::account::AccountName;
+use crate::domain::secret::Secret;
+use crate::domain::settings::Settings;
 
 /// What is known of the account.
 pub(super) struct NewAccount {

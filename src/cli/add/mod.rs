@@ -13,12 +13,12 @@ use super::args::Wanted;
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
 use super::{BOLD, DIM, GOOD, WARN, login, say};
-use crate::account::AccountName;
 use crate::config::{self, DEFAULT_REDIRECT_URI, Environment};
-use crate::message::Verb;
-use crate::presets::{PRESETS, Preset};
-use crate::secret::Secret;
-use crate::settings::Settings;
+use crate::domain::account::AccountName;
+use crate::domain::presets::{PRESETS, Preset};
+use crate::domain::secret::Secret;
+use crate::domain::settings::Settings;
+use crate::wire::Verb;
 use file::NewAccount;
 use questions::Questions;
 

@@ -1,6 +1,6 @@
 use super::{account, complaint, errors, github, load_text};
-use crate::presets::PRESETS;
-use crate::settings::{ClientAuth, PublishMode, SignInMode};
+use crate::domain::presets::PRESETS;
+use crate::domain::settings::{ClientAuth, PublishMode, SignInMode};
 
 /// An account with these lines and a client; they start at line 3.
 fn with_client(lines: &str) -> String {

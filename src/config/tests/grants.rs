@@ -2,8 +2,8 @@ use std::fs;
 
 use super::{account, complaint, errors, github, load_text};
 use crate::config::{Environment, parse};
-use crate::presets::PRESETS;
-use crate::settings::{AccountSettings, GrantSettings};
+use crate::domain::presets::PRESETS;
+use crate::domain::settings::{AccountSettings, GrantSettings};
 
 /// An account with an issuer, and these further lines; they start at line 4.
 fn plant(lines: &str) -> String {

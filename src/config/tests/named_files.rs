@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::super::{ConfigError, Environment, Loaded, load};
-use crate::settings::{BrokerAddress, KeySource, TlsIdentity};
+use crate::domain::settings::{BrokerAddress, KeySource, TlsIdentity};
 
 /// A folder with a configuration, and one with credentials beside it.
 struct Device {

@@ -3,9 +3,9 @@
 use super::{complaint, load_text};
 use crate::config::DEFAULT_REDIRECT_URI;
 use crate::config::declared;
-use crate::declaration::Declaration;
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, ClientAuth, Declared, ProvisioningSettings};
+use crate::domain::declaration::Declaration;
+use crate::domain::secret::Secret;
+use crate::domain::settings::{AccountSettings, ClientAuth, Declared, ProvisioningSettings};
 
 const SECTION: &str = "[provisioning]\nenabled = true\nissuers = [\"https://id.example.com/realms/plant\"]\n\
                        presets = [\"google\", \"keycloak\"]\n";

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::{Environment, load, parse};
 use super::{PATH, complaint, errors, github, load_text};
-use crate::settings::{BrokerAddress, KeySource};
+use crate::domain::settings::{BrokerAddress, KeySource};
 
 #[test]
 fn an_empty_file_means_the_broker_of_this_device_and_no_accounts() {
@@ -203,7 +203,7 @@ proptest! {
             prop_assert!(!error.diagnostics.is_empty());
             for diagnostic in &error.diagnostics {
                 let shown = format!("{} {} {}", diagnostic.key, diagnostic.message, diagnostic.help);
-                prop_assert!(crate::text::is_printable(&shown), "{shown:?}");
+                prop_assert!(crate::domain::text::is_printable(&shown), "{shown:?}");
             }
         }
     }

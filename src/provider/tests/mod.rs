@@ -12,11 +12,13 @@ use zeroize::Zeroizing;
 use super::answer::{self, Polled};
 use super::discovery::Endpoints;
 use super::http::Exchange;
-use crate::fault::{Fault, FaultCode, Remedy};
-use crate::identity::AllowList;
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, ClientAuth, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode};
-use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::domain::fault::{Fault, FaultCode, Remedy};
+use crate::domain::identity::AllowList;
+use crate::domain::secret::Secret;
+use crate::domain::settings::{
+    AccountSettings, ClientAuth, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode,
+};
+use crate::domain::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
 
 pub(super) fn account() -> AccountSettings {
     AccountSettings {

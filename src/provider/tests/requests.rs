@@ -5,12 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::{account, endpoints};
-use crate::client_key::ClientKey;
+use crate::domain::client_key::ClientKey;
+use crate::domain::secret::Secret;
+use crate::domain::settings::{AccountSettings, ClientAuth};
 use crate::provider::assertion;
 use crate::provider::discovery::Endpoints;
 use crate::provider::request::{Requests, Revoke};
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, ClientAuth};
 use oauth2::HttpRequest;
 use url::Url;
 

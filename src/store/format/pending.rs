@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::expiry::WrittenExpiry;
 use super::fingerprint::WrittenFingerprint;
 use super::{Clock, WrittenDeclared, exposed};
-use crate::expiry::Expiry;
-use crate::record::{Approval, CodeRequest, DeviceCode, PendingSignIn};
-use crate::secret::Secret;
+use crate::domain::expiry::Expiry;
+use crate::domain::record::{Approval, CodeRequest, DeviceCode, PendingSignIn};
+use crate::domain::secret::Secret;
 
 /// One of the two ways to approve is there. As an enum, serde would keep a copy of the text that nobody wipes.
 #[derive(Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::super::*;
 use super::{CLOCK, full, name, open_in, settings, settled, token};
-use crate::settings::KeySource;
+use crate::domain::settings::KeySource;
 
 fn refused(settings: &StoreSettings) -> String {
     let error = open(settings, None, CLOCK, |_| ()).unwrap_err().to_string();

@@ -1,9 +1,9 @@
 //! Whatever may lie on the disk.
 
-use super::super::kept::Kept;
+use super::super::sealed_record::SealedRecord;
 use super::super::*;
 use super::CLOCK;
-use crate::hostile::bombard;
+use crate::testing::hostile::bombard;
 
 #[test]
 fn records() {
@@ -11,7 +11,7 @@ fn records() {
     bombard("records", |text, _| {
         let decoded = format!("{:?}", format::decode(text, CLOCK));
         let opened = key.open("a", text).map(|_| ());
-        let kept = Kept::from_value(text.into());
+        let kept = SealedRecord::from_value(text.into());
         format!("{decoded} {opened:?} {} {}", kept.serial(), copies::parse(text).is_some())
     });
 }

@@ -16,16 +16,18 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::database::Database;
-use super::kept::Kept;
+use super::sealed_record::SealedRecord;
 use super::*;
-use crate::account::Declared;
-use crate::clock::{BootTime, Confidence, UnixTime};
-use crate::expiry::Expiry;
-use crate::identity::Identity;
-use crate::record::{Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Refusal, SignedIn};
-use crate::secret::Secret;
-use crate::settings::KeySource;
-use crate::token::{Token, Tokens};
+use crate::domain::account::Declared;
+use crate::domain::clock::{BootTime, Confidence, UnixTime};
+use crate::domain::expiry::Expiry;
+use crate::domain::identity::Identity;
+use crate::domain::record::{
+    Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Refusal, SignedIn,
+};
+use crate::domain::secret::Secret;
+use crate::domain::settings::KeySource;
+use crate::domain::token::{Token, Tokens};
 
 const NOW: Now = Now { boot: BootTime::new(Duration::from_secs(500)), wall: UnixTime::new(1_800_000_000) };
 const CLOCK: (Now, Confidence) = (NOW, Confidence::Vouched);
@@ -211,7 +213,7 @@ fn a_record_under_another_name_or_key_is_unreadable_and_stays_until_overwritten(
     let database = Database::open(&folder).unwrap();
     let (_, kept) = database.records().unwrap().pop_first().unwrap();
     database.put(b"b", Some(&kept)).unwrap();
-    database.put(b"of a newer version/", Some(&Kept::new(9, b"what it may be"))).unwrap();
+    database.put(b"of a newer version/", Some(&SealedRecord::new(9, b"what it may be"))).unwrap();
     drop(database);
 
     let (opened, _acks) = open_in(root.path());

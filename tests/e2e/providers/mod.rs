@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use oauth2mqtt::presets::PRESETS;
+use oauth2mqtt::testing::PRESETS;
 use serde_json::json;
 
 use crate::support::fake::make_certificate;

@@ -9,7 +9,7 @@ pub(crate) mod certificates;
 use std::fs;
 use std::time::Duration;
 
-use oauth2mqtt::policy;
+use oauth2mqtt::testing::policy;
 use serde_json::Value;
 
 use crate::bench::Bench;

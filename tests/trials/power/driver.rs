@@ -10,12 +10,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use oauth2mqtt::account::AccountName;
-use oauth2mqtt::clock::{self, Confidence};
-use oauth2mqtt::expiry::Expiry;
-use oauth2mqtt::machine::Machine;
-use oauth2mqtt::record::{ClientBinding, Fingerprint};
-use oauth2mqtt::store::{self, Loaded};
+use oauth2mqtt::testing::clock::{self, Confidence};
+use oauth2mqtt::testing::store::Machine;
+use oauth2mqtt::testing::store::{self, Loaded};
+use oauth2mqtt::testing::{AccountName, ClientBinding, Expiry, Fingerprint};
 
 use super::images::Told;
 use super::store_settings;

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
-use oauth2mqtt::clock::{self, Confidence};
-use oauth2mqtt::machine::Machine;
-use oauth2mqtt::store::{self, Loaded, Opened};
+use oauth2mqtt::testing::clock::{self, Confidence};
+use oauth2mqtt::testing::store::Machine;
+use oauth2mqtt::testing::store::{self, Loaded, Opened};
 
 use super::disk::{Cut, Disk};
 use super::store_settings;

@@ -1,0 +1,182 @@
+//! What the store keeps of one account.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::account::Declared;
+use crate::domain::clock::UnixTime;
+use crate::domain::expiry::Expiry;
+use crate::domain::fault::FaultCode;
+use crate::domain::identity::Identity;
+use crate::domain::secret::Secret;
+use crate::domain::token::Tokens;
+
+/// Everything of one account that must outlive the process.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// The sign-in, if there is one.
+    pub signed_in: Option<SignedIn>,
+    /// The sign-in that waits for the user, if there is one.
+    pub pending: Option<PendingSignIn>,
+    /// The refresh token from a file that was taken in, so that each is taken in once.
+    pub imported: Option<Fingerprint>,
+    /// Whether an account that signs in by itself was signed out on request, and waits for another.
+    pub stopped: bool,
+}
+
+impl Record {
+    /// Whether there is nothing to keep.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signed_in.is_none() && self.pending.is_none() && self.imported.is_none() && !self.stopped
+    }
+}
+
+/// Tells one text from another in 16 bytes, and without giving either away: the first half of its SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 16]);
+
+impl Fingerprint {
+    /// That of `text`.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut half = [0; 16];
+        half.copy_from_slice(&Sha256::digest(text)[..16]);
+        Self(half)
+    }
+}
+
+/// The provider, endpoint and client that tokens were got with, and for whom; and where the account was declared that got
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientBinding {
+    client: Fingerprint,
+    declared: Declared,
+}
+
+impl ClientBinding {
+    /// That of a client which no other has the fingerprint of, for an account of the configuration file.
+    #[must_use]
+    pub fn new(client: Fingerprint) -> Self {
+        Self { client, declared: Declared::File }
+    }
+
+    /// The same of an account that was declared there.
+    #[must_use]
+    pub fn declared(self, declared: Declared) -> Self {
+        Self { declared, ..self }
+    }
+
+    /// The provider, endpoint and client.
+    #[must_use]
+    pub fn client(&self) -> Fingerprint {
+        self.client
+    }
+
+    /// Where the account was declared.
+    #[must_use]
+    pub fn declared_in(&self) -> Declared {
+        self.declared
+    }
+
+    /// Whether both are of one client at one provider, wherever their accounts were declared.
+    #[must_use]
+    pub fn is_same_client(&self, other: &Self) -> bool {
+        self.client == other.client
+    }
+
+    /// Whether an account may go on with what `former` got. Whoever may publish requests can declare an account, and knows
+    /// what a client is called: that alone must not bring tokens which the administrator's own account was given. The
+    /// administrator may take up what was declared.
+    #[must_use]
+    pub fn may_take_over(&self, former: &Self) -> bool {
+        self.is_same_client(former) && (self.declared == Declared::File || former.declared == Declared::Mqtt)
+    }
+}
+
+/// A completed sign-in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Whose tokens these are; they are never sent anywhere else.
+    pub client: ClientBinding,
+    /// The newest tokens.
+    pub tokens: Tokens,
+    /// When the user approved.
+    pub since: UnixTime,
+    /// When the tokens were last renewed.
+    pub last_refresh: Option<UnixTime>,
+    /// Why the provider no longer accepts the refresh token, which is kept until another takes its place.
+    pub refused: Option<Box<Refusal>>,
+    /// When the refresh under way was begun. It is written down before the request goes out and cleared by its answer:
+    /// found after a restart, it says that the provider may have answered somebody who was no longer there.
+    pub refreshing_since: Option<UnixTime>,
+    /// Who approved, if the provider said so.
+    pub user: Option<Box<Identity>>,
+    /// When somebody else than before approved, if that has happened.
+    pub user_changed_at: Option<UnixTime>,
+}
+
+/// The word of the provider that a grant has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which fault it was.
+    pub code: FaultCode,
+    /// What the provider said.
+    pub message: String,
+    /// When it said so.
+    pub since: UnixTime,
+}
+
+/// A sign-in that waits for the user.
+#[derive(Clone, Debug)]
+pub struct PendingSignIn {
+    /// Who asked for it; its codes are never sent anywhere else.
+    pub client: ClientBinding,
+    /// When it lapses.
+    pub expiry: Expiry,
+    /// What the user does.
+    pub approval: Approval,
+}
+
+/// How a user approves.
+#[derive(Clone, Debug)]
+pub enum Approval {
+    /// With a code, on another device.
+    Device(DeviceCode),
+    /// At an address that leads back.
+    Redirect(CodeRequest),
+}
+
+/// A device code (RFC 8628 3.2).
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "the terms of RFC 8628")]
+pub struct DeviceCode {
+    /// What the agent polls with.
+    pub device_code: Secret,
+    /// What the user types.
+    pub user_code: String,
+    /// Where the user types it.
+    pub verification_uri: String,
+    /// An address that holds the code already.
+    pub verification_uri_complete: Option<String>,
+    /// The least time between two polls, with every `slow_down` so far in it.
+    pub interval: Duration,
+}
+
+/// An authorization request (RFC 6749 4.1.1).
+#[derive(Clone, Debug)]
+pub struct CodeRequest {
+    /// The address that the user opens.
+    pub address: String,
+    /// Where the provider sends the user's browser afterwards.
+    pub redirect_uri: String,
+    /// What the redirection must bring back.
+    pub state: String,
+    /// What is sent with the code (RFC 7636 4.5).
+    pub code_verifier: Secret,
+    /// Who must have sent the redirection if that says who has, where it is known (RFC 9207 2.4).
+    pub issuer: Option<String>,
+    /// Whether the provider promises that it says so.
+    pub names_issuer: bool,
+}

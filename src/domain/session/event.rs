@@ -1,0 +1,70 @@
+//! What a session is told.
+
+use super::Revision;
+use crate::domain::fault::Fault;
+use crate::domain::redirection::Redirection;
+use crate::domain::token::{Authorization, Granted, PollAnswer, TokenAnswer};
+
+/// Names one request to the provider, so that an answer to another one is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    pub(super) epoch: u64,
+    pub(super) serial: u64,
+}
+
+/// Names one request from MQTT that waits for its response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
+
+/// What a session is told.
+#[derive(Debug)]
+pub enum Event {
+    /// A moment that [`Session::next_wake`] named has come.
+    Woke,
+    /// The device's clock was set.
+    ClockSet,
+    /// The broker is connected and has nothing of ours yet.
+    BrokerConnected,
+    /// The account is set up otherwise: what waits for that is tried at once.
+    Reconfigured,
+    /// The files that the configuration names were read again: what may have failed by one of them is tried soon.
+    FilesReadAgain,
+    /// The process is about to end: what can be finished is, and nothing is begun.
+    Stopping,
+    /// Somebody asked for something.
+    Command(Command, Ticket),
+    /// The provider answered, or could not be asked.
+    Answered(RequestId, Answer),
+    /// The store has finished with a revision.
+    Stored(Revision, Result<(), Fault>),
+}
+
+/// What somebody can ask of a session.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Start a sign-in, or join the one that is pending.
+    Login,
+    /// Give up the pending sign-in.
+    Cancel,
+    /// Go on with what the user's browser brought back.
+    Complete(Redirection),
+    /// Refresh now.
+    Refresh,
+    /// Revoke and forget.
+    Logout,
+}
+
+/// What the provider said to a [`Question`].
+#[derive(Debug)]
+pub enum Answer {
+    /// To [`Question::Authorize`].
+    Authorization(Result<Authorization, Fault>),
+    /// To [`Question::Poll`].
+    Poll(Result<PollAnswer, Fault>),
+    /// To [`Question::Exchange`] and [`Question::Obtain`].
+    Granted(Result<Granted, Fault>),
+    /// To [`Question::Refresh`].
+    Refresh(Result<TokenAnswer, Fault>),
+    /// To [`Question::Revoke`].
+    Revoked(Result<(), Fault>),
+}

@@ -1,0 +1,234 @@
+//! The session under test, with a clock that only the test moves, and a store and a provider that do as it says.
+
+use std::time::Duration;
+
+use super::super::*;
+use crate::domain::clock::{Confidence, UnixTime};
+use crate::domain::expiry::{Beginning, Expiry};
+use crate::domain::fault::FaultCode;
+use crate::domain::record::SignedIn;
+use crate::domain::secret::Secret;
+use crate::domain::token::{Authorization, ClearTokens, DeviceAuthorization, PollAnswer, Token, TokenAnswer};
+
+/// A session with a clock that only the test moves, and a store and a provider that do as the test says.
+pub(super) struct Play {
+    pub(super) session: Session,
+    pub(super) now: Now,
+    /// What was asked of the provider and not yet answered.
+    pub(super) asked: Vec<(RequestId, Question)>,
+    /// What was sent to the store and not yet acknowledged.
+    pub(super) unsaved: Vec<Revision>,
+    /// What is on disk.
+    pub(super) disk: Record,
+    pub(super) published: Vec<Topic>,
+    pub(super) replies: Vec<(Ticket, Result<(), Refused>)>,
+    /// Whether the store acknowledges at once.
+    pub(super) saves: bool,
+}
+
+pub(super) const START: Now =
+    Now { boot: BootTime::new(Duration::from_secs(1_000)), wall: UnixTime::new(1_800_000_000) };
+
+pub(super) fn client() -> ClientBinding {
+    ClientBinding::new(Fingerprint::of("issuer=https://id.example client_id=c"))
+}
+
+pub(super) fn rules() -> Rules {
+    Rules {
+        way: Way::User,
+        offer: false,
+        scope: Some("openid email".to_owned()),
+        allow: AllowList::default(),
+        tells_user: false,
+    }
+}
+
+/// A session that takes up what the store kept: of an expiry, only its Unix times.
+pub(super) fn restored(record: Record, now: Now) -> Session {
+    restored_under(rules(), record, now)
+}
+
+pub(super) fn restored_under(rules: Rules, mut record: Record, now: Now) -> Session {
+    let reread = |expiry: &mut Expiry| {
+        let from = Beginning { boot: None, ..expiry.from() };
+        *expiry = Expiry::restored(from, expiry.life(), now, Confidence::Vouched);
+    };
+    record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
+    record.pending.iter_mut().map(|code| &mut code.expiry).for_each(reread);
+    Session::restore(client(), rules, 1, Found::Record(record), now, Chance::new(0.5))
+}
+
+pub(super) fn code() -> DeviceAuthorization {
+    DeviceAuthorization {
+        device_code: Secret::new("device-code".to_owned()),
+        user_code: "ABCD-EFGH".to_owned(),
+        verification_uri: "https://id.example/device".to_owned(),
+        verification_uri_complete: None,
+        expires_in: Duration::from_secs(600),
+        interval: Duration::from_secs(5),
+    }
+}
+
+pub(super) fn tokens(access: &str, refresh: Option<&str>, life: u64) -> TokenAnswer {
+    TokenAnswer {
+        access_token: Secret::new(access.to_owned()),
+        refresh_token: refresh.map(|token| Secret::new(token.to_owned())),
+        expires_in: Some(Duration::from_secs(life)),
+        scope: None,
+    }
+}
+
+pub(super) fn granted(tokens: TokenAnswer) -> Granted {
+    Granted { tokens, user: User::NotAsked }
+}
+
+pub(super) fn approved(access: &str, refresh: Option<&str>, life: u64) -> Answer {
+    Answer::Poll(Ok(PollAnswer::Granted(granted(tokens(access, refresh, life)))))
+}
+
+pub(super) fn device_code() -> Answer {
+    Answer::Authorization(Ok(Authorization::Device(code())))
+}
+
+pub(super) fn outage() -> Fault {
+    Fault::passing(FaultCode::ProviderUnreachable, "No route.")
+}
+
+impl Play {
+    pub(super) fn new(session: Session, now: Now) -> Self {
+        let mut play = Self {
+            session,
+            now,
+            asked: Vec::new(),
+            unsaved: Vec::new(),
+            disk: Record::default(),
+            published: Vec::new(),
+            replies: Vec::new(),
+            saves: true,
+        };
+        play.tell(Event::BrokerConnected);
+        play
+    }
+
+    pub(super) fn signed_out() -> Self {
+        Self::new(restored(Record::default(), START), START)
+    }
+
+    pub(super) fn waiting_for_user() -> Self {
+        let mut play = Self::signed_out();
+        play.tell(Event::Command(Command::Login, Ticket(1)));
+        play.answer(device_code());
+        play
+    }
+
+    pub(super) fn signed_in(life: u64) -> Self {
+        let mut play = Self::waiting_for_user();
+        play.pass(5);
+        play.answer(approved("a1", Some("r1"), life));
+        play.replies.clear();
+        play.published.clear();
+        play
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        for action in self.session.handle(event, self.now, Chance::new(0.5)) {
+            match action {
+                Action::Ask(id, question) => self.asked.push((id, question)),
+                Action::Save(revision, record) => {
+                    self.save(record);
+                    self.unsaved.push(revision);
+                }
+                Action::Erase(revision) => {
+                    self.disk = Record::default();
+                    self.unsaved.push(revision);
+                }
+                Action::Publish(topic) => self.published.push(topic),
+                Action::Reply(ticket, result) => self.replies.push((ticket, result)),
+                Action::Note(_) => {}
+            }
+        }
+        if self.saves {
+            self.saved();
+        }
+    }
+
+    /// As the store does: tokens that it has already stay as they are.
+    fn save(&mut self, mut record: Record) {
+        let stored = self.stored();
+        if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
+            let clear = tokens.clear(stored).expect("somebody has the token");
+            tokens.access_token = Token::Clear(clear.access_token);
+            tokens.refresh_token = clear.refresh_token.map(Token::Clear);
+        }
+        self.disk = record;
+    }
+
+    /// The tokens on disk.
+    pub(super) fn stored(&self) -> Option<ClearTokens> {
+        self.disk.signed_in.as_ref()?.tokens.clear(None)
+    }
+
+    pub(super) fn saved(&mut self) {
+        for revision in std::mem::take(&mut self.unsaved) {
+            self.tell(Event::Stored(revision, Ok(())));
+        }
+    }
+
+    pub(super) fn answer(&mut self, answer: Answer) {
+        let (id, _) = self.asked.remove(0);
+        self.tell(Event::Answered(id, answer));
+    }
+
+    /// Lets `seconds` pass, waking the session whenever it asked for it.
+    pub(super) fn pass(&mut self, seconds: u64) {
+        let until = self.now.boot + Duration::from_secs(seconds);
+        let mut wakes = 0;
+        while let Some(at) = self.session.next_wake().filter(|at| *at <= until) {
+            let step = at.after(self.now.boot);
+            self.now = Now { boot: self.now.boot + step, wall: self.now.wall_at(self.now.boot + step) };
+            let before = self.session.next_wake();
+            self.tell(Event::Woke);
+            assert_ne!((self.session.next_wake(), step), (before, Duration::ZERO), "a busy loop");
+            wakes += 1;
+            assert!(wakes < 10_000, "too many wake-ups");
+        }
+        let rest = until.after(self.now.boot);
+        self.now = Now { boot: until, wall: self.now.wall_at(self.now.boot + rest) };
+        self.tell(Event::Woke);
+    }
+
+    pub(super) fn status(&self) -> StatusView {
+        self.session.status(self.now)
+    }
+
+    pub(super) fn state(&self) -> SessionState {
+        self.status().state
+    }
+
+    pub(super) fn error(&self) -> Option<FaultCode> {
+        self.status().error.map(|error| error.code)
+    }
+
+    pub(super) fn token(&self) -> Option<String> {
+        let token = self.session.token(self.now)?.access_token;
+        Some(text(token.or_stored(self.stored().map(|it| it.access_token))))
+    }
+
+    pub(super) fn refresh_token_on_disk(&self) -> Option<String> {
+        self.stored()?.refresh_token.map(|token| text(Some(token)))
+    }
+
+    pub(super) fn refreshes_with(&self) -> Option<String> {
+        match &self.asked.first()?.1 {
+            Question::Refresh { refresh_token } => {
+                let stored = self.stored().and_then(|it| it.refresh_token);
+                Some(text(refresh_token.clone().or_stored(stored)))
+            }
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn text(token: Option<Secret>) -> String {
+    token.expect("somebody has the token").expose().to_owned()
+}
