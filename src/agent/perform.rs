@@ -5,10 +5,8 @@ use std::sync::Arc;
 use super::{Agent, Event};
 use crate::broker::Publication;
 use crate::domain::account::AccountName;
-use crate::domain::secret::Secret;
-use crate::domain::session::{Action, Answer, Note, Question, RequestId, Session, TokenView, Topic};
+use crate::domain::session::{Action, Answer, Note, Question, RequestId, Topic};
 use crate::domain::settings::PublishMode;
-use crate::domain::token::Token;
 use crate::platform::clock;
 use crate::provider::Provider;
 use crate::wire::{self, Payload};
@@ -36,35 +34,12 @@ impl Agent {
     fn ask(&self, name: &AccountName, id: RequestId, question: Question) {
         let Some(account) = self.accounts.get(name) else { return };
         let (provider, name, events) = (Arc::clone(&account.provider), name.clone(), self.events.clone());
-        let ends_grant = matches!(question, Question::Revoke { .. });
-        // Of now: when its turn comes, which may be in an hour, the store may have the tokens of another sign-in.
-        let tokens = self.store.tokens(&name);
         tokio::spawn(async move {
             let _turn = provider.turn().await;
-            let answer = match question.open(|| tokens.open()) {
-                Ok(question) => put(&provider, question).await,
-                Err(fault) if ends_grant => Answer::Revoked(Err(fault)),
-                Err(fault) => Answer::Refresh(Err(fault)),
-            };
+            let answer = put(&provider, question).await;
             // The loop is gone only when the process is about to be.
             let _ = events.send(Event::Answered(name, id, answer)).await;
         });
-    }
-
-    /// The token that a flow may use now, and its text.
-    pub(super) fn token(&self, name: &AccountName, session: &Session) -> Option<(TokenView, Secret)> {
-        let token = session.token(clock::now())?;
-        let access_token = match &token.access_token {
-            Token::Clear(access_token) => access_token.clone(),
-            Token::Stored => match self.store.tokens(name).open() {
-                Ok(stored) => stored.access_token,
-                Err(fault) => {
-                    tracing::error!(account = name.as_str(), %fault, "the token cannot be given out");
-                    return None;
-                }
-            },
-        };
-        Some((token, access_token))
     }
 
     fn publish(&mut self, name: &AccountName, topic: Topic) {
@@ -77,8 +52,8 @@ impl Agent {
         let session = &account.session;
         let (payload, good_until) = match topic {
             Topic::Token if account.settings.publish == PublishMode::OnRequest => return,
-            Topic::Token => match self.token(name, session) {
-                Some((token, access_token)) => (wire::token(name, &token, &access_token), token.usable_until),
+            Topic::Token => match session.token(now) {
+                Some(token) => (wire::token(name, &token), token.usable_until),
                 None => (wire::withdrawn_token(name), None),
             },
             Topic::Status => (Payload::json(&account.status(name, self.declarations.needs_sign_in(name))), None),
@@ -90,7 +65,7 @@ impl Agent {
     }
 }
 
-async fn put(provider: &Provider, question: Question<Secret>) -> Answer {
+async fn put(provider: &Provider, question: Question) -> Answer {
     match question {
         Question::Authorize => Answer::Authorization(provider.authorize().await),
         Question::Poll { device_code } => Answer::Poll(provider.poll(&device_code).await),

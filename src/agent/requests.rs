@@ -302,10 +302,10 @@ impl Agent {
                 format!("The token of {name} is retained on {topic}; subscribe to that."),
             ));
         }
-        let Some((token, access_token)) = self.token(&name, &account.session) else {
+        let Some(token) = account.session.token(clock::now()) else {
             return Err(("no_token", format!("There is no good token of {name} now. Request status to see why.")));
         };
-        let payload = wire::token_response(&name, &token, &access_token, transaction);
+        let payload = wire::token_response(&name, &token, transaction);
         self.send(reply_to, payload, transaction);
         Ok(())
     }

@@ -1,15 +1,13 @@
 //! What the store keeps of one account.
 
-use std::time::Duration;
-
 use sha2::{Digest, Sha256};
 
 use crate::domain::account::Declared;
+use crate::domain::approval::Approval;
 use crate::domain::clock::UnixTime;
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
-use crate::domain::secret::Secret;
 use crate::domain::token::Tokens;
 
 /// Everything of one account that must outlive the process.
@@ -135,48 +133,6 @@ pub struct PendingSignIn {
     pub client: ClientBinding,
     /// When it lapses.
     pub expiry: Expiry,
-    /// What the user does.
+    /// The way for the user to approve.
     pub approval: Approval,
-}
-
-/// How a user approves.
-#[derive(Clone, Debug)]
-pub enum Approval {
-    /// With a code, on another device.
-    Device(DeviceCode),
-    /// At an address that leads back.
-    Redirect(CodeRequest),
-}
-
-/// A device code (RFC 8628 3.2).
-#[derive(Clone, Debug)]
-#[expect(clippy::struct_field_names, reason = "the terms of RFC 8628")]
-pub struct DeviceCode {
-    /// What the agent polls with.
-    pub device_code: Secret,
-    /// What the user types.
-    pub user_code: String,
-    /// Where the user types it.
-    pub verification_uri: String,
-    /// An address that holds the code already.
-    pub verification_uri_complete: Option<String>,
-    /// The least time between two polls, with every `slow_down` so far in it.
-    pub interval: Duration,
-}
-
-/// An authorization request (RFC 6749 4.1.1).
-#[derive(Clone, Debug)]
-pub struct CodeRequest {
-    /// The address that the user opens.
-    pub address: String,
-    /// Where the provider sends the user's browser afterwards.
-    pub redirect_uri: String,
-    /// What the redirection must bring back.
-    pub state: String,
-    /// What is sent with the code (RFC 7636 4.5).
-    pub code_verifier: Secret,
-    /// Who must have sent the redirection if that says who has, where it is known (RFC 9207 2.4).
-    pub issuer: Option<String>,
-    /// Whether the provider promises that it says so.
-    pub names_issuer: bool,
 }

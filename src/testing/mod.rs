@@ -6,6 +6,7 @@
 pub(crate) mod hostile;
 
 pub use crate::domain::account::AccountName;
+pub use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 pub use crate::domain::expiry::{Beginning, Expiry};
 pub use crate::domain::fault::{Fault, FaultCode};
 pub use crate::domain::identity::AllowList;
@@ -14,9 +15,7 @@ pub use crate::domain::record::{ClientBinding, Fingerprint, Record, SignedIn};
 pub use crate::domain::secret::Secret;
 pub use crate::domain::session::{Action, Answer, Event, Found, Question, Revision, Rules, Session, Topic, Way};
 pub use crate::domain::settings::StoreSettings;
-pub use crate::domain::token::{
-    Authorization, ClearTokens, DeviceAuthorization, Granted, Token, TokenAnswer, Tokens, User,
-};
+pub use crate::domain::token::{Granted, TokenAnswer, Tokens, User};
 
 /// The clocks, and the moments that they tell.
 pub mod clock {

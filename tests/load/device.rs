@@ -5,8 +5,8 @@ use std::time::Duration;
 use oauth2mqtt::testing::clock::{BootTime, Confidence, Now, UnixTime};
 use oauth2mqtt::testing::policy::Chance;
 use oauth2mqtt::testing::{
-    Action, AllowList, Beginning, ClearTokens, ClientBinding, Event, Expiry, Fingerprint, Found, Record, Rules, Secret,
-    Session, SignedIn, Token, TokenAnswer, Tokens, Way,
+    Action, AllowList, Beginning, ClientBinding, Event, Expiry, Fingerprint, Found, Record, Rules, Secret, Session,
+    SignedIn, TokenAnswer, Tokens, Way,
 };
 
 /// The Unix time at which the simulation begins.
@@ -59,8 +59,8 @@ impl Device {
         device.disk.signed_in = Some(SignedIn {
             client: client(),
             tokens: Tokens {
-                access_token: Token::Clear(answer.access_token),
-                refresh_token: answer.refresh_token.map(Token::Clear),
+                access_token: answer.access_token,
+                refresh_token: answer.refresh_token,
                 expiry: Some(Expiry::counted(now, life)),
                 scope: None,
             },
@@ -101,20 +101,8 @@ impl Device {
         session.handle(event, now, chance)
     }
 
-    /// Tokens that the disk has already stay as they are.
-    pub(crate) fn save(&mut self, mut record: Record) {
-        let stored = self.stored();
-        if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
-            let clear = tokens.clear(stored).unwrap();
-            tokens.access_token = Token::Clear(clear.access_token);
-            tokens.refresh_token = clear.refresh_token.map(Token::Clear);
-        }
+    pub(crate) fn save(&mut self, record: Record) {
         self.disk = record;
-    }
-
-    /// The tokens on disk.
-    pub(crate) fn stored(&self) -> Option<ClearTokens> {
-        self.disk.signed_in.as_ref()?.tokens.clear(None)
     }
 
     /// The moment at which the session next has something to do.
@@ -127,7 +115,7 @@ impl Device {
     /// The end of the token that a flow is given now, in seconds.
     pub(crate) fn given_token_ends(&self, at: Millis) -> Option<u64> {
         let token = self.session.as_ref()?.token(self.now(at))?.access_token;
-        Some(end_of(&token.or_stored(self.stored().map(|it| it.access_token))?))
+        Some(end_of(&token))
     }
 
     /// Takes note of the token that a flow is given, and says how long it had none that was good, in seconds.

@@ -170,7 +170,6 @@ impl Fleet {
         match action {
             Action::Ask(id, Question::Refresh { refresh_token }) => {
                 let device = self.devices[number].as_mut().unwrap();
-                let refresh_token = refresh_token.or_stored(device.stored().and_then(|it| it.refresh_token)).unwrap();
                 let answer = self.provider.refresh(number, &refresh_token, at / 1_000);
                 if answer.is_ok() {
                     device.refreshed.push(at / 1_000);

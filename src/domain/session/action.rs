@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{RequestId, Ticket};
 use crate::domain::clock::UnixTime;
-use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::fault::Fault;
 use crate::domain::record::Record;
 use crate::domain::secret::Secret;
-use crate::domain::token::{ClearTokens, Token, TokenAnswer, Tokens};
+use crate::domain::token::TokenAnswer;
 
 /// What a session wants done.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub enum Action {
     Note(Note),
 }
 
-/// What to ask the provider, with tokens wherever they are, or in the clear.
+/// A request to the provider.
 #[derive(Debug)]
-pub enum Question<T = Token> {
+pub enum Question {
     /// For a way to the user's approval (RFC 8628 3.1, RFC 6749 4.1.1).
     Authorize,
     /// Whether the user has approved (RFC 8628 3.4).
@@ -49,45 +49,21 @@ pub enum Question<T = Token> {
     /// For the next access token (RFC 6749 6).
     Refresh {
         /// The token to ask with.
-        refresh_token: T,
+        refresh_token: Secret,
     },
     /// To end the grant (RFC 7009 2.1).
     Revoke {
         /// The refresh token, whose end is the end of the grant at most providers.
-        refresh_token: Option<T>,
+        refresh_token: Option<Secret>,
         /// The access token.
-        access_token: T,
+        access_token: Secret,
     },
 }
 
 impl Question {
     /// To end the grant of tokens that nobody keeps.
     pub(super) fn revoke(TokenAnswer { refresh_token, access_token, .. }: TokenAnswer) -> Self {
-        Self::Revoke { refresh_token: refresh_token.map(Token::Clear), access_token: Token::Clear(access_token) }
-    }
-
-    /// The same with the tokens in the clear, those that are stored as `store` gives them.
-    ///
-    /// # Errors
-    /// When the store does not give them.
-    pub fn open(self, store: impl FnOnce() -> Result<ClearTokens, Fault>) -> Result<Question<Secret>, Fault> {
-        let absent = || Fault::passing(FaultCode::StoreFailed, "The store has no such token of the account.");
-        Ok(match self {
-            Self::Authorize => Question::Authorize,
-            Self::Poll { device_code } => Question::Poll { device_code },
-            Self::Exchange { code, code_verifier } => Question::Exchange { code, code_verifier },
-            Self::Obtain => Question::Obtain,
-            Self::Refresh { refresh_token } => {
-                let stored = if refresh_token.is_stored() { store()?.refresh_token } else { None };
-                Question::Refresh { refresh_token: refresh_token.or_stored(stored).ok_or_else(absent)? }
-            }
-            Self::Revoke { refresh_token, access_token } => {
-                let tokens = Tokens { access_token, refresh_token, expiry: None, scope: None };
-                let stored = if tokens.are_stored() { Some(store()?) } else { None };
-                let ClearTokens { access_token, refresh_token } = tokens.clear(stored).ok_or_else(absent)?;
-                Question::Revoke { refresh_token, access_token }
-            }
-        })
+        Self::Revoke { refresh_token, access_token }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a session is told.
 
 use super::Revision;
+use crate::domain::approval::Authorization;
 use crate::domain::fault::Fault;
 use crate::domain::redirection::Redirection;
-use crate::domain::token::{Authorization, Granted, PollAnswer, TokenAnswer};
+use crate::domain::token::{Granted, PollAnswer, TokenAnswer};
 
 /// Names one request to the provider, so that an answer to another one is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

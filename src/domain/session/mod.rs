@@ -164,9 +164,6 @@ impl Session {
                 if let Some(fault) = self.disk.stored(revision, result, now, chance, &mut out) {
                     self.grant.cannot_ask(&fault, &mut out);
                 }
-                if self.disk.is_safe() {
-                    self.grant.tokens_are_stored();
-                }
             }
         }
         self.held_is_over = self.grant.is_over(&self.rules.way, now);

@@ -6,11 +6,11 @@ use std::num::NonZeroU64;
 use super::grant::Grant;
 use super::sign_in::SignIn;
 use super::{Action, Session, Topic, Trouble, Way};
+use crate::domain::approval::Approval;
 use crate::domain::clock::{BootTime, Now, UnixTime};
 use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
-use crate::domain::record::Approval;
-use crate::domain::token::Token;
+use crate::domain::secret::Secret;
 
 /// The state of an account, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +42,7 @@ impl SessionState {
 #[derive(Clone, Debug)]
 pub struct TokenView {
     /// The access token.
-    pub access_token: Token,
+    pub access_token: Secret,
     /// When it ends, if the provider says.
     pub expires_at: Option<UnixTime>,
     /// Until when a flow may have it; a margin before its end.

@@ -10,7 +10,6 @@ use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::identity::{AllowList, Identity};
 use crate::domain::policy::Chance;
 use crate::domain::record::{ClientBinding, SignedIn};
-use crate::domain::token::{Token, Tokens};
 pub(super) use renewal::Renewal;
 use renewal::{Asking, Step};
 
@@ -131,22 +130,6 @@ impl Grant {
     /// Whether it is known whose sign-in is kept.
     pub(super) fn knows_user(&self) -> bool {
         self.kept().is_some_and(|signed_in| signed_in.user.is_some())
-    }
-
-    /// The disk has the tokens, and from now on they are taken from the store.
-    pub(super) fn tokens_are_stored(&mut self) {
-        let kept = match self {
-            Self::None { former, .. } => former.as_deref_mut(),
-            Self::Held(renewal) => Some(&mut renewal.signed_in),
-            Self::Leaving { signed_in, .. } => signed_in.as_deref_mut(),
-        };
-        let Some(Tokens { access_token, refresh_token, .. }) = kept.map(|signed_in| &mut signed_in.tokens) else {
-            return;
-        };
-        *access_token = Token::Stored;
-        if let Some(refresh_token) = refresh_token {
-            *refresh_token = Token::Stored;
-        }
     }
 
     fn kept(&self) -> Option<&SignedIn> {

@@ -6,7 +6,7 @@ use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy::{self, Chance};
 use crate::domain::record::{ClientBinding, Refusal, SignedIn};
 use crate::domain::session::{Moment, RequestId, Rules, Ticket, Trouble, Way};
-use crate::domain::token::{Token, TokenAnswer, Tokens};
+use crate::domain::token::{TokenAnswer, Tokens};
 
 /// A sign-in and the way to its next tokens.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ impl Renewal {
         chance: Chance,
     ) -> Self {
         let tokens = Tokens {
-            access_token: Token::Clear(answer.access_token),
-            refresh_token: answer.refresh_token.map(Token::Clear),
+            access_token: answer.access_token,
+            refresh_token: answer.refresh_token,
             expiry: answer.expires_in.map(|life| Expiry::counted(asked, life)),
             // Not named means as asked for (RFC 6749 5.1).
             scope: answer.scope.or_else(|| rules.scope.clone()),
@@ -177,8 +177,8 @@ impl Renewal {
         chance: Chance,
     ) {
         let tokens = &mut self.signed_in.tokens;
-        tokens.access_token = Token::Clear(answer.access_token);
-        tokens.refresh_token = answer.refresh_token.map(Token::Clear).or(tokens.refresh_token.take());
+        tokens.access_token = answer.access_token;
+        tokens.refresh_token = answer.refresh_token.or(tokens.refresh_token.take());
         tokens.expiry = answer.expires_in.map(|life| Expiry::counted(asked, life));
         tokens.scope = answer.scope.or(tokens.scope.take());
         self.signed_in.last_refresh = Some(now.wall);

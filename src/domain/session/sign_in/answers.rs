@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::SignIn;
+use crate::domain::approval::{Approval, Authorization};
 use crate::domain::clock::Now;
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::policy::{self, Chance};
-use crate::domain::record::{Approval, ClientBinding, CodeRequest, DeviceCode, PendingSignIn};
+use crate::domain::record::PendingSignIn;
 use crate::domain::session::{Action, Moment, Note, Refused, RequestId, Session, Ticket, Trouble, Way};
-use crate::domain::token::{Authorization, Granted, PollAnswer};
+use crate::domain::token::{Granted, PollAnswer};
 
 impl Session {
     /// The provider has said how the user can approve, or why not.
@@ -26,7 +27,9 @@ impl Session {
             Ok(authorization) => authorization,
             Err(fault) => return self.could_not_begin(fault, tickets, now, chance, out),
         };
-        let pending = pending(authorization, self.client, asked);
+        let Authorization { approval, expires_in } = authorization;
+        let expiry = Expiry::counted(asked, expires_in.unwrap_or(policy::REDIRECTION_WAIT));
+        let pending = PendingSignIn { client: self.client, expiry, approval };
         out.push(Action::Note(Note::CodeOffered(pending.expiry.at())));
         self.sign_in = SignIn::waiting(pending, failures, now);
         self.disk.change();
@@ -170,31 +173,4 @@ impl Session {
 /// Why a sign-in ends that has lapsed.
 pub(super) fn nobody_approved() -> Fault {
     Fault::ask_user(FaultCode::CodeExpired, "Nobody approved the sign-in before it lapsed.")
-}
-
-fn pending(authorization: Authorization, client: ClientBinding, asked: Now) -> PendingSignIn {
-    let (life, approval) = match authorization {
-        Authorization::Device(device) => (
-            device.expires_in,
-            Approval::Device(DeviceCode {
-                device_code: device.device_code,
-                user_code: device.user_code,
-                verification_uri: device.verification_uri,
-                verification_uri_complete: device.verification_uri_complete,
-                interval: device.interval,
-            }),
-        ),
-        Authorization::Code(request) => (
-            policy::REDIRECTION_WAIT,
-            Approval::Redirect(CodeRequest {
-                address: request.address,
-                redirect_uri: request.redirect_uri,
-                state: request.state,
-                code_verifier: request.code_verifier,
-                issuer: request.issuer,
-                names_issuer: request.names_issuer,
-            }),
-        ),
-    };
-    PendingSignIn { client, expiry: Expiry::counted(asked, life), approval }
 }

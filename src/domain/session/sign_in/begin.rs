@@ -2,9 +2,9 @@
 
 use super::answers::nobody_approved;
 use super::{Next, SignIn};
+use crate::domain::approval::Approval;
 use crate::domain::clock::Now;
 use crate::domain::policy::Chance;
-use crate::domain::record::Approval;
 use crate::domain::session::grant::Grant;
 use crate::domain::session::{Action, Question, Refused, Session, Ticket, Way};
 

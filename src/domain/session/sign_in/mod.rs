@@ -7,10 +7,11 @@ mod redirect;
 use std::time::Duration;
 
 use super::{Moment, RequestId, Ticket, Trouble, Way};
+use crate::domain::approval::Approval;
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::policy::{self, Chance};
-use crate::domain::record::{Approval, PendingSignIn};
+use crate::domain::record::PendingSignIn;
 use crate::domain::secret::Secret;
 
 /// How far a sign-in is.

@@ -1,10 +1,10 @@
 //! The authorization code grant (RFC 6749 4.1): the user's browser comes back with a code for the tokens.
 
 use super::{Next, SignIn};
+use crate::domain::approval::{Approval, AuthorizationRequest};
 use crate::domain::clock::Now;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy::Chance;
-use crate::domain::record::{Approval, CodeRequest};
 use crate::domain::redirection::{Denial, Redirection};
 use crate::domain::session::{Action, Refused, Session, Ticket};
 
@@ -21,7 +21,7 @@ impl Session {
         self.awaited_redirection().is_some_and(|request| request.state == state)
     }
 
-    fn awaited_redirection(&self) -> Option<&CodeRequest> {
+    fn awaited_redirection(&self) -> Option<&AuthorizationRequest> {
         let SignIn::Waiting(waiting) = &self.sign_in else { return None };
         match &waiting.pending.approval {
             Approval::Redirect(request) if waiting.code.is_none() => Some(request),

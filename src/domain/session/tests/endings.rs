@@ -1,17 +1,14 @@
 //! Signing out, and the end of the process, while something is under way.
 
 use super::*;
-use crate::domain::token::ClearTokens;
 
 impl Play {
     /// The tokens that the provider is asked to revoke, of the newest question.
     fn revokes(&self) -> Option<(Option<String>, String)> {
         match &self.asked.last()?.1 {
             Question::Revoke { refresh_token, access_token } => {
-                let stored = |of: fn(ClearTokens) -> Option<Secret>| self.stored().and_then(of);
-                let of_refresh = |token: Token| text(token.or_stored(stored(|it| it.refresh_token)));
-                let access_token = access_token.clone().or_stored(stored(|it| Some(it.access_token)));
-                Some((refresh_token.clone().map(of_refresh), text(access_token)))
+                let shown = |token: &Secret| token.expose().to_owned();
+                Some((refresh_token.as_ref().map(shown), shown(access_token)))
             }
             _ => None,
         }

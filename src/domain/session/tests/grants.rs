@@ -1,22 +1,23 @@
 //! The grants beside that of a device code.
 
 use super::*;
+use crate::domain::approval::{Approval, Authorization, AuthorizationRequest};
 use crate::domain::redirection::Redirection;
-use crate::domain::token::CodeAuthorization;
 
 fn address() -> Answer {
     address_at(Some("https://id.example"), true)
 }
 
 fn address_at(issuer: Option<&str>, names_issuer: bool) -> Answer {
-    Answer::Authorization(Ok(Authorization::Code(CodeAuthorization {
+    let approval = Approval::Redirect(AuthorizationRequest {
         address: "https://id.example/authorize?state=s1".to_owned(),
         redirect_uri: "http://127.0.0.1:8629/oauth2/redirect".to_owned(),
         state: "s1".to_owned(),
         code_verifier: Secret::new("v1".to_owned()),
         issuer: issuer.map(str::to_owned),
         names_issuer,
-    })))
+    });
+    Answer::Authorization(Ok(Authorization { approval, expires_in: None }))
 }
 
 #[test]

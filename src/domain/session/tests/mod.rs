@@ -15,11 +15,12 @@ use play::*;
 
 use super::*;
 use crate::domain::account::Declared;
+use crate::domain::approval::{Approval, Authorization};
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::FaultCode;
-use crate::domain::record::{Approval, SignedIn};
+use crate::domain::record::SignedIn;
 use crate::domain::secret::Secret;
-use crate::domain::token::{Authorization, DeviceAuthorization, PollAnswer, Token, TokenAnswer};
+use crate::domain::token::{PollAnswer, TokenAnswer};
 
 #[test]
 fn a_sign_in_goes_from_code_to_token() {
@@ -336,25 +337,23 @@ fn a_token_without_a_refresh_token_ends_in_a_request_for_the_user() {
 }
 
 #[test]
-fn tokens_are_in_the_clear_only_until_the_disk_has_them() {
-    let is_stored = |play: &Play| play.session.token(play.now).map(|token| token.access_token.is_stored());
+fn new_tokens_are_given_out_only_once_the_disk_has_them_and_a_failed_write_loses_none() {
     let mut play = Play::waiting_for_user();
     play.saves = false;
     play.pass(5);
     play.answer(approved("a1", Some("r1"), 3_600));
-    assert_eq!(is_stored(&play), None, "nobody may have it yet");
+    assert_eq!(play.token(), None);
     play.saved();
-    assert_eq!((is_stored(&play), play.token()), (Some(true), Some("a1".to_owned())));
+    assert_eq!(play.token().as_deref(), Some("a1"));
 
     // A write that fails leaves the session with the only copy of the new tokens.
     play.pass(2_700);
     play.saved();
     play.answer(Answer::Refresh(Ok(tokens("a2", None, 3_600))));
     let revision = play.unsaved.pop().unwrap();
-    play.disk.signed_in = None;
     play.tell(Event::Stored(revision, Err(Fault::passing(FaultCode::StoreFailed, "The disk is full."))));
     let Found::Record(record) = play.session.into_found() else { panic!("a record") };
     let SignedIn { tokens, .. } = record.signed_in.unwrap();
-    assert!(matches!(tokens.access_token, Token::Clear(token) if token.expose() == "a2"));
-    assert!(tokens.refresh_token.unwrap().is_stored(), "which the answer left as it was");
+    assert_eq!(tokens.access_token.expose(), "a2");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "r1", "which the answer left as it was");
 }

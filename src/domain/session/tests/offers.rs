@@ -43,8 +43,8 @@ fn an_offered_code_is_replaced_when_it_lapses() {
 #[test]
 fn codes_that_lapse_at_once_are_asked_for_ever_more_seldom() {
     let short = |life| {
-        let code = DeviceAuthorization { expires_in: Duration::from_secs(life), ..code() };
-        move || Answer::Authorization(Ok(Authorization::Device(code.clone())))
+        let code = Authorization { expires_in: Some(Duration::from_secs(life)), ..code() };
+        move || Answer::Authorization(Ok(code.clone()))
     };
     for life in [0, 1, 20] {
         let codes = Play::offering().codes_in(3_600, short(life), pending);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::super::*;
+use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::clock::{Confidence, UnixTime};
 use crate::domain::expiry::{Beginning, Expiry};
 use crate::domain::fault::FaultCode;
-use crate::domain::record::SignedIn;
 use crate::domain::secret::Secret;
-use crate::domain::token::{Authorization, ClearTokens, DeviceAuthorization, PollAnswer, Token, TokenAnswer};
+use crate::domain::token::{PollAnswer, TokenAnswer};
 
 /// A session with a clock that only the test moves, and a store and a provider that do as the test says.
 pub(super) struct Play {
@@ -58,15 +58,15 @@ pub(super) fn restored_under(rules: Rules, mut record: Record, now: Now) -> Sess
     Session::restore(client(), rules, 1, Found::Record(record), now, Chance::new(0.5))
 }
 
-pub(super) fn code() -> DeviceAuthorization {
-    DeviceAuthorization {
+pub(super) fn code() -> Authorization {
+    let device = DeviceAuthorization {
         device_code: Secret::new("device-code".to_owned()),
         user_code: "ABCD-EFGH".to_owned(),
         verification_uri: "https://id.example/device".to_owned(),
         verification_uri_complete: None,
-        expires_in: Duration::from_secs(600),
         interval: Duration::from_secs(5),
-    }
+    };
+    Authorization { approval: Approval::Device(device), expires_in: Some(Duration::from_secs(600)) }
 }
 
 pub(super) fn tokens(access: &str, refresh: Option<&str>, life: u64) -> TokenAnswer {
@@ -87,7 +87,7 @@ pub(super) fn approved(access: &str, refresh: Option<&str>, life: u64) -> Answer
 }
 
 pub(super) fn device_code() -> Answer {
-    Answer::Authorization(Ok(Authorization::Device(code())))
+    Answer::Authorization(Ok(code()))
 }
 
 pub(super) fn outage() -> Fault {
@@ -135,7 +135,7 @@ impl Play {
             match action {
                 Action::Ask(id, question) => self.asked.push((id, question)),
                 Action::Save(revision, record) => {
-                    self.save(record);
+                    self.disk = record;
                     self.unsaved.push(revision);
                 }
                 Action::Erase(revision) => {
@@ -150,22 +150,6 @@ impl Play {
         if self.saves {
             self.saved();
         }
-    }
-
-    /// As the store does: tokens that it has already stay as they are.
-    fn save(&mut self, mut record: Record) {
-        let stored = self.stored();
-        if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
-            let clear = tokens.clear(stored).expect("somebody has the token");
-            tokens.access_token = Token::Clear(clear.access_token);
-            tokens.refresh_token = clear.refresh_token.map(Token::Clear);
-        }
-        self.disk = record;
-    }
-
-    /// The tokens on disk.
-    pub(super) fn stored(&self) -> Option<ClearTokens> {
-        self.disk.signed_in.as_ref()?.tokens.clear(None)
     }
 
     pub(super) fn saved(&mut self) {
@@ -210,25 +194,17 @@ impl Play {
     }
 
     pub(super) fn token(&self) -> Option<String> {
-        let token = self.session.token(self.now)?.access_token;
-        Some(text(token.or_stored(self.stored().map(|it| it.access_token))))
+        self.session.token(self.now).map(|token| token.access_token.expose().to_owned())
     }
 
     pub(super) fn refresh_token_on_disk(&self) -> Option<String> {
-        self.stored()?.refresh_token.map(|token| text(Some(token)))
+        self.disk.signed_in.as_ref()?.tokens.refresh_token.as_ref().map(|token| token.expose().to_owned())
     }
 
     pub(super) fn refreshes_with(&self) -> Option<String> {
         match &self.asked.first()?.1 {
-            Question::Refresh { refresh_token } => {
-                let stored = self.stored().and_then(|it| it.refresh_token);
-                Some(text(refresh_token.clone().or_stored(stored)))
-            }
+            Question::Refresh { refresh_token } => Some(refresh_token.expose().to_owned()),
             _ => None,
         }
     }
-}
-
-pub(super) fn text(token: Option<Secret>) -> String {
-    token.expect("somebody has the token").expose().to_owned()
 }
