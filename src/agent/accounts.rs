@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::SharedProvider;
 use crate::domain::account::AccountName;
 use crate::domain::record::Fingerprint;
-use crate::domain::session::{Rules, Session, Way};
+use crate::domain::session::{Acquisition, Rules, Session};
 use crate::domain::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
 use crate::platform::clock;
 use crate::platform::tls::Tls;
@@ -27,11 +27,11 @@ pub(super) struct Account {
     pub(super) provider: SharedProvider,
     pub(super) session: Session,
     /// What the configuration now says of it, to be applied when no answer is awaited. Boxed, since it is large and seldom.
-    pub(super) change: Option<Box<Change>>,
+    pub(super) change: Option<Box<PendingChange>>,
 }
 
 /// A change of the configuration that waits for its moment.
-pub(super) enum Change {
+pub(super) enum PendingChange {
     Replace(AccountSettings),
     /// It goes, and its sign-in stays in the store.
     Remove,
@@ -62,15 +62,15 @@ impl Account {
 
 /// How a session for these settings behaves.
 pub(super) fn rules(settings: &AccountSettings) -> Rules {
-    let way = match &settings.grant {
-        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Way::User,
-        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Way::Unattended,
+    let acquisition = match &settings.grant {
+        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Acquisition::User,
+        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Acquisition::Unattended,
         GrantSettings::RefreshToken { token } => {
-            Way::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
+            Acquisition::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
         }
     };
     Rules {
-        way,
+        acquisition,
         offer: settings.sign_in == SignInMode::Offer,
         allow: settings.allow.clone(),
         tells_user: settings.identity,

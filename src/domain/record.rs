@@ -6,7 +6,7 @@ use crate::domain::account::Declared;
 use crate::domain::approval::Approval;
 use crate::domain::clock::UnixTime;
 use crate::domain::expiry::Expiry;
-use crate::domain::fault::FaultCode;
+use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::Identity;
 use crate::domain::token::Tokens;
 
@@ -29,6 +29,15 @@ impl Record {
     pub fn is_empty(&self) -> bool {
         self.signed_in.is_none() && self.pending.is_none() && self.imported.is_none() && !self.stopped
     }
+}
+
+/// The record that the store has of an account.
+#[derive(Debug)]
+pub enum StoredRecord {
+    /// A record; an empty one if there was none.
+    Record(Record),
+    /// A record that cannot be opened now, for this reason.
+    Unreadable(Fault),
 }
 
 /// Tells one text from another in 16 bytes, and without giving either away: the first half of its SHA-256.

@@ -13,22 +13,22 @@ use crate::domain::token::TokenAnswer;
 #[derive(Debug)]
 pub enum Action {
     /// Ask the provider, and come back with the answer under this name.
-    Ask(RequestId, Question),
+    Ask(RequestId, ProviderRequest),
     /// Write this to the disk, and come back when it is safe there.
     Save(Revision, Record),
     /// Remove everything of this account from the disk, and come back when it is gone.
     Erase(Revision),
     /// Publish what [`Session::token`], [`Session::status`] or [`Session::pending`] now returns.
     Publish(Topic),
-    /// Answer a request from MQTT.
-    Reply(Ticket, Result<(), Refused>),
+    /// ProviderAnswer a request from MQTT.
+    Reply(Ticket, Result<(), CommandError>),
     /// Write to the journal.
-    Note(Note),
+    Log(LogEvent),
 }
 
 /// A request to the provider.
 #[derive(Debug)]
-pub enum Question {
+pub enum ProviderRequest {
     /// For a way to the user's approval (RFC 8628 3.1, RFC 6749 4.1.1).
     Authorize,
     /// Whether the user has approved (RFC 8628 3.4).
@@ -60,7 +60,7 @@ pub enum Question {
     },
 }
 
-impl Question {
+impl ProviderRequest {
     /// To end the grant of tokens that nobody keeps.
     pub(super) fn revoke(TokenAnswer { refresh_token, access_token, .. }: TokenAnswer) -> Self {
         Self::Revoke { refresh_token, access_token }
@@ -86,7 +86,7 @@ pub struct Revision(pub u64);
 
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CommandError {
     /// There is nothing to refresh.
     #[error("not signed in. Request login, and let the user approve.")]
     NotSignedIn,
@@ -117,7 +117,7 @@ pub enum Refused {
 
 /// What is worth a line in the journal.
 #[derive(Debug)]
-pub enum Note {
+pub enum LogEvent {
     /// A code waits for the user, until then.
     CodeOffered(UnixTime),
     /// The sign-in succeeded.

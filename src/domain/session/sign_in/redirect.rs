@@ -2,11 +2,10 @@
 
 use super::{Next, SignIn};
 use crate::domain::approval::{Approval, AuthorizationRequest};
-use crate::domain::clock::Now;
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::policy::Chance;
 use crate::domain::redirection::{Denial, Redirection};
-use crate::domain::session::{Action, Refused, Session, Ticket};
+use crate::domain::session::context::Context;
+use crate::domain::session::{CommandError, Session, Ticket};
 
 impl Session {
     /// Where the user's browser is to come back to, while a sign-in waits for that.
@@ -31,14 +30,7 @@ impl Session {
 
     /// Takes what the user's browser brought back. What does not belong to the sign-in that waits changes nothing:
     /// anybody can send a browser to that address.
-    pub(in crate::domain::session) fn complete(
-        &mut self,
-        redirection: Redirection,
-        ticket: Ticket,
-        now: Now,
-        chance: Chance,
-        out: &mut Vec<Action>,
-    ) {
+    pub(in crate::domain::session) fn complete(&mut self, redirection: Redirection, ticket: Ticket, cx: &mut Context) {
         let Redirection { state, outcome, issuer } = redirection;
         let belongs = self.awaited_redirection().is_some_and(|request| {
             let from_another = match (&request.issuer, &issuer) {
@@ -50,20 +42,20 @@ impl Session {
             request.state == state && !from_another
         });
         let SignIn::Waiting(waiting) = &mut self.sign_in else {
-            out.push(Action::Reply(ticket, Err(Refused::NothingPending)));
+            cx.reply(ticket, Err(CommandError::NothingPending));
             return;
         };
         if !belongs {
-            out.push(Action::Reply(ticket, Err(Refused::NotOurRedirection)));
+            cx.reply(ticket, Err(CommandError::NotOurRedirection));
             return;
         }
         waiting.tickets.push(ticket);
         match outcome {
             Ok(code) => {
                 waiting.code = Some(code);
-                waiting.next = Next::At(now.boot);
+                waiting.next = Next::At(cx.now.boot);
             }
-            Err(denial) => self.end_sign_in(denied(&denial), now, chance, out),
+            Err(denial) => self.end_sign_in(denied(&denial), cx),
         }
     }
 }
