@@ -20,7 +20,7 @@ pub enum Action {
     Erase(Revision),
     /// Publish what [`Session::token`], [`Session::status`] or [`Session::pending`] now returns.
     Publish(Topic),
-    /// ProviderAnswer a request from MQTT.
+    /// Answer a request from MQTT.
     Reply(Ticket, Result<(), CommandError>),
     /// Write to the journal.
     Log(LogEvent),

@@ -189,7 +189,7 @@ impl Session {
         })
     }
 
-    /// The account's state, times and active_fault.
+    /// The account's state, times and active fault.
     #[must_use]
     pub fn status(&self, now: Now) -> StatusView {
         let state = self.state(now);
