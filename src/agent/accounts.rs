@@ -17,7 +17,7 @@ use crate::platform::tls::Tls;
 use crate::provider::{Directory, EndpointQuery, Http, Provider};
 use crate::wire::{self, AccountInfo, SetUp};
 
-/// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
+/// The number of requests to one provider that are under way at a time. After an outage a thousand accounts are due at once, and
 /// neither the device nor the provider should meet them all at the same moment.
 const AT_A_TIME: usize = 8;
 
@@ -26,7 +26,7 @@ pub(super) struct Account {
     pub(super) settings: Arc<AccountSettings>,
     pub(super) provider: SharedProvider,
     pub(super) session: Session,
-    /// What the configuration now says of it, to be applied when no answer is awaited. Boxed, since it is large and seldom.
+    /// The change of the configuration, to be applied when no answer is awaited. Boxed, since it is large and seldom.
     pub(super) change: Option<Box<PendingChange>>,
 }
 
@@ -49,18 +49,18 @@ impl Account {
         }
     }
 
-    /// What `status` says now.
+    /// Returns the content of `status` now.
     pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> impl Serialize + use<> {
         wire::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
     }
 
-    /// What `status` says of the settings.
+    /// Returns the part of `status` that comes from the settings.
     pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
         SetUp { grant: Some(self.settings.grant.name()), declared: Some(self.settings.declared.name()), sign_in_needed }
     }
 }
 
-/// How a session for these settings behaves.
+/// Returns the rules by which a session for these settings behaves.
 pub(super) fn rules(settings: &AccountSettings) -> Rules {
     let acquisition = match &settings.grant {
         GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Acquisition::User,
@@ -78,7 +78,7 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
     }
 }
 
-/// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
+/// The parts that accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
 #[derive(Default)]
 pub(super) struct Clients {
     tls: Tls,

@@ -27,7 +27,7 @@ const MOST: usize = 32;
 /// Nobody waits for the answer to a command with this ticket.
 const UNHEARD: Ticket = Ticket(0);
 
-/// What was declared, and who waits to hear that it is safe.
+/// The declared accounts, and the requests that wait until they are safe on disk.
 pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
     changes: Throttle,
@@ -38,7 +38,7 @@ pub(super) struct Declarations {
 }
 
 impl Declarations {
-    /// What the store had.
+    /// Takes up the declarations that the store had.
     pub(super) fn from_store(found: Vec<(AccountName, Result<Declaration, crate::domain::fault::Fault>)>) -> Self {
         let mut by_name = BTreeMap::new();
         for (name, declaration) in found {
@@ -61,7 +61,7 @@ impl Declarations {
         self.by_name.keys()
     }
 
-    /// Whether the account asks for something else by now than its sign-in was for.
+    /// Returns whether the account asks for something else by now than its sign-in was for.
     pub(super) fn needs_sign_in(&self, name: &AccountName) -> bool {
         self.by_name.get(name).is_some_and(|declaration| declaration.sign_in_needed)
     }
@@ -100,7 +100,7 @@ impl Agent {
         accounts
     }
 
-    /// Whether the account may be declared or signed in, and is not about to go with all that is kept of it.
+    /// Returns whether the account may be declared or signed in, and is not about to go with all that is kept of it.
     pub(super) fn is_not_forgotten(&self, name: &AccountName) -> Result<(), Refusal> {
         let is_leaving = self
             .accounts

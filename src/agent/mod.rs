@@ -49,7 +49,7 @@ use signals::Signals;
 /// The largest packet that a request may be, in bytes.
 const LARGEST_REQUEST: u32 = 16 * 1024;
 
-/// How many wake-ups may wait for the loop.
+/// The number of events that may wait for the loop.
 const EVENTS: usize = 64;
 
 /// Why the daemon could not start, or had to end.
@@ -74,7 +74,7 @@ pub(crate) enum RunError {
 pub(crate) struct Origin {
     /// The file.
     pub path: PathBuf,
-    /// What the service manager said.
+    /// The environment that the service manager set.
     pub environment: Environment,
 }
 
@@ -162,7 +162,7 @@ struct Agent {
     origin: Origin,
     /// Boxed: in a tree they would lie side by side with room for as many more.
     accounts: BTreeMap<AccountName, Box<Account>>,
-    /// What the store has of accounts that the configuration does not name now.
+    /// The records of accounts that the configuration does not name now.
     spare: HashMap<AccountName, StoredRecord>,
     clients: Clients,
     store: Store,
@@ -182,13 +182,13 @@ struct Agent {
     last_seen: Now,
     epochs: u64,
     broker_is_there: bool,
-    /// Whether there is a broker as far as the journal goes, which is told of a change and not of every attempt.
+    /// True if there is a broker as far as the journal goes, which is told of a change and not of every attempt.
     journal_has_broker: Option<bool>,
     losses: Throttle,
     refusals: Refusals,
     complaints: Complaints,
     writes: Writes,
-    /// Whether the service manager has to be told anew how things stand.
+    /// True if the service manager has to be told anew how things stand.
     summary_is_old: bool,
 }
 
@@ -394,5 +394,5 @@ fn found(loaded: Loaded) -> StoredRecord {
     }
 }
 
-/// What is shared with the task that asks a provider.
+/// The provider, shared with the task that asks it.
 type SharedProvider = Arc<crate::provider::Provider>;

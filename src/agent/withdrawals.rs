@@ -15,7 +15,7 @@ use crate::domain::settings::PublishMode;
 use crate::platform::clock;
 use crate::wire::{self, Payload, SetUp};
 
-/// How long the broker keeps the last word on what is gone.
+/// The time for which the broker keeps a withdrawal.
 const WITHDRAWAL_LIFE: Duration = Duration::from_secs(5);
 
 impl Agent {

@@ -9,21 +9,21 @@ use crate::domain::rate_limit::Rate;
 /// The wait between two polls where the provider names none (RFC 8628 3.2).
 pub(crate) const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What one `slow_down` adds to the interval, for good (RFC 8628 3.5).
+/// The time that one `slow_down` adds to the interval, for good (RFC 8628 3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 
-/// How long an access token is taken to live where the provider does not say, if it can be refreshed at all.
+/// The assumed life of an access token where the provider does not say, if it can be refreshed at all.
 const ASSUMED_LIFE: Duration = Duration::from_secs(3_600);
 
 /// A token that lives less than this is of no use to a flow; it is renewed only once in [`USELESS_GAP`].
 const SHORTEST_LIFE: Duration = Duration::from_secs(3);
 const USELESS_GAP: Duration = Duration::from_secs(60);
 
-/// How long a user has to approve at an address that leads back. Long enough to fetch a password and a second factor,
+/// The time that a user has to approve at an address that leads back. Long enough to fetch a password and a second factor,
 /// and short enough that an address left in a chat does no harm.
 pub(crate) const REDIRECTION_WAIT: Duration = Duration::from_secs(900);
 
-/// How long the endpoints are good that an issuer's metadata names.
+/// The time for which the endpoints of an issuer's metadata are used.
 pub(crate) const METADATA_LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// The first wait after a passing fault; it doubles with each further one up to [`LONGEST_RETRY`].
@@ -49,7 +49,7 @@ const LONGEST_REFRESH_RETRY: (f64, Duration) = (0.4, Duration::from_secs(24 * 60
 const START_SHARE: u32 = 12;
 const LONGEST_START_SPREAD: Duration = Duration::from_secs(10);
 
-/// How much of what is left of a good token is used to spread refreshes that were due while the agent was off. The rest is
+/// The share of what is left of a good token that is used to spread refreshes that were due while the agent was off. The rest is
 /// for retries.
 const SHARE_OF_REST: f64 = 0.8;
 
@@ -64,17 +64,17 @@ const LONGEST_GRACE: Duration = Duration::from_secs(180);
 const FIRST_RECONNECT: Duration = Duration::from_millis(500);
 const LONGEST_RECONNECT: Duration = Duration::from_secs(15);
 
-/// How long a connection to the broker must have lasted for the next attempt to be a first one again. Longer than the longest
+/// The time that a connection to the broker must have lasted for the next attempt to be a first one again. Longer than the longest
 /// wait: of two clients that throw each other out, each has the connection while the other waits.
 pub(crate) const LASTING_CONNECTION: Duration = Duration::from_secs(30);
 
-/// How often an issuer's metadata is looked at again because an endpoint answers as if it were none.
+/// The rate at which an issuer's metadata is read again because an endpoint answers as if it were none.
 pub(crate) const MOVED_ENDPOINTS: Rate = Rate { at_once: 3, pause: Duration::from_secs(60) };
 
-/// How often the journal has it that the broker was lost or found. Beyond that somebody has read it, or will.
+/// The rate at which the journal is told that the broker was lost or found.
 pub(crate) const LOSSES_TOLD: Rate = Rate { at_once: 3, pause: Duration::from_secs(600) };
 
-/// How often the journal has what others do wrong, of each kind.
+/// The rate at which the journal is told of the mistakes of others, for each kind.
 pub(crate) const COMPLAINTS: Rate = Rate { at_once: 5, pause: Duration::from_secs(60) };
 
 /// The wait after a fault that only a change of the set-up can mend.
@@ -86,12 +86,12 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The time after a refresh within which a request for another is answered with the token that is there.
 pub(crate) const FRESH_ENOUGH: Duration = Duration::from_secs(2);
 
-/// How many declared changes are taken. A flow that is broken may declare something else in a loop, and each change writes some
+/// The rate at which declared changes are accepted. A flow that is broken may declare something else in a loop, and each change writes some
 /// 70 kB: as fast as a device is, that is 300 GB a day, and one in a minute is 100 MB. The number is for all accounts that a
 /// device can have, declared anew and then corrected.
 pub(crate) const DECLARED_CHANGES: Rate = Rate { at_once: 64, pause: Duration::from_secs(60) };
 
-/// How many requests are taken for one account that make the agent write. To sign out and in again in a loop writes up to a
+/// The rate at which requests that make the agent write are accepted for one account. To sign out and in again in a loop writes up to a
 /// megabyte each time. It is more than anybody tries by hand, and what a broken flow then writes does not wear a card out.
 pub(crate) const WRITING_REQUESTS: Rate = Rate { at_once: 60, pause: Duration::from_secs(60) };
 
@@ -114,7 +114,7 @@ impl Jitter {
     }
 }
 
-/// How long before its end a token is no longer given to a flow: a tenth of its life, at least one second and at most
+/// Returns how long before its end a token is no longer given to a flow: a tenth of its life, at least one second and at most
 /// one minute. The request that carries the token needs time to arrive, and no two clocks agree.
 #[must_use]
 pub(crate) fn margin(life: Duration) -> Duration {
@@ -188,7 +188,7 @@ pub(crate) fn interrupted_at(ago: Duration, now: BootTime, jitter: Jitter) -> Op
     (ago <= LONGEST_GRACE).then(|| now + INTERRUPTED_SPREAD.mul_f64(jitter.0))
 }
 
-/// How long to wait after the `failures`-th passing fault in a row: two seconds doubled each time up to five minutes,
+/// Returns the wait after the `failures`-th passing fault in a row: two seconds doubled each time up to five minutes,
 /// of which jitter takes up to half away; never less than the other side asked for, up to an hour.
 #[must_use]
 pub fn retry_wait(failures: u32, asked_for: Option<Duration>, jitter: Jitter) -> Duration {
@@ -222,13 +222,13 @@ fn at_least(asked_for: Option<Duration>, own: Duration, jitter: Jitter) -> Durat
     own.max(asked_for.mul_f64(jitter.between(1.0, 1.25)))
 }
 
-/// How long to wait after a fault of the set-up, which a person may mend at the provider's side as well.
+/// Returns the wait after a fault of the set-up, which a person may also fix at the provider.
 #[must_use]
 pub(crate) fn reconfigure_wait(jitter: Jitter) -> Duration {
     RECONFIGURE_RETRY.mul_f64(jitter.between(0.9, 1.1))
 }
 
-/// How long to wait before the next attempt to reach the broker, which is near and may be restarted at any time: half a
+/// Returns the wait before the next attempt to reach the broker, which is near and may be restarted at any time: half a
 /// second doubled each time up to fifteen seconds, of which jitter takes up to half away.
 #[must_use]
 pub(crate) fn reconnect_wait(failures: u32, jitter: Jitter) -> Duration {
@@ -239,7 +239,7 @@ pub(crate) fn reconnect_wait(failures: u32, jitter: Jitter) -> Duration {
 /// such codes would be asked without a pause.
 pub(crate) const LEAST_CODE_LIFE: Duration = Duration::from_secs(30);
 
-/// How long to wait before the next poll, after `failures` polls in a row that brought no answer (RFC 8628 3.5): at
+/// Returns the wait before the next poll, after `failures` polls in a row that brought no answer (RFC 8628 3.5): at
 /// least the interval, always.
 #[must_use]
 pub(crate) fn poll_wait(interval: Duration, failures: u32, asked_for: Option<Duration>, jitter: Jitter) -> Duration {

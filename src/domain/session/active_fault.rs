@@ -60,7 +60,7 @@ impl ActiveFault {
         (said_so && self.retry.is_some_and(|retry| now.boot < retry.at)).then_some(&self.fault)
     }
 
-    /// What the fault came from may be fixed, if it is one of these.
+    /// Retries soon if the fault is one of these, since its cause may be gone.
     pub(super) fn retry_soon(&mut self, codes: &[FaultCode], cx: &Context) {
         if let Some(retry) = self.retry.as_mut().filter(|_| codes.contains(&self.fault.code)) {
             let soon = cx.now.boot + policy::retry_wait(1, None, cx.jitter);
@@ -74,8 +74,8 @@ impl ActiveFault {
     }
 }
 
-/// What can come from a clock that is wrong: certificates, assertions and ID tokens are good for a time.
+/// Faults that can come from a wrong clock: certificates, assertions and ID tokens are good for a time.
 const BY_THE_CLOCK: &[FaultCode] = &[FaultCode::TlsFailed, FaultCode::InvalidClient, FaultCode::IdentityUnknown];
 
-/// What can come from files that the configuration names, which may have changed although it has not.
+/// Faults that can come from files that the configuration names, which may have changed although it has not.
 pub(super) const BY_FILES: &[FaultCode] = &[FaultCode::TlsFailed];

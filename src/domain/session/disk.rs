@@ -13,11 +13,11 @@ pub(super) struct Disk {
     /// The newest state that was sent to the store.
     sent: Revision,
     step: WriteStep,
-    /// Whether something changed since.
+    /// True if something changed since.
     changed: bool,
-    /// Whether what is not yet on disk must not be seen before it is.
+    /// True if what is not yet on disk must not be seen before it is.
     unseen: bool,
-    /// Whether what is on disk must stay there although this session could not read it.
+    /// True if what is on disk must stay there although this session could not read it.
     protected: bool,
     failures: u32,
     active_fault: Option<Box<ActiveFault>>,
@@ -69,12 +69,12 @@ impl Disk {
         self.changed = true;
     }
 
-    /// Whether the disk has all that memory has.
+    /// Returns whether the disk has all that memory has.
     pub(super) fn is_safe(&self) -> bool {
         self.step == WriteStep::Safe && !self.changed
     }
 
-    /// Whether the disk has all that may be seen.
+    /// Returns whether the disk has all that may be seen.
     pub(super) fn has_what_is_seen(&self) -> bool {
         !self.unseen
     }
@@ -85,7 +85,7 @@ impl Disk {
         }
     }
 
-    /// What could not be written is tried again without waiting any longer.
+    /// Tries what could not be written again without waiting any longer.
     pub(super) fn try_now(&mut self, now: Now) {
         if let WriteStep::RetryAt(at) = &mut self.step {
             *at = now.boot;
@@ -141,7 +141,7 @@ impl Disk {
         Some(fault)
     }
 
-    /// Whether there is something to send to the store now.
+    /// Returns whether there is something to send to the store now.
     pub(super) fn wants_record(&self, now: Now) -> bool {
         let retry = matches!(self.step, WriteStep::RetryAt(at) if at <= now.boot);
         (self.changed || retry) && !self.protected

@@ -35,7 +35,7 @@ impl RequestIds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
 
-/// What a session is told.
+/// An event that a session is told of.
 #[derive(Debug)]
 pub enum Event {
     /// A moment that [`Session::next_wake`] named has come.
@@ -58,7 +58,7 @@ pub enum Event {
     Stored(Revision, Result<(), Fault>),
 }
 
-/// What somebody can ask of a session.
+/// A command that a session takes.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Start a sign-in, or join the one that is pending.
@@ -73,7 +73,7 @@ pub enum Command {
     Logout,
 }
 
-/// What the provider said to a [`ProviderRequest`].
+/// The provider's answer to a [`ProviderRequest`].
 #[derive(Debug)]
 pub enum ProviderAnswer {
     /// To [`ProviderRequest::Authorize`].

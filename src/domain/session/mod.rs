@@ -47,27 +47,27 @@ pub(crate) use view::ErrorView;
 use view::Shown;
 pub(crate) use view::{PendingView, SessionState, StatusView, TokenView};
 
-/// How an account's session should behave.
+/// The rules by which an account's session behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// How it comes by its tokens.
+    /// The way to its first tokens.
     pub acquisition: Acquisition,
-    /// Whether a fresh code is kept on offer while signed out.
+    /// True if a fresh code is kept on offer while signed out.
     pub offer: bool,
-    /// What was asked for, separated by spaces: the scope of tokens for which the provider names none.
+    /// The scopes that were asked for, separated by spaces: those of tokens for which the provider names none.
     pub scope: Option<String>,
     /// Who may approve.
     pub allow: AllowList,
-    /// Whether others may learn who has approved.
+    /// True if others may learn who has approved.
     pub tells_user: bool,
 }
 
-/// How an account comes by its first tokens.
+/// The way to an account's first tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acquisition {
     /// A user approves.
     User,
-    /// What the configuration holds is enough, at any time: the client's own right, or a password.
+    /// The configuration itself is enough, at any time: the client's own right, or a password.
     Unattended,
     /// By a refresh token from a file, once; this tells it from any other. Without one, there is no such file.
     Import(Option<Fingerprint>),
@@ -83,11 +83,11 @@ pub struct Session {
     sign_in: SignIn,
     /// The refresh token from a file that was taken in.
     imported: Option<Fingerprint>,
-    /// Whether an account that signs in by itself is to stay signed out.
+    /// True if an account that signs in by itself is to stay signed out.
     stopped: bool,
-    /// Whether only a user can bring other tokens than those that are held, which are of no use any more.
+    /// True if only a user can bring other tokens than those that are held, which are of no use any more.
     held_is_over: bool,
-    /// Whether the process is about to end, and nothing is begun any more.
+    /// True if the process is about to end, and nothing is begun any more.
     stopping: bool,
     disk: Disk,
     shown: Shown,
@@ -196,7 +196,7 @@ impl Session {
         .min()
     }
 
-    /// Whether an answer is awaited that must not be lost, or a change is not yet on disk: the moment to wait with a
+    /// Returns whether an answer is awaited that must not be lost, or a change is not yet on disk: the moment to wait with a
     /// change of the configuration, or with the end of the process.
     ///
     /// Once it is [stopping](Event::Stopping), a write that failed is not waited for any more: it was the last.
@@ -206,13 +206,13 @@ impl Session {
         is_asking || self.disk.is_writing() || (!self.stopping && !self.disk.is_safe())
     }
 
-    /// Whether the disk has all that is to outlive the process.
+    /// Returns whether the disk has all that is to outlive the process.
     #[must_use]
     pub fn is_safe(&self) -> bool {
         self.disk.is_safe()
     }
 
-    /// Whether the session can go on under these rules. Where the held sign-in is of somebody who is not admitted any
+    /// Returns whether the session can go on under these rules. Where the held sign-in is of somebody who is not admitted any
     /// more, it has to be restored under them.
     #[must_use]
     pub fn can_go_on_under(&self, rules: &Rules) -> bool {
@@ -224,14 +224,14 @@ impl Session {
         self.rules = rules;
     }
 
-    /// What is asked for has changed. Where no user is needed for it, it is asked for at once; the token stays until then.
+    /// Asks for other tokens at once where no user is needed for them; the present token stays until then.
     pub fn requests_other_tokens(&mut self, now: Now) {
         if self.rules.acquisition == Acquisition::Unattended {
             self.grant.requests_other_tokens(now);
         }
     }
 
-    /// Whether there is a sign-in that goes on, or would if the provider could be reached.
+    /// Returns whether there is a sign-in that goes on, or would if the provider could be reached.
     #[must_use]
     pub fn has_sign_in(&self) -> bool {
         matches!(&self.grant, Grant::Held(renewal) if renewal.signed_in.refused.is_none())
@@ -243,7 +243,7 @@ impl Session {
         &self.client
     }
 
-    /// What a later session should take up, if this one ends now.
+    /// Returns the record that a later session takes up, if this one ends now.
     #[must_use]
     pub fn into_found(self) -> StoredRecord {
         match self.grant.unreadable_because() {

@@ -52,12 +52,12 @@ pub struct TokenView {
     pub scope: Option<String>,
 }
 
-/// What `status` says.
+/// The content of `status`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StatusView {
     /// In one word.
     pub state: SessionState,
-    /// Whether nothing goes on before a user signs in.
+    /// True if nothing goes on before a user signs in.
     pub needs_user: bool,
     /// When the access token ends.
     pub expires_at: Option<UnixTime>,
@@ -73,7 +73,7 @@ pub struct StatusView {
     pub user: Option<String>,
     /// When somebody else than before approved, if that has happened.
     pub user_changed_at: Option<UnixTime>,
-    /// What is wrong, if anything is.
+    /// The fault, if there is one.
     pub error: Option<ErrorView>,
 }
 
@@ -96,12 +96,12 @@ impl StatusView {
     }
 }
 
-/// What is wrong.
+/// A fault, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorView {
     /// Which fault.
     pub code: FaultCode,
-    /// What happened, and what to do.
+    /// The event, and the next step.
     pub message: String,
     /// Since when.
     pub since: UnixTime,
@@ -109,14 +109,14 @@ pub struct ErrorView {
     pub retry_at: Option<UnixTime>,
 }
 
-/// What `signin` says while a sign-in waits for the user.
+/// The content of `signin` while a sign-in waits for the user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingView {
     /// Where the user types the code, or approves.
     pub verification_uri: String,
     /// An address that needs nothing more to be typed.
     pub verification_uri_complete: Option<String>,
-    /// What the user types, in the device grant.
+    /// The code that the user types, in the device grant.
     pub user_code: Option<String>,
     /// Where the browser comes back to, in the authorization code grant.
     pub redirect_uri: Option<String>,
@@ -124,7 +124,7 @@ pub struct PendingView {
     pub expires_at: UnixTime,
 }
 
-/// What the broker was last given.
+/// The content that was last published.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     token: Option<ShownToken>,
@@ -216,7 +216,7 @@ impl Session {
         renewal.signed_in.user.as_deref().filter(|_| self.rules.tells_user && signed_in)
     }
 
-    /// Whether it is known who has signed in, now or before, and nobody else may learn it.
+    /// Returns whether it is known who has signed in, now or before, and nobody else may learn it.
     #[must_use]
     pub fn keeps_user_to_itself(&self) -> bool {
         !self.rules.tells_user && self.grant.knows_user()

@@ -13,7 +13,7 @@ use crate::domain::session::context::Context;
 pub(super) use renewal::Renewal;
 use renewal::{Asking, RefreshStep};
 
-/// What is held for an account.
+/// The tokens that are held for an account.
 #[derive(Debug)]
 pub(super) enum Grant {
     /// Nothing that can be used.
@@ -85,7 +85,7 @@ impl Grant {
         }
     }
 
-    /// Whether what is held is of no use any more, and nothing but a user can bring other tokens.
+    /// Returns whether what is held is of no use any more, and nothing but a user can bring other tokens.
     pub(super) fn is_over(&self, acquisition: &Acquisition, now: Now) -> bool {
         matches!(self, Self::Held(renewal) if !renewal.can_renew(acquisition) && !renewal.is_usable(now))
     }
@@ -110,18 +110,18 @@ impl Grant {
         matches!(self, Self::Held(Renewal { step: RefreshStep::Asking(asking), .. }) if asking.id == id)
     }
 
-    /// Whether the list admits whose sign-in is kept; nobody's is nobody to keep out.
+    /// Returns whether the list admits whose sign-in is kept; nobody's is nobody to keep out.
     pub(super) fn is_admitted_by(&self, allow: &AllowList) -> bool {
         self.kept().is_none_or(|signed_in| is_admitted(signed_in, allow))
     }
 
-    /// Whether `user` is known to be somebody else than whoever's sign-in is kept.
+    /// Returns whether `user` is known to be somebody else than whoever's sign-in is kept.
     pub(super) fn is_of_another_user(&self, user: Option<&Identity>) -> bool {
         let former = self.kept().and_then(|signed_in| signed_in.user.as_deref());
         former.zip(user).is_some_and(|(former, user)| former.sub != user.sub)
     }
 
-    /// Whether it is known whose sign-in is kept.
+    /// Returns whether it is known whose sign-in is kept.
     pub(super) fn knows_user(&self) -> bool {
         self.kept().is_some_and(|signed_in| signed_in.user.is_some())
     }
@@ -134,7 +134,7 @@ impl Grant {
         }
     }
 
-    /// What only a change of the configuration could fix is tried at once.
+    /// Tries at once what only a change of the configuration could fix.
     pub(super) fn reconfigured(&mut self, acquisition: &Acquisition, now: Now) {
         let Self::Held(renewal) = self else { return };
         if *acquisition == Acquisition::Unattended {
@@ -190,7 +190,7 @@ impl Grant {
         renewal.follow_active_fault();
     }
 
-    /// What the fault came from may be fixed, if it is one of these.
+    /// Retries soon if the fault is one of these, since its cause may be gone.
     pub(super) fn retry_soon(&mut self, codes: &[FaultCode], cx: &Context) {
         if let Self::Held(Renewal { active_fault: Some(active_fault), .. }) = self {
             active_fault.retry_soon(codes, cx);

@@ -38,7 +38,7 @@ impl Session {
         }
     }
 
-    /// Whether a request to refresh would bring one about now, and not join one, find new tokens or be refused.
+    /// Returns whether a request to refresh would bring one about now, and not join one, find new tokens or be refused.
     #[must_use]
     pub fn would_refresh(&self, now: Now) -> bool {
         let Grant::Held(renewal) = &self.grant else { return false };

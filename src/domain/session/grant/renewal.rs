@@ -19,7 +19,7 @@ pub(in crate::domain::session) struct Renewal {
     generation: u64,
     pub(super) failures: u32,
     pub(super) active_fault: Option<Box<ActiveFault>>,
-    /// Whether an answer to an earlier refresh with the same token may have been lost on its way.
+    /// True if an answer to an earlier refresh with the same token may have been lost on its way.
     pub(super) in_doubt: bool,
     pub(super) waiting: Vec<Ticket>,
 }
@@ -94,7 +94,7 @@ impl Renewal {
         }
     }
 
-    /// Whether there is a way to other tokens without a user.
+    /// Returns whether there is a way to other tokens without a user.
     pub(super) fn can_renew(&self, acquisition: &Acquisition) -> bool {
         let has_means = self.signed_in.tokens.refresh_token.is_some() || *acquisition == Acquisition::Unattended;
         has_means && self.signed_in.refused.is_none()
@@ -160,7 +160,7 @@ impl Renewal {
         }
     }
 
-    /// Whether the provider wants something that only a user, or an administrator, can give, while nothing says that
+    /// Returns whether the provider wants something that only a user, or an administrator, can give, while nothing says that
     /// the grant has ended.
     pub(in crate::domain::session) fn is_stuck(&self) -> bool {
         let stuck = [FaultCode::InvalidRequest, FaultCode::InteractionRequired, FaultCode::ProviderRefused];

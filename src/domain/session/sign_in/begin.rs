@@ -54,7 +54,7 @@ impl Session {
         true
     }
 
-    /// Whether a sign-in should be begun although nobody asked for one.
+    /// Returns whether a sign-in should be begun although nobody asked for one.
     pub(in crate::domain::session) fn wants_sign_in(&self) -> bool {
         let (has_grant, has_ended) = match &self.grant {
             Grant::None { .. } => (false, true),

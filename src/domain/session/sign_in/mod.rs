@@ -15,16 +15,16 @@ use crate::domain::record::PendingSignIn;
 use crate::domain::secret::Secret;
 use crate::domain::session::context::Context;
 
-/// How far a sign-in is.
+/// The progress of a sign-in.
 #[derive(Debug)]
 pub(super) enum SignIn {
     /// None has been begun since the start of the session, and none begins by itself before this.
     Starts(BootTime),
     /// None is under way.
     Idle {
-        /// How the last one ended, if not well.
+        /// The fault by which the last one ended, if any.
         active_fault: Option<Box<ActiveFault>>,
-        /// How many have ended without tokens in a row, but for codes that nobody used in their time.
+        /// The number that have ended without tokens in a row, not counting codes that nobody used in time.
         failures: u32,
     },
     /// The provider is asked for a way to the user's approval, or for tokens where none is needed.
@@ -37,13 +37,13 @@ pub(super) enum SignIn {
 pub(super) struct Waiting {
     pub(super) pending: PendingSignIn,
     pub(super) next: Next,
-    /// What the user's browser brought back.
+    /// The code that the user's browser brought back.
     pub(super) code: Option<Secret>,
     /// Who waits to hear how it ends.
     pub(super) tickets: Vec<Ticket>,
-    /// How many sign-ins before it have ended without tokens in a row.
+    /// The number of sign-ins before it that have ended without tokens in a row.
     before: u32,
-    /// How many questions in a row have brought no answer.
+    /// The number of requests in a row that have brought no answer.
     failures: u32,
     active_fault: Option<Box<ActiveFault>>,
 }
@@ -82,7 +82,7 @@ impl SignIn {
         Self::Waiting(Box::new(Waiting { pending, next, code: None, tickets, before, failures: 0, active_fault: None }))
     }
 
-    /// How many have ended without tokens in a row, if this one ends now because of `fault`.
+    /// Returns how many have ended without tokens in a row, if this one ends now because of `fault`.
     pub(super) fn ended_in_a_row(&self, fault: &Fault, now: Now) -> u32 {
         match self {
             Self::Starts(_) => 0,
@@ -117,7 +117,7 @@ impl SignIn {
         }
     }
 
-    /// Whether it goes on without anybody's help, if it is `wanted`.
+    /// Returns whether it goes on without anybody's help, if it is `wanted`.
     pub(super) fn goes_on_by_itself(&self, wanted: bool) -> bool {
         match self {
             Self::Starts(_) => wanted,
@@ -158,7 +158,7 @@ impl SignIn {
         }
     }
 
-    /// What the fault came from may be fixed, if it is one of these.
+    /// Retries soon if the fault is one of these, since its cause may be gone.
     pub(super) fn retry_soon(&mut self, codes: &[FaultCode], cx: &Context) {
         match self {
             Self::Idle { active_fault: Some(active_fault), .. } => active_fault.retry_soon(codes, cx),
@@ -180,7 +180,7 @@ impl SignIn {
         }
     }
 
-    /// What only a change of the configuration could fix is tried at once.
+    /// Tries at once what only a change of the configuration could fix.
     pub(super) fn reconfigured(&mut self, acquisition: &Acquisition) {
         if let Self::Idle { active_fault: Some(active_fault), .. } = self
             && (active_fault.fault.remedy == Remedy::Reconfigure || *acquisition != Acquisition::User)
@@ -199,13 +199,13 @@ impl Waiting {
         }
     }
 
-    /// Whether a user had time enough to approve.
+    /// Returns whether a user had time enough to approve.
     fn had_its_time(&self, now: Now) -> bool {
         let left = self.pending.expiry.ends().after(now.boot);
         self.pending.expiry.life().saturating_sub(left) >= policy::LEAST_CODE_LIFE
     }
 
-    /// Whether the user can no longer approve.
+    /// Returns whether the user can no longer approve.
     fn has_expired(&self, now: Now) -> bool {
         self.pending.expiry.ends() <= now.boot
     }
@@ -223,7 +223,7 @@ impl Waiting {
 }
 
 impl SignIn {
-    /// What belongs to the request `id`, if that begins a sign-in: when it was made, how many before it have failed, and who
+    /// Returns what belongs to the request `id`, if that begins a sign-in: when it was made, how many before it have failed, and who
     /// waits.
     fn begun(&mut self, id: RequestId) -> Option<(Now, u32, Vec<Ticket>)> {
         match self {

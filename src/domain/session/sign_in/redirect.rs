@@ -14,7 +14,7 @@ impl Session {
         self.awaited_redirection().map(|request| request.redirect_uri.as_str())
     }
 
-    /// Whether a redirection with this state belongs to the sign-in that waits.
+    /// Returns whether a redirection with this state belongs to the sign-in that waits.
     #[must_use]
     pub fn awaits_state(&self, state: &str) -> bool {
         self.awaited_redirection().is_some_and(|request| request.state == state)
@@ -60,7 +60,7 @@ impl Session {
     }
 }
 
-/// What an error of the authorization endpoint means (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
+/// Says what an error of the authorization endpoint means (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
 fn denied(denial: &Denial) -> Fault {
     let Denial { error, description } = denial;
     let described = description.as_ref().map_or_else(String::new, |text| format!(": {}", text.trim_end_matches('.')));
