@@ -31,7 +31,7 @@ use crate::domain::rate_limit::Throttle;
 use crate::domain::record::StoredRecord;
 use crate::domain::session::{Event as SessionEvent, ProviderAnswer, RequestId, Revision};
 use crate::domain::settings::Settings;
-use crate::page::{Page, Press};
+use crate::page::{ButtonPress, Page};
 use crate::platform::clock;
 use crate::platform::redirect_listener::Arrival;
 use crate::platform::systemd::ServiceManager;
@@ -85,7 +85,7 @@ enum Event {
     Answered(AccountName, RequestId, ProviderAnswer),
     Stored(Ack),
     Browser(Arrival),
-    Pressed(Press),
+    Pressed(ButtonPress),
     AlarmRang,
     /// The link can take what an account has to publish at a new connection.
     MayAnnounce,
@@ -106,8 +106,8 @@ impl From<Arrival> for Event {
     }
 }
 
-impl From<Press> for Event {
-    fn from(press: Press) -> Self {
+impl From<ButtonPress> for Event {
+    fn from(press: ButtonPress) -> Self {
         Self::Pressed(press)
     }
 }

@@ -66,13 +66,15 @@ pub struct PageSettings {
     pub access_code: Option<Secret>,
     /// Names by which it is reached, beside addresses and `localhost`; in lower case, without a port.
     pub hosts: Vec<String>,
+    /// The origins whose pages may show it in a frame.
+    pub embed_in: Vec<String>,
 }
 
 impl PageSettings {
     /// Whether the two say the same. Secrets are not compared, only whether there is one.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone());
+        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone(), page.embed_in.clone());
         shape(self) == shape(other)
     }
 }

@@ -1,4 +1,4 @@
-//! What is to be seen, and what of it has changed since a visitor last looked.
+//! The content of the page, and what of it has changed since a visitor last looked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::domain::session::{PendingView, StatusView};
 pub(crate) struct AccountView {
     /// The name of the account's provider.
     pub provider: String,
-    /// Its state, times and trouble.
+    /// Its state, times and fault.
     pub status: StatusView,
     /// The code that waits for the user, if there is one.
     pub pending: Option<PendingView>,
@@ -21,13 +21,13 @@ pub(crate) struct AccountView {
 
 /// The content of the page. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Board(Arc<watch::Sender<Content>>);
+pub(crate) struct LiveContent(Arc<watch::Sender<Content>>);
 
-/// Counts the changes of a board.
+/// Counts the changes of the content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Revision(u64);
 
-/// See [`Board`].
+/// See [`LiveContent`].
 #[derive(Debug, Default)]
 pub(super) struct Content {
     newest: Revision,
@@ -37,13 +37,13 @@ pub(super) struct Content {
     accounts: BTreeMap<AccountName, (Revision, AccountView)>,
 }
 
-impl Default for Board {
+impl Default for LiveContent {
     fn default() -> Self {
         Self(Arc::new(watch::Sender::new(Content::default())))
     }
 }
 
-impl Board {
+impl LiveContent {
     /// Shows this of an account.
     pub(crate) fn show(&self, name: &AccountName, view: AccountView) {
         self.0.send_if_modified(|content| {
@@ -80,7 +80,7 @@ impl Board {
         });
     }
 
-    pub(super) fn look(&self) -> watch::Receiver<Content> {
+    pub(super) fn subscribe(&self) -> watch::Receiver<Content> {
         self.0.subscribe()
     }
 }
