@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::client;
 use super::diagnostic::quoted;
 use super::files::Files;
-use super::grant::{self, Kind};
+use super::grant;
 use super::provider;
 use super::table::{Entry, Table};
 use crate::domain::account::AccountName;
 use crate::domain::identity::{Admission, AllowList};
-use crate::domain::settings::{AccountSettings, Declared, PublishMode, SignInMode};
+use crate::domain::settings::{AccountSettings, Declared, GrantKind, PublishMode, SignInMode};
 use crate::domain::text;
 
 /// What the grant itself sends, and `params` must not (RFC 6749, RFC 7636, RFC 8628).
@@ -35,10 +35,6 @@ const RESERVED_PARAMS: [&str; 17] = [
     "username",
 ];
 
-const SIGN_IN: [(&str, SignInMode); 2] = [("on_request", SignInMode::OnRequest), ("offer", SignInMode::Offer)];
-
-const PUBLISH: [(&str, PublishMode); 2] = [("retained", PublishMode::Retained), ("on_request", PublishMode::OnRequest)];
-
 /// Reads the section of the account `name`.
 pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(AccountName, AccountSettings)> {
     let name = name.parse::<AccountName>().map_err(|reason| {
@@ -46,28 +42,24 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
     });
     let allow_http = table.flag("allow_http");
     let kind = grant::kind(&mut table);
-    // What goes with a grant that is not known cannot be told.
-    let provider = provider::read(&mut table, kind.unwrap_or(Kind::DeviceCode), allow_http);
+    let provider = provider::read(&mut table, kind, allow_http);
     let preset = provider.as_ref().and_then(|provider| provider.preset);
     let client = client::read(&mut table, preset, kind, files);
     let grant = kind.and_then(|kind| grant::read(kind, &mut table, files, allow_http));
     let separator = preset.map_or(' ', |preset| preset.scope_separator);
     let entries = table.texts("scopes");
-    if let Some(preset) = preset.filter(|_| kind == Some(Kind::DeviceCode)) {
+    if let Some(preset) = preset.filter(|_| kind == Some(GrantKind::DeviceCode)) {
         grant::check_device_scopes(preset, &entries);
     }
     let scopes = scopes(&entries, separator);
     let mut params = params(table.section("params"));
-    if let Some(preset) = preset.filter(|_| kind == Some(Kind::AuthorizationCode)) {
+    if let Some(preset) = preset.filter(|_| kind == Some(GrantKind::AuthorizationCode)) {
         let defaults =
             preset.authorization_params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         params = defaults.chain(params).collect();
     }
     let sign_in = sign_in(&mut table, kind);
-    let publish = match table.text("publish") {
-        Some(mode) => mode.choose(&PUBLISH),
-        None => Some(PublishMode::Retained),
-    };
+    let publish = table.value_or("publish", PublishMode::Retained);
     let allow = allow(&mut table);
     let identity = table.flag("identity");
     let ca_file = table.text("ca_file").and_then(|file| files.public(&file));
@@ -97,12 +89,12 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
     Some((name.ok()?, settings))
 }
 
-fn sign_in(table: &mut Table<'_>, kind: Option<Kind>) -> Option<SignInMode> {
-    let Some(mode) = table.text("sign_in") else { return Some(SignInMode::OnRequest) };
-    if kind.is_some_and(|kind| !kind.has_user()) {
-        mode.place.error("with this grant no user approves anything", "take it out; the agent signs in by itself");
+fn sign_in(table: &mut Table<'_>, kind: Option<GrantKind>) -> Option<SignInMode> {
+    let mode = table.value_or("sign_in", SignInMode::OnRequest);
+    if let Some(place) = table.place_of("sign_in").filter(|_| kind.is_some_and(|kind| !kind.has_user())) {
+        place.error("with this grant no user approves anything", "take it out; the agent signs in by itself");
     }
-    mode.choose(&SIGN_IN)
+    mode
 }
 
 fn allow(table: &mut Table<'_>) -> AllowList {
@@ -124,7 +116,7 @@ fn allow(table: &mut Table<'_>) -> AllowList {
 }
 
 /// Whoever is to be told apart must first be known.
-fn check_identity(table: &Table<'_>, kind: Kind, allow: &AllowList, scopes: &[String], by_userinfo: bool) {
+fn check_identity(table: &Table<'_>, kind: GrantKind, allow: &AllowList, scopes: &[String], by_userinfo: bool) {
     let places = [table.place_of("allow"), table.place_of("identity")];
     for place in places.into_iter().flatten() {
         if !kind.has_user() {

@@ -1,10 +1,9 @@
 //! Which addresses an endpoint may have.
 
-use std::net::IpAddr;
-
-use url::{Host, Url};
+use url::Url;
 
 use super::table::Entry;
+use crate::domain::loopback::leads_to_loopback;
 use crate::domain::text;
 
 /// What an address is for, which decides whether it may have a query.
@@ -58,20 +57,6 @@ fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Result<Url, (Str
         );
     }
     Ok(url)
-}
-
-fn leads_to_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => is_loopback(name),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether a host is this device itself: `localhost`, 127.0.0.0/8 or `::1`, without brackets.
-pub(super) fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether the text is a host with or without a port, and nothing that would change the rest of an address.

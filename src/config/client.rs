@@ -1,38 +1,29 @@
 //! The client of an account, as it was registered at the provider.
 
 use super::files::Files;
-use super::grant::Kind;
 use super::table::{Entry, Table};
 use crate::domain::client_key::ClientKey;
 use crate::domain::presets::Preset;
 use crate::domain::secret::Secret;
-use crate::domain::settings::{ClientAuth, ClientSettings};
+use crate::domain::settings::{ClientAuth, ClientSettings, GrantKind};
 use crate::domain::text;
 
 /// How many secrets a client may have: a new one, and the one that it replaces.
 pub(super) const MOST_SECRETS: usize = 2;
 
-const CLIENT_AUTH: [(&str, ClientAuth); 4] = [
-    ("none", ClientAuth::None),
-    ("client_secret_post", ClientAuth::Post),
-    ("client_secret_basic", ClientAuth::Basic),
-    ("private_key_jwt", ClientAuth::PrivateKeyJwt),
-];
-
 /// Reads the keys about the client.
 pub(super) fn read(
     table: &mut Table<'_>,
     preset: Option<&Preset>,
-    kind: Option<Kind>,
+    kind: Option<GrantKind>,
     files: &Files,
 ) -> Option<ClientSettings> {
     let id = client_id(table, preset);
     refuse_inline_secrets(table);
     let secrets = secrets(table, files);
     let key = key(table, files);
-    let auth = table.text("client_auth");
-    let auth = auth.as_ref().and_then(|entry| Some((entry.choose(&CLIENT_AUTH)?, entry)));
-    check_means(table, files, auth);
+    let auth = table.value("client_auth");
+    check_means(table, files, auth.as_ref());
     let has_means = has_secret(table, files) || table.has("private_key_file") || table.has("client_secret");
     let missing = table.place.below("client_secret_file", None);
     if let Some(preset) = preset.filter(|preset| preset.needs_secret && !has_means) {
@@ -44,13 +35,13 @@ pub(super) fn read(
                 preset.title, preset.name
             ),
         );
-    } else if kind == Some(Kind::ClientCredentials) && !has_means {
+    } else if kind == Some(GrantKind::ClientCredentials) && !has_means {
         missing.error(
             "with grant = \"client_credentials\" the client has to show who it is (RFC 6749 4.4)",
             "name the file with its secret: client_secret_file = \"…\", or with its key: private_key_file = \"…\"",
         );
     }
-    Some(ClientSettings { id: id?, secrets, key, auth: auth.map(|(auth, _)| auth) })
+    Some(ClientSettings { id: id?, secrets, key, auth: auth.map(|entry| entry.value) })
 }
 
 /// The secrets in the files that are named, or those of a declaration.
@@ -70,12 +61,12 @@ fn secrets(table: &mut Table<'_>, files: &Files) -> Vec<Secret> {
 }
 
 /// What the client shows must be what it has.
-fn check_means(table: &Table<'_>, files: &Files, auth: Option<(ClientAuth, &Entry<'_, &str>)>) {
+fn check_means(table: &Table<'_>, files: &Files, auth: Option<&Entry<'_, ClientAuth>>) {
     let (has_secret, has_key) = (has_secret(table, files), table.has("private_key_file"));
     if let Some(place) = table.place_of("private_key_file").filter(|_| has_secret) {
         place.error("a client has a secret or a key, not both", "take out client_secret_file or private_key_file");
     }
-    match auth {
+    match auth.map(|entry| (entry.value, entry)) {
         Some((ClientAuth::None, entry)) if has_secret || has_key => entry.place.error(
             "a client with a secret or a key does not sign in without it",
             "take out client_auth, or client_secret_file and private_key_file if the registration has none",

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::address::{AddressUse, http_address, is_host, is_segment};
 use super::diagnostic::quoted;
-use super::grant::Kind;
 use super::nearest::nearest;
 use super::table::{Entry, Table};
 use crate::domain::presets::{PRESETS, Preset};
-use crate::domain::settings::EndpointSettings;
+use crate::domain::settings::{EndpointSettings, GrantKind};
 
 /// What the keys about the provider come to.
 pub(super) struct Provider {
@@ -20,7 +19,7 @@ pub(super) struct Provider {
 }
 
 /// Reads the keys about the provider.
-pub(super) fn read(table: &mut Table<'_>, kind: Kind, allow_http: bool) -> Option<Provider> {
+pub(super) fn read(table: &mut Table<'_>, kind: Option<GrantKind>, allow_http: bool) -> Option<Provider> {
     let preset = table.text("provider").map(|name| (find_preset(&name), name));
     let named = named_endpoints(table, allow_http);
     if let (true, Some(issuer)) = (table.has("provider"), table.place_of("issuer")) {
@@ -66,11 +65,12 @@ fn find_preset(name: &Entry<'_, &str>) -> Option<&'static Preset> {
 }
 
 /// A preset without an issuer has just the grants of its endpoints.
-fn require_grant(preset: &Preset, name: &Entry<'_, &str>, kind: Kind, endpoints: &EndpointSettings) {
+fn require_grant(preset: &Preset, name: &Entry<'_, &str>, kind: Option<GrantKind>, endpoints: &EndpointSettings) {
+    let Some(kind) = kind else { return };
     let (has, other, grant) = match kind {
-        Kind::DeviceCode => (endpoints.device_authorization.is_some(), "authorization_code", "device grant"),
-        Kind::AuthorizationCode => (endpoints.authorization.is_some(), "device_code", "authorization code grant"),
-        Kind::ClientCredentials | Kind::RefreshToken | Kind::Password => return,
+        GrantKind::DeviceCode => (endpoints.device_authorization.is_some(), "authorization_code", "device grant"),
+        GrantKind::AuthorizationCode => (endpoints.authorization.is_some(), "device_code", "authorization code grant"),
+        GrantKind::ClientCredentials | GrantKind::RefreshToken | GrantKind::Password => return,
     };
     if !has && endpoints.issuer.is_none() {
         name.place.error(
@@ -102,11 +102,13 @@ fn named_endpoints(table: &mut Table<'_>, allow_http: bool) -> Option<EndpointSe
 }
 
 /// Without a preset, there must be an issuer or the endpoints of the grant.
-fn require_some_way(table: &Table<'_>, kind: Kind) {
+fn require_some_way(table: &Table<'_>, kind: Option<GrantKind>) {
+    // What goes with a grant that is not known cannot be told.
+    let Some(kind) = kind else { return };
     let first = match kind {
-        Kind::DeviceCode => Some("device_authorization_endpoint"),
-        Kind::AuthorizationCode => Some("authorization_endpoint"),
-        Kind::ClientCredentials | Kind::RefreshToken | Kind::Password => None,
+        GrantKind::DeviceCode => Some("device_authorization_endpoint"),
+        GrantKind::AuthorizationCode => Some("authorization_endpoint"),
+        GrantKind::ClientCredentials | GrantKind::RefreshToken | GrantKind::Password => None,
     };
     let has_first = first.is_some_and(|first| table.has(first));
     let has_token = table.has("token_endpoint");

@@ -1,18 +1,16 @@
 //! The `[provisioning]` section, and accounts that are declared under it.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
-use toml::de::DeTable;
 use url::Url;
 
 use super::account;
 use super::address::{AddressUse, http_address};
 use super::client::MOST_SECRETS;
-use super::diagnostic::{Diagnostic, Report, quoted};
+use super::diagnostic::{Diagnostic, FileId, Report, quoted};
 use super::files::Files;
 use super::grant::DEFAULT_REDIRECT_URI;
 use super::nearest::nearest;
+use super::node;
 use super::table::Table;
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
@@ -103,13 +101,10 @@ pub(crate) fn declared(
     if !refusals.is_empty() {
         return Err(refusals.join(" "));
     }
-    let text = as_toml(declaration)
-        .ok_or("A value is neither a text, a truth value, a list of texts nor an object of texts.")?;
-    let report = Report::new(&text);
-    // What was written from JSON values is TOML.
-    let document = DeTable::parse(&text).map_err(|_| "The declaration cannot be read.")?;
+    let report = Report::default();
+    let entries = node::from_json(&declaration.settings, FileId::CONFIGURATION);
     let files = Files::none(declaration.secrets.clone());
-    let table = Table::root(&report, document.get_ref());
+    let table = Table::root(&report, FileId::CONFIGURATION, &entries);
     let account = account::read(name.as_str(), table, &files);
     let (errors, _) = report.finish();
     match account {
@@ -230,53 +225,6 @@ fn is_below(address: &Url, above: &Url) -> bool {
     let (path, above_path) = (address.path(), above.path().trim_end_matches('/'));
     let below = path.strip_prefix(above_path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     address.origin() == above.origin() && below && !path.contains('%')
-}
-
-/// The declaration as the configuration file would have it, but for the secrets.
-fn as_toml(declaration: &Declaration) -> Option<String> {
-    let mut text = String::new();
-    for (key, value) in &declaration.settings {
-        let value = value_as_toml(value)?;
-        if !value.is_empty() {
-            writeln!(text, "{} = {value}", text_as_toml(key)).ok()?;
-        }
-    }
-    Some(text)
-}
-
-/// A value as TOML; empty for `null`, which stands for nothing.
-fn value_as_toml(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => Some(String::new()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Number(number) => number.as_i64().map(|number| number.to_string()),
-        Value::String(text) => Some(text_as_toml(text)),
-        Value::Array(items) => {
-            let items: Option<Vec<_>> = items.iter().map(|item| item.as_str().map(text_as_toml)).collect();
-            Some(format!("[{}]", items?.join(", ")))
-        }
-        Value::Object(members) => {
-            let member = |(key, value): (&String, &Value)| {
-                Some(format!("{} = {}", text_as_toml(key), text_as_toml(value.as_str()?)))
-            };
-            let members: Option<Vec<_>> = members.iter().map(member).collect();
-            Some(format!("{{ {} }}", members?.join(", ")))
-        }
-    }
-}
-
-fn text_as_toml(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            character if character.is_control() => {
-                let _ = write!(quoted, "\\U{:08X}", u32::from(character));
-            }
-            character => quoted.push(character),
-        }
-    }
-    quoted + "\""
 }
 
 /// What is wrong, for somebody who sees no file and no lines.

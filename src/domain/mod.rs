@@ -7,6 +7,7 @@ pub(crate) mod declaration;
 pub(crate) mod expiry;
 pub(crate) mod fault;
 pub(crate) mod identity;
+pub(crate) mod loopback;
 pub(crate) mod policy;
 pub(crate) mod presets;
 pub(crate) mod rate_limit;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use url::Url;
 
 use crate::domain::account::AccountName;
@@ -227,7 +228,31 @@ impl AccountSettings {
     }
 }
 
-/// How an account comes by its tokens.
+/// The grants that an account can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GrantKind {
+    /// The device authorization grant (RFC 8628).
+    DeviceCode,
+    /// The authorization code grant (RFC 6749 4.1).
+    AuthorizationCode,
+    /// The client credentials grant (RFC 6749 4.4).
+    ClientCredentials,
+    /// A refresh token from elsewhere (RFC 6749 6).
+    RefreshToken,
+    /// The resource owner password credentials grant (RFC 6749 4.3).
+    Password,
+}
+
+impl GrantKind {
+    /// True if a user approves each sign-in.
+    #[must_use]
+    pub(crate) fn has_user(self) -> bool {
+        matches!(self, Self::DeviceCode | Self::AuthorizationCode)
+    }
+}
+
+/// A grant, with what an account needs for it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GrantSettings {
     /// A user approves on another device (RFC 8628).
@@ -307,30 +332,35 @@ pub struct ClientSettings {
     pub auth: Option<ClientAuth>,
 }
 
-/// How a client authenticates at the token endpoint (RFC 6749 2.3.1; the names are those of RFC 7591 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The way in which a client authenticates at the token endpoint (RFC 6749 2.3.1; the names are those of RFC 7591 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientAuth {
     /// Not at all: a public client that sends its `client_id`.
     None,
     /// Id and secret in the body.
+    #[serde(rename = "client_secret_post")]
     Post,
     /// Id and secret in the `Authorization` header.
+    #[serde(rename = "client_secret_basic")]
     Basic,
     /// An assertion signed with the client's key (RFC 7523 2.2).
     PrivateKeyJwt,
 }
 
-/// When a sign-in code is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The time at which a sign-in code is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SignInMode {
     /// When somebody asks for it.
     OnRequest,
-    /// Always while signed out: a lapsed code is replaced by a fresh one.
+    /// Always while signed out: an expired code is replaced by a fresh one.
     Offer,
 }
 
-/// How the access token reaches the flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The way in which the access token reaches the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PublishMode {
     /// As a retained message on the account's token topic.
     Retained,

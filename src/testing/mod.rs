@@ -26,7 +26,7 @@ pub mod clock {
 
 /// The configuration file.
 pub mod config {
-    pub use crate::config::{Environment, Loaded, load, parse};
+    pub use crate::config::{Configuration, Environment, load, parse};
 }
 
 /// Decisions about time.

@@ -214,3 +214,11 @@ fn a_preset_without_the_grant_says_which_it_has() {
         );
     }
 }
+
+#[test]
+fn a_grant_that_is_unknown_is_the_only_complaint() {
+    let text = "[accounts.a]\ngrant = \"device\"\nissuer = \"https://id.example\"\nclient_id = \"c\"\n";
+    assert_eq!(complaint(text), "2: accounts.a.grant: there is no value \"device\"");
+    let text = "[accounts.a]\ngrant = \"device\"\ntoken_endpoint = \"https://id.example/t\"\nclient_id = \"c\"\n";
+    assert_eq!(complaint(text), "2: accounts.a.grant: there is no value \"device\"");
+}

@@ -56,7 +56,7 @@ fn a_refusal_names_key_and_reason_and_never_the_secret() {
     for (more, reason) in [
         (r#","scope":["a"]"#, "scope: there is no such key in a declaration; did you mean scopes?"),
         (r#","scopes":"openid""#, "scopes: this takes a list of texts, and a text stands here; "),
-        (r#","scopes":[7]"#, "A value is neither"),
+        (r#","scopes":[7]"#, "scopes: this takes a text in quotes, and a number stands here"),
         (r#","client_auth":"none""#, "client_auth: a client with a secret or a key does not sign in without it; "),
         (r#","allow_http":true"#, "allow_http: only the configuration file"),
         (r#","grant":"password""#, "grant: this grant needs a file"),

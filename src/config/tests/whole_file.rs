@@ -62,7 +62,7 @@ fn what_is_not_toml_is_named_line_by_line() {
     assert_eq!(
         errors("[mqtt]\nurl = mqtt://x\n\n[mqtt]\n"),
         r#"/conf/config.toml:2: this is not TOML: string values must be quoted, expected literal string
-  help: mend this line; texts stand in double quotes, as in client_id = "abc"
+  help: correct this line; texts stand in double quotes, as in client_id = "abc"
 /conf/config.toml:4: this is not TOML: duplicate key
   help: write each section once, and each key once in its section"#
     );
