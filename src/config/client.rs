@@ -5,8 +5,9 @@ use super::grant::Kind;
 use super::table::{Entry, Table};
 use crate::domain::client_key::ClientKey;
 use crate::domain::presets::Preset;
+use crate::domain::profile::ClientAuth;
 use crate::domain::secret::Secret;
-use crate::domain::settings::{ClientAuth, ClientSettings};
+use crate::domain::settings::ClientSettings;
 use crate::domain::text;
 
 /// How many secrets a client may have: a new one, and the one that it replaces.
@@ -19,13 +20,13 @@ const CLIENT_AUTH: [(&str, ClientAuth); 4] = [
     ("private_key_jwt", ClientAuth::PrivateKeyJwt),
 ];
 
-/// Reads the keys about the client.
+/// Reads the keys about the client, and how it authenticates.
 pub(super) fn read(
     table: &mut Table<'_>,
     preset: Option<&Preset>,
     kind: Option<Kind>,
     files: &Files,
-) -> Option<ClientSettings> {
+) -> Option<(ClientSettings, Option<ClientAuth>)> {
     let id = client_id(table, preset);
     refuse_inline_secrets(table);
     let secrets = secrets(table, files);
@@ -50,7 +51,7 @@ pub(super) fn read(
             "name the file with its secret: client_secret_file = \"…\", or with its key: private_key_file = \"…\"",
         );
     }
-    Some(ClientSettings { id: id?, secrets, key, auth: auth.map(|(auth, _)| auth) })
+    Some((ClientSettings { id: id?, secrets, key }, auth.map(|(auth, _)| auth)))
 }
 
 /// The secrets in the files that are named, or those of a declaration.
