@@ -11,6 +11,7 @@ use super::provider;
 use super::table::{Entry, Table};
 use crate::domain::account::AccountName;
 use crate::domain::identity::{Admission, AllowList};
+use crate::domain::profile::Profile;
 use crate::domain::settings::{AccountSettings, Declared, GrantKind, PublishMode, SignInMode};
 use crate::domain::text;
 
@@ -70,14 +71,16 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
     table.finish();
 
     let provider = provider?;
+    let (client, client_auth) = client?;
+    let separator = (separator != ' ').then(|| separator.to_string());
+    let profile = Profile { params, scope_separator: separator, client_auth, ..Profile::default() };
     let settings = AccountSettings {
         provider: provider.label,
         endpoints: Arc::new(provider.endpoints),
-        client: client?,
+        client,
         grant: grant?,
         scopes,
-        scope_separator: separator,
-        params,
+        profile: Arc::new(profile),
         sign_in: sign_in?,
         publish: publish?,
         allow,

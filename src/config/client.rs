@@ -4,20 +4,21 @@ use super::files::Files;
 use super::table::{Entry, Table};
 use crate::domain::client_key::ClientKey;
 use crate::domain::presets::Preset;
+use crate::domain::profile::ClientAuth;
 use crate::domain::secret::Secret;
-use crate::domain::settings::{ClientAuth, ClientSettings, GrantKind};
+use crate::domain::settings::{ClientSettings, GrantKind};
 use crate::domain::text;
 
 /// How many secrets a client may have: a new one, and the one that it replaces.
 pub(super) const MOST_SECRETS: usize = 2;
 
-/// Reads the keys about the client.
+/// Reads the keys about the client, and how it authenticates.
 pub(super) fn read(
     table: &mut Table<'_>,
     preset: Option<&Preset>,
     kind: Option<GrantKind>,
     files: &Files,
-) -> Option<ClientSettings> {
+) -> Option<(ClientSettings, Option<ClientAuth>)> {
     let id = client_id(table, preset);
     refuse_inline_secrets(table);
     let secrets = secrets(table, files);
@@ -41,7 +42,7 @@ pub(super) fn read(
             "name the file with its secret: client_secret_file = \"…\", or with its key: private_key_file = \"…\"",
         );
     }
-    Some(ClientSettings { id: id?, secrets, key, auth: auth.map(|entry| entry.value) })
+    Some((ClientSettings { id: id?, secrets, key }, auth.map(|entry| entry.value)))
 }
 
 /// The secrets in the files that are named, or those of a declaration.

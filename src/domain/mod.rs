@@ -10,6 +10,7 @@ pub(crate) mod identity;
 pub(crate) mod loopback;
 pub(crate) mod policy;
 pub(crate) mod presets;
+pub(crate) mod profile;
 pub(crate) mod rate_limit;
 pub(crate) mod record;
 pub(crate) mod redirection;

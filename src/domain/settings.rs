@@ -12,6 +12,7 @@ use crate::domain::account::AccountName;
 pub(crate) use crate::domain::account::Declared;
 use crate::domain::client_key::ClientKey;
 use crate::domain::identity::AllowList;
+use crate::domain::profile::Profile;
 use crate::domain::record::{ClientBinding, Fingerprint};
 use crate::domain::secret::Secret;
 
@@ -177,10 +178,8 @@ pub struct AccountSettings {
     pub grant: GrantSettings,
     /// What is asked for.
     pub scopes: Vec<String>,
-    /// What stands between two scopes in a request: a space, except at providers that differ from RFC 6749 3.3.
-    pub scope_separator: char,
-    /// Further parameters of the request that begins a sign-in, such as `audience`.
-    pub params: BTreeMap<String, String>,
+    /// What is peculiar to the provider, and to the account at it.
+    pub profile: Arc<Profile>,
     /// When a code is shown.
     pub sign_in: SignInMode,
     /// Who may approve.
@@ -328,24 +327,6 @@ pub struct ClientSettings {
     pub secrets: Vec<Secret>,
     /// The key that signs in its place, where the registration has its public half.
     pub key: Option<ClientKey>,
-    /// How the client authenticates; `None` leaves it to the provider's metadata, and else to the usual way.
-    pub auth: Option<ClientAuth>,
-}
-
-/// The way in which a client authenticates at the token endpoint (RFC 6749 2.3.1; the names are those of RFC 7591 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientAuth {
-    /// Not at all: a public client that sends its `client_id`.
-    None,
-    /// Id and secret in the body.
-    #[serde(rename = "client_secret_post")]
-    Post,
-    /// Id and secret in the `Authorization` header.
-    #[serde(rename = "client_secret_basic")]
-    Basic,
-    /// An assertion signed with the client's key (RFC 7523 2.2).
-    PrivateKeyJwt,
 }
 
 /// The time at which a sign-in code is shown.

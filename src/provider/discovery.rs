@@ -10,7 +10,8 @@ use super::endpoint_query::{EndpointQuery, SignInEndpoint};
 use super::http::{Exchange, Http};
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::loopback::leads_to_loopback;
-use crate::domain::settings::{ClientAuth, EndpointSettings};
+use crate::domain::profile::ClientAuth;
+use crate::domain::settings::EndpointSettings;
 use crate::domain::text::printable;
 
 /// The endpoints of one provider.

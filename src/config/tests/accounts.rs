@@ -1,6 +1,7 @@
 use super::{account, complaint, errors, github, load_text};
 use crate::domain::presets::PRESETS;
-use crate::domain::settings::{ClientAuth, PublishMode, SignInMode};
+use crate::domain::profile::ClientAuth;
+use crate::domain::settings::{PublishMode, SignInMode};
 
 /// An account with these lines and a client; they start at line 3.
 fn with_client(lines: &str) -> String {
@@ -14,8 +15,8 @@ fn an_account_has_the_usual_settings_where_it_says_nothing() {
     assert_eq!(account.endpoints.token.as_ref().unwrap().as_str(), "https://github.com/login/oauth/access_token");
     assert_eq!(account.endpoints.revocation, None);
     assert_eq!(account.client.id, "abc");
-    assert!(account.client.secrets.is_empty() && account.client.auth.is_none());
-    assert!(account.scopes.is_empty() && account.params.is_empty() && account.ca_file.is_none());
+    assert!(account.client.secrets.is_empty() && account.profile.client_auth.is_none());
+    assert!(account.scopes.is_empty() && account.profile.params.is_empty() && account.ca_file.is_none());
     assert_eq!((account.sign_in, account.publish), (SignInMode::OnRequest, PublishMode::Retained));
     assert!(!account.allow_http);
 }
@@ -28,8 +29,8 @@ fn an_account_has_what_it_says() {
     ));
     assert_eq!(account.scopes, ["repo", "read:org"]);
     assert_eq!((account.sign_in, account.publish), (SignInMode::Offer, PublishMode::OnRequest));
-    assert_eq!(account.client.auth, Some(ClientAuth::None));
-    assert_eq!(account.params["audience"], "api");
+    assert_eq!(account.profile.client_auth, Some(ClientAuth::None));
+    assert_eq!(account.profile.params["audience"], "api");
     assert!(account.allow_http);
 }
 

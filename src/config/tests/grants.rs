@@ -194,9 +194,12 @@ fn a_scope_that_google_refuses_to_devices_is_said_with_the_grant_that_works() {
     assert_eq!(google(gmail, "").1, [format!("Google does not give the scope \"{gmail}\" to devices")]);
     let (account, warnings) = google(gmail, "grant = \"authorization_code\"\n");
     assert!(warnings.is_empty());
-    assert_eq!((account.params["access_type"].as_str(), account.params["prompt"].as_str()), ("offline", "consent"));
+    assert_eq!(
+        (account.profile.params["access_type"].as_str(), account.profile.params["prompt"].as_str()),
+        ("offline", "consent")
+    );
     let (account, _) = google(gmail, "grant = \"authorization_code\"\nparams = { prompt = \"none\" }\n");
-    assert_eq!(account.params["prompt"], "none", "what the account says wins");
+    assert_eq!(account.profile.params["prompt"], "none", "what the account says wins");
     assert!(google("https://www.googleapis.com/auth/drive.file", "").1.is_empty());
 }
 

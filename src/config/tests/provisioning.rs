@@ -4,8 +4,9 @@ use super::{complaint, load_text};
 use crate::config::DEFAULT_REDIRECT_URI;
 use crate::config::declared;
 use crate::domain::declaration::Declaration;
+use crate::domain::profile::ClientAuth;
 use crate::domain::secret::Secret;
-use crate::domain::settings::{AccountSettings, ClientAuth, Declared, ProvisioningSettings};
+use crate::domain::settings::{AccountSettings, Declared, ProvisioningSettings};
 
 const SECTION: &str = "[provisioning]\nenabled = true\nissuers = [\"https://id.example.com/realms/plant\"]\n\
                        presets = [\"google\", \"keycloak\"]\n";
@@ -43,8 +44,8 @@ fn an_account_is_read_as_from_the_file_with_its_secret_in_it() {
            "params":{"audience":"a\"b\\c\n"},"sign_in":"offer","identity":true,"allow":["*@example.com"],"tenant":null"#,
     );
     let account = account.unwrap();
-    assert_eq!((account.client.secrets[0].expose(), account.client.auth), ("s", Some(ClientAuth::Basic)));
-    assert_eq!((account.params["audience"].as_str(), account.declared), ("a\"b\\c\n", Declared::Mqtt));
+    assert_eq!((account.client.secrets[0].expose(), account.profile.client_auth), ("s", Some(ClientAuth::Basic)));
+    assert_eq!((account.profile.params["audience"].as_str(), account.declared), ("a\"b\\c\n", Declared::Mqtt));
     assert_eq!(account.scopes, ["openid", "offline_access"]);
     let two = plant(r#","client_secret":["new","old"]"#).unwrap();
     assert_eq!(two.client.secrets.iter().map(Secret::expose).collect::<Vec<_>>(), ["new", "old"]);
