@@ -28,7 +28,7 @@ pub(super) fn http_address(entry: &Entry<'_, &str>, purpose: AddressUse, allow_h
     }
 }
 
-fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Result<Url, (String, &'static str)> {
+pub(super) fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Result<Url, (String, &'static str)> {
     const IN_FULL: &str = "write the address in full, such as \"https://login.example.com/path\"";
     let wrong = |message: &str, help| Err((message.to_owned(), help));
 

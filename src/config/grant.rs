@@ -8,7 +8,7 @@ use super::diagnostic::quoted;
 use super::files::Files;
 use super::table::{Entry, Table};
 use crate::domain::loopback::leads_to_loopback;
-use crate::domain::presets::Preset;
+use crate::domain::provider_file::{FileGrant, Provider};
 use crate::domain::settings::{GrantKind, GrantSettings};
 use crate::domain::text;
 
@@ -111,19 +111,32 @@ fn redirect_uri(entry: &Entry<'_, &str>, allow_http: bool) -> Option<Url> {
     Some(url)
 }
 
-/// Warns of scopes that the preset's provider is known to refuse to devices.
-pub(super) fn check_device_scopes(preset: &Preset, scopes: &[Entry<'_, &str>]) {
-    if preset.device_scopes.is_empty() {
+/// Warns of scopes that the provider is known not to give by this grant.
+pub(super) fn check_scopes(provider: &Provider, kind: GrantKind, scopes: &[Entry<'_, &str>]) {
+    let (grant, by) = match kind {
+        GrantKind::DeviceCode => (FileGrant::DeviceCode, "to devices"),
+        GrantKind::AuthorizationCode => (FileGrant::AuthorizationCode, "by a browser"),
+        GrantKind::ClientCredentials | GrantKind::RefreshToken | GrantKind::Password => return,
+    };
+    let Some(registration) = provider.grant(grant).filter(|registration| !registration.scopes.is_empty()) else {
         return;
-    }
-    for scope in scopes.iter().filter(|scope| !preset.device_scopes.contains(&scope.value)) {
+    };
+    for scope in scopes.iter().filter(|scope| !registration.scopes.iter().any(|given| given == scope.value)) {
+        let others = provider.file.grants.iter().filter(|(other, registration)| {
+            **other != grant && (registration.scopes.is_empty() || registration.scopes.iter().any(|s| s == scope.value))
+        });
+        let others: Vec<_> = others.map(|(other, _)| format!("grant = \"{}\"", other.name())).collect();
+        let keep = format!("keep to {}", registration.scopes.join(", "));
         scope.place.warn(
-            format!("{} does not give the scope {} to devices", preset.title, quoted(scope.value)),
-            format!(
-                "write grant = \"authorization_code\", with a client of the type that `oauth2mqtt providers` names, or \
-                 keep to {}",
-                preset.device_scopes.join(", ")
-            ),
+            format!("{} does not give the scope {} {by}", provider.file.title, quoted(scope.value)),
+            match others.as_slice() {
+                [] => keep,
+                others => format!(
+                    "write {}, with a client of the type that `oauth2mqtt providers {}` names, or {keep}",
+                    others.join(" or "),
+                    provider.name
+                ),
+            },
         );
     }
 }

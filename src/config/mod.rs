@@ -2,6 +2,7 @@
 
 mod account;
 mod address;
+mod catalog;
 mod client;
 mod decode;
 mod diagnostic;
@@ -11,12 +12,14 @@ mod mqtt;
 mod nearest;
 mod node;
 mod page;
+mod profile;
 mod provider;
 mod provisioning;
 mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+pub(crate) mod toml_text;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -27,11 +30,14 @@ use toml::de::DeTable;
 
 use crate::domain::settings::Settings;
 use crate::domain::text;
+use account::ACCOUNT_KEYS;
+use address::AddressUse;
 use diagnostic::{FileId, Lines, Report};
 use files::Files;
 use node::Entries;
 use table::Table;
 
+pub(crate) use catalog::{Catalog, FOLDER as PROVIDERS_FOLDER};
 pub(crate) use diagnostic::{ConfigError, Diagnostic};
 pub(crate) use grant::DEFAULT_REDIRECT_URI;
 pub(crate) use provisioning::declared;
@@ -75,6 +81,30 @@ impl Environment {
     }
 }
 
+/// The names of the built-in providers that can be used.
+#[must_use]
+pub fn built_in_providers() -> Vec<String> {
+    Catalog::default().usable().iter().map(|provider| provider.name.clone()).collect()
+}
+
+/// Reads the provider files beside the configuration file at `path`; those that are built in are there as well.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(crate) fn catalog(path: &Path) -> Result<Catalog, ConfigError> {
+    let report = Report::default();
+    let catalog = Catalog::beside(path, &report);
+    let (diagnostics, _) = report.finish();
+    if diagnostics.is_empty() { Ok(catalog) } else { Err(ConfigError { path: path.to_owned(), diagnostics }) }
+}
+
+/// Tells what is wrong with the address of an issuer, if anything is.
+#[must_use]
+pub(crate) fn issuer_problem(issuer: &str) -> Option<String> {
+    let (message, help) = address::check(issuer, AddressUse::Issuer, false).err()?;
+    Some(format!("{message}; {help}."))
+}
+
 /// Reads the file at `path`, and the files with secrets that it names.
 ///
 /// # Errors
@@ -104,13 +134,15 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
 
 fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Option<Settings> {
     let files = Files::beside(path, environment.credentials_directory.as_deref());
+    let catalog = Catalog::beside(path, root.place.report);
     let mqtt = mqtt::read(root.section("mqtt"), &files);
     let store = store::read(root.section("store"), environment, &files);
     let sections = root.section("accounts").sections();
     let wants_page = root.has("page");
     let page = page::read(root.section("page"), &files);
-    let accounts = sections.into_iter().filter_map(|(name, table)| account::read(name, table, &files)).collect();
-    let provisioning = provisioning::read(root.section("provisioning"));
+    let accounts =
+        sections.into_iter().filter_map(|(name, table)| account::read(name, table, &files, &catalog)).collect();
+    let provisioning = provisioning::read(root.section("provisioning"), &catalog);
     root.finish();
     let page = if wants_page { Some(page?) } else { None };
     Some(Settings { mqtt: mqtt?, store: store?, page, provisioning, accounts })

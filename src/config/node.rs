@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{FileId, Written};
+use super::toml_text;
 
 /// A value, and where its key stands.
 #[derive(Clone, Debug)]
@@ -39,6 +40,29 @@ impl Value {
             Self::List(_) => "a list",
             Self::Table(_) => "a section",
             Self::Other(kind) => kind,
+        }
+    }
+}
+
+impl Value {
+    /// Writes it as TOML, on one line.
+    pub(super) fn to_toml(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(number) => number.to_string(),
+            Self::Text(text) => toml_text::quoted(text),
+            Self::List(items) => {
+                let items: Vec<_> = items.iter().map(|item| item.value.to_toml()).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Self::Table(entries) => {
+                let bare = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+                let key = |key: &str| if bare(key) { key.to_owned() } else { toml_text::quoted(key) };
+                let entries: Vec<_> =
+                    entries.iter().map(|(name, node)| format!("{} = {}", key(name), node.value.to_toml())).collect();
+                format!("{{ {} }}", entries.join(", "))
+            }
+            Self::Other(_) => String::new(),
         }
     }
 }

@@ -19,9 +19,9 @@ pub(super) struct Table<'a> {
     pub(super) place: Place<'a>,
     entries: Option<&'a Entries>,
     /// The keys that this table may have, as far as they were asked for.
-    known: Vec<&'static str>,
+    known: Vec<String>,
     /// Keys that were complained about already.
-    refused: Vec<&'static str>,
+    refused: Vec<String>,
 }
 
 impl<'a> Table<'a> {
@@ -45,20 +45,20 @@ impl<'a> Table<'a> {
     }
 
     /// A text.
-    pub(super) fn text(&mut self, key: &'static str) -> Option<Entry<'a, &'a str>> {
+    pub(super) fn text(&mut self, key: &str) -> Option<Entry<'a, &'a str>> {
         let entry = self.entry(key)?;
         as_text(entry, &format!("write it as {key} = \"…\""))
     }
 
     /// A value of whatever type serde reads.
-    pub(super) fn value<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<Entry<'a, T>> {
+    pub(super) fn value<T: DeserializeOwned>(&mut self, key: &str) -> Option<Entry<'a, T>> {
         let entry = self.entry(key)?;
         let value = decode::read_value(entry.value, &entry.place)?;
         Some(Entry { value, place: entry.place })
     }
 
     /// The same, or `default` where there is none; `None` if what is there is wrong.
-    pub(super) fn value_or<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> Option<T> {
+    pub(super) fn value_or<T: DeserializeOwned>(&mut self, key: &str, default: T) -> Option<T> {
         match self.has(key) {
             true => self.value(key).map(|entry| entry.value),
             false => {
@@ -69,7 +69,7 @@ impl<'a> Table<'a> {
     }
 
     /// A text that must be there and say something; `help` tells what to write.
-    pub(super) fn required_text(&mut self, key: &'static str, help: &str) -> Option<Entry<'a, &'a str>> {
+    pub(super) fn required_text(&mut self, key: &str, help: &str) -> Option<Entry<'a, &'a str>> {
         if !self.has(key) {
             self.known(key);
             self.place.below(key, None).error("this key is missing", help);
@@ -84,12 +84,12 @@ impl<'a> Table<'a> {
     }
 
     /// A truth value; false where there is none.
-    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+    pub(super) fn flag(&mut self, key: &str) -> bool {
         self.flag_or(key, false)
     }
 
     /// True or false, or what is so where it is not written.
-    pub(super) fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
+    pub(super) fn flag_or(&mut self, key: &str, default: bool) -> bool {
         let Some(entry) = self.entry(key) else { return default };
         if let Value::Bool(value) = entry.value.value {
             return value;
@@ -99,7 +99,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of texts; an empty one where there is none.
-    pub(super) fn texts(&mut self, key: &'static str) -> Vec<Entry<'a, &'a str>> {
+    pub(super) fn texts(&mut self, key: &str) -> Vec<Entry<'a, &'a str>> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let help = format!("write it as {key} = [\"one\", \"two\"]");
         let Value::List(items) = &entry.value.value else {
@@ -111,7 +111,7 @@ impl<'a> Table<'a> {
     }
 
     /// A text, or a list of them; an empty list where there is neither.
-    pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<Entry<'a, &'a str>> {
+    pub(super) fn text_or_texts(&mut self, key: &str) -> Vec<Entry<'a, &'a str>> {
         match self.entry(key) {
             Some(entry) if matches!(entry.value.value, Value::List(_)) => self.texts(key),
             Some(entry) => as_text(entry, &format!("write it as {key} = \"…\"")).into_iter().collect(),
@@ -120,7 +120,7 @@ impl<'a> Table<'a> {
     }
 
     /// A table, empty where there is none.
-    pub(super) fn section(&mut self, key: &'static str) -> Table<'a> {
+    pub(super) fn section(&mut self, key: &str) -> Table<'a> {
         let table = self.entry(key).and_then(as_table);
         table.unwrap_or_else(|| Table::new(self.place.below(key, None), None))
     }
@@ -130,14 +130,13 @@ impl<'a> Table<'a> {
         self.entries().filter_map(|(name, entry)| Some((name, as_table(entry)?))).collect()
     }
 
-    /// Every entry as a text, with its name: this table's keys are the user's to choose.
-    pub(super) fn named_texts(self) -> Vec<(&'a str, Entry<'a, &'a str>)> {
-        let texts = self.entries().filter_map(|(name, entry)| Some((name, as_text(entry, "write it in quotes")?)));
-        texts.collect()
+    /// The keys that are written, with their values.
+    pub(super) fn written(&self) -> impl Iterator<Item = (&'a str, &'a Node)> + use<'a> {
+        self.entries.into_iter().flatten().map(|(key, node)| (key.as_str(), node))
     }
 
     /// Complains about the key if it is there.
-    pub(super) fn refuse(&mut self, key: &'static str, message: &str, help: &str) {
+    pub(super) fn refuse(&mut self, key: &str, message: &str, help: &str) {
         if let Some(place) = self.place_of(key) {
             place.error(message, help);
         }
@@ -145,17 +144,18 @@ impl<'a> Table<'a> {
     }
 
     /// Lets the key be there, because something else that was complained about decides on it.
-    pub(super) fn ignore(&mut self, key: &'static str) {
-        self.refused.push(key);
+    pub(super) fn ignore(&mut self, key: &str) {
+        self.refused.push(key.to_owned());
     }
 
     /// Complains about every key that was never asked for.
     pub(super) fn finish(self) {
         for (key, entry) in self.entries() {
-            if self.known.contains(&key) || self.refused.contains(&key) {
+            if self.known.iter().chain(&self.refused).any(|known| known == key) {
                 continue;
             }
-            let help = match nearest(key, &self.known) {
+            let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+            let help = match nearest(key, &known) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("the keys here are: {}", self.known.join(", ")),
             };
@@ -170,13 +170,13 @@ impl<'a> Table<'a> {
     }
 
     /// Counts the key among those that this table may have.
-    pub(super) fn known(&mut self, key: &'static str) {
-        if !self.known.contains(&key) {
-            self.known.push(key);
+    pub(super) fn known(&mut self, key: &str) {
+        if !self.known.iter().any(|known| known == key) {
+            self.known.push(key.to_owned());
         }
     }
 
-    fn entry(&mut self, key: &'static str) -> Option<Entry<'a, &'a Node>> {
+    fn entry(&mut self, key: &str) -> Option<Entry<'a, &'a Node>> {
         self.known(key);
         Some(Entry { value: self.entries?.get(key)?, place: self.place_of(key)? })
     }

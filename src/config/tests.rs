@@ -1,5 +1,6 @@
 mod accounts;
 mod broker;
+mod catalog;
 mod decode;
 mod grants;
 mod hostile;

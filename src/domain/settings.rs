@@ -1,6 +1,7 @@
 //! What the administrator asked for, checked and complete, as plain data.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ pub(crate) use crate::domain::account::Declared;
 use crate::domain::client_key::ClientKey;
 use crate::domain::identity::AllowList;
 use crate::domain::profile::Profile;
+use crate::domain::provider_file::Provider;
 use crate::domain::record::{ClientBinding, Fingerprint};
 use crate::domain::secret::Secret;
 
@@ -36,8 +38,8 @@ pub struct Settings {
 pub struct ProvisioningSettings {
     /// Addresses that a declared account may use as its issuer or endpoints, with everything below each.
     pub issuers: Vec<Url>,
-    /// The presets that it may use.
-    pub presets: Vec<String>,
+    /// The providers known by name that it may use.
+    pub(crate) presets: Vec<Arc<Provider>>,
 }
 
 impl Settings {
@@ -179,7 +181,7 @@ pub struct AccountSettings {
     /// What is asked for.
     pub scopes: Vec<String>,
     /// What is peculiar to the provider, and to the account at it.
-    pub profile: Arc<Profile>,
+    pub(crate) profile: Arc<Profile>,
     /// When a code is shown.
     pub sign_in: SignInMode,
     /// Who may approve.
@@ -197,8 +199,12 @@ pub struct AccountSettings {
 }
 
 impl AccountSettings {
-    /// Whose tokens this account's tokens are: provider, endpoint and client, whether they are a user's, and where the account
-    /// was declared.
+    /// The party whose tokens this account's tokens are: provider, endpoints and client, whether they are a user's, and where
+    /// the account was declared.
+    ///
+    /// Of endpoints that the account names itself, every one that gets a token or secret is part of it, so that none of
+    /// them is sent to another. Those of a provider's file are bound by issuer and token endpoint, so that a file can
+    /// learn of one more endpoint without a new sign-in.
     #[must_use]
     pub fn binding(&self) -> ClientBinding {
         let text = |url: &Option<Arc<Url>>| url.as_ref().map_or("", |url| url.as_str()).to_owned();
@@ -209,12 +215,18 @@ impl AccountSettings {
             GrantSettings::ClientCredentials => " owner=client".to_owned(),
             GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
         };
-        let client = format!(
-            "issuer={} token_endpoint={} client_id={}{owner}",
-            text(&self.endpoints.issuer),
-            text(&self.endpoints.token),
-            self.client.id
-        );
+        let endpoints = &self.endpoints;
+        let mut party = format!("issuer={} token_endpoint={}", text(&endpoints.issuer), text(&endpoints.token));
+        let others = [
+            ("device_authorization_endpoint", &endpoints.device_authorization),
+            ("revocation_endpoint", &endpoints.revocation),
+            ("userinfo_endpoint", &endpoints.userinfo),
+        ];
+        for (key, address) in others.iter().filter(|(_, address)| endpoints.named && address.is_some()) {
+            // Writing to a string cannot fail.
+            let _ = write!(party, " {key}={}", text(address));
+        }
+        let client = format!("{party} client_id={}{owner}", self.client.id);
         ClientBinding::new(Fingerprint::of(&client)).declared(self.declared)
     }
 
@@ -315,6 +327,23 @@ pub struct EndpointSettings {
     pub userinfo: Option<Arc<Url>>,
     /// The issuer that ID tokens must name where no issuer is configured, with `{tid}` for the claim of that name.
     pub id_token_issuer: Option<String>,
+    /// True if the account itself names the issuer or endpoints, false if they are those of a provider's file.
+    pub named: bool,
+}
+
+impl EndpointSettings {
+    /// Every address, by its key in an account.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+        let all = [
+            ("issuer", &self.issuer),
+            ("device_authorization_endpoint", &self.device_authorization),
+            ("authorization_endpoint", &self.authorization),
+            ("token_endpoint", &self.token),
+            ("revocation_endpoint", &self.revocation),
+            ("userinfo_endpoint", &self.userinfo),
+        ];
+        all.into_iter().filter_map(|(key, address)| Some((key, address.as_deref()?)))
+    }
 }
 
 /// The client as registered at the provider.

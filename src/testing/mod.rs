@@ -9,7 +9,6 @@ pub use crate::domain::account::AccountName;
 pub use crate::domain::expiry::{Beginning, Expiry};
 pub use crate::domain::fault::{Fault, FaultCode};
 pub use crate::domain::identity::AllowList;
-pub use crate::domain::presets::PRESETS;
 pub use crate::domain::record::{ClientBinding, Fingerprint, Record, SignedIn};
 pub use crate::domain::secret::Secret;
 pub use crate::domain::session::{Action, Answer, Event, Found, Question, Revision, Rules, Session, Topic, Way};
@@ -26,7 +25,7 @@ pub mod clock {
 
 /// The configuration file.
 pub mod config {
-    pub use crate::config::{Configuration, Environment, load, parse};
+    pub use crate::config::{Configuration, Environment, built_in_providers, load, parse};
 }
 
 /// Decisions about time.

@@ -46,8 +46,8 @@ publish = "retain"
   help: did you mean `accounts`?
 /conf/config.toml:9: accounts.google.client_id: this key is missing
   help: register the application at the provider, then write client_id = "…"
-/conf/config.toml:10: accounts.google.provider: there is no preset for a provider "gogle"
-  help: did you mean "google"? `oauth2mqtt providers` lists them; for any other provider, write issuer = "https://…"
+/conf/config.toml:10: accounts.google.provider: no provider "gogle" is known
+  help: did you mean "google"? `oauth2mqtt providers` lists them; for any other provider, write issuer = "https://…", or describe it in providers.d/NAME.toml
 /conf/config.toml:11: accounts.google.clint_id: there is no such key
   help: did you mean `client_id`?
 /conf/config.toml:12: accounts.google.scopes: this takes a list of texts, and a text stands here
