@@ -17,7 +17,7 @@ use crate::domain::profile::{Pkce, Profile};
 use crate::domain::settings::{AccountSettings, Declared, GrantKind, PublishMode, SignInMode};
 
 /// The keys of an account beside those of [`Profile`] and the parameters of its provider.
-pub(super) const ACCOUNT_KEYS: [&str; 25] = [
+pub(super) const ACCOUNT_KEYS: [&str; 26] = [
     "allow",
     "allow_http",
     "authorization_endpoint",
@@ -26,6 +26,7 @@ pub(super) const ACCOUNT_KEYS: [&str; 25] = [
     "client_secret",
     "client_secret_file",
     "device_authorization_endpoint",
+    "device_token_endpoint",
     "grant",
     "identity",
     "issuer",
@@ -66,10 +67,8 @@ pub(super) fn read(
     if let (Some(known), Some(kind)) = (known, kind) {
         grant::check_scopes(known, kind, &entries);
     }
-    let profile = profile.map(|profile| match known {
-        Some(known) => profile::layered(profile, &known.profile),
-        None => profile,
-    });
+    let file_profile = provider.as_ref().map(|provider| provider.profile.clone()).unwrap_or_default();
+    let profile = profile.map(|profile| profile::layered(profile, file_profile));
     let scopes = scopes(&entries, profile.as_ref().map_or(" ", |profile| profile.scope_separator()));
     let sign_in = sign_in(&mut table, kind);
     let publish = table.value_or("publish", PublishMode::Retained);

@@ -59,13 +59,19 @@ pub(super) fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Resul
     Ok(url)
 }
 
-/// Whether the text is a host with or without a port, and nothing that would change the rest of an address.
+/// True if the text is a host with or without a port, and nothing that would change the rest of an address.
 pub(super) fn is_host(value: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
     value.chars().all(plain) && Url::parse(&format!("https://{value}/")).is_ok_and(|url| url.path() == "/")
 }
 
-/// Whether the text is one segment of a path, and nothing that would change the rest of an address.
+/// True if the text is one label of a host's name (RFC 1123 2.1).
+pub(super) fn is_label(value: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (1..=63).contains(&value.len()) && value.chars().all(plain) && !value.starts_with('-') && !value.ends_with('-')
+}
+
+/// True if the text is one segment of a path, and nothing that would change the rest of an address.
 pub(super) fn is_segment(value: &str) -> bool {
     let changes_the_rest = |c: char| matches!(c, '/' | '\\' | '?' | '#' | '%');
     !matches!(value, "." | "..") && text::is_printable(value) && !value.contains(changes_the_rest)

@@ -15,7 +15,7 @@ use super::node::{Entries, Node, Value, overlay};
 use super::{ACCOUNT_KEYS, profile, read as read_file, toml_entries};
 use crate::domain::account::AccountName;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::{EndpointTemplates, Origin, Provider, ProviderFile, names_in};
+use crate::domain::provider_file::{EndpointTemplates, Origin, ParameterKind, Provider, ProviderFile, names_in};
 
 /// The folder of the administrator's files, beside the configuration file.
 pub(crate) const FOLDER: &str = "providers.d";
@@ -71,10 +71,21 @@ impl Catalog {
         all.filter(|provider| provider.file.retired.is_none()).collect()
     }
 
+    /// The names of the providers that have this parameter. Built-in files are looked through as texts: there are many,
+    /// and each misspelt key of an account asks.
+    pub(super) fn with_parameter(&self, key: &str) -> Vec<&str> {
+        let section = format!("\n[parameters.{key}]\n");
+        let is_built_in = |name: &str| BUILT_IN.iter().any(|(other, text)| *other == name && text.contains(&section));
+        let has = |name: &&str| match self.installed.get(*name) {
+            Some(provider) => provider.file.parameters.contains_key(key),
+            None => is_built_in(name),
+        };
+        self.names().into_iter().filter(has).collect()
+    }
+
     /// A message about a name that no provider has, and what to do about it.
     pub(crate) fn unknown(&self, name: &str) -> (String, String) {
-        let usable = self.usable();
-        let names: Vec<&str> = usable.iter().map(|provider| provider.name.as_str()).collect();
+        let names = self.names();
         let guess = nearest(name, &names).map(|known| format!("did you mean {known:?}? ")).unwrap_or_default();
         (
             format!("no provider {} is known", quoted(name)),
@@ -180,9 +191,9 @@ fn read(name: &str, written: &Entries, place: &Place<'_>, origin: Origin) -> Opt
     };
     let file = decode::read::<ProviderFile>(&part(&|key| keys_of::<ProviderFile>().contains(&key)), place);
     let profile = profile::read(&part(&|key| Profile::KEYS.contains(&key)), place);
-    let file = file?;
-    check(&file, &entries, place);
-    Some(Provider { name: name.to_owned(), origin, file, profile: profile? })
+    let provider = Provider { name: name.to_owned(), origin, file: file?, profile: profile? };
+    check(&provider, &entries, place);
+    Some(provider)
 }
 
 /// The built-in file that this one is laid over: nothing of its endpoints, if this one has some of its own. Tokens of one
@@ -233,7 +244,8 @@ fn check_keys(entries: &Entries, place: &Place<'_>) {
 }
 
 /// Checks what a type cannot say.
-fn check(file: &ProviderFile, entries: &Entries, place: &Place<'_>) {
+fn check(provider: &Provider, entries: &Entries, place: &Place<'_>) {
+    let file = &provider.file;
     let at = |key: &str| place.below(key, entries.get(key).map(|node| node.written));
     if file.retired.is_some() {
         return;
@@ -254,12 +266,17 @@ fn check(file: &ProviderFile, entries: &Entries, place: &Place<'_>) {
             .error("nothing here says where the provider is", "write issuer = \"https://…\" or token = \"https://…\"");
     }
     check_endpoints(file, &at("endpoints"));
-    for name in file.parameters.keys() {
+    for (name, parameter) in &file.parameters {
         let place = at("parameters").below(name, None);
         if ACCOUNT_KEYS.contains(&name.as_str()) || Profile::KEYS.contains(&name.as_str()) {
             place.error("an account has a key of this name already", "choose another name");
-        } else if !file.endpoints.all().any(|(_, template)| names_in(template).any(|other| other == name)) {
-            place.error("no endpoint has this parameter", format!("write {{{name}}} where it belongs, or take it out"));
+            continue;
+        }
+        let in_address = file.endpoints.all().any(|(_, template)| names_in(template).any(|other| other == name));
+        if in_address && parameter.kind == ParameterKind::Text {
+            place.error("a text does not stand in an address", "choose another kind: host, label, segment or url");
+        } else if !in_address && !profile::has_parameter(&provider.profile, name) {
+            place.error("nothing has this parameter", format!("write {{{name}}} where it belongs, or take it out"));
         }
     }
 }

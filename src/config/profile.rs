@@ -1,9 +1,12 @@
 //! The settings that are peculiar to a provider, in its file or in an account.
 
+use std::collections::BTreeMap;
+
 use super::decode;
 use super::diagnostic::Place;
 use super::node::{Entries, Node, Value};
 use crate::domain::profile::{Profile, RequestKind};
+use crate::domain::provider_file::fill;
 use crate::domain::text;
 
 /// Kinds of requests, by the key that they have in `request_params`.
@@ -32,10 +35,37 @@ pub(super) fn read(entries: &Entries, place: &Place<'_>) -> Option<Profile> {
     Some(profile)
 }
 
+/// The settings of a provider's file with an account's parameters in what is sent.
+pub(super) fn filled(file: &Profile, values: &BTreeMap<&str, String>) -> Profile {
+    let mut file = file.clone();
+    let requests = &mut file.request_params;
+    for params in [
+        &mut file.params,
+        &mut requests.every,
+        &mut requests.authorization,
+        &mut requests.device_authorization,
+        &mut requests.code_exchange,
+        &mut requests.device_poll,
+        &mut requests.client_credentials,
+        &mut requests.password,
+        &mut requests.jwt_bearer,
+        &mut requests.refresh,
+        &mut requests.revocation,
+    ] {
+        params.values_mut().for_each(|value| *value = fill(value, values));
+    }
+    file
+}
+
+/// True if a parameter of that name stands in what is sent.
+pub(super) fn has_parameter(file: &Profile, name: &str) -> bool {
+    let marked = BTreeMap::from([(name, String::new())]);
+    filled(file, &marked) != *file
+}
+
 /// Lays an account's settings over those of its provider's file. What the account's `params` set wins over the file's
 /// parameters of each request that begins a sign-in, as it wins over the file's `params`.
-pub(super) fn layered(account: Profile, file: &Profile) -> Profile {
-    let mut file = file.clone();
+pub(super) fn layered(account: Profile, mut file: Profile) -> Profile {
     let requests = &mut file.request_params;
     for params in [
         &mut requests.every,

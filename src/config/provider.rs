@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::ACCOUNT_KEYS;
-use super::address::{AddressUse, http_address, is_host, is_segment};
+use super::address::{AddressUse, http_address, is_host, is_label, is_segment};
 use super::catalog::{self, Catalog};
 use super::table::{Entry, Table};
+use super::{ACCOUNT_KEYS, profile};
 use crate::domain::profile::Profile;
 use crate::domain::provider_file::{FileGrant, Parameter, ParameterKind, Provider, fill};
 use crate::domain::settings::{EndpointSettings, GrantKind};
+use crate::domain::text;
 
 /// The keys of the endpoints, beside `issuer`.
-pub(super) const ENDPOINT_KEYS: [&str; 5] = [
+pub(super) const ENDPOINT_KEYS: [&str; 6] = [
     "device_authorization_endpoint",
+    "device_token_endpoint",
     "authorization_endpoint",
     "token_endpoint",
     "revocation_endpoint",
@@ -31,6 +33,8 @@ pub(super) struct AccountProvider {
     pub(super) endpoints: EndpointSettings,
     /// The provider's file, if it has one.
     pub(super) known: Option<Arc<Provider>>,
+    /// What is peculiar to the provider, with the account's parameters in it.
+    pub(super) profile: Profile,
 }
 
 /// Reads the keys about the provider.
@@ -57,11 +61,14 @@ pub(super) fn read(
     let Some((provider, name)) = known else {
         require_some_way(table, kind);
         let endpoints = named?;
-        return Some(AccountProvider { label: label(&endpoints), endpoints, known: None });
+        return Some(AccountProvider { label: label(&endpoints), endpoints, known: None, profile: Profile::default() });
     };
-    let endpoints = file_endpoints(table, &provider, &name, allow_http)?;
+    let values = parameters(table, &provider, allow_http)?;
+    let values = values.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    let endpoints = file_endpoints(&provider, &values, &name, allow_http)?;
     require_grant(&provider, &name, kind, &endpoints);
-    Some(AccountProvider { label: provider.name.clone(), endpoints, known: Some(provider) })
+    let profile = profile::filled(&provider.profile, &values);
+    Some(AccountProvider { label: provider.name.clone(), endpoints, known: Some(provider), profile })
 }
 
 fn find(name: &Entry<'_, &str>, catalog: &Catalog) -> Option<Arc<Provider>> {
@@ -110,6 +117,7 @@ fn refuse_mixtures(table: &Table<'_>, named: Option<&EndpointSettings>) {
 fn named_endpoint<'e>(endpoints: &'e EndpointSettings, key: &str) -> Option<&'e Arc<Url>> {
     match key {
         "device_authorization_endpoint" => endpoints.device_authorization.as_ref(),
+        "device_token_endpoint" => endpoints.device_token.as_ref(),
         "authorization_endpoint" => endpoints.authorization.as_ref(),
         "token_endpoint" => endpoints.token.as_ref(),
         "revocation_endpoint" => endpoints.revocation.as_ref(),
@@ -154,6 +162,7 @@ fn named_endpoints(table: &mut Table<'_>, allow_http: bool) -> Option<EndpointSe
     let endpoints = EndpointSettings {
         issuer: address("issuer", AddressUse::Issuer),
         device_authorization: address("device_authorization_endpoint", AddressUse::Endpoint),
+        device_token: address("device_token_endpoint", AddressUse::Endpoint),
         authorization: address("authorization_endpoint", AddressUse::Endpoint),
         token: address("token_endpoint", AddressUse::Endpoint),
         revocation: address("revocation_endpoint", AddressUse::Endpoint),
@@ -207,9 +216,8 @@ fn unknown_keys(table: &Table<'_>) -> Vec<String> {
 }
 
 fn ignore_parameters(table: &mut Table<'_>, catalog: &Catalog) {
-    let all = catalog.usable();
     for key in unknown_keys(table) {
-        if all.iter().any(|provider| provider.file.parameters.contains_key(&key)) {
+        if !catalog.with_parameter(&key).is_empty() {
             table.ignore(&key);
         }
     }
@@ -220,13 +228,8 @@ fn refuse_parameters(table: &mut Table<'_>, provider: Option<&Provider>, catalog
     let is_own = |key: &str| provider.is_some_and(|provider| provider.file.parameters.contains_key(key));
     let mut unknown = unknown_keys(table);
     unknown.retain(|key| !is_own(key));
-    if unknown.is_empty() {
-        return;
-    }
-    let all = catalog.usable();
     for key in unknown {
-        let owners = all.iter().filter(|provider| provider.file.parameters.contains_key(&key));
-        let owners: Vec<_> = owners.map(|provider| provider.name.as_str()).collect();
+        let owners = catalog.with_parameter(&key);
         if !owners.is_empty() {
             let message = format!("this goes only with provider = \"{}\"", owners.join("\" or \""));
             table.refuse(&key, &message, "take it out, or name that provider");
@@ -234,13 +237,8 @@ fn refuse_parameters(table: &mut Table<'_>, provider: Option<&Provider>, catalog
     }
 }
 
-/// The endpoints of a provider's file with the account's parameters in them.
-fn file_endpoints(
-    table: &mut Table<'_>,
-    provider: &Provider,
-    name: &Entry<'_, &str>,
-    allow_http: bool,
-) -> Option<EndpointSettings> {
+/// The values of the parameters of a provider's file.
+fn parameters(table: &mut Table<'_>, provider: &Provider, allow_http: bool) -> Option<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
     for (key, parameter) in &provider.file.parameters {
         let value = match &parameter.default {
@@ -253,13 +251,21 @@ fn file_endpoints(
                 table.required_text(key, &help).and_then(|entry| value(key, parameter, &entry, allow_http))
             }
         };
-        values.insert(key.as_str(), value);
+        values.insert(key.clone(), value);
     }
-    let values: BTreeMap<_, _> = values.into_iter().map(|(key, value)| Some((key, value?))).collect::<Option<_>>()?;
+    values.into_iter().map(|(key, value)| Some((key, value?))).collect()
+}
 
+/// The endpoints of a provider's file with the account's parameters in them.
+fn file_endpoints(
+    provider: &Provider,
+    values: &BTreeMap<&str, String>,
+    name: &Entry<'_, &str>,
+    allow_http: bool,
+) -> Option<EndpointSettings> {
     let mut all_usable = true;
     let mut address = |template: &Option<String>, purpose| {
-        let filled = fill(template.as_ref()?, &values);
+        let filled = fill(template.as_ref()?, values);
         let address = http_address(&Entry { value: filled.as_str(), place: name.place.clone() }, purpose, allow_http);
         all_usable &= address.is_some();
         address.map(Arc::new)
@@ -268,11 +274,12 @@ fn file_endpoints(
     let endpoints = EndpointSettings {
         issuer: address(&templates.issuer, AddressUse::Issuer),
         device_authorization: address(&templates.device_authorization, AddressUse::Endpoint),
+        device_token: address(&templates.device_token, AddressUse::Endpoint),
         authorization: address(&templates.authorization, AddressUse::Endpoint),
         token: address(&templates.token, AddressUse::Endpoint),
         revocation: address(&templates.revocation, AddressUse::Endpoint),
         userinfo: address(&templates.userinfo, AddressUse::Endpoint),
-        id_token_issuer: templates.id_token_issuer.as_ref().map(|template| fill(template, &values)),
+        id_token_issuer: templates.id_token_issuer.as_ref().map(|template| fill(template, values)),
         named: false,
     };
     all_usable.then_some(endpoints)
@@ -287,6 +294,14 @@ fn value(key: &str, parameter: &Parameter, entry: &Entry<'_, &str>, allow_http: 
             return Some(url.as_str().trim_end_matches('/').to_owned());
         }
         ParameterKind::Host => (is_host(value), "this is not a host with or without a port"),
+        ParameterKind::Label => (is_label(value), "this is not one label of a host's name"),
+        ParameterKind::Text => {
+            if !text::is_printable(value) {
+                entry.place.error("an unprintable character is in this text", "copy it again");
+                return None;
+            }
+            return Some(value.to_owned());
+        }
         ParameterKind::Segment => (is_segment(value), "this is not one part of a path"),
     };
     if !usable {

@@ -47,7 +47,7 @@ pub(crate) struct ProviderFile {
     pub(crate) needs_secret: bool,
     /// The scopes that `oauth2mqtt add` proposes.
     pub(crate) scopes: Vec<String>,
-    /// Keys of an account that stand in `{braces}` in the endpoints, by name.
+    /// Keys of an account that stand in `{braces}` in the endpoints, `params` and `request_params`, by name.
     pub(crate) parameters: BTreeMap<String, Parameter>,
     /// The endpoints.
     pub(crate) endpoints: EndpointTemplates,
@@ -57,7 +57,7 @@ pub(crate) struct ProviderFile {
     pub(crate) sources: Vec<Source>,
 }
 
-/// One parameter of the endpoints.
+/// One parameter of the endpoints, or of what is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Parameter {
@@ -72,7 +72,7 @@ pub(crate) struct Parameter {
     pub(crate) about: String,
 }
 
-/// The part of an address that a parameter is.
+/// What a parameter may hold, by the place where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ParameterKind {
@@ -80,15 +80,19 @@ pub(crate) enum ParameterKind {
     Host,
     /// An `https://` address, with or without a path.
     Url,
+    /// One label of a host's name.
+    Label,
     /// One segment of a path.
     Segment,
+    /// A text in what is sent, and in no address.
+    Text,
 }
 
 impl ParameterKind {
     /// True if the parameter decides on whose server the account is.
     #[must_use]
     pub(crate) fn chooses_server(self) -> bool {
-        matches!(self, Self::Host | Self::Url)
+        matches!(self, Self::Host | Self::Label | Self::Url)
     }
 }
 
@@ -100,6 +104,8 @@ pub(crate) struct EndpointTemplates {
     pub(crate) issuer: Option<String>,
     /// RFC 8628 3.1.
     pub(crate) device_authorization: Option<String>,
+    /// The endpoint at which a device code is polled, where that is not the token endpoint (RFC 8628 3.4).
+    pub(crate) device_token: Option<String>,
     /// RFC 6749 3.1.
     pub(crate) authorization: Option<String>,
     /// RFC 6749 3.2.
@@ -118,6 +124,7 @@ impl EndpointTemplates {
         let all = [
             ("issuer", &self.issuer),
             ("device_authorization", &self.device_authorization),
+            ("device_token", &self.device_token),
             ("authorization", &self.authorization),
             ("token", &self.token),
             ("revocation", &self.revocation),

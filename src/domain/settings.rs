@@ -219,6 +219,7 @@ impl AccountSettings {
         let mut party = format!("issuer={} token_endpoint={}", text(&endpoints.issuer), text(&endpoints.token));
         let others = [
             ("device_authorization_endpoint", &endpoints.device_authorization),
+            ("device_token_endpoint", &endpoints.device_token),
             ("revocation_endpoint", &endpoints.revocation),
             ("userinfo_endpoint", &endpoints.userinfo),
         ];
@@ -317,6 +318,8 @@ pub struct EndpointSettings {
     pub issuer: Option<Arc<Url>>,
     /// The device authorization endpoint (RFC 8628 3.1).
     pub device_authorization: Option<Arc<Url>>,
+    /// The endpoint at which a device code is polled, where that is not the token endpoint (RFC 8628 3.4).
+    pub device_token: Option<Arc<Url>>,
     /// The authorization endpoint (RFC 6749 3.1).
     pub authorization: Option<Arc<Url>>,
     /// The token endpoint (RFC 6749 3.2).
@@ -337,6 +340,7 @@ impl EndpointSettings {
         let all = [
             ("issuer", &self.issuer),
             ("device_authorization_endpoint", &self.device_authorization),
+            ("device_token_endpoint", &self.device_token),
             ("authorization_endpoint", &self.authorization),
             ("token_endpoint", &self.token),
             ("revocation_endpoint", &self.revocation),

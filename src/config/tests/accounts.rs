@@ -131,7 +131,7 @@ fn a_parameter_of_another_preset_is_refused() {
         "/conf/config.toml:4: accounts.hub.domain: this goes only with provider = \"auth0\" or \"okta\" or \
          \"salesforce\" or \"zitadel\"\n  \
          help: take it out, or name that provider\n\
-         /conf/config.toml:5: accounts.hub.tenant: this goes only with provider = \"microsoft\"\n  \
+         /conf/config.toml:5: accounts.hub.tenant: this goes only with provider = \"azure-ad-b2c\" or \"microsoft\"\n  \
          help: take it out, or name that provider"
     );
 }

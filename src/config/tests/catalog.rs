@@ -42,6 +42,8 @@ fn errors(folder: &Path) -> String {
 fn every_built_in_file_is_whole() {
     for (name, text) in built_in() {
         let provider = read_text(name, text).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        let parameters = provider.file.parameters.keys();
+        assert!(parameters.into_iter().all(|key| text.contains(&format!("\n[parameters.{key}]\n"))), "{name}");
         if provider.file.retired.is_some() {
             continue;
         }
@@ -107,7 +109,7 @@ fn all_that_is_wrong_with_a_file_is_told_at_once_with_file_line_and_key() {
     for expected in [
         "config.toml:2: mqtt.url: this takes a text in quotes",
         "providers.d/plant.toml:3: scope_seperator: there is no such key\n  help: did you mean `scope_separator`?",
-        "providers.d/plant.toml:8: parameters.site.kind: there is no value \"part\"\n  help: write one of: host, url, segment",
+        "providers.d/plant.toml:8: parameters.site.kind: there is no value \"part\"\n  help: write one of: host, url, label, segment, text",
         "providers.d/plant.toml:13: request_params.refresh.refresh_token: the program itself sends this parameter",
         "providers.d/plant.toml:15: errors.bad: there is no value \"invalid_grants\"\n  help: did you mean \"invalid_grant\"?",
         "providers.d/Bad Name.toml: this file has no name that an account can use",
@@ -125,7 +127,7 @@ fn a_template_needs_its_parameters_and_tls() {
             ("https://id.plant.example/{site}/token", "http://id.plant.example/{site}/token"),
             "endpoints.token: this is no https:// address",
         ),
-        (("/{site}/", "/"), "parameters.site: no endpoint has this parameter"),
+        (("/{site}/", "/"), "parameters.site: nothing has this parameter"),
         (("parameters.site", "parameters.scopes"), "parameters.scopes: an account has a key of this name already"),
         (("title = \"The plant's server\"\n", ""), "title: this key is missing"),
         (("[grants.device_code]\nregister = \"any client\"\n", ""), "grants: this provider has no grant"),
@@ -139,7 +141,10 @@ fn a_template_needs_its_parameters_and_tls() {
 #[test]
 fn a_provider_that_has_gone_says_what_to_use() {
     let error = super::errors("[accounts.a]\nprovider = \"fitbit\"\nclient_id = \"c\"\n");
-    assert!(error.contains("its API has moved to Google's") && error.contains("provider = \"google\""), "{error}");
+    assert!(
+        error.contains("its API has moved to the Google Health API") && error.contains("provider = \"google\""),
+        "{error}"
+    );
     assert!(!Catalog::default().usable().iter().any(|provider| provider.name == "fitbit"));
     assert_eq!(PROVIDERS_FOLDER, "providers.d");
 }
