@@ -2,6 +2,7 @@ mod accounts;
 mod broker;
 mod catalog;
 mod decode;
+mod docs;
 mod grants;
 mod hostile;
 mod named_files;
