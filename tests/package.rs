@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use oauth2mqtt::testing::config::{self, Environment, Loaded};
+use oauth2mqtt::testing::config::{self, Configuration, Environment};
 
 const CONFIG: &str = include_str!("../systemd/config.toml");
 
-fn parse(text: &str, path: &Path) -> Result<Loaded, String> {
+fn parse(text: &str, path: &Path) -> Result<Configuration, String> {
     config::parse(text, path, &Environment::default()).map_err(|error| error.to_string())
 }
 

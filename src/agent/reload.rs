@@ -1,5 +1,7 @@
 //! Accounts are added, changed and removed without a restart and without touching the others.
 
+use std::sync::Arc;
+
 use super::accounts::{Account, PendingChange, rules};
 use super::{Agent, RunError};
 use crate::config;
@@ -100,7 +102,7 @@ impl Agent {
         let is_changed = account.settings != settings;
         let retires = account.settings.publish == PublishMode::Retained && settings.publish == PublishMode::OnRequest;
         let tells_no_more = account.settings.identity && !settings.identity;
-        let asked = |settings: &AccountSettings| (settings.scopes.clone(), settings.params.clone());
+        let asked = |settings: &AccountSettings| (settings.scopes.clone(), Arc::clone(&settings.profile));
         let requests_other_tokens = asked(&account.settings) != asked(&settings);
         let told =
             |settings: &AccountSettings| (settings.provider.clone(), settings.grant.name(), settings.scopes.clone());

@@ -68,7 +68,7 @@ fn execute(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Run => run::run(config, args.log),
         Command::Check { broker_config } => check::check(config, &broker_config),
-        Command::Providers => providers::list(),
+        Command::Providers { name } => providers::show(config, name.as_deref()),
         Command::Add(wanted) => add::add(config, wanted),
         Command::Login { account } => ask(config, async |agent| login::login(agent, &name(&account)?).await),
         Command::Status { account, json } => ask(config, async |agent| {

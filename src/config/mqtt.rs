@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::address::is_loopback;
 use super::files::Files;
 use super::table::{Entry, Table};
+use crate::domain::loopback::is_loopback;
 use crate::domain::settings::{BrokerAddress, BrokerLogin, MqttSettings, TlsIdentity, TlsSettings};
 use crate::domain::text;
 

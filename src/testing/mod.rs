@@ -10,7 +10,6 @@ pub use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 pub use crate::domain::expiry::{Beginning, Expiry};
 pub use crate::domain::fault::{Fault, FaultCode};
 pub use crate::domain::identity::AllowList;
-pub use crate::domain::presets::PRESETS;
 pub use crate::domain::record::{ClientBinding, Fingerprint, Record, SignedIn, StoredRecord};
 pub use crate::domain::secret::Secret;
 pub use crate::domain::session::{
@@ -27,7 +26,7 @@ pub mod clock {
 
 /// The configuration file.
 pub mod config {
-    pub use crate::config::{Environment, Loaded, load, parse};
+    pub use crate::config::{Configuration, Environment, built_in_providers, load, parse};
 }
 
 /// Decisions about time.

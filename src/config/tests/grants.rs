@@ -1,8 +1,10 @@
 use std::fs;
+use std::sync::Arc;
 
 use super::{account, complaint, errors, github, load_text};
-use crate::config::{Environment, parse};
-use crate::domain::presets::PRESETS;
+use crate::config::{Catalog, Environment, parse};
+use crate::domain::profile::RequestKind;
+use crate::domain::provider_file::{FileGrant, Provider};
 use crate::domain::settings::{AccountSettings, GrantSettings};
 
 /// An account with an issuer, and these further lines; they start at line 4.
@@ -194,23 +196,38 @@ fn a_scope_that_google_refuses_to_devices_is_said_with_the_grant_that_works() {
     assert_eq!(google(gmail, "").1, [format!("Google does not give the scope \"{gmail}\" to devices")]);
     let (account, warnings) = google(gmail, "grant = \"authorization_code\"\n");
     assert!(warnings.is_empty());
-    assert_eq!((account.params["access_type"].as_str(), account.params["prompt"].as_str()), ("offline", "consent"));
+    let sent = account.profile.params_of(RequestKind::Authorization);
+    assert_eq!((sent["access_type"], sent["prompt"]), ("offline", "consent"));
+    let (account, _) =
+        google(gmail, "grant = \"authorization_code\"\nrequest_params = { authorization = { prompt = \"none\" } }\n");
+    assert_eq!(account.profile.params_of(RequestKind::Authorization)["prompt"], "none", "what the account says wins");
     let (account, _) = google(gmail, "grant = \"authorization_code\"\nparams = { prompt = \"none\" }\n");
-    assert_eq!(account.params["prompt"], "none", "what the account says wins");
+    assert_eq!(account.profile.params_of(RequestKind::Authorization)["prompt"], "none", "in params too");
     assert!(google("https://www.googleapis.com/auth/drive.file", "").1.is_empty());
 }
 
 #[test]
-fn a_preset_without_the_grant_says_which_it_has() {
-    for preset in PRESETS.iter().filter(|preset| preset.for_device.is_empty() && preset.issuer.is_none()) {
+fn a_provider_without_the_grant_says_which_it_has() {
+    let without = |provider: &Arc<Provider>| {
+        provider.grant(FileGrant::DeviceCode).is_none() && provider.file.parameters.is_empty()
+    };
+    for preset in Catalog::default().usable().into_iter().filter(without) {
         let text =
             format!("[accounts.a]\nprovider = \"{}\"\nclient_id = \"x\"\nclient_secret_file = \"s\"\n", preset.name);
         let error = beside(&[("s", "hunter2")], &text).unwrap_err();
-        assert!(error.contains(&format!("{} has no device grant", preset.title)), "{error}");
+        assert!(error.contains(&format!("{} has no device grant", preset.file.title)), "{error}");
         assert!(
             beside(&[("s", "hunter2")], &format!("{text}grant = \"authorization_code\"\n")).is_ok(),
             "{}",
             preset.name
         );
     }
+}
+
+#[test]
+fn a_grant_that_is_unknown_is_the_only_complaint() {
+    let text = "[accounts.a]\ngrant = \"device\"\nissuer = \"https://id.example\"\nclient_id = \"c\"\n";
+    assert_eq!(complaint(text), "2: accounts.a.grant: there is no value \"device\"");
+    let text = "[accounts.a]\ngrant = \"device\"\ntoken_endpoint = \"https://id.example/t\"\nclient_id = \"c\"\n";
+    assert_eq!(complaint(text), "2: accounts.a.grant: there is no value \"device\"");
 }
