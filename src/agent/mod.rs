@@ -5,6 +5,7 @@
 mod accounts;
 mod declarations;
 mod last_words;
+mod opening;
 mod page;
 mod perform;
 mod redirects;
@@ -35,8 +36,7 @@ use crate::platform::clock;
 use crate::platform::redirect_listener::Arrival;
 use crate::platform::systemd::ServiceManager;
 use crate::platform::timer::{Alarm, ClockWatch};
-use crate::store::machine::Machine;
-use crate::store::{self, Ack, Kind, Loaded, OpenError, Store};
+use crate::store::{Ack, OpenError, Opened, RecordKind, Store, StoredRecord};
 use crate::wire::{self, Topics};
 use accounts::{Account, Clients};
 use declarations::Declarations;
@@ -121,7 +121,10 @@ pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunErr
     let mut alarm = Alarm::new()?;
     let clock_watch = ClockWatch::new()?;
     let mut manager = ServiceManager::from_process();
-    let mut agent = Agent::start(settings, origin, events)?;
+    let Some(opened) = opening::open_store(&settings.store, &events, &mut signals, &mut manager).await? else {
+        return Ok(());
+    };
+    let mut agent = Agent::start(settings, origin, opened, events)?;
     manager.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), accounts = agent.accounts.len(), "started");
     loop {
@@ -192,19 +195,18 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(mut settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
+    fn start(
+        mut settings: Settings,
+        origin: Origin,
+        opened: Opened,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self, RunError> {
         let now = clock::now();
-        let confidence = clock::confidence(now.wall);
         let clients = Clients::default();
         let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
         let will = Will { topic: topics.state(), payload: wire::state(false) };
         let connector =
             Connector::new(&settings.mqtt, &settings.mqtt.client_id, LARGEST_REQUEST, clients.tls())?.with_will(will);
-        let acks = events.clone();
-        let opened = store::open(&settings.store, Machine::this().as_ref(), (now, confidence), move |ack| {
-            // The loop is gone only when the process is about to be.
-            let _ = acks.blocking_send(Event::Stored(ack));
-        })?;
         if let Some(set_aside) = &opened.set_aside {
             tracing::error!(
                 reason = %set_aside.reason,
@@ -213,7 +215,7 @@ impl Agent {
             );
         }
         for (account, loaded) in &opened.records {
-            if let Loaded::Unreadable(fault) = loaded {
+            if let StoredRecord::Unreadable(fault) = loaded {
                 tracing::error!(account = account.as_str(), %fault, "a stored sign-in stays closed; it is kept as it is");
             }
         }
@@ -261,7 +263,7 @@ impl Agent {
         match event {
             Event::Link(event) => self.link_event(event),
             Event::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
-            Event::Stored(ack) if ack.kind == Kind::Declaration => self.declaration_stored(ack),
+            Event::Stored(ack) if ack.kind == RecordKind::Declaration => self.declaration_stored(ack),
             Event::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
             Event::Browser(arrival) => self.browser_arrived(arrival),
             Event::Pressed(press) => self.pressed(press),
@@ -386,10 +388,10 @@ impl Agent {
     }
 }
 
-fn found(loaded: Loaded) -> Found {
+fn found(loaded: StoredRecord) -> Found {
     match loaded {
-        Loaded::Record(record) => Found::Record(record),
-        Loaded::Unreadable(fault) => Found::Unreadable(fault),
+        StoredRecord::Record(record) => Found::Record(record),
+        StoredRecord::Unreadable(fault) => Found::Unreadable(fault),
     }
 }
 

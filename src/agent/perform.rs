@@ -136,7 +136,8 @@ fn write_down(name: &AccountName, note: Note) {
             tracing::warn!(account, %fault, "signed out");
         }
         Note::StoreFailed(fault, wait) => {
-            tracing::error!(account, %fault, retry_in_seconds = wait.as_secs(), "the store failed");
+            // The store itself has told of the first failure.
+            tracing::debug!(account, %fault, retry_in_seconds = wait.as_secs(), "not yet written");
         }
     }
 }

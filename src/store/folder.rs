@@ -59,6 +59,14 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
     File::open(if path.as_os_str().is_empty() { Path::new(".") } else { path })?.sync_all()
 }
 
+/// Writes and syncs a small file and removes it again: fails as the disk does.
+pub(super) fn try_disk(path: &Path) -> io::Result<()> {
+    let file = path.join("disk.new");
+    fs::write(&file, [0; 512])?;
+    sync(&file)?;
+    fs::remove_file(&file)
+}
+
 /// Renames the folder `sled` in `path` to one that says when, and returns that name.
 pub(super) fn set_aside(path: &Path, sled: &Path, when: UnixTime) -> io::Result<PathBuf> {
     let plain = path.join(format!("set-aside-{}", when.seconds()));

@@ -10,17 +10,22 @@ mod folder;
 mod format;
 mod key;
 pub(crate) mod machine;
+pub(crate) mod process;
+mod protocol;
+mod replicated;
+mod retry;
 mod seal;
 mod sealed_record;
 #[cfg(test)]
 mod tests;
-mod twin;
 mod wanted;
 mod writer;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use crate::domain::account::AccountName;
 use crate::domain::clock::{Confidence, Now};
@@ -31,9 +36,11 @@ use crate::domain::settings::StoreSettings;
 use crate::domain::token::ClearTokens;
 use crate::store::machine::Machine;
 use crate::store::seal::{SealError, SealedFor, SealingKey};
-use database::Trouble;
+use error::DatabaseError;
+use process::Start;
+use replicated::{OpenedFiles, ReplicatedFiles};
+use retry::Retry;
 use sealed_record::{Records, SealedRecord, newest_serial};
-use twin::{OpenedTwin, Twin};
 use wanted::Wanted;
 use writer::{Job, Task, Writer};
 
@@ -55,13 +62,13 @@ pub struct SealedTokens {
     wanted: Wanted,
 }
 
-/// What opening the store brought.
+/// The result of opening the store.
 #[derive(Debug)]
 pub struct Opened {
     /// The store.
     pub store: Store,
     /// What was in it, by name.
-    pub records: Vec<(AccountName, Loaded)>,
+    pub records: Vec<(AccountName, StoredRecord)>,
     /// The accounts that were declared, as far as they can be read.
     pub declarations: Vec<(AccountName, Result<Declaration, Fault>)>,
     /// The former store, if it would not open.
@@ -72,7 +79,7 @@ pub struct Opened {
 
 /// One record that was found in the store.
 #[derive(Debug)]
-pub enum Loaded {
+pub enum StoredRecord {
     /// It is whole. Its tokens stay sealed until [`Store::tokens`] is asked for them.
     Record(Record),
     /// It cannot be read ([`FaultCode::is_of_closed_record`]); it stays as it is until it is overwritten or erased.
@@ -88,17 +95,17 @@ pub struct SetAside {
     pub reason: String,
 }
 
-/// What is kept of an account.
+/// Kinds of record that an account can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Its sign-in.
     SignIn,
     /// What it is, where that is not in the configuration file.
     Declaration,
 }
 
-impl Kind {
-    /// Under which name it is kept. No account's name has a slash, so no two ever meet.
+impl RecordKind {
+    /// Returns the name that it is kept under. No account's name has a slash, so no two ever meet.
     fn name(self, account: &AccountName) -> String {
         match self {
             Self::SignIn => account.to_string(),
@@ -107,7 +114,7 @@ impl Kind {
     }
 }
 
-/// What the names of declarations start with.
+/// The start of the names of declarations.
 const DECLARED: &str = "declared/";
 
 /// The end of one save or erase.
@@ -116,10 +123,10 @@ pub struct Ack {
     /// Whose.
     pub account: AccountName,
     /// Of what.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// Which, as the sender counts.
     pub revision: u64,
-    /// Whether it is safe on disk; if not, what was there before, or what was sent, is.
+    /// Success when it is safe on disk; if not, what was there before, or what was sent, is.
     pub result: Result<(), Fault>,
 }
 
@@ -133,11 +140,34 @@ pub struct Ack {
 /// # Errors
 /// When another process has the store open, the system refuses, or the key cannot be used. A store that is damaged is
 /// no error: it is set aside, and a new one takes its place.
-pub fn open(
+pub(crate) fn open(
+    settings: &StoreSettings,
+    machine: Option<&Machine>,
+    clock: (Now, Confidence),
+    acks: impl Fn(Ack) + Send + 'static,
+) -> Result<Opened, OpenError> {
+    open_with(settings, machine, clock, acks, process::start_process)
+}
+
+/// Does what [`open`] does with the database in this process: for tests, whose program cannot be the child.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in_process(
+    settings: &StoreSettings,
+    machine: Option<&Machine>,
+    clock: (Now, Confidence),
+    acks: impl Fn(Ack) + Send + 'static,
+) -> Result<Opened, OpenError> {
+    open_with(settings, machine, clock, acks, process::start_thread)
+}
+
+fn open_with(
     settings: &StoreSettings,
     machine: Option<&Machine>,
     (now, confidence): (Now, Confidence),
     acks: impl Fn(Ack) + Send + 'static,
+    start: Start,
 ) -> Result<Opened, OpenError> {
     let path = &settings.path;
     folder::make_private(path).map_err(|error| OpenError::files("use the folder of the store,", path, &error))?;
@@ -146,36 +176,56 @@ pub fn open(
         machine => SealedFor::Any(machine),
     };
     let (key, key_made) = key::obtain(&settings.key, sealed_for)?;
-    let refused = |trouble| match trouble {
-        Trouble::InUse => OpenError::InUse { path: path.clone() },
-        Trouble::Damaged(why) => OpenError::files("make a new store in", path, &std::io::Error::other(why)),
-        Trouble::Files(error) => OpenError::files("open the store in", path, &error),
+    let refused = |error| match error {
+        DatabaseError::InUse => OpenError::InUse { path: path.clone() },
+        DatabaseError::Damaged(why) => OpenError::files("make a new store in", path, &io::Error::other(why)),
+        DatabaseError::Ended(why) => OpenError::files("open the store in", path, &io::Error::other(why)),
+        DatabaseError::Files(error) => OpenError::files("open the store in", path, &error),
     };
-    let OpenedTwin { twin, records: mut kept, set_aside } = Twin::open(path, now.wall).map_err(refused)?;
-    let twin = seal_as_wanted(&key, twin, &mut kept).map_err(refused)?;
+    let mut retry = Retry::default();
+    let opened = ReplicatedFiles::open(path, now.wall, start)
+        .and_then(|OpenedFiles { files, mut records, set_aside }| {
+            let files = seal_as_wanted(&key, files, &mut records)?;
+            Ok((Some(files), records, set_aside))
+        })
+        .or_else(|error| {
+            let readable = error.is_of_disk().then(|| ReplicatedFiles::read_copies(path).ok().flatten()).flatten();
+            let Some(records) = readable else { return Err(error) };
+            tracing::error!(
+                path = %path.display(),
+                %error,
+                "the store failed; the sign-ins are read from its copies, and what cannot be written stays in memory"
+            );
+            retry.failed(Instant::now(), error.to_string());
+            Ok((None, records, None))
+        });
+    let (files, kept, set_aside) = opened.map_err(refused)?;
     let records: Vec<_> =
         kept.iter().filter_map(|(name, kept)| load(&key, name, kept.sealed(), (now, confidence))).collect();
-    let may_have_tokens = |loaded: &Loaded| match loaded {
-        Loaded::Record(record) => record.signed_in.is_some(),
-        Loaded::Unreadable(_) => true,
+    let may_have_tokens = |loaded: &StoredRecord| match loaded {
+        StoredRecord::Record(record) => record.signed_in.is_some(),
+        StoredRecord::Unreadable(_) => true,
     };
     let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded)).map(|(name, _)| name);
     let declarations: Vec<_> =
         kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept.sealed())).collect();
     let declared = declarations.iter().map(|(name, _)| name);
-    let names =
-        with_tokens.map(|name| Kind::SignIn.name(name)).chain(declared.map(|name| Kind::Declaration.name(name)));
+    let names = with_tokens
+        .map(|name| RecordKind::SignIn.name(name))
+        .chain(declared.map(|name| RecordKind::Declaration.name(name)));
     let with_secrets = names.map(String::into_bytes).collect();
 
     let serial = newest_serial(&kept);
     let wanted = Wanted::new(key, kept);
     let writer = Writer {
         path: path.clone(),
-        twin: Some(twin),
+        start,
+        has_gaps: files.is_none(),
+        files,
         with_secrets,
         serial,
         wanted: wanted.clone(),
-        gaps: false,
+        retry,
         acks,
     };
     let (queue, jobs) = mpsc::channel();
@@ -195,13 +245,13 @@ impl Store {
 
     /// Removes what the account had.
     pub fn erase(&self, account: &AccountName, revision: u64) {
-        self.send(Job { account: account.clone(), revision, task: Task::Erase(Kind::SignIn) });
+        self.send(Job { account: account.clone(), revision, task: Task::Erase(RecordKind::SignIn) });
     }
 
     /// The tokens of the account as they were last sent: on disk, unless a write is under way or has failed.
     #[must_use]
     pub fn tokens(&self, account: &AccountName) -> SealedTokens {
-        let kept = self.wanted.get(Kind::SignIn.name(account).as_bytes());
+        let kept = self.wanted.get(RecordKind::SignIn.name(account).as_bytes());
         SealedTokens { account: account.clone(), kept, wanted: self.wanted.clone() }
     }
 
@@ -212,7 +262,7 @@ impl Store {
 
     /// Removes what was declared.
     pub fn forget(&self, account: &AccountName, revision: u64) {
-        self.send(Job { account: account.clone(), revision, task: Task::Erase(Kind::Declaration) });
+        self.send(Job { account: account.clone(), revision, task: Task::Erase(RecordKind::Declaration) });
     }
 
     fn send(&self, job: Job) {
@@ -250,7 +300,11 @@ impl Drop for Store {
 }
 
 /// Seals again what was sealed for other machines than it should be for now, and leaves nothing of how it was.
-fn seal_as_wanted(key: &SealingKey, mut twin: Twin, records: &mut Records) -> Result<Twin, Trouble> {
+fn seal_as_wanted(
+    key: &SealingKey,
+    mut files: ReplicatedFiles,
+    records: &mut Records,
+) -> Result<ReplicatedFiles, DatabaseError> {
     let mut serial = newest_serial(records);
     let before = serial;
     for (name, kept) in records.iter_mut().filter(|(_, kept)| !key.is_sealed_as_wanted(kept.sealed())) {
@@ -260,21 +314,24 @@ fn seal_as_wanted(key: &SealingKey, mut twin: Twin, records: &mut Records) -> Re
         *kept = SealedRecord::new(serial, &sealed);
     }
     if serial == before {
-        return Ok(twin);
+        return Ok(files);
     }
-    twin.restore(records)?;
-    twin.forget_former_versions(records)
+    files.restore(records)?;
+    files.forget_former_versions(records)
 }
 
-fn load(key: &SealingKey, name: &[u8], sealed: &[u8], clock: format::Clock) -> Option<(AccountName, Loaded)> {
+fn load(key: &SealingKey, name: &[u8], sealed: &[u8], clock: format::Clock) -> Option<(AccountName, StoredRecord)> {
     // What is under no account's name is left alone: a newer version may keep something of its own.
     let account: AccountName = std::str::from_utf8(name).ok()?.parse().ok()?;
     let closed = |code, why: &dyn std::fmt::Display| {
-        Loaded::Unreadable(Fault::ask_user(code, format!("The stored sign-in of {account} cannot be read: {why}.")))
+        StoredRecord::Unreadable(Fault::ask_user(
+            code,
+            format!("The stored sign-in of {account} cannot be read: {why}."),
+        ))
     };
     let loaded = match key.open(account.as_str(), sealed) {
         Ok(text) => match format::decode(&text, clock) {
-            Ok(record) => Loaded::Record(record),
+            Ok(record) => StoredRecord::Record(record),
             Err(error) => closed(FaultCode::RecordUnreadable, &error),
         },
         Err(error @ SealError::OtherMachine) => closed(FaultCode::ClonedDevice, &error),

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::format;
+use super::replicated::{RecordChange, RecordChanges};
 use super::sealed_record::{Records, SealedRecord};
-use super::twin::{Change, Changes};
 use crate::domain::account::AccountName;
 use crate::domain::token::ClearTokens;
 use crate::store::seal::SealingKey;
@@ -35,12 +35,12 @@ impl Wanted {
         self.lock().clone()
     }
 
-    pub(super) fn change(&self, changes: &Changes) {
+    pub(super) fn change(&self, changes: &RecordChanges) {
         let mut records = self.lock();
         for (name, change) in changes {
             match change {
-                Change::Put(kept) | Change::PutForAMoment(kept) => records.insert(name.clone(), kept.clone()),
-                Change::Erase => records.remove(name),
+                RecordChange::Put(kept) | RecordChange::PutInCopies(kept) => records.insert(name.clone(), kept.clone()),
+                RecordChange::Erase => records.remove(name),
             };
         }
     }

@@ -11,7 +11,7 @@ fn records() {
     bombard("records", |text, _| {
         let decoded = format!("{:?}", format::decode(text, CLOCK));
         let opened = key.open("a", text).map(|_| ());
-        let kept = SealedRecord::from_value(text.into());
+        let kept = SealedRecord::from_bytes(text);
         format!("{decoded} {opened:?} {} {}", kept.serial(), copies::parse(text).is_some())
     });
 }

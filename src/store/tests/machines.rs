@@ -10,7 +10,7 @@ fn machine(id: char) -> Machine {
 }
 
 fn open_on(root: &Path, machine: Option<&Machine>, bind_to_machine: bool) -> Opened {
-    open(&StoreSettings { bind_to_machine, ..settings(root) }, machine, CLOCK, |_| ()).unwrap()
+    open_in_process(&StoreSettings { bind_to_machine, ..settings(root) }, machine, CLOCK, |_| ()).unwrap()
 }
 
 fn sealed(root: &Path) -> Records {

@@ -21,6 +21,7 @@ use super::*;
 use crate::domain::account::Declared;
 use crate::domain::clock::{BootTime, Confidence, UnixTime};
 use crate::domain::expiry::Expiry;
+use crate::domain::fault::Remedy;
 use crate::domain::identity::Identity;
 use crate::domain::record::{
     Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Refusal, SignedIn,
@@ -39,7 +40,7 @@ fn settings(root: &Path) -> StoreSettings {
 
 fn open_in(root: &Path) -> (Opened, Receiver<Ack>) {
     let (send, acks) = mpsc::channel();
-    (open(&settings(root), None, CLOCK, move |ack| send.send(ack).unwrap()).unwrap(), acks)
+    (open_in_process(&settings(root), None, CLOCK, move |ack| send.send(ack).unwrap()).unwrap(), acks)
 }
 
 fn name(text: &str) -> AccountName {
@@ -144,8 +145,8 @@ fn whole(store: &Store, account: &AccountName, mut record: Record) -> Record {
 
 fn token(opened: &Opened, account: &str) -> Option<String> {
     opened.records.iter().find(|(name, _)| name.as_str() == account).map(|(name, loaded)| match loaded {
-        Loaded::Record(_) => opened.store.tokens(name).open().unwrap().access_token.expose().to_owned(),
-        Loaded::Unreadable(fault) => fault.to_string(),
+        StoredRecord::Record(_) => opened.store.tokens(name).open().unwrap().access_token.expose().to_owned(),
+        StoredRecord::Unreadable(fault) => fault.to_string(),
     })
 }
 
@@ -169,8 +170,8 @@ fn every_field_comes_back_after_a_restart() {
         .records
         .iter()
         .map(|(name, loaded)| match loaded {
-            Loaded::Record(record) => (name.as_str(), shown(&whole(&opened.store, name, record.clone()))),
-            Loaded::Unreadable(fault) => panic!("{fault}"),
+            StoredRecord::Record(record) => (name.as_str(), shown(&whole(&opened.store, name, record.clone()))),
+            StoredRecord::Unreadable(fault) => panic!("{fault}"),
         })
         .collect();
     let expected = [("empty", Record::default()), ("full", full("access-1")), ("half", waiting_for_browser())];
@@ -248,8 +249,9 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
 
     let settings = settings(root.path());
     let (folder, away) = (settings.path.join("sled"), settings.path.join("away"));
-    let OpenedTwin { twin, records: wanted, .. } = Twin::open(&settings.path, NOW.wall).unwrap();
-    drop(twin);
+    let OpenedFiles { files, records: wanted, .. } =
+        ReplicatedFiles::open(&settings.path, NOW.wall, process::start_thread).unwrap();
+    drop(files);
     let (key, _) = key::obtain(&settings.key, SealedFor::Any(None)).unwrap();
     let (send, acks) = mpsc::channel();
     let acks_to = move |ack| send.send(ack).unwrap();
@@ -257,7 +259,17 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
     // As it stands after a write that failed.
     let with_secrets = BTreeSet::default();
     let wanted = Wanted::new(key, wanted);
-    let writer = Writer { path, twin: None, serial: 1, wanted, with_secrets, gaps: true, acks: acks_to };
+    let writer = Writer {
+        path,
+        start: process::start_thread,
+        files: None,
+        serial: 1,
+        wanted,
+        with_secrets,
+        has_gaps: true,
+        retry: Retry::default(),
+        acks: acks_to,
+    };
     fs::rename(&folder, &away).unwrap();
     fs::write(&folder, "in the way").unwrap();
 
@@ -321,8 +333,13 @@ fn a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_room() {
         assert!(fault.message.contains("storage space") || fault.message.contains("No space"), "{round}: {fault}");
     }
     fs::remove_file(&filler).unwrap();
-    opened.store.save(&name("new"), 9, full("new at last"));
-    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    // The store says how long it lets the disk alone.
+    loop {
+        opened.store.save(&name("new"), 9, full("new at last"));
+        let Err(fault) = acks.recv().unwrap().result else { break };
+        let Remedy::TryAgain { after: Some(wait) } = fault.remedy else { panic!("{fault}") };
+        thread::sleep(wait);
+    }
     drop(opened);
     let (opened, _acks) = open_in(&disk);
     assert_eq!(opened.set_aside, None);

@@ -30,7 +30,7 @@ fn what_is_saved_without_its_tokens_keeps_those_that_the_store_has() {
     opened.store.save(&name("a"), 6, stored(Token::Stored));
     drop(opened);
     let (opened, _acks) = open_in(root.path());
-    let Some((found, Loaded::Record(record))) = opened.records.first() else { panic!("{:?}", opened.records) };
+    let Some((found, StoredRecord::Record(record))) = opened.records.first() else { panic!("{:?}", opened.records) };
     assert_eq!(shown(&whole(&opened.store, found, record.clone())), shown(&full("access-3")));
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fastrand::Rng;
 use oauth2mqtt::testing::clock::{self, Confidence};
 use oauth2mqtt::testing::store::Machine;
-use oauth2mqtt::testing::store::{self, Loaded, Opened};
+use oauth2mqtt::testing::store::{self, Opened, StoredRecord};
 
 use super::disk::{Cut, Disk};
 use super::store_settings;
@@ -186,9 +186,9 @@ impl Expected<'_> {
 fn found(opened: &Opened, account: &str) -> Result<Told, String> {
     match opened.records.iter().find(|(name, _)| name.as_str() == account) {
         None => Ok(Told::Gone),
-        Some((_, Loaded::Unreadable(fault))) => Err(fault.to_string()),
-        Some((_, Loaded::Record(record))) if record.signed_in.is_none() => Ok(Told::Gone),
-        Some((name, Loaded::Record(_))) => {
+        Some((_, StoredRecord::Unreadable(fault))) => Err(fault.to_string()),
+        Some((_, StoredRecord::Record(record))) if record.signed_in.is_none() => Ok(Told::Gone),
+        Some((name, StoredRecord::Record(_))) => {
             let tokens = opened.store.tokens(name).open().map_err(|fault| fault.to_string())?;
             Ok(Told::Token(tokens.access_token.expose().to_owned()))
         }

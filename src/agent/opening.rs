@@ -1,0 +1,64 @@
+//! Opening the store, on a disk that may fail.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::Event;
+use super::signals::Signals;
+use crate::domain::policy::{self, Chance};
+use crate::domain::settings::StoreSettings;
+use crate::platform::clock;
+use crate::platform::systemd::ServiceManager;
+use crate::store::machine::Machine;
+use crate::store::{self, OpenError, Opened};
+
+/// The least pause between two attempts. A restart by the service manager would be sooner, and write more.
+const LEAST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Opens the store. While the disk is full, read-only or failing, it is tried again with growing pauses; `None` if a
+/// signal ends that.
+///
+/// # Errors
+/// When the store cannot be opened for a reason that does not pass by itself.
+pub(super) async fn open_store(
+    settings: &StoreSettings,
+    events: &mpsc::Sender<Event>,
+    signals: &mut Signals,
+    manager: &mut ServiceManager,
+) -> Result<Option<Opened>, OpenError> {
+    let machine = Machine::this();
+    let mut failures = 0;
+    loop {
+        let now = clock::now();
+        let acks = events.clone();
+        let opened = store::open(settings, machine.as_ref(), (now, clock::confidence(now.wall)), move |ack| {
+            // The loop is gone only when the process is about to be.
+            let _ = acks.blocking_send(Event::Stored(ack));
+        });
+        let error = match opened {
+            Err(error) if error.may_pass() => error,
+            opened => return opened.map(Some),
+        };
+        if failures == 0 {
+            tracing::error!(%error, "the store cannot be opened; no sign-in is lost, and it is tried again until it can");
+            // Whoever started the service is not kept waiting for a disk.
+            manager.ready();
+        }
+        failures += 1;
+        manager.status(&format!("waits for the store: {error}"));
+        let pause = policy::retry_wait(failures, Some(LEAST_PAUSE), Chance::new(fastrand::f64()));
+        let over = sleep(pause);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => break,
+                event = signals.next() => if matches!(event, Event::Stop) {
+                    return Ok(None);
+                },
+                () = manager.watchdog() => {}
+            }
+        }
+    }
+}
