@@ -6,10 +6,13 @@
 mod copies;
 mod database;
 mod error;
+mod floor;
 mod folder;
 mod format;
 mod key;
 pub(crate) mod machine;
+mod machine_key;
+mod mounts;
 pub(crate) mod process;
 mod protocol;
 mod replicated;
@@ -25,7 +28,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
 
 use crate::domain::account::AccountName;
 use crate::domain::clock::{Confidence, Now};
@@ -35,11 +37,13 @@ use crate::domain::record::Record;
 use crate::domain::settings::StoreSettings;
 use crate::domain::token::ClearTokens;
 use crate::store::machine::Machine;
-use crate::store::seal::{SealError, SealedFor, SealingKey};
 use error::DatabaseError;
+use floor::Floor;
+use key::Binding;
 use process::Start;
 use replicated::{OpenedFiles, ReplicatedFiles};
 use retry::Retry;
+use seal::{SealError, SealingKey, Unsealed};
 use sealed_record::{Records, SealedRecord, newest_serial};
 use wanted::Wanted;
 use writer::{Job, Task, Writer};
@@ -171,11 +175,8 @@ fn open_with(
 ) -> Result<Opened, OpenError> {
     let path = &settings.path;
     folder::make_private(path).map_err(|error| OpenError::files("use the folder of the store,", path, &error))?;
-    let sealed_for = match machine {
-        Some(machine) if settings.bind_to_machine => SealedFor::This(machine),
-        machine => SealedFor::Any(machine),
-    };
-    let (key, key_made) = key::obtain(&settings.key, sealed_for)?;
+    let binding = Binding { machine, binds: settings.bind_to_machine };
+    let (key, key_made) = key::obtain(&settings.key, binding)?;
     let refused = |error| match error {
         DatabaseError::InUse => OpenError::InUse { path: path.clone() },
         DatabaseError::Damaged(why) => OpenError::files("make a new store in", path, &io::Error::other(why)),
@@ -185,7 +186,8 @@ fn open_with(
     let mut retry = Retry::default();
     let opened = ReplicatedFiles::open(path, now.wall, start)
         .and_then(|OpenedFiles { files, mut records, set_aside }| {
-            let files = seal_as_wanted(&key, files, &mut records)?;
+            let floor = Floor::of(&key, &records);
+            let files = seal_as_wanted(&key, floor, files, &mut records)?;
             Ok((Some(files), records, set_aside))
         })
         .or_else(|error| {
@@ -196,19 +198,19 @@ fn open_with(
                 %error,
                 "the store failed; the sign-ins are read from its copies, and what cannot be written stays in memory"
             );
-            retry.failed(Instant::now(), error.to_string());
+            retry.failed(now.boot, error.to_string());
             Ok((None, records, None))
         });
-    let (files, kept, set_aside) = opened.map_err(refused)?;
-    let records: Vec<_> =
-        kept.iter().filter_map(|(name, kept)| load(&key, name, kept.sealed(), (now, confidence))).collect();
+    let (files, mut kept, set_aside) = opened.map_err(refused)?;
+    let floor = Floor::of(&key, &kept);
+    floor.drop_rolled_back(&key, &mut kept);
+    let records: Vec<_> = kept.iter().filter_map(|(name, kept)| load(&key, name, kept, (now, confidence))).collect();
     let may_have_tokens = |loaded: &StoredRecord| match loaded {
         StoredRecord::Record(record) => record.signed_in.is_some(),
         StoredRecord::Unreadable(_) => true,
     };
     let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded)).map(|(name, _)| name);
-    let declarations: Vec<_> =
-        kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept.sealed())).collect();
+    let declarations: Vec<_> = kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept)).collect();
     let declared = declarations.iter().map(|(name, _)| name);
     let names = with_tokens
         .map(|name| RecordKind::SignIn.name(name))
@@ -224,6 +226,7 @@ fn open_with(
         files,
         with_secrets,
         serial,
+        floor,
         wanted: wanted.clone(),
         retry,
         acks,
@@ -299,28 +302,37 @@ impl Drop for Store {
     }
 }
 
-/// Seals again what was sealed for other machines than it should be for now, and leaves nothing of how it was.
+/// Seals again what was sealed for other machines than it should be for now, and leaves nothing of how it was. What was
+/// put back from before a sign-out is removed.
 fn seal_as_wanted(
     key: &SealingKey,
+    floor: Floor,
     mut files: ReplicatedFiles,
     records: &mut Records,
 ) -> Result<ReplicatedFiles, DatabaseError> {
     let mut serial = newest_serial(records);
     let before = serial;
-    for (name, kept) in records.iter_mut().filter(|(_, kept)| !key.is_sealed_as_wanted(kept.sealed())) {
-        let Ok(account) = std::str::from_utf8(name) else { continue };
-        let Ok(sealed) = key.open(account, kept.sealed()).and_then(|text| key.seal(account, &text)) else { continue };
+    let has_rolled_back = floor.drop_rolled_back(key, records);
+    for (name, kept) in records.iter_mut().filter(|(_, kept)| !key.is_sealed_as_wanted(kept)) {
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        let Ok(Unsealed { text, .. }) = key.open(name, kept) else { continue };
+        let Ok(sealed) = key.seal(name, serial + 1, floor.serial(), &text) else { continue };
         serial += 1;
-        *kept = SealedRecord::new(serial, &sealed);
+        *kept = sealed;
     }
-    if serial == before {
+    if serial == before && !has_rolled_back {
         return Ok(files);
     }
     files.restore(records)?;
     files.forget_former_versions(records)
 }
 
-fn load(key: &SealingKey, name: &[u8], sealed: &[u8], clock: format::Clock) -> Option<(AccountName, StoredRecord)> {
+fn load(
+    key: &SealingKey,
+    name: &[u8],
+    kept: &SealedRecord,
+    clock: format::Clock,
+) -> Option<(AccountName, StoredRecord)> {
     // What is under no account's name is left alone: a newer version may keep something of its own.
     let account: AccountName = std::str::from_utf8(name).ok()?.parse().ok()?;
     let closed = |code, why: &dyn std::fmt::Display| {
@@ -329,8 +341,8 @@ fn load(key: &SealingKey, name: &[u8], sealed: &[u8], clock: format::Clock) -> O
             format!("The stored sign-in of {account} cannot be read: {why}."),
         ))
     };
-    let loaded = match key.open(account.as_str(), sealed) {
-        Ok(text) => match format::decode(&text, clock) {
+    let loaded = match key.open(account.as_str(), kept) {
+        Ok(Unsealed { text, .. }) => match format::decode(&text, clock) {
             Ok(record) => StoredRecord::Record(record),
             Err(error) => closed(FaultCode::RecordUnreadable, &error),
         },
@@ -340,13 +352,17 @@ fn load(key: &SealingKey, name: &[u8], sealed: &[u8], clock: format::Clock) -> O
     Some((account, loaded))
 }
 
-fn load_declaration(key: &SealingKey, name: &[u8], sealed: &[u8]) -> Option<(AccountName, Result<Declaration, Fault>)> {
+fn load_declaration(
+    key: &SealingKey,
+    name: &[u8],
+    kept: &SealedRecord,
+) -> Option<(AccountName, Result<Declaration, Fault>)> {
     let name = std::str::from_utf8(name).ok()?;
     let account: AccountName = name.strip_prefix(DECLARED)?.parse().ok()?;
     let read = key
-        .open(name, sealed)
+        .open(name, kept)
         .map_err(|error| error.to_string())
-        .and_then(|text| format::decode_declaration(&text).map_err(|error| error.to_string()));
+        .and_then(|unsealed| format::decode_declaration(&unsealed.text).map_err(|error| error.to_string()));
     let declaration = read.map_err(|why| {
         let message = format!("What was declared of {account} cannot be read: {why}.");
         Fault::ask_user(FaultCode::RecordUnreadable, message)

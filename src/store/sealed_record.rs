@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// No store lives to write as many records; what claims more was not written by it.
+const SERIALS: u64 = 1 << 56;
+
 /// One sealed record, as it lies in the files: the serial, which grows with every write to the store, then the sealed
 /// text. Clones share their memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub(super) fn newest(mut records: Records, others: &Records) -> Records {
 
 /// Returns the serial of the newest record of all.
 pub(super) fn newest_serial(records: &Records) -> u64 {
-    records.values().map(SealedRecord::serial).max().unwrap_or(0)
+    records.values().map(SealedRecord::serial).filter(|serial| *serial < SERIALS).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -80,5 +83,6 @@ mod tests {
         let both = newest(of(&[("a", 1), ("b", 5), ("c", 2)]), &of(&[("a", 3), ("b", 4), ("d", 1)]));
         assert_eq!(both, of(&[("a", 3), ("b", 5), ("c", 2), ("d", 1)]));
         assert_eq!((newest_serial(&both), newest_serial(&Records::new())), (5, 0));
+        assert_eq!(newest_serial(&newest(both, &of(&[("forged", u64::MAX)]))), 5);
     }
 }

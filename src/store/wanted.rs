@@ -47,7 +47,7 @@ impl Wanted {
 
     /// The tokens in a record of the account's sign-in, or why they cannot be had; `None` where it has none.
     pub(super) fn open(&self, account: &AccountName, kept: &SealedRecord) -> Result<Option<ClearTokens>, String> {
-        let text = self.key.open(account.as_str(), kept.sealed()).map_err(|error| error.to_string())?;
+        let text = self.key.open(account.as_str(), kept).map_err(|error| error.to_string())?.text;
         format::decode_tokens(&text).map_err(|error| error.to_string())
     }
 

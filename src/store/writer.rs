@@ -2,21 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
 
 use super::error::DatabaseError;
+use super::floor::{self, Floor};
 use super::process::Start;
 use super::replicated::{RecordChange, RecordChanges, ReplicatedFiles, sled_in};
 use super::retry::Retry;
-use super::sealed_record::SealedRecord;
+use super::seal::Unsealed;
 use super::wanted::Wanted;
 use super::{Ack, RecordKind, folder, format};
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::record::Record;
+use crate::platform::clock;
 
 /// One change that waits to be written.
 pub(super) struct Job {
@@ -70,6 +72,8 @@ pub(super) struct Writer<F> {
     pub(super) wanted: Wanted,
     /// That of the newest record.
     pub(super) serial: u64,
+    /// The serial below which no record counts.
+    pub(super) floor: Floor,
     /// The names under which the files may have tokens or a client's secret, in some version or other.
     pub(super) with_secrets: BTreeSet<Vec<u8>>,
     /// Whether the log may have gaps, and has to be written again before anything else.
@@ -143,9 +147,9 @@ impl<F: Fn(Ack)> Writer<F> {
         };
         let text = text.map_err(|error| self.failed(&error))?;
         let name = job.task.kind().name(&job.account);
-        let sealed = self.wanted.key().seal(&name, &text).map_err(|error| self.failed(&error))?;
+        let sealed = self.wanted.key().seal(&name, self.serial + 1, self.floor.serial(), &text);
+        let kept = sealed.map_err(|error| self.failed(&error))?;
         self.serial += 1;
-        let kept = SealedRecord::new(self.serial, &sealed);
         // A refresh is only ever begun with tokens that are safe already; its answer follows.
         let is_safe = !changes.contains_key(key) && self.wanted.get(key).is_some();
         Ok(if is_asking(&job.task) && is_safe { RecordChange::PutInCopies(kept) } else { RecordChange::Put(kept) })
@@ -153,7 +157,7 @@ impl<F: Fn(Ack)> Writer<F> {
 
     /// Writes, unless the disk failed a short while ago: a dying one is not written to more often than it must be.
     fn try_to_write(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), Fault> {
-        let now = Instant::now();
+        let now = clock::now().boot;
         if let Some((why, wait)) = self.retry.refuses(now) {
             return Err(self.failed(&why).retry_after(Some(wait)));
         }
@@ -185,10 +189,37 @@ impl<F: Fn(Ack)> Writer<F> {
             None => self.reopen()?,
         };
         if forget {
+            let floor = self.raise_floor(&mut files)?;
             files = files.forget_former_versions(&self.wanted.all())?;
+            self.floor = floor;
         }
         self.files = Some(files);
         Ok(())
+    }
+
+    /// Seals every record that is left anew, and then writes down that no earlier one counts any more.
+    ///
+    /// In this order: were the floor on the disk first, a power cut would take the records that are still below it.
+    fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<Floor, DatabaseError> {
+        let key = self.wanted.key();
+        let floor = Floor::new(self.serial + 1);
+        let mut sealed_anew = RecordChanges::new();
+        for (name, record) in self.wanted.all() {
+            let Ok(text_name) = std::str::from_utf8(&name) else { continue };
+            // What does not open is of another key or machine, which has a floor of its own.
+            let Ok(Unsealed { text, .. }) = key.open(text_name, &record) else { continue };
+            self.serial += 1;
+            let record = key.seal(text_name, self.serial, self.floor.serial(), &text).map_err(io::Error::other)?;
+            sealed_anew.insert(name, RecordChange::Put(record));
+        }
+        self.serial += 1;
+        let record = key.seal(floor::NAME, self.serial, floor.serial(), b"").map_err(io::Error::other)?;
+        let raised = RecordChanges::from([(floor::NAME.into(), RecordChange::Put(record))]);
+        for changes in [sealed_anew, raised] {
+            self.wanted.change(&changes);
+            files.write(&changes, || self.wanted.all())?;
+        }
+        Ok(floor)
     }
 
     /// Opens the files after a failure, and makes them hold what they should.

@@ -252,7 +252,7 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
     let OpenedFiles { files, records: wanted, .. } =
         ReplicatedFiles::open(&settings.path, NOW.wall, process::start_thread).unwrap();
     drop(files);
-    let (key, _) = key::obtain(&settings.key, SealedFor::Any(None)).unwrap();
+    let (key, _) = key::obtain(&settings.key, Binding { machine: None, binds: true }).unwrap();
     let (send, acks) = mpsc::channel();
     let acks_to = move |ack| send.send(ack).unwrap();
     let path = settings.path.clone();
@@ -264,6 +264,7 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
         start: process::start_thread,
         files: None,
         serial: 1,
+        floor: Floor::default(),
         wanted,
         with_secrets,
         has_gaps: true,
