@@ -36,7 +36,7 @@ use crate::platform::clock;
 use crate::platform::redirect_listener::Arrival;
 use crate::platform::systemd::ServiceManager;
 use crate::platform::timer::{Alarm, ClockWatch};
-use crate::store::{Ack, OpenError, Opened, RecordKind, Store, StoredRecord};
+use crate::store::{self, Ack, OpenError, Opened, RecordKind, Store, StoredRecord};
 use crate::wire::{self, Topics};
 use accounts::{Account, Clients};
 use declarations::Declarations;
@@ -168,6 +168,8 @@ struct Agent {
     spare: HashMap<AccountName, Found>,
     clients: Clients,
     store: Store,
+    /// Why the next boot forgets the store, if it does.
+    store_forgets: Option<String>,
     link: Link,
     /// The accounts that went while there was no connection to say so on.
     gone_unheard: BTreeSet<AccountName>,
@@ -202,6 +204,7 @@ impl Agent {
         events: mpsc::Sender<Event>,
     ) -> Result<Self, RunError> {
         let now = clock::now();
+        let store_forgets = store::forgets(&settings.store.path);
         let clients = Clients::default();
         let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
         let will = Will { topic: topics.state(), payload: wire::state(false) };
@@ -229,6 +232,7 @@ impl Agent {
             spare,
             clients,
             store: opened.store,
+            store_forgets,
             link,
             gone_unheard: BTreeSet::new(),
             unannounced: VecDeque::new(),

@@ -29,6 +29,12 @@ pub(super) async fn open_store(
     manager: &mut ServiceManager,
 ) -> Result<Option<Opened>, OpenError> {
     let machine = Machine::this();
+    if settings.bind_to_machine && machine.as_ref().is_none_or(|machine| !machine.has_hardware()) {
+        tracing::info!(
+            "the store is bound to this installation, not to the device: a copy of the whole disk opens in another one; \
+             see docs/credentials.md for what binds it"
+        );
+    }
     let mut failures = 0;
     loop {
         let now = clock::now();
@@ -39,7 +45,10 @@ pub(super) async fn open_store(
         });
         let error = match opened {
             Err(error) if error.may_pass() => error,
-            opened => return opened.map(Some),
+            opened => {
+                tell_if_forgotten(settings);
+                return opened.map(Some);
+            }
         };
         if failures == 0 {
             tracing::error!(%error, "the store cannot be opened; no sign-in is lost, and it is tried again until it can");
@@ -60,5 +69,13 @@ pub(super) async fn open_store(
                 () = manager.watchdog() => {}
             }
         }
+    }
+}
+
+/// Tells of a store that the next boot forgets.
+fn tell_if_forgotten(settings: &StoreSettings) {
+    if let Some(why) = store::forgets(&settings.path) {
+        let path = settings.path.display();
+        tracing::warn!(%path, %why, "every sign-in is forgotten at the next boot; name a folder on a disk: path in [store]");
     }
 }

@@ -28,7 +28,7 @@ impl Agent {
                 if matches!(note, Note::SignedIn { .. }) {
                     self.signed_in_as_declared(name);
                 }
-                write_down(name, note);
+                write_down(name, note, self.store_forgets.as_deref());
             }
         }
     }
@@ -104,7 +104,7 @@ async fn put(provider: &Provider, question: Question<Secret>) -> Answer {
 }
 
 /// The journal: what happened, to which account, what comes next.
-fn write_down(name: &AccountName, note: Note) {
+fn write_down(name: &AccountName, note: Note, store: Option<&str>) {
     let account = name.as_str();
     match note {
         Note::CodeOffered(until) => {
@@ -130,7 +130,16 @@ fn write_down(name: &AccountName, note: Note) {
         Note::RefreshFailed(fault, wait) => {
             tracing::warn!(account, %fault, retry_in_seconds = wait.as_secs(), "the refresh failed");
         }
-        Note::GrantEnded(fault) => tracing::error!(account, %fault, "the provider has ended the sign-in"),
+        Note::GrantEnded(fault) => {
+            tracing::error!(account, %fault, "the provider has ended the sign-in");
+            if let Some(why) = store {
+                tracing::error!(
+                    account,
+                    %why,
+                    "this may be why: the boot brought back a refresh token that had been used; see path in [store]"
+                );
+            }
+        }
         Note::SignedOut(Ok(())) => tracing::info!(account, "signed out"),
         Note::SignedOut(Err(fault)) => {
             tracing::warn!(account, %fault, "signed out");

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::mounts;
+
 /// Why the store cannot be opened. Each says what happened, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -14,6 +16,19 @@ pub enum OpenError {
     InUse {
         /// The folder of the store.
         path: PathBuf,
+    },
+    /// Something in the store is not the agent's own.
+    #[error(
+        "{path} in the store {whose}. Whoever made it may read or have written what is in it. Look at it; then remove it, or \
+         have the agent's user own it: chown -R. Sign in afresh if it was not you.",
+        path = .path.display(),
+        whose = owner.map_or_else(|| "is a symbolic link".to_owned(), |owner| format!("belongs to the user {owner}"))
+    )]
+    Foreign {
+        /// The folder, file or link.
+        path: PathBuf,
+        /// The user that owns it; `None` for a symbolic link.
+        owner: Option<u32>,
     },
     /// The file system does not let the agent work.
     #[error("Cannot {doing} {path}: {reason}. {help}", path = .path.display())]
@@ -46,6 +61,10 @@ impl OpenError {
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 "Let the user that runs the agent own it, or name another folder: path in [store]."
+            }
+            io::ErrorKind::ReadOnlyFilesystem if mounts::is_read_only_by_sandbox(path) => {
+                "The disk can be written, but not by this service: run systemctl edit oauth2mqtt, and write \
+                 ReadWritePaths= with this folder below [Service]."
             }
             io::ErrorKind::ReadOnlyFilesystem => {
                 "Mount the disk for writing, or name a folder on another one: path in [store]."

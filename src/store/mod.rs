@@ -25,7 +25,7 @@ mod wanted;
 mod writer;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -39,6 +39,7 @@ use crate::domain::token::ClearTokens;
 use crate::store::machine::Machine;
 use error::DatabaseError;
 use floor::Floor;
+use folder::Foreign;
 use key::Binding;
 use process::Start;
 use replicated::{OpenedFiles, ReplicatedFiles};
@@ -174,7 +175,14 @@ fn open_with(
     start: Start,
 ) -> Result<Opened, OpenError> {
     let path = &settings.path;
-    folder::make_private(path).map_err(|error| OpenError::files("use the folder of the store,", path, &error))?;
+    let refused = |error| OpenError::files("use the folder of the store,", path, &error);
+    // Who owns a folder that somebody made is asked before its mode is changed.
+    if path.try_exists().map_err(refused)?
+        && let Some(Foreign { path, owner }) = folder::find_foreign(path).map_err(refused)?
+    {
+        return Err(OpenError::Foreign { path, owner });
+    }
+    folder::make_private(path).map_err(refused)?;
     let binding = Binding { machine, binds: settings.bind_to_machine };
     let (key, key_made) = key::obtain(&settings.key, binding)?;
     let refused = |error| match error {
@@ -238,6 +246,12 @@ fn open_with(
         .map_err(|error| OpenError::files("start the thread of the store", path, &error))?;
     let store = Store { wanted, queue: Some(queue), thread: Some(thread) };
     Ok(Opened { store, records, declarations, set_aside, key_made })
+}
+
+/// Says why what is kept in this folder is forgotten at the next boot, if it is: a file system in memory.
+#[must_use]
+pub(crate) fn forgets(path: &Path) -> Option<String> {
+    mounts::forgets(path)
 }
 
 impl Store {

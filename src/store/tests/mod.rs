@@ -1,5 +1,6 @@
 //! What a user relies on when the store keeps sign-ins.
 
+mod attacks;
 mod files;
 mod hostile;
 mod machines;
