@@ -37,5 +37,5 @@ pub mod policy {
 /// The sealed store.
 pub mod store {
     pub use crate::store::machine::Machine;
-    pub use crate::store::{Loaded, Opened, open};
+    pub use crate::store::{Opened, open_in_process as open};
 }

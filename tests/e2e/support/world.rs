@@ -370,6 +370,14 @@ impl World {
         self.agent = Some(Process::start("the agent", &mut self.command(&["--log", "trace", "run"])));
     }
 
+    #[allow(dead_code, reason = "the trials use it")]
+    /// Starts an agent by `command`, which may take its time or never be online.
+    #[track_caller]
+    pub(crate) fn start_agent_without_waiting(&mut self, mut command: Command) {
+        assert!(self.agent.is_none(), "an agent runs already");
+        self.agent = Some(Process::start("the agent", &mut command));
+    }
+
     pub(crate) fn agent(&mut self) -> &mut Process {
         self.agent.as_mut().unwrap()
     }
