@@ -21,11 +21,18 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The source below `folder`.
+pub(crate) fn sources(folder: &Path) -> String {
+    let mut paths = Vec::new();
+    find(folder, "rs", true, &mut paths);
+    paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
 /// Every page that people read.
 pub(crate) fn all() -> Vec<Page> {
     let mut paths = Vec::new();
     for folder in ["", "docs", "examples", ".github"] {
-        find(&root().join(folder), !folder.is_empty(), &mut paths);
+        find(&root().join(folder), "md", !folder.is_empty(), &mut paths);
     }
     let pages: Vec<_> =
         paths.iter().map(|path| Page::read(path.strip_prefix(root()).unwrap().to_str().unwrap())).collect();
@@ -33,15 +40,15 @@ pub(crate) fn all() -> Vec<Page> {
     pages
 }
 
-fn find(folder: &Path, deep: bool, found: &mut Vec<PathBuf>) {
+fn find(folder: &Path, extension: &str, deep: bool, found: &mut Vec<PathBuf>) {
     let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
             if deep {
-                find(&path, deep, found);
+                find(&path, extension, deep, found);
             }
-        } else if path.extension().is_some_and(|extension| extension == "md") {
+        } else if path.extension().is_some_and(|found| found == extension) {
             found.push(path);
         }
     }

@@ -7,7 +7,7 @@ use std::fs;
 use oauth2mqtt::testing::FaultCode;
 use oauth2mqtt::testing::PRESETS;
 
-use crate::page::{Page, root};
+use crate::page::{self, Page, root};
 
 #[test]
 fn the_fault_codes_are_those_of_the_program() {
@@ -48,6 +48,19 @@ fn the_error_codes_of_requests_are_those_of_the_program() {
     let own: BTreeSet<_> =
         codes_of_refusals().into_iter().filter(|code| code == "invalid_request" || !faults.contains(code)).collect();
     assert_eq!(listed, own);
+}
+
+#[test]
+fn every_line_of_the_journal_is_one_of_the_program() {
+    let page = Page::read("docs/operations.md");
+    let (_, section) = page.text.split_once("\n## The journal\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let lines: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).collect();
+    assert!(lines.len() > 10, "{}", lines.len());
+    let source = page::sources(&root().join("src"));
+    for (line, _) in lines {
+        assert!(source.contains(&format!("\"{line}\"")), "the program never writes: {line}");
+    }
 }
 
 /// The codes with which the agent refuses a request, as its source has them: `("code", …)` and `=> "code",`.
