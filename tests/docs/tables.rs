@@ -1,6 +1,6 @@
 //! Tables that the program knows itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
@@ -48,6 +48,22 @@ fn the_error_codes_of_requests_are_those_of_the_program() {
     // It is a fault's code as well, and has another meaning here.
     own.insert("invalid_request".to_owned());
     assert_eq!(listed, own);
+}
+
+#[test]
+fn no_row_of_a_table_is_on_two_pages() {
+    let mut found = BTreeMap::new();
+    for page in page::all() {
+        let (_, prose) = page.parts();
+        for pair in prose.windows(2) {
+            let (row, is_heading) = (pair[0], pair[1].starts_with("|---"));
+            if row.starts_with("| ") && !is_heading {
+                let former = found.insert(row.to_owned(), page.path.clone());
+                assert!(former.as_ref().is_none_or(|former| *former == page.path), "{former:?}, {}: {row}", page.path);
+            }
+        }
+    }
+    assert!(found.len() > 200, "{}", found.len());
 }
 
 #[test]
