@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 pub(crate) mod hostile;
+#[cfg(test)]
+pub(crate) mod keys;
 
 pub use crate::domain::account::AccountName;
 pub use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};

@@ -157,8 +157,10 @@ fn who_is_responsible_is_told_once_when_an_account_needs_somebody_or_cannot_refr
 #[test]
 fn every_example_is_whole_and_has_nothing_of_one_device_in_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/node-red");
-    for entry in fs::read_dir(folder).unwrap() {
-        let file = entry.unwrap().file_name().into_string().unwrap();
+    let list = fs::read_to_string(folder.join("README.md")).unwrap();
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    for file in files.filter(|file| file != "README.md") {
+        assert!(list.contains(&format!("]({file})")), "the README does not list {file}");
         let flows = example(&file, 1883);
         let nodes = flows.as_array().unwrap();
         let ids: Vec<_> = nodes.iter().map(|node| node["id"].as_str().unwrap()).collect();

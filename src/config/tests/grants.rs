@@ -6,6 +6,7 @@ use crate::config::{Catalog, Environment, parse};
 use crate::domain::profile::RequestKind;
 use crate::domain::provider_file::{FileGrant, Provider};
 use crate::domain::settings::{AccountSettings, GrantSettings};
+use crate::testing::keys;
 
 /// An account with an issuer, and these further lines; they start at line 4.
 fn plant(lines: &str) -> String {
@@ -135,21 +136,13 @@ fn a_refresh_token_is_read_from_its_file_which_may_be_gone_later() {
 #[test]
 fn a_key_in_place_of_a_secret_must_be_one() {
     let text = plant("client_auth = \"private_key_jwt\"\nprivate_key_file = \"k\"\nprivate_key_id = \"k1\"\n");
-    let pem = |algorithm: &[&str]| {
-        let output = std::process::Command::new("openssl").arg("genpkey").args(algorithm).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    for (algorithm, name) in [
-        (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"][..], "ES256"),
-        (&["-algorithm", "ED25519"], "EdDSA"),
-        (&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "RS256"),
-    ] {
-        let (account, _) = beside(&[("k", &pem(algorithm))], &text).unwrap();
+    for (pem, name) in [(keys::p256(), "ES256"), (keys::ed25519(), "EdDSA"), (keys::rsa(2048), "RS256")] {
+        let (account, _) = beside(&[("k", &pem)], &text).unwrap();
         let key = account.client.key.unwrap();
         assert_eq!((key.algorithm(), key.id.as_deref()), (name, Some("k1")));
         assert!(key.sign(b"message").is_ok());
     }
-    let weak = beside(&[("k", &pem(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]))], &text).unwrap_err();
+    let weak = beside(&[("k", &keys::rsa(1024))], &text).unwrap_err();
     assert!(weak.contains("its key is none of RSA (2048 bits or more), P-256 and Ed25519"), "{weak}");
     let none = beside(&[("k", "hunter2")], &text).unwrap_err();
     assert!(none.contains("it is no PEM file") && !none.contains("hunter2"), "{none}");
