@@ -92,9 +92,13 @@ report() {
     [ ! -e "$work/kernel" ] || tail --lines=40 "$work/kernel"
 }
 
+# What a part has to clean up beside the device, before it.
+clean_up_too() { :; }
+
 clean_up() {
     trap - ERR
     set +e
+    clean_up_too >/dev/null
     local pid
     for pid in ${node_red:-} ${provider:-} ${machine:-} ${web_server:-}; do
         kill "$pid"
