@@ -6,7 +6,7 @@ composition=$work/compose
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 image=registry.oauth2mqtt.invalid/oauth2mqtt
 archive=target/image/oauth2mqtt_${version}_amd64.image.tar
-[ -f "$archive" ] || cross/image amd64
+cross/image amd64 >"$work/image"
 # Beside what the kernel maps of the program, which differs a little: the budget of tests/bench for one account.
 largest_memory=$((4 * 1024 + 256))
 
