@@ -8,9 +8,10 @@
 window.oauth2mqtt = window.oauth2mqtt || (() => {
   'use strict';
   const INTERVAL = 1500;
-  const MODULE = '@oauth2mqtt/node-red/sidebar:sidebar';
+  const MODULE = '@oauth2mqtt/node-red';
   const ACCOUNT = /^(?!bridge$)[a-z0-9][a-z0-9_-]{0,62}$/;
-  const say = (key, values) => RED._(`${MODULE}.${key}`, values);
+  const say = (key, values) => RED._(`${MODULE}/agent:editor.${key}`, values);
+  $('<link rel="stylesheet">').attr('href', `resources/${MODULE}/editor.css`).appendTo('head');
   const isLink = (text) => /^https?:\/\//.test(text || '');
   const isQr = (text) => /^data:image\/svg\+xml;base64,[A-Za-z0-9+/=]+$/.test(text || '');
 

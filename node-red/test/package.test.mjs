@@ -57,13 +57,16 @@ test('each node has a help, labels, an icon and a credential only where it is on
 
 test('each language has the same keys with the same values to fill in, and every key that is used', () => {
   const keys = (value, at = '') => Object.entries(value).flatMap(([key, text]) => (typeof text === 'object' ? keys(text, `${at}${key}.`) : [[`${at}${key}`, (text.match(/__\w+__/g) ?? []).sort().join()]]));
-  for (const set of [...sets, 'sidebar']) {
+  for (const set of sets) {
     const [first, ...others] = LANGUAGES.map((language) => keys(JSON.parse(read(`nodes/locales/${language}/${set}.json`))));
     for (const other of others) assert.deepEqual(other, first, set);
     const known = first.map(([key]) => key);
     const used = [...read(`nodes/${set}.html`).matchAll(/data-i18n="(?:\[\w+\])?([\w.-]+)"/g)].map(([, key]) => key);
     for (const key of used) assert.ok(known.includes(key), `${set}: ${key}`);
   }
+  const said = [...`${read('resources/editor.js')}${read('nodes/sidebar.html')}`.matchAll(/say\('([\w.]+)'/g)].map(([, key]) => key);
+  const known = keys(JSON.parse(read('nodes/locales/en-US/agent.json')).editor).map(([key]) => key);
+  for (const key of said) assert.ok(known.includes(key), key);
 });
 
 test('the tarball holds what is needed and nothing else', () => {

@@ -51,6 +51,7 @@ export class Broker {
     this.log = '';
     broker.stderr.setEncoding('utf8').on('data', (text) => { this.log += text; });
     this.process = broker;
+    process.once('exit', () => broker.kill());
     this.ended = once(broker, 'close');
     const isOver = () => broker.exitCode !== null || broker.signalCode !== null;
     await until('mosquitto', () => isOver() || this.log.includes('running'));
