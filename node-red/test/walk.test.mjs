@@ -9,7 +9,8 @@ import { AgentAtTheBroker, until } from './support/broker.mjs';
 import { agentNode, brokerNode, packageFolder } from './support/flow.mjs';
 import { World, chromium } from './support/world.mjs';
 
-const TOKEN_LIFE = 14;
+// Of the access tokens, in seconds: long enough for what is done with one, short enough to see one end.
+const TOKEN_LIFE = 12;
 const pictures = process.env.PICTURES ?? path.join(packageFolder, '../tests/output');
 let world;
 let browser;
@@ -20,7 +21,7 @@ const traffic = [];
 const flows = (issuer, port) => [
   { id: 'flow', type: 'tab', label: 'Who am I?' },
   brokerNode(port, { name: 'local broker' }), agentNode({ name: 'this device' }),
-  { id: 'press', z: 'flow', type: 'inject', name: 'get the profile', props: [{ p: 'payload' }], x: 130, y: 100, wires: [['call']] },
+  { id: 'press', z: 'flow', type: 'inject', name: 'get the profile', props: [{ p: 'payload' }], repeat: '', crontab: '', once: false, onceDelay: 0.1, topic: '', x: 130, y: 100, wires: [['call']] },
   { id: 'call', z: 'flow', type: 'http request', name: 'userinfo', method: 'GET', ret: 'obj', paytoqs: 'ignore', url: `${issuer}/me`, headers: [], x: 540, y: 100, wires: [['shown']] },
   { id: 'shown', z: 'flow', type: 'debug', name: 'answer', active: true, tosidebar: true, complete: 'payload', targetType: 'msg', x: 690, y: 100, wires: [] },
   { id: 'catch', z: 'flow', type: 'catch', name: '', scope: null, x: 130, y: 180, wires: [['why']] },
@@ -76,10 +77,11 @@ step('from the palette to the answer', async () => {
   await node.scrollIntoViewIfNeeded();
   // On the wire between the button and the request.
   const from = await node.boundingBox();
-  await page.mouse.move(from.x + 20, from.y + 10);
+  await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
   await page.mouse.down();
   await page.mouse.move(chart.x + 300, chart.y + 200, { steps: 8 });
   await page.mouse.move(chart.x + 335, chart.y + 100, { steps: 8 });
+  await page.locator('.red-ui-flow-link-splice').waitFor({ state: 'attached' });
   await page.mouse.up();
   const dropped = page.locator('.red-ui-flow-node', { hasText: 'token' }).first();
   await dropped.waitFor();

@@ -98,9 +98,10 @@ export class World {
     this.port = await freePort();
     const script = path.join(path.dirname(createRequire(import.meta.url).resolve(`${nodeRed}/package.json`)), 'red.js');
     this.nodeRed = new Process(process.execPath, [script, '--userDir', this.userDir, '--settings', path.join(this.userDir, 'settings.js'), '--port', String(this.port)], { env: { ...process.env, NODE_OPTIONS: '' } });
-    await this.nodeRed.says('Started flows').catch(() => this.nodeRed.says('Server now running'));
+    await this.nodeRed.says('Server now running');
     this.editor = `http://127.0.0.1:${this.port}`;
     if (install) await this.install();
+    await this.nodeRed.says('Started flows');
     if (credentials) {
       const { rev } = await (await fetch(`${this.editor}/flows`, { headers: { 'Node-RED-API-Version': 'v2' } })).json();
       await fetch(`${this.editor}/flows`, { method: 'POST', headers: { 'content-type': 'application/json', 'Node-RED-API-Version': 'v2' }, body: JSON.stringify({ rev, flows, credentials }) });
