@@ -38,6 +38,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<MqttSettings> 
         }
     }
     let login = login(&mut table, files);
+    let broker_user = table.text("broker_user").and_then(|user| broker_user(&user));
     let base_topic = table.text("base_topic").map_or(Some("oauth2mqtt"), |topic| base_topic(&topic));
     let local_tokens = table.flag("local_tokens");
     if let Some(place) = table.place_of("local_tokens").filter(|_| local_tokens) {
@@ -66,6 +67,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<MqttSettings> 
             Address::Unix(path) => BrokerAddress::Unix(path),
         },
         login,
+        broker_user,
         base_topic: base_topic?.to_owned(),
         local_tokens,
         client_id: client_id?.to_owned(),
@@ -165,6 +167,15 @@ fn login(table: &mut Table<'_>, files: &Files) -> Option<BrokerLogin> {
         username.place.error("this is no user name", "write the name that the broker knows the agent by");
     }
     Some(BrokerLogin { username: username.value.to_owned(), password })
+}
+
+fn broker_user(user: &Entry<'_, &str>) -> Option<String> {
+    let usable = !user.value.is_empty() && !user.value.contains(':') && text::is_printable(user.value);
+    if !usable {
+        user.place
+            .error("this is no user of a device", "write the user that the broker runs as, such as \"mosquitto\"");
+    }
+    usable.then(|| user.value.to_owned())
 }
 
 fn base_topic<'a>(topic: &Entry<'a, &'a str>) -> Option<&'a str> {
