@@ -82,6 +82,8 @@ pub(super) struct Connection {
     largest: u32,
     limits: Limits,
     pulse: Pulse,
+    /// Whether the broker has let this client in.
+    is_open: bool,
 }
 
 /// Bytes on their way to the network. There are tokens in them, so they are wiped once they are sent.
@@ -121,6 +123,7 @@ impl Connection {
             largest,
             limits: limits(None),
             pulse: Pulse { pause: KEEP_ALIVE, next: now + KEEP_ALIVE, asked: None, read_up_to: now },
+            is_open: false,
         };
         connection.write(connect)?;
         let frame = connection.frame().await.map_err(|end| match end {
@@ -164,6 +167,7 @@ impl Connection {
         }
         self.state.handle_incoming_packet(Packet::ConnAck(ack)).map_err(|error| broken(&error))?;
         self.state.events.clear();
+        self.is_open = true;
         Ok(())
     }
 
@@ -244,7 +248,8 @@ impl Connection {
             if let Some(frame) = Frame::take(&mut self.received, most).map_err(|BadFrame| End::NotMqtt)? {
                 return Ok(frame);
             }
-            if self.received.first().is_some_and(|first| matches!(first & 0xf0, 0x00 | 0xf0)) {
+            // A server of another kind would otherwise be waited for, to send what looks like the rest of a packet.
+            if !self.is_open && self.received.first().is_some_and(|&first| !matches!(first, 0x20 | 0xe0)) {
                 return Err(End::NotMqtt);
             }
             let due = self.pulse.next;
