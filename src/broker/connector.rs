@@ -264,7 +264,7 @@ impl Connector {
         }
     }
 
-    fn explain_no_way(&self, reason: NoWay) -> BrokerError {
+    pub(super) fn explain_no_way(&self, reason: NoWay) -> BrokerError {
         let broker = self.shown.clone();
         match reason {
             NoWay::Name(reason) => BrokerError::UnknownName(broker, reason),

@@ -5,6 +5,8 @@ mod connection;
 mod connector;
 mod deliveries;
 mod dial;
+#[cfg(test)]
+mod documented;
 mod frame;
 mod link;
 mod outbox;

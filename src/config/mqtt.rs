@@ -1,5 +1,6 @@
 //! The `[mqtt]` section.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use url::Url;
@@ -92,6 +93,8 @@ fn check_address(value: &str, allow_plaintext: bool) -> Result<Address, (String,
     if !text::is_printable(value) {
         return wrong("an unprintable character is in this address", FORMS);
     }
+    let (value, zone) = without_zone(value);
+    let value = value.as_ref();
     let url = Url::parse(value).map_err(|reason| (format!("this is not an address: {reason}"), FORMS))?;
     if !matches!(url.scheme(), "mqtt" | "mqtts" | "mqtt+unix") {
         return wrong("this is not the address of an MQTT broker", FORMS);
@@ -127,7 +130,7 @@ fn check_address(value: &str, allow_plaintext: bool) -> Result<Address, (String,
     if !matches!(url.path(), "" | "/") {
         return wrong("this address has a path", "take it out; topics start with base_topic");
     }
-    let host = host.to_owned();
+    let host = zone.map_or_else(|| host.to_owned(), |zone| format!("{host}%{zone}"));
     if url.scheme() == "mqtts" {
         return Ok(Address::Tls { host, port: url.port().unwrap_or(8883) });
     }
@@ -138,6 +141,22 @@ fn check_address(value: &str, allow_plaintext: bool) -> Result<Address, (String,
         );
     }
     Ok(Address::Tcp { host, port: url.port().unwrap_or(1883) })
+}
+
+/// Takes the zone out of a link-local address such as `mqtt://[fe80::1%25eth0]` (RFC 6874), which addresses as they are parsed
+/// do not have. The per cent sign may stand alone, as other programs show it.
+fn without_zone(value: &str) -> (Cow<'_, str>, Option<&str>) {
+    let parts = value.split_once('%').and_then(|(before, rest)| Some((before, rest.split_once(']')?)));
+    let Some((before, (zone, after))) = parts.filter(|(before, _)| before.to_ascii_lowercase().contains("//[fe80:"))
+    else {
+        return (value.into(), None);
+    };
+    let zone = zone.strip_prefix("25").unwrap_or(zone);
+    let is_interface = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if zone.is_empty() || !zone.chars().all(is_interface) {
+        return (value.into(), None);
+    }
+    (format!("{before}]{after}").into(), Some(zone))
 }
 
 fn tls(table: &mut Table<'_>, files: &Files) -> TlsSettings {
