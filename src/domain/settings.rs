@@ -57,6 +57,7 @@ impl Settings {
             && self.mqtt.base_topic == other.mqtt.base_topic
             && self.mqtt.local_tokens == other.mqtt.local_tokens
             && self.mqtt.client_id == other.mqtt.client_id
+            && self.mqtt.broker_user == other.mqtt.broker_user
             && login(&self.mqtt) == login(&other.mqtt)
     }
 }
@@ -90,6 +91,8 @@ pub struct MqttSettings {
     pub address: BrokerAddress,
     /// User name and password, where the broker wants them.
     pub login: Option<BrokerLogin>,
+    /// The user of this device whose program the broker is, where it listens on loopback and the administrator says so.
+    pub broker_user: Option<String>,
     /// What all topics start with; no wildcard, no slash at either end.
     pub base_topic: String,
     /// Whether tokens are published on topics that no bridge carries away by a wildcard.

@@ -8,6 +8,7 @@
 mod add;
 mod any_provider;
 mod authorization_code;
+mod broker_faults;
 mod brokers;
 mod client_auth;
 mod client_credentials;
