@@ -1,6 +1,7 @@
 //! The values and decisions of the program: no clock is read here, no network, disk or terminal is used.
 
 pub(crate) mod account;
+pub(crate) mod approval;
 pub(crate) mod client_key;
 pub(crate) mod clock;
 pub(crate) mod declaration;

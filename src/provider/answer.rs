@@ -10,11 +10,12 @@ use serde::de::Deserializer;
 use url::Url;
 
 use super::http::Exchange;
+use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy;
 use crate::domain::secret::Secret;
 use crate::domain::text::{is_printable, printable};
-use crate::domain::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::domain::token::{PollAnswer, TokenAnswer};
 
 /// How long a device code is taken to live where the provider breaks the rule to say so.
 const ASSUMED_CODE_LIFE: Duration = Duration::from_secs(900);
@@ -132,7 +133,7 @@ pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: &str) -> Re
 }
 
 /// Reads the answer of the device authorization endpoint (RFC 8628 3.2).
-pub(super) fn device_authorization(exchange: &Exchange, sent: &[&Secret]) -> Result<DeviceAuthorization, Fault> {
+pub(super) fn device_authorization(exchange: &Exchange, sent: &[&Secret]) -> Result<Authorization, Fault> {
     let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_sign_in());
@@ -149,13 +150,16 @@ pub(super) fn device_authorization(exchange: &Exchange, sent: &[&Secret]) -> Res
     let verification_uri = shown_address(&address.ok_or_else(|| missing("verification_uri"))?)?;
     let complete = members.verification_uri_complete.0.or(members.verification_url_complete.0);
     let verification_uri_complete = complete.map(|uri| shown_address(&uri)).transpose()?;
-    Ok(DeviceAuthorization {
-        device_code,
-        user_code,
-        verification_uri,
-        verification_uri_complete,
-        expires_in: members.expires_in.seconds().unwrap_or(ASSUMED_CODE_LIFE),
-        interval: policy::poll_interval(members.interval.seconds()),
+    let interval = policy::poll_interval(members.interval.seconds());
+    Ok(Authorization {
+        approval: Approval::Device(DeviceAuthorization {
+            device_code,
+            user_code,
+            verification_uri,
+            verification_uri_complete,
+            interval,
+        }),
+        expires_in: Some(members.expires_in.seconds().unwrap_or(ASSUMED_CODE_LIFE)),
     })
 }
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::http::{self, Exchange};
 use super::{answer, discovery, identity};
+use crate::domain::approval::{Approval, Authorization};
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::Fault;
 use crate::domain::redirection::Redirection;
@@ -50,7 +51,7 @@ fn answers() {
             2 => shown(&answer::revocation(&exchange, &[&sent])),
             _ => {
                 let result = answer::device_authorization(&exchange, &[&sent]);
-                if let Ok(device) = &result {
+                if let Ok(Authorization { approval: Approval::Device(device), .. }) = &result {
                     let uris = [Some(&device.verification_uri), device.verification_uri_complete.as_ref()];
                     for uri in uris.into_iter().flatten() {
                         let url: Url = uri.parse().unwrap();

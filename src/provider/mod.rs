@@ -24,11 +24,12 @@ use oauth2::http::header::{ACCEPT, AUTHORIZATION};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Duration, sleep};
 
+use crate::domain::approval::{Approval, Authorization};
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::Identity;
 use crate::domain::secret::Secret;
 use crate::domain::settings::{AccountSettings, GrantSettings};
-use crate::domain::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
+use crate::domain::token::{Granted, PollAnswer, TokenAnswer, User};
 use crate::platform::clock;
 use answer::{NewTokens, Polled};
 pub(crate) use directory::Directory;
@@ -79,11 +80,12 @@ impl Provider {
         };
         if let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant {
             let url = endpoints.authorization.as_ref().ok_or_else(|| missing("an authorization"))?;
-            return Ok(Authorization::Code(self.requests(endpoints, 0).code_authorization(url, redirect_uri)));
+            let request = self.requests(endpoints, 0).code_authorization(url, redirect_uri);
+            return Ok(Authorization { approval: Approval::Redirect(request), expires_in: None });
         }
         let url = endpoints.device_authorization.as_ref().ok_or_else(|| missing("a device authorization"))?;
         let exchange = self.ask(endpoints, |requests| requests.device_authorization(url)).await?;
-        answer::device_authorization(&exchange, &self.secrets(&[])).map(Authorization::Device)
+        answer::device_authorization(&exchange, &self.secrets(&[]))
     }
 
     /// Asks whether the user has approved (RFC 8628 3.4).

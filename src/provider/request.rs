@@ -20,10 +20,10 @@ use zeroize::Zeroizing;
 
 use super::assertion;
 use super::discovery::Endpoints;
+use crate::domain::approval::AuthorizationRequest;
 use crate::domain::profile::ClientAuth;
 use crate::domain::secret::Secret;
 use crate::domain::settings::AccountSettings;
-use crate::domain::token::CodeAuthorization;
 
 /// A request that cannot even be built: an endpoint is no usable address, or the client's key does not sign.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,7 @@ impl<'a> Requests<'a> {
     }
 
     /// An address at which a user approves (RFC 6749 4.1.1), with a proof key (RFC 7636 4.2 and 4.3).
-    pub(super) fn code_authorization(self, url: &Url, redirect_uri: &Url) -> CodeAuthorization {
+    pub(super) fn code_authorization(self, url: &Url, redirect_uri: &Url) -> AuthorizationRequest {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         // As it was registered, to the letter.
         let registered = RedirectUrl::from_url(redirect_uri.clone());
@@ -104,7 +104,7 @@ impl<'a> Requests<'a> {
             .set_redirect_uri(registered);
         let request = client.authorize_url(CsrfToken::new_random).set_pkce_challenge(challenge);
         let (address, state) = with_scopes_and_params!(request, self.account).url();
-        CodeAuthorization {
+        AuthorizationRequest {
             address: address.into(),
             redirect_uri: redirect_uri.as_str().to_owned(),
             state: state.into_secret(),

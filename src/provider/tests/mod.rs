@@ -11,12 +11,13 @@ use zeroize::Zeroizing;
 use super::answer::{self, Polled};
 use super::discovery::Endpoints;
 use super::http::Exchange;
+use crate::domain::approval::{Approval, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::identity::AllowList;
 use crate::domain::profile::ClientAuth;
 use crate::domain::secret::Secret;
 use crate::domain::settings::{AccountSettings, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode};
-use crate::domain::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::domain::token::{PollAnswer, TokenAnswer};
 
 pub(super) fn account() -> AccountSettings {
     AccountSettings {
@@ -71,7 +72,10 @@ fn poll(status: u16, body: &str) -> Result<PollAnswer, Fault> {
 }
 
 fn device(status: u16, body: &str) -> Result<DeviceAuthorization, Fault> {
-    answer::device_authorization(&exchange(status, body), &[])
+    answer::device_authorization(&exchange(status, body), &[]).map(|answer| match answer.approval {
+        Approval::Device(device) => device,
+        Approval::Redirect(_) => panic!("a device code"),
+    })
 }
 
 fn ends_nothing(result: Result<TokenAnswer, Fault>) -> FaultCode {
