@@ -11,6 +11,7 @@ use crate::domain::account::AccountName;
 pub(crate) use crate::domain::account::Declared;
 use crate::domain::client_key::ClientKey;
 use crate::domain::identity::AllowList;
+use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::profile::Profile;
 use crate::domain::record::{ClientBinding, Fingerprint};
 use crate::domain::secret::Secret;
@@ -178,7 +179,7 @@ pub struct AccountSettings {
     /// What is asked for.
     pub scopes: Vec<String>,
     /// What is peculiar to the provider, and to the account at it.
-    pub profile: Arc<Profile>,
+    pub(crate) profile: Arc<Profile>,
     /// When a code is shown.
     pub sign_in: SignInMode,
     /// Who may approve.
@@ -207,6 +208,9 @@ impl AccountSettings {
             | GrantSettings::RefreshToken { .. } => String::new(),
             GrantSettings::ClientCredentials => " owner=client".to_owned(),
             GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
+            GrantSettings::JwtBearer(bearer) => {
+                format!(" owner=issuer {} subject {}", bearer.issuer, bearer.subject.as_deref().unwrap_or_default())
+            }
         };
         let client = format!(
             "issuer={} token_endpoint={} client_id={}{owner}",
@@ -233,11 +237,13 @@ pub enum GrantSettings {
     DeviceCode,
     /// A user approves in a browser, which is sent back with a code (RFC 6749 4.1).
     AuthorizationCode {
-        /// Where the browser is sent back to, as registered at the provider (RFC 6749 3.1.2).
-        redirect_uri: Arc<Url>,
+        /// Where the browser is sent back to, letter by letter as registered at the provider (RFC 6749 3.1.2).
+        redirect_uri: Arc<str>,
     },
     /// The client's own right is enough (RFC 6749 4.4).
     ClientCredentials,
+    /// A machine signs for itself (RFC 7523 2.1).
+    JwtBearer(Arc<JwtBearer>),
     /// A refresh token was obtained elsewhere (RFC 6749 6).
     RefreshToken {
         /// The token in the file; `None` once somebody has removed the file, which is needed only once.
@@ -260,6 +266,7 @@ impl GrantSettings {
             Self::DeviceCode => "device_code",
             Self::AuthorizationCode { .. } => "authorization_code",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer(_) => "jwt_bearer",
             Self::RefreshToken { .. } => "refresh_token",
             Self::Password { .. } => "password",
         }
