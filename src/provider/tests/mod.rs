@@ -1,6 +1,8 @@
 //! What providers send, by the quirks they have.
 
 mod directory;
+mod kinds;
+mod peculiar_requests;
 mod requests;
 
 use std::sync::{Arc, LazyLock};
