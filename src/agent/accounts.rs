@@ -64,7 +64,9 @@ impl Account {
 pub(super) fn rules(settings: &AccountSettings) -> Rules {
     let acquisition = match &settings.grant {
         GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Acquisition::User,
-        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Acquisition::Unattended,
+        GrantSettings::ClientCredentials | GrantSettings::JwtBearer(_) | GrantSettings::Password { .. } => {
+            Acquisition::Unattended
+        }
         GrantSettings::RefreshToken { token } => {
             Acquisition::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
         }

@@ -68,7 +68,9 @@ impl Agent {
 async fn put(provider: &Provider, question: ProviderRequest) -> ProviderAnswer {
     match question {
         ProviderRequest::Authorize => ProviderAnswer::Authorization(provider.authorize().await),
-        ProviderRequest::Poll { device_code } => ProviderAnswer::Poll(provider.poll(&device_code).await),
+        ProviderRequest::Poll { device_code, further } => {
+            ProviderAnswer::Poll(provider.poll(&device_code, &further).await)
+        }
         ProviderRequest::Exchange { code, code_verifier } => {
             ProviderAnswer::Granted(provider.exchange(&code, &code_verifier).await)
         }

@@ -1,7 +1,5 @@
 //! How an account comes by its tokens.
 
-use std::sync::Arc;
-
 use url::Url;
 
 use super::diagnostic::quoted;
@@ -49,9 +47,9 @@ pub(super) fn read(kind: GrantKind, table: &mut Table<'_>, files: &Files, allow_
         GrantKind::AuthorizationCode => {
             let redirect_uri = match table.text("redirect_uri") {
                 Some(entry) => redirect_uri(&entry, allow_http)?,
-                None => Url::parse(DEFAULT_REDIRECT_URI).ok()?,
+                None => DEFAULT_REDIRECT_URI.to_owned(),
             };
-            Some(GrantSettings::AuthorizationCode { redirect_uri: Arc::new(redirect_uri) })
+            Some(GrantSettings::AuthorizationCode { redirect_uri: redirect_uri.into() })
         }
         GrantKind::ClientCredentials => Some(GrantSettings::ClientCredentials),
         GrantKind::RefreshToken => {
@@ -83,7 +81,7 @@ fn password(table: &mut Table<'_>, files: &Files) -> Option<GrantSettings> {
 }
 
 /// An address that only this device, or only whoever holds the name, can receive (RFC 8252 7, RFC 9700 4.1).
-fn redirect_uri(entry: &Entry<'_, &str>, allow_http: bool) -> Option<Url> {
+fn redirect_uri(entry: &Entry<'_, &str>, allow_http: bool) -> Option<String> {
     const FORMS: &str = "write http://127.0.0.1:PORT/PATH for this device, or the https:// address of a page that passes \
                          it on, just as it is registered at the provider";
     let url = Url::parse(entry.value).ok().filter(|url| {
@@ -108,7 +106,7 @@ fn redirect_uri(entry: &Entry<'_, &str>, allow_http: bool) -> Option<Url> {
         entry.place.error("plain http:// would send the code readable through the network", FORMS);
         return None;
     }
-    Some(url)
+    Some(entry.value.trim().to_owned())
 }
 
 /// Warns of scopes that the provider is known not to give by this grant.

@@ -216,7 +216,7 @@ fn check_addresses(
         }
         // The agent listens there: a port of the declarer's choice could be that of another program, while it restarts.
         GrantSettings::AuthorizationCode { redirect_uri }
-            if redirect_uri.scheme() == "http" && redirect_uri.as_str() != DEFAULT_REDIRECT_URI =>
+            if !redirect_uri.to_ascii_lowercase().starts_with("https:") && **redirect_uri != *DEFAULT_REDIRECT_URI =>
         {
             Err(format!(
                 "redirect_uri: on the device itself a declared account has {DEFAULT_REDIRECT_URI}, and no other address. Leave the key \

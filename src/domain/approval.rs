@@ -1,5 +1,6 @@
 //! The user's approval of a sign-in: on another device with a code, or in a browser that comes back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::secret::Secret;
@@ -36,6 +37,8 @@ pub struct DeviceAuthorization {
     pub verification_uri_complete: Option<String>,
     /// The least time between two polls, with every `slow_down` so far in it.
     pub interval: Duration,
+    /// Further parameters of each poll, such as the verifier of a proof key.
+    pub poll_parameters: BTreeMap<String, Secret>,
 }
 
 /// An authorization request (RFC 6749 4.1.1) with a proof key for its code (RFC 7636).

@@ -8,6 +8,7 @@ pub(crate) mod declaration;
 pub(crate) mod expiry;
 pub(crate) mod fault;
 pub(crate) mod identity;
+pub(crate) mod jwt_bearer;
 pub(crate) mod loopback;
 pub(crate) mod policy;
 pub(crate) mod profile;

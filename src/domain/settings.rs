@@ -13,6 +13,7 @@ use crate::domain::account::AccountName;
 pub(crate) use crate::domain::account::Declared;
 use crate::domain::client_key::ClientKey;
 use crate::domain::identity::AllowList;
+use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::profile::Profile;
 use crate::domain::provider_file::Provider;
 use crate::domain::record::{ClientBinding, Fingerprint};
@@ -219,6 +220,9 @@ impl AccountSettings {
             | GrantSettings::RefreshToken { .. } => String::new(),
             GrantSettings::ClientCredentials => " owner=client".to_owned(),
             GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
+            GrantSettings::JwtBearer(bearer) => {
+                format!(" owner=issuer {} subject {}", bearer.issuer, bearer.subject.as_deref().unwrap_or_default())
+            }
         };
         let endpoints = &self.endpoints;
         let mut party = format!("issuer={} token_endpoint={}", text(&endpoints.issuer), text(&endpoints.token));
@@ -276,11 +280,13 @@ pub enum GrantSettings {
     DeviceCode,
     /// A user approves in a browser, which is sent back with a code (RFC 6749 4.1).
     AuthorizationCode {
-        /// Where the browser is sent back to, as registered at the provider (RFC 6749 3.1.2).
-        redirect_uri: Arc<Url>,
+        /// Where the browser is sent back to, letter by letter as registered at the provider (RFC 6749 3.1.2).
+        redirect_uri: Arc<str>,
     },
     /// The client's own right is enough (RFC 6749 4.4).
     ClientCredentials,
+    /// A machine signs for itself (RFC 7523 2.1).
+    JwtBearer(Arc<JwtBearer>),
     /// A refresh token was obtained elsewhere (RFC 6749 6).
     RefreshToken {
         /// The token in the file; `None` once somebody has removed the file, which is needed only once.
@@ -303,6 +309,7 @@ impl GrantSettings {
             Self::DeviceCode => "device_code",
             Self::AuthorizationCode { .. } => "authorization_code",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer(_) => "jwt_bearer",
             Self::RefreshToken { .. } => "refresh_token",
             Self::Password { .. } => "password",
         }

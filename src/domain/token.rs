@@ -1,5 +1,6 @@
 //! Tokens, as a provider gives them and as they are held.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::expiry::Expiry;
@@ -17,8 +18,24 @@ pub struct TokenAnswer {
     pub refresh_token: Option<Secret>,
     /// The life of the access token, from the moment of the answer; `None` if the provider does not say.
     pub expires_in: Option<Duration>,
+    /// When the sign-in itself ends, if nobody acts, from the moment of the answer.
+    pub sign_in_end: SignInEnd,
     /// The scopes that were granted, separated by spaces; `None` means those that were asked for.
     pub scope: Option<String>,
+    /// Further members that are published with the token, each as JSON text, by name.
+    pub extra: BTreeMap<String, Secret>,
+}
+
+/// What an answer says of the end of the sign-in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignInEnd {
+    /// Nothing: it is as it was, or unknown.
+    #[default]
+    NotSaid,
+    /// It has none.
+    Never,
+    /// It ends after this time.
+    In(Duration),
 }
 
 /// The result of a completed sign-in.

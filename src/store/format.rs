@@ -8,6 +8,7 @@ mod expiry;
 mod fingerprint;
 mod pending;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -151,6 +152,10 @@ fn is_false(value: &bool) -> bool {
 
 fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
+}
+
+fn all_exposed<S: Serializer>(secrets: &BTreeMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(secrets.iter().map(|(name, secret)| (name, secret.expose())))
 }
 
 #[expect(clippy::ref_option, reason = "serde passes the field as it is")]

@@ -18,7 +18,7 @@ pub use crate::domain::session::{
     Acquisition, Action, Event, ProviderAnswer, ProviderRequest, Revision, Rules, Session, Topic,
 };
 pub use crate::domain::settings::StoreSettings;
-pub use crate::domain::token::{Granted, TokenAnswer, Tokens, User};
+pub use crate::domain::token::{Granted, SignInEnd, TokenAnswer, Tokens, User};
 
 /// The clocks, and the moments that they tell.
 pub mod clock {

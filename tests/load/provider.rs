@@ -1,8 +1,11 @@
 //! A provider that rotates refresh tokens, gets tired, and has an outage.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use oauth2mqtt::testing::{Approval, Authorization, DeviceAuthorization, Fault, FaultCode, Secret, TokenAnswer};
+use oauth2mqtt::testing::{
+    Approval, Authorization, DeviceAuthorization, Fault, FaultCode, Secret, SignInEnd, TokenAnswer,
+};
 
 use crate::report::Span;
 
@@ -90,6 +93,7 @@ impl Provider {
             verification_uri: "https://id.example/device".to_owned(),
             verification_uri_complete: None,
             interval: Duration::from_secs(5),
+            poll_parameters: BTreeMap::new(),
         });
         Authorization { approval, expires_in: Some(Duration::from_secs(600)) }
     }
@@ -108,7 +112,9 @@ impl Provider {
             access_token: Secret::new((now + self.life).to_string()),
             refresh_token: Some(Secret::new(serial.to_string())),
             expires_in: Some(Duration::from_secs(self.life)),
+            sign_in_end: SignInEnd::NotSaid,
             scope: None,
+            extra: BTreeMap::new(),
         }
     }
 }

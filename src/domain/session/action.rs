@@ -1,11 +1,13 @@
 //! What a session wants done.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{RequestId, Ticket};
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::Fault;
 use crate::domain::record::Record;
+use crate::domain::redirection::RedirectedCode;
 use crate::domain::secret::Secret;
 use crate::domain::token::TokenAnswer;
 
@@ -35,11 +37,13 @@ pub enum ProviderRequest {
     Poll {
         /// The code to ask with.
         device_code: Secret,
+        /// What goes with it.
+        further: BTreeMap<String, Secret>,
     },
     /// For the tokens of an authorization code (RFC 6749 4.1.3).
     Exchange {
         /// The code that the redirection brought.
-        code: Secret,
+        code: RedirectedCode,
         /// Proof that the code is ours (RFC 7636 4.5).
         code_verifier: Secret,
     },

@@ -1,12 +1,13 @@
 //! How a sign-in that waits for the user is written down.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::expiry::WrittenExpiry;
 use super::fingerprint::WrittenFingerprint;
-use super::{Clock, WrittenDeclared, exposed};
+use super::{Clock, WrittenDeclared, all_exposed, exposed};
 use crate::domain::approval::{Approval, AuthorizationRequest, DeviceAuthorization};
 use crate::domain::expiry::Expiry;
 use crate::domain::record::PendingSignIn;
@@ -34,6 +35,8 @@ struct WrittenDeviceAuthorization {
     #[serde(skip_serializing_if = "Option::is_none")]
     verification_uri_complete: Option<String>,
     interval: u64,
+    #[serde(default, serialize_with = "all_exposed", skip_serializing_if = "BTreeMap::is_empty")]
+    poll_parameters: BTreeMap<String, Secret>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,11 +64,17 @@ impl From<&PendingSignIn> for WrittenPending {
 
 impl From<DeviceAuthorization> for WrittenDeviceAuthorization {
     fn from(device: DeviceAuthorization) -> Self {
-        let DeviceAuthorization { device_code, user_code, verification_uri, verification_uri_complete, interval } =
-            device;
+        let DeviceAuthorization {
+            device_code,
+            user_code,
+            verification_uri,
+            verification_uri_complete,
+            interval,
+            poll_parameters,
+        } = device;
         // Rounded up: to poll a moment late is allowed, a moment early is not (RFC 8628 3.5).
         let interval = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
-        Self { device_code, user_code, verification_uri, verification_uri_complete, interval }
+        Self { device_code, user_code, verification_uri, verification_uri_complete, interval, poll_parameters }
     }
 }
 
@@ -77,9 +86,10 @@ impl From<WrittenDeviceAuthorization> for DeviceAuthorization {
             verification_uri,
             verification_uri_complete,
             interval,
+            poll_parameters,
         } = device;
         let interval = Duration::from_secs(interval);
-        Self { device_code, user_code, verification_uri, verification_uri_complete, interval }
+        Self { device_code, user_code, verification_uri, verification_uri_complete, interval, poll_parameters }
     }
 }
 

@@ -87,6 +87,7 @@ fn full(token: &str) -> Record {
                 verification_uri: "https://example.com/device".to_owned(),
                 verification_uri_complete: Some("https://example.com/device?user_code=WDJB-MJHT".to_owned()),
                 interval: Duration::from_secs(10),
+                poll_parameters: [("code_verifier".to_owned(), secret("verifier-of-the-code"))].into(),
             }),
         }),
         imported: Some(Fingerprint::of("imported")),

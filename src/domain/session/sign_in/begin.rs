@@ -118,7 +118,10 @@ impl Session {
         let id = self.request_ids.next();
         let SignIn::Waiting(waiting) = &mut self.sign_in else { return };
         let request = match (&waiting.pending.approval, &waiting.code) {
-            (Approval::Device(device), _) => ProviderRequest::Poll { device_code: device.device_code.clone() },
+            (Approval::Device(device), _) => ProviderRequest::Poll {
+                device_code: device.device_code.clone(),
+                further: device.poll_parameters.clone(),
+            },
             (Approval::Redirect(request), Some(code)) => {
                 ProviderRequest::Exchange { code: code.clone(), code_verifier: request.code_verifier.clone() }
             }

@@ -12,7 +12,7 @@ use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::policy;
 use crate::domain::record::PendingSignIn;
-use crate::domain::secret::Secret;
+use crate::domain::redirection::RedirectedCode;
 use crate::domain::session::context::Context;
 
 /// The progress of a sign-in.
@@ -38,7 +38,7 @@ pub(super) struct Waiting {
     pub(super) pending: PendingSignIn,
     pub(super) next: Next,
     /// The code that the user's browser brought back.
-    pub(super) code: Option<Secret>,
+    pub(super) code: Option<RedirectedCode>,
     /// Who waits to hear how it ends.
     pub(super) tickets: Vec<Ticket>,
     /// The number of sign-ins before it that have ended without tokens in a row.

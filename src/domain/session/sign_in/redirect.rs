@@ -36,8 +36,9 @@ impl Session {
             let from_another = match (&request.issuer, &issuer) {
                 (Some(expected), Some(named)) => expected != named,
                 (None, Some(_)) => false,
-                // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4).
-                (_, None) => request.names_issuer,
+                // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4); but for
+                // an error, with which no code can be had, and in which some servers forget it.
+                (_, None) => request.names_issuer && outcome.is_ok(),
             };
             request.state == state && !from_another
         });

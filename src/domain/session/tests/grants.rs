@@ -86,7 +86,7 @@ fn a_browser_that_comes_back_brings_the_tokens() {
     assert!(harness.asked.is_empty(), "nobody polls for a browser");
     comes_back(&mut harness, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", 2);
     assert!(matches!(&harness.asked[0].1, ProviderRequest::Exchange { code, code_verifier }
-        if code.expose() == "c1" && code_verifier.expose() == "v1"));
+        if code.code.expose() == "c1" && code_verifier.expose() == "v1"));
     assert!(harness.replies.is_empty(), "whoever brought it waits for the end");
     harness.answer(obtained("a1", Some("r1")));
     assert_eq!(harness.replies, [(Ticket(2), Ok(()))]);

@@ -1,5 +1,6 @@
 //! The session under test, with a clock that only the test moves, and a store and a provider that do as it says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::*;
@@ -8,7 +9,7 @@ use crate::domain::clock::{Confidence, UnixTime};
 use crate::domain::expiry::{Beginning, Expiry};
 use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
-use crate::domain::token::{PollAnswer, TokenAnswer};
+use crate::domain::token::{PollAnswer, SignInEnd, TokenAnswer};
 
 /// A session with a clock that only the test moves, and a store and a provider that do as the test says.
 pub(super) struct Harness {
@@ -65,6 +66,7 @@ pub(super) fn code() -> Authorization {
         verification_uri: "https://id.example/device".to_owned(),
         verification_uri_complete: None,
         interval: Duration::from_secs(5),
+        poll_parameters: BTreeMap::new(),
     };
     Authorization { approval: Approval::Device(device), expires_in: Some(Duration::from_secs(600)) }
 }
@@ -74,7 +76,9 @@ pub(super) fn tokens(access: &str, refresh: Option<&str>, life: u64) -> TokenAns
         access_token: Secret::new(access.to_owned()),
         refresh_token: refresh.map(|token| Secret::new(token.to_owned())),
         expires_in: Some(Duration::from_secs(life)),
+        sign_in_end: SignInEnd::NotSaid,
         scope: None,
+        extra: BTreeMap::new(),
     }
 }
 
