@@ -10,6 +10,7 @@ use url::Url;
 
 use super::decode::{self, keys_of};
 use super::diagnostic::{ConfigError, Diagnostic, FileId, Place, Report, Written, quoted};
+use super::files::warn_of_writers;
 use super::nearest::nearest;
 use super::node::{Entries, Node, Value, overlay};
 use super::{ACCOUNT_KEYS, profile, read as read_file, toml_entries};
@@ -151,6 +152,7 @@ fn installed(folder: &Path, report: &Report) -> BTreeMap<String, Arc<Provider>> 
     for path in paths {
         let file = report.add_file(&path);
         let place = report.whole(file);
+        warn_of_writers(&path, &place);
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         // As strict as the name of an account, which is likely to be the same.
         if name.parse::<AccountName>().is_err() {

@@ -135,6 +135,7 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
 fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Option<Settings> {
     let files = Files::beside(path, environment.credentials_directory.as_deref());
     let catalog = Catalog::beside(path, root.place.report);
+    files::warn_of_writers(path, &root.place);
     let mqtt = mqtt::read(root.section("mqtt"), &files);
     let store = store::read(root.section("store"), environment, &files);
     let sections = root.section("accounts").sections();

@@ -30,11 +30,8 @@ fn providers() -> String {
         let Provider { name, file, .. } = provider.as_ref();
         let grants: Vec<_> = file.grants.keys().map(|grant| format!("`{}`", grant.name())).collect();
         let peculiar: Vec<_> = catalog.settings(&provider).iter().map(|line| format!("`{line}`")).collect();
-        let sources: Vec<_> = file
-            .sources
-            .iter()
-            .map(|source| format!("[{}]({}), {}", source.says, source.url, source.read))
-            .collect();
+        let sources: Vec<_> =
+            file.sources.iter().map(|source| format!("[{}]({}), {}", source.says, source.url, source.read)).collect();
         writeln!(
             table,
             "| `{name}`: {} | {} | {} | {} |",
@@ -72,7 +69,8 @@ fn the_page_on_provider_files_says_what_the_code_and_the_files_say() {
 }
 
 /// Providers that were built in before sources were noted down; what their files say is to be read again.
-const WITHOUT_SOURCE: [&str; 8] = ["auth0", "authentik", "discord", "keycloak", "netatmo", "okta", "spotify", "zitadel"];
+const WITHOUT_SOURCE: [&str; 8] =
+    ["auth0", "authentik", "discord", "keycloak", "netatmo", "okta", "spotify", "zitadel"];
 
 #[test]
 fn every_built_in_provider_names_where_its_facts_were_read_and_when() {
@@ -94,6 +92,7 @@ fn the_examples_of_the_page_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("providers.d")).unwrap();
     fs::write(folder.path().join("providers.d/plant.toml"), examples[0]).unwrap();
-    let loaded = super::super::parse(examples[1], &folder.path().join("config.toml"), &super::super::Environment::default());
+    let loaded =
+        super::super::parse(examples[1], &folder.path().join("config.toml"), &super::super::Environment::default());
     assert_eq!(loaded.unwrap().settings.accounts.len(), 1);
 }
