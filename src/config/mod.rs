@@ -6,6 +6,7 @@ mod catalog;
 mod client;
 mod decode;
 mod diagnostic;
+mod edit;
 mod files;
 mod grant;
 mod mqtt;
@@ -39,6 +40,7 @@ use table::Table;
 
 pub(crate) use catalog::{Catalog, FOLDER as PROVIDERS_FOLDER};
 pub(crate) use diagnostic::{ConfigError, Diagnostic};
+pub(crate) use edit::without_account;
 pub(crate) use grant::DEFAULT_REDIRECT_URI;
 pub(crate) use provisioning::declared;
 

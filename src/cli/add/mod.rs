@@ -2,6 +2,7 @@
 
 mod file;
 mod questions;
+mod remove;
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};
@@ -22,6 +23,8 @@ use crate::domain::settings::Settings;
 use crate::wire::Verb;
 use file::NewAccount;
 use questions::Questions;
+
+pub(super) use remove::remove;
 
 /// The configuration of a device that has none yet.
 const FIRST: &str = "[mqtt]\nurl = \"mqtt://127.0.0.1:1883\"\n";
