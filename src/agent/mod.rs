@@ -4,7 +4,6 @@
 
 mod accounts;
 mod declarations;
-mod last_words;
 mod page;
 mod perform;
 mod redirects;
@@ -14,6 +13,7 @@ mod requests;
 mod signals;
 mod stop;
 mod summary;
+mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -26,9 +26,10 @@ use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Publication, 
 use crate::config::Environment;
 use crate::domain::account::AccountName;
 use crate::domain::clock::{BootTime, Now};
-use crate::domain::policy::{self, Chance};
+use crate::domain::policy::{self, Jitter};
 use crate::domain::rate_limit::Throttle;
-use crate::domain::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
+use crate::domain::record::StoredRecord;
+use crate::domain::session::{Event as SessionEvent, ProviderAnswer, RequestId, Revision};
 use crate::domain::settings::Settings;
 use crate::page::{Page, Press};
 use crate::platform::clock;
@@ -48,7 +49,7 @@ use signals::Signals;
 /// The largest packet that a request may be, in bytes.
 const LARGEST_REQUEST: u32 = 16 * 1024;
 
-/// How many wake-ups may wait for the loop.
+/// The number of events that may wait for the loop.
 const EVENTS: usize = 64;
 
 /// Why the daemon could not start, or had to end.
@@ -73,7 +74,7 @@ pub(crate) enum RunError {
 pub(crate) struct Origin {
     /// The file.
     pub path: PathBuf,
-    /// What the service manager said.
+    /// The environment that the service manager set.
     pub environment: Environment,
 }
 
@@ -81,7 +82,7 @@ pub(crate) struct Origin {
 #[derive(Debug)]
 enum Event {
     Link(LinkEvent),
-    Answered(AccountName, RequestId, Answer),
+    Answered(AccountName, RequestId, ProviderAnswer),
     Stored(Ack),
     Browser(Arrival),
     Pressed(Press),
@@ -127,7 +128,7 @@ pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunErr
     loop {
         alarm.set(agent.next_wake())?;
         // One line for everything that happens at the same moment: it takes a look at every account.
-        let nothing_waits = wakeups.is_empty() && agent.unannounced.is_empty();
+        let nothing_waits = wakeups.is_empty() && agent.to_announce.is_empty();
         if agent.summary_is_old && nothing_waits && manager.is_there() {
             agent.summary_is_old = false;
             manager.status(&agent.summary());
@@ -161,16 +162,16 @@ struct Agent {
     origin: Origin,
     /// Boxed: in a tree they would lie side by side with room for as many more.
     accounts: BTreeMap<AccountName, Box<Account>>,
-    /// What the store has of accounts that the configuration does not name now.
-    spare: HashMap<AccountName, Found>,
+    /// The records of accounts that the configuration does not name now.
+    spare: HashMap<AccountName, StoredRecord>,
     clients: Clients,
     store: Store,
     link: Link,
     /// The accounts that went while there was no connection to say so on.
-    gone_unheard: BTreeSet<AccountName>,
+    removed_while_offline: BTreeSet<AccountName>,
     /// The accounts that have not yet published their state on the present connection, and those that are gone. One after
     /// the other, as the link takes it: the messages of a thousand at once would be megabytes.
-    unannounced: VecDeque<AccountName>,
+    to_announce: VecDeque<AccountName>,
     topics: Topics,
     tickets: Tickets,
     redirects: Redirects,
@@ -181,13 +182,13 @@ struct Agent {
     last_seen: Now,
     epochs: u64,
     broker_is_there: bool,
-    /// Whether there is a broker as far as the journal goes, which is told of a change and not of every attempt.
+    /// True if there is a broker as far as the journal goes, which is told of a change and not of every attempt.
     journal_has_broker: Option<bool>,
     losses: Throttle,
     refusals: Refusals,
     complaints: Complaints,
     writes: Writes,
-    /// Whether the service manager has to be told anew how things stand.
+    /// True if the service manager has to be told anew how things stand.
     summary_is_old: bool,
 }
 
@@ -228,8 +229,8 @@ impl Agent {
             clients,
             store: opened.store,
             link,
-            gone_unheard: BTreeSet::new(),
-            unannounced: VecDeque::new(),
+            removed_while_offline: BTreeSet::new(),
+            to_announce: VecDeque::new(),
             topics,
             tickets: Tickets::default(),
             redirects: Redirects::default(),
@@ -288,7 +289,7 @@ impl Agent {
                 self.broker_changed(true);
                 self.publish_retained(self.topics.state(), wire::state(true));
                 self.publish_info();
-                self.unannounced = self.names_to_announce().collect();
+                self.to_announce = self.names_to_announce().collect();
             }
             LinkEvent::Lost(error, wait) => {
                 if self.journal_has_broker == Some(false) || self.losses.take(clock::now().boot).is_err() {
@@ -315,24 +316,24 @@ impl Agent {
 
     /// Waits until there is an account to announce, and room for it on the link.
     async fn may_announce(&self) {
-        if self.unannounced.is_empty() {
+        if self.to_announce.is_empty() {
             std::future::pending::<()>().await;
         }
         self.link.has_room().await;
     }
 
     fn announce_next(&mut self) {
-        if let Some(name) = self.unannounced.pop_front() {
+        if let Some(name) = self.to_announce.pop_front() {
             if let Some(account) = self.accounts.get(&name) {
-                self.say_last_words_beside(&name, account);
+                self.withdraw_unpublished(&name, account);
             } else {
-                self.say_last_words(&name);
-                self.gone_unheard.remove(&name);
+                self.withdraw_all(&name);
+                self.removed_while_offline.remove(&name);
             }
-            self.tell(&name, SessionEvent::BrokerConnected);
+            self.tell(&name, SessionEvent::PublishAll);
         }
-        if self.unannounced.is_empty() {
-            self.unannounced.shrink_to_fit();
+        if self.to_announce.is_empty() {
+            self.to_announce.shrink_to_fit();
         }
     }
 
@@ -370,7 +371,7 @@ impl Agent {
     /// Tells one session of one event, and does what it wants done.
     fn tell(&mut self, name: &AccountName, event: SessionEvent) {
         let Some(account) = self.accounts.get_mut(name) else { return };
-        let actions = account.session.handle(event, clock::now(), Chance::new(fastrand::f64()));
+        let actions = account.session.handle(event, clock::now(), Jitter::new(fastrand::f64()));
         for action in actions {
             self.perform(name, action);
         }
@@ -386,12 +387,12 @@ impl Agent {
     }
 }
 
-fn found(loaded: Loaded) -> Found {
+fn found(loaded: Loaded) -> StoredRecord {
     match loaded {
-        Loaded::Record(record) => Found::Record(record),
-        Loaded::Unreadable(fault) => Found::Unreadable(fault),
+        Loaded::Record(record) => StoredRecord::Record(record),
+        Loaded::Unreadable(fault) => StoredRecord::Unreadable(fault),
     }
 }
 
-/// What is shared with the task that asks a provider.
+/// The provider, shared with the task that asks it.
 type SharedProvider = Arc<crate::provider::Provider>;

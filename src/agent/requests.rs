@@ -16,7 +16,7 @@ use crate::domain::fault::FaultCode;
 use crate::domain::policy;
 use crate::domain::rate_limit::{Complaint, Throttle};
 use crate::domain::secret::Secret;
-use crate::domain::session::{Command, Event, Refused, Ticket};
+use crate::domain::session::{Command, CommandError, Event, Ticket};
 use crate::domain::settings::PublishMode;
 use crate::domain::text::printable;
 use crate::platform::clock;
@@ -231,7 +231,7 @@ impl Agent {
     }
 
     /// A session has done what a ticket was for, or not.
-    pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), Refused>) {
+    pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), CommandError>) {
         let Some(Asked { verb, asker }) = self.tickets.waiting.remove(&ticket) else { return };
         let Some(account) = self.accounts.get(name) else { return };
         match asker {
@@ -302,10 +302,10 @@ impl Agent {
                 format!("The token of {name} is retained on {topic}; subscribe to that."),
             ));
         }
-        let Some((token, access_token)) = self.token(&name, &account.session) else {
+        let Some(token) = account.session.token(clock::now()) else {
             return Err(("no_token", format!("There is no good token of {name} now. Request status to see why.")));
         };
-        let payload = wire::token_response(&name, &token, &access_token, transaction);
+        let payload = wire::token_response(&name, &token, transaction);
         self.send(reply_to, payload, transaction);
         Ok(())
     }
@@ -372,16 +372,16 @@ pub(super) fn failed((code, error): Refusal) -> Outcome<Value> {
     Outcome::Failed { code, error }
 }
 
-fn code(refused: &Refused) -> &'static str {
+fn code(refused: &CommandError) -> &'static str {
     match refused {
-        Refused::NotSignedIn => "not_signed_in",
-        Refused::NoRefreshToken => "no_refresh_token",
-        Refused::NothingPending => "nothing_pending",
-        Refused::Cancelled => "cancelled",
-        Refused::NotOurRedirection => FaultCode::RedirectInvalid.name(),
-        Refused::AlreadyImported => "already_imported",
-        Refused::SigningOut => "signing_out",
-        Refused::Failed(fault) => fault.code.name(),
+        CommandError::NotSignedIn => "not_signed_in",
+        CommandError::NoRefreshToken => "no_refresh_token",
+        CommandError::NothingPending => "nothing_pending",
+        CommandError::Cancelled => "cancelled",
+        CommandError::NotOurRedirection => FaultCode::RedirectInvalid.name(),
+        CommandError::AlreadyImported => "already_imported",
+        CommandError::SigningOut => "signing_out",
+        CommandError::Failed(fault) => fault.code.name(),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::deliveries::{Change, Deliveries, Refusal, Subject};
 use super::options::{BrokerError, CONTENT_TYPE, Connector};
 use super::outbox::{Correlation, Outbox, Publication, Unsent};
-use crate::domain::policy::{self, Chance};
+use crate::domain::policy::{self, Jitter};
 use crate::platform::clock;
 
 /// How many messages are handed to the MQTT library ahead of the network.
@@ -149,7 +149,7 @@ async fn stay_connected<E: From<LinkEvent>>(
                 error
             }
         };
-        let wait = policy::reconnect_wait(failures, Chance::new(fastrand::f64()));
+        let wait = policy::reconnect_wait(failures, Jitter::new(fastrand::f64()));
         if events.send(LinkEvent::Lost(connector.explain(&error), wait).into()).await.is_err() {
             return;
         }

@@ -82,6 +82,9 @@ pub(crate) struct Profile {
     /// Where members of an answer are, such as `access_token = "body.access_token"`. Default: at the top, under the names
     /// of RFC 6749 5 and RFC 8628 3.2 and those that are often used in their place.
     pub(crate) members: BTreeMap<Member, MemberPath>,
+    /// Members of the answer to a device authorization that each poll sends too: the parameter's name, and where the member
+    /// is. An empty path takes out that of the layer below. Default: none.
+    pub(crate) poll_members: BTreeMap<String, MemberPath>,
     /// The member by which an answer with HTTP 200 says that it is no error. Default: none; the status says it.
     pub(crate) success: Option<Success>,
     /// Where an error's code is looked for, first to last. Default: `error` as RFC 6749 5.2 says, and then a known code
@@ -113,7 +116,7 @@ pub(crate) struct Profile {
 
 impl Profile {
     /// Every key, as it is written.
-    pub(crate) const KEYS: [&'static str; 33] = [
+    pub(crate) const KEYS: [&'static str; 34] = [
         "params",
         "request_params",
         "parameter_names",
@@ -136,6 +139,7 @@ impl Profile {
         "assertion_lifetime",
         "assertion_scopes",
         "members",
+        "poll_members",
         "success",
         "error_members",
         "errors",
@@ -175,6 +179,7 @@ impl Profile {
             assertion_lifetime: self.assertion_lifetime.or(below.assertion_lifetime),
             assertion_scopes: self.assertion_scopes.or(below.assertion_scopes),
             members: layered(self.members, below.members),
+            poll_members: layered(self.poll_members, below.poll_members),
             success: self.success.or(below.success),
             error_members: self.error_members.or(below.error_members),
             errors: layered(self.errors, below.errors),

@@ -13,6 +13,7 @@ use crate::domain::account::AccountName;
 pub(crate) use crate::domain::account::Declared;
 use crate::domain::client_key::ClientKey;
 use crate::domain::identity::AllowList;
+use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::profile::Profile;
 use crate::domain::provider_file::Provider;
 use crate::domain::record::{ClientBinding, Fingerprint};
@@ -214,6 +215,9 @@ impl AccountSettings {
             | GrantSettings::RefreshToken { .. } => String::new(),
             GrantSettings::ClientCredentials => " owner=client".to_owned(),
             GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
+            GrantSettings::JwtBearer(bearer) => {
+                format!(" owner=issuer {} subject {}", bearer.issuer, bearer.subject.as_deref().unwrap_or_default())
+            }
         };
         let endpoints = &self.endpoints;
         let mut party = format!("issuer={} token_endpoint={}", text(&endpoints.issuer), text(&endpoints.token));
@@ -240,30 +244,6 @@ impl AccountSettings {
     }
 }
 
-/// The grants that an account can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum GrantKind {
-    /// The device authorization grant (RFC 8628).
-    DeviceCode,
-    /// The authorization code grant (RFC 6749 4.1).
-    AuthorizationCode,
-    /// The client credentials grant (RFC 6749 4.4).
-    ClientCredentials,
-    /// A refresh token from elsewhere (RFC 6749 6).
-    RefreshToken,
-    /// The resource owner password credentials grant (RFC 6749 4.3).
-    Password,
-}
-
-impl GrantKind {
-    /// True if a user approves each sign-in.
-    #[must_use]
-    pub(crate) fn has_user(self) -> bool {
-        matches!(self, Self::DeviceCode | Self::AuthorizationCode)
-    }
-}
-
 /// A grant, with what an account needs for it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GrantSettings {
@@ -271,11 +251,13 @@ pub enum GrantSettings {
     DeviceCode,
     /// A user approves in a browser, which is sent back with a code (RFC 6749 4.1).
     AuthorizationCode {
-        /// Where the browser is sent back to, as registered at the provider (RFC 6749 3.1.2).
-        redirect_uri: Arc<Url>,
+        /// Where the browser is sent back to, letter by letter as registered at the provider (RFC 6749 3.1.2).
+        redirect_uri: Arc<str>,
     },
     /// The client's own right is enough (RFC 6749 4.4).
     ClientCredentials,
+    /// A machine signs for itself (RFC 7523 2.1).
+    JwtBearer(Arc<JwtBearer>),
     /// A refresh token was obtained elsewhere (RFC 6749 6).
     RefreshToken {
         /// The token in the file; `None` once somebody has removed the file, which is needed only once.
@@ -298,6 +280,7 @@ impl GrantSettings {
             Self::DeviceCode => "device_code",
             Self::AuthorizationCode { .. } => "authorization_code",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer(_) => "jwt_bearer",
             Self::RefreshToken { .. } => "refresh_token",
             Self::Password { .. } => "password",
         }

@@ -20,7 +20,7 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
-/// Whether every character of `text` may be shown as it is.
+/// Returns whether every character of `text` may be shown as it is.
 #[must_use]
 pub(crate) fn is_printable(text: &str) -> bool {
     text.chars().all(is_harmless)

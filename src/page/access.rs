@@ -10,20 +10,20 @@ use crate::domain::clock::BootTime;
 use crate::domain::rate_limit::{Rate, Throttle};
 use crate::domain::secret::Secret;
 
-/// How long a browser is let in once the code was entered.
+/// The time for which a browser is let in once the code was entered.
 const LASTS: Duration = Duration::from_secs(12 * 3_600);
 
-/// How many browsers are let in at a time; with one more the oldest has to enter the code again.
+/// The number of browsers that are let in at a time; with one more the oldest has to enter the code again.
 const MOST: usize = 32;
 
-/// How often the code may be entered.
+/// The rate at which the code may be entered.
 const TRIES: Rate = Rate { at_once: 5, pause: Duration::from_secs(12) };
 
 const COOKIE: &str = "oauth2mqtt_page";
 
 type Fingerprint = [u8; 32];
 
-/// What came of entering a code.
+/// The result of entering a code.
 #[derive(Debug)]
 pub(super) enum Entry {
     /// It is the code; the browser is given this cookie.
@@ -48,7 +48,7 @@ impl Access {
         Self { code, tries: Throttle::new(TRIES), browsers: Vec::new() }
     }
 
-    /// Whether a browser with this `Cookie` header may come in.
+    /// Returns whether a browser with this `Cookie` header may come in.
     pub(super) fn lets_in(&self, cookies: Option<&str>, now: BootTime) -> bool {
         if self.code.is_none() {
             return true;

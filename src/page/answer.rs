@@ -26,17 +26,17 @@ use crate::platform::http_server::Answer;
 const CSS: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// How many browsers are told of changes at a time.
+/// The number of browsers that are told of changes at a time.
 const WATCHERS: usize = 16;
 
-/// How large a form may be, in bytes, and how long it may take to arrive.
+/// The largest form, in bytes, and the longest time that it may take to arrive.
 const LARGEST_FORM: usize = 8 * 1024;
 const FORM_TIME: Duration = Duration::from_secs(10);
 
-/// How often buttons may be pressed.
+/// The rate at which buttons may be pressed.
 const PRESSES: Rate = Rate { at_once: 20, pause: Duration::from_secs(1) };
 
-/// How often a browser that watches is told that the agent is still there.
+/// The interval at which a browser that watches is told that the agent is still there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
 /// On every answer: nothing but this page's own files runs or shows, nobody frames it, nobody keeps it.

@@ -11,7 +11,7 @@ use crate::domain::session::{PendingView, StatusView};
 /// One account, as a visitor sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccountView {
-    /// What the account's provider is called.
+    /// The name of the account's provider.
     pub provider: String,
     /// Its state, times and trouble.
     pub status: StatusView,
@@ -19,7 +19,7 @@ pub(crate) struct AccountView {
     pub pending: Option<PendingView>,
 }
 
-/// What is to be seen. Clones share it.
+/// The content of the page. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Board(Arc<watch::Sender<Content>>);
 

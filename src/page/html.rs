@@ -11,7 +11,7 @@ use crate::ui::relative_time;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How often a browser without scripts loads the page anew, in seconds: while something is waited for, and else.
+/// The interval at which a browser without scripts reloads the page, in seconds: while something is waited for, and else.
 const SOON: u32 = 10;
 const LATER: u32 = 60;
 
@@ -80,7 +80,7 @@ pub(super) fn entry(said: Option<&str>) -> String {
     document("Access code", "", &main)
 }
 
-/// What has changed since `seen`, as server-sent events.
+/// Writes the changes since `seen` as server-sent events.
 pub(super) fn changes(content: &Content, seen: Revision, now: UnixTime) -> String {
     let is_first = seen == Revision::default();
     let mut text = String::new();

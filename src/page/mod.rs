@@ -33,13 +33,13 @@ const BOUNDS: Bounds = Bounds { connections: 32, life: Duration::from_secs(300),
 pub(crate) struct Press {
     /// Whom it concerns.
     pub account: AccountName,
-    /// What is wanted.
+    /// The wish of the visitor.
     pub wish: Wish,
     /// Takes how it ended; a sentence for people if not well.
     pub answer: oneshot::Sender<Result<(), String>>,
 }
 
-/// What somebody wants.
+/// A button that a visitor can press.
 #[derive(Debug)]
 pub(crate) enum Wish {
     /// A sign-in.

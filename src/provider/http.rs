@@ -6,10 +6,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use oauth2::HttpRequest;
 use oauth2::http::HeaderMap;
-use oauth2::http::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
+use oauth2::http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::Response;
 use zeroize::Zeroizing;
 
+use super::compression::decompressed;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::text::printable;
@@ -27,7 +28,7 @@ const LARGEST_BODY: usize = 256 * 1024;
 pub(crate) struct Http(reqwest::Client);
 
 /// What came back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Exchange {
     /// The HTTP status.
     pub(super) status: u16,
@@ -35,8 +36,10 @@ pub(super) struct Exchange {
     pub(super) is_form: bool,
     /// The wait that the server asked for.
     pub(super) retry_after: Option<Duration>,
-    /// Where a redirect would have led, without its query.
+    /// Where a redirect would have led, without its query; fit to be shown.
     pub(super) redirected_to: Option<String>,
+    /// The same as it was sent.
+    pub(super) location: Option<String>,
     /// When the server says that it answered.
     pub(super) date: Option<UnixTime>,
     /// The whole body.
@@ -72,11 +75,15 @@ impl Http {
         let is_form =
             text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
         let retry_after = retry_after(headers);
-        let redirected_to = response.status().is_redirection().then(|| text(headers, &LOCATION)).flatten();
-        let redirected_to = redirected_to.map(|to| printable(to.split(['?', '#']).next().unwrap_or_default()));
+        let location = response.status().is_redirection().then(|| text(headers, &LOCATION)).flatten();
+        let redirected_to = location.as_deref().map(|to| printable(to.split(['?', '#']).next().unwrap_or_default()));
         let date = date(headers);
+        let encoding = text(headers, &CONTENT_ENCODING);
         let body = bounded_body(response).await?;
-        Ok(Exchange { status, is_form, retry_after, redirected_to, date, body })
+        let body = decompressed(body, encoding.as_deref(), LARGEST_BODY).map_err(|error| {
+            Fault::passing(FaultCode::NotOauth, format!("The provider's answer cannot be read: {error}.")).in_doubt()
+        })?;
+        Ok(Exchange { status, is_form, retry_after, redirected_to, location, date, body })
     }
 }
 
@@ -103,16 +110,22 @@ fn text(headers: &HeaderMap, name: &oauth2::http::HeaderName) -> Option<String> 
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// `Retry-After` in either form (RFC 9110 10.2.3). A date is held against the answer's own `Date`, since the device's
-/// clock may be wrong.
+/// `Retry-After` in either form (RFC 9110 10.2.3), and with a fraction of a second. A date is held against the answer's own
+/// `Date` where there is one, since the device's clock may be wrong.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, &RETRY_AFTER)?;
-    if let Ok(seconds) = value.trim().parse() {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let at = httpdate::parse_http_date(&value).ok()?;
-    let sent = httpdate::parse_http_date(&text(headers, &DATE)?).ok()?;
-    at.duration_since(sent).ok()
+    if let Some(seconds) = value.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0) {
+        return Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    let sent = text(headers, &DATE).and_then(|date| httpdate::parse_http_date(&date).ok());
+    let by_device = || UNIX_EPOCH + Duration::from_secs(u64::try_from(clock::now().wall.seconds()).unwrap_or(0));
+    // One that has passed asks for no wait.
+    Some(at.duration_since(sent.unwrap_or_else(by_device)).unwrap_or_default())
 }
 
 fn date(headers: &HeaderMap) -> Option<UnixTime> {
@@ -188,12 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_in_both_forms() {
+    fn retry_after_is_read_in_all_its_forms() {
         assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, "120")])), Some(Duration::from_secs(120)));
         let dated =
             headers(&[(&DATE, "Tue, 24 Nov 2026 10:00:00 GMT"), (&RETRY_AFTER, "Tue, 24 Nov 2026 10:01:30 GMT")]);
         assert_eq!(retry_after(&dated), Some(Duration::from_secs(90)));
-        assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, "soon")])), None);
+        let passed =
+            headers(&[(&DATE, "Tue, 24 Nov 2026 10:00:00 GMT"), (&RETRY_AFTER, "Tue, 24 Nov 2026 09:00:00 GMT")]);
+        assert_eq!(retry_after(&passed), Some(Duration::ZERO));
+        let by_the_devices_clock = headers(&[(&RETRY_AFTER, "Fri, 31 Dec 9999 23:59:59 GMT")]);
+        assert!(retry_after(&by_the_devices_clock).unwrap() > Duration::from_secs(86_400));
+        assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, " 1.5 ")])), Some(Duration::from_millis(1_500)));
+        for bad in ["soon", "-1", "NaN", ""] {
+            assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, bad)])), None, "{bad}");
+        }
         assert_eq!(retry_after(&headers(&[])), None);
     }
 }

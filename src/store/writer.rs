@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 use super::database::{self, Trouble};
-use super::sealed_record::SealedRecord;
+use super::seal::SealingKey;
+use super::sealed_record::{Records, SealedRecord};
 use super::twin::{Change, Changes, OpenedTwin, Twin, sled_in};
-use super::wanted::Wanted;
 use super::{Ack, Kind, folder, format};
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
@@ -62,8 +62,9 @@ pub(super) struct Writer<F> {
     pub(super) path: PathBuf,
     /// `None` after a failed write, until it can be opened again.
     pub(super) twin: Option<Twin>,
-    /// What the files are to hold.
-    pub(super) wanted: Wanted,
+    pub(super) key: SealingKey,
+    /// The records that the files are to hold. Nothing that happens to the files can lose them while the agent runs.
+    pub(super) records: Records,
     /// That of the newest record.
     pub(super) serial: u64,
     /// The names under which the files may have tokens or a client's secret, in some version or other.
@@ -104,7 +105,14 @@ impl<F: Fn(Ack)> Writer<F> {
                 changes.insert(key, change);
             }));
         }
-        self.wanted.change(&changes);
+        for (name, change) in &changes {
+            match change {
+                Change::Put(record) | Change::PutForAMoment(record) => {
+                    self.records.insert(name.clone(), record.clone())
+                }
+                Change::Erase => self.records.remove(name),
+            };
+        }
         if let Err(trouble) = self.attempt(&changes, !leaving.is_empty()) {
             self.gaps |= trouble.may_leave_gaps();
             let fault = self.failed(&trouble);
@@ -123,27 +131,17 @@ impl<F: Fn(Ack)> Writer<F> {
     /// What a job comes to, after the `changes` before it.
     fn prepare(&mut self, job: &Job, key: &[u8], changes: &Changes) -> Result<Change, Fault> {
         let text = match &job.task {
-            Task::Save(record) => {
-                let former = match changes.get(key) {
-                    Some(Change::Put(kept) | Change::PutForAMoment(kept)) => Some(kept.clone()),
-                    Some(Change::Erase) => None,
-                    None => self.wanted.get(key),
-                };
-                let stored = former.filter(|_| record.signed_in.as_ref().is_some_and(|it| it.tokens.are_stored()));
-                let stored = stored.map(|kept| self.wanted.open(&job.account, &kept)).transpose();
-                let stored = stored.map_err(|error| self.failed(&error))?.flatten();
-                format::encode(record, stored)
-            }
+            Task::Save(record) => format::encode(record),
             Task::Declare(declaration) => format::encode_declaration(declaration),
             Task::Erase(_) => return Ok(Change::Erase),
         };
         let text = text.map_err(|error| self.failed(&error))?;
         let name = job.task.kind().name(&job.account);
-        let sealed = self.wanted.key().seal(&name, &text).map_err(|error| self.failed(&error))?;
+        let sealed = self.key.seal(&name, &text).map_err(|error| self.failed(&error))?;
         self.serial += 1;
         let kept = SealedRecord::new(self.serial, &sealed);
         // A refresh is only ever begun with tokens that are safe already; its answer follows.
-        let is_safe = !changes.contains_key(key) && self.wanted.get(key).is_some();
+        let is_safe = !changes.contains_key(key) && self.records.contains_key(key);
         Ok(if is_asking(&job.task) && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) })
     }
 
@@ -151,13 +149,13 @@ impl<F: Fn(Ack)> Writer<F> {
     fn attempt(&mut self, changes: &Changes, forget: bool) -> Result<(), Trouble> {
         let mut twin = match self.twin.take() {
             Some(mut twin) => {
-                twin.write(changes, || self.wanted.all())?;
+                twin.write(changes, || self.records.clone())?;
                 twin
             }
             None => self.reopen()?,
         };
         if forget {
-            twin = twin.forget_former_versions(&self.wanted.all())?;
+            twin = twin.forget_former_versions(&self.records)?;
         }
         self.twin = Some(twin);
         Ok(())
@@ -177,7 +175,7 @@ impl<F: Fn(Ack)> Writer<F> {
             let (path, why) = (aside.path.display(), aside.reason);
             tracing::warn!(%path, why, "set the damaged store aside; writing a new one");
         }
-        twin.restore(&self.wanted.all())?;
+        twin.restore(&self.records)?;
         tracing::info!(path = %self.path.display(), "opened the store again after it could not write");
         Ok(twin)
     }

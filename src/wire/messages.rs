@@ -55,10 +55,10 @@ struct TokenMessage<'a> {
 }
 
 impl<'a> TokenMessage<'a> {
-    fn new(account: &'a AccountName, token: &'a TokenView, access_token: &'a Secret, authorization: &'a str) -> Self {
+    fn new(account: &'a AccountName, token: &'a TokenView, authorization: &'a str) -> Self {
         Self {
             account: account.as_str(),
-            access_token: Some(access_token.expose()),
+            access_token: Some(token.access_token.expose()),
             token_type: "Bearer",
             authorization: Some(authorization),
             expires_at: token.expires_at.map(UnixTime::seconds),
@@ -72,22 +72,17 @@ fn authorization(access_token: &Secret) -> Zeroizing<String> {
     Zeroizing::new(format!("Bearer {}", access_token.expose()))
 }
 
-/// An access token: `<account>/token`. `access_token` is that of `token`, in the clear.
+/// An access token: `<account>/token`.
 #[must_use]
-pub(crate) fn token(account: &AccountName, token: &TokenView, access_token: &Secret) -> Payload {
-    Payload::json(&TokenMessage::new(account, token, access_token, &authorization(access_token)))
+pub(crate) fn token(account: &AccountName, token: &TokenView) -> Payload {
+    Payload::json(&TokenMessage::new(account, token, &authorization(&token.access_token)))
 }
 
 /// The same in answer to a request.
 #[must_use]
-pub(crate) fn token_response(
-    account: &AccountName,
-    token: &TokenView,
-    access_token: &Secret,
-    transaction: &Transaction,
-) -> Payload {
-    let authorization = authorization(access_token);
-    response(&Outcome::Done(TokenMessage::new(account, token, access_token, &authorization)), transaction)
+pub(crate) fn token_response(account: &AccountName, token: &TokenView, transaction: &Transaction) -> Payload {
+    let authorization = authorization(&token.access_token);
+    response(&Outcome::Done(TokenMessage::new(account, token, &authorization)), transaction)
 }
 
 /// That there is no access token now: `<account>/token`, never empty, since a flow that reads JSON would fail on that.
@@ -216,7 +211,6 @@ mod tests {
     use super::*;
     use crate::domain::fault::FaultCode;
     use crate::domain::session::{ErrorView, SessionState};
-    use crate::domain::token::Token;
 
     fn text(payload: &Payload) -> &str {
         std::str::from_utf8(payload.as_bytes()).unwrap()
@@ -229,13 +223,13 @@ mod tests {
     #[test]
     fn a_token_is_ready_for_a_header() {
         let view = TokenView {
-            access_token: Token::Stored,
+            access_token: Secret::new("ya29.x".to_owned()),
             expires_at: Some(UnixTime::new(1_800_000_000)),
             usable_until: None,
             scope: Some("openid email".to_owned()),
         };
         assert_eq!(
-            text(&token(&google(), &view, &Secret::new("ya29.x".to_owned()))),
+            text(&token(&google(), &view)),
             r#"{"account":"google","access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email"}"#
         );
     }

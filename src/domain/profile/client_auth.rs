@@ -19,6 +19,22 @@ pub(crate) enum ClientAuth {
     PrivateKeyJwt,
 }
 
+impl ClientAuth {
+    /// Every way, by the name that the configuration has for it.
+    pub(crate) const ALL: [(&'static str, Self); 4] = [
+        ("none", Self::None),
+        ("client_secret_post", Self::Post),
+        ("client_secret_basic", Self::Basic),
+        ("private_key_jwt", Self::PrivateKeyJwt),
+    ];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, auth)| *auth == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// How Basic writes the client's id and secret before they are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,6 +75,27 @@ pub(crate) enum SigningAlgorithm {
     /// Ed25519.
     #[serde(rename = "EdDSA")]
     EdDsa,
+}
+
+impl SigningAlgorithm {
+    /// Every algorithm, by its name.
+    pub(crate) const ALL: [(&'static str, Self); 9] = [
+        ("RS256", Self::Rs256),
+        ("RS384", Self::Rs384),
+        ("RS512", Self::Rs512),
+        ("PS256", Self::Ps256),
+        ("PS384", Self::Ps384),
+        ("PS512", Self::Ps512),
+        ("ES256", Self::Es256),
+        ("ES384", Self::Es384),
+        ("EdDSA", Self::EdDsa),
+    ];
+
+    /// The value of `alg`.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, algorithm)| *algorithm == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// The audience of an assertion (RFC 7523 3).

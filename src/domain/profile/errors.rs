@@ -59,6 +59,26 @@ impl OauthError {
         ("server_error", Self::ServerError),
         ("temporarily_unavailable", Self::TemporarilyUnavailable),
     ];
+
+    /// The other codes of the standards, and of large providers, that mean the same as one above.
+    const ALIKE: [(&'static str, Self); 4] = [
+        ("authorization_declined", Self::AccessDenied),
+        ("login_required", Self::InteractionRequired),
+        ("consent_required", Self::InteractionRequired),
+        ("account_selection_required", Self::InteractionRequired),
+    ];
+
+    /// The code of the standard.
+    #[must_use]
+    pub(crate) fn code(self) -> &'static str {
+        Self::ALL.iter().find(|(_, error)| *error == self).map_or("", |(code, _)| code)
+    }
+
+    /// The error that a standard's code names.
+    #[must_use]
+    pub(crate) fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().chain(&Self::ALIKE).find(|(own, _)| *own == code).map(|(_, error)| *error)
+    }
 }
 
 /// An HTTP status that stands for an error, written as a text: the keys of a table are texts.

@@ -34,6 +34,30 @@ pub(crate) enum Member {
     ErrorDescription,
 }
 
+impl Member {
+    /// The names that it has at the top of an answer: that of the standard, and those that are often used in its place.
+    #[must_use]
+    pub(crate) fn usual_names(self) -> &'static [&'static str] {
+        match self {
+            Self::AccessToken => &["access_token"],
+            Self::TokenType => &["token_type"],
+            Self::ExpiresIn => &["expires_in"],
+            Self::RefreshToken => &["refresh_token"],
+            Self::RefreshTokenExpiresIn => {
+                &["refresh_token_expires_in", "refresh_expires_in", "x_refresh_token_expires_in"]
+            }
+            Self::Scope => &["scope"],
+            Self::IdToken => &["id_token"],
+            Self::DeviceCode => &["device_code"],
+            Self::UserCode => &["user_code"],
+            Self::VerificationUri => &["verification_uri", "verification_url"],
+            Self::VerificationUriComplete => &["verification_uri_complete", "verification_url_complete"],
+            Self::Interval => &["interval"],
+            Self::ErrorDescription => &["error_description"],
+        }
+    }
+}
+
 /// The way to a member through the objects and lists of a JSON text: names, and numbers of a list from 0, with dots
 /// between them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

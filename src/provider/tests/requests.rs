@@ -1,5 +1,6 @@
 //! What the provider is sent.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,13 +13,14 @@ use crate::domain::profile::ClientAuth;
 use crate::domain::secret::Secret;
 use crate::domain::settings::AccountSettings;
 use crate::provider::assertion;
+use crate::provider::credential::credentials;
 use crate::provider::discovery::Endpoints;
 use crate::provider::request::{Requests, Revoke};
 use oauth2::HttpRequest;
 use url::Url;
 
 fn requests<'a>(account: &'a AccountSettings, endpoints: &'a Endpoints) -> Requests<'a> {
-    Requests { account, endpoints, secret: 0 }
+    Requests { account, endpoints, credential: credentials(account, endpoints)[0] }
 }
 
 fn body(request: &HttpRequest) -> String {
@@ -31,7 +33,7 @@ fn a_device_request_names_the_client_the_scopes_and_the_further_parameters() {
     Arc::make_mut(&mut account.profile).params.insert("audience".to_owned(), "https://api.example.com".to_owned());
     let endpoints = endpoints();
     let url = endpoints.device_authorization.clone().unwrap();
-    let request = requests(&account, &endpoints).device_authorization(&url).unwrap();
+    let request = requests(&account, &endpoints).device_authorization(&url, None).unwrap();
     assert_eq!(request.uri(), "https://provider.example/device");
     assert_eq!(
         body(&request),
@@ -46,13 +48,15 @@ fn scopes_are_separated_as_the_provider_wants() {
     Arc::make_mut(&mut account.profile).scope_separator = Some(",".to_owned());
     let endpoints = endpoints();
     let url = endpoints.device_authorization.clone().unwrap();
-    let request = requests(&account, &endpoints).device_authorization(&url).unwrap();
+    let request = requests(&account, &endpoints).device_authorization(&url, None).unwrap();
     assert!(body(&request).contains("scope=openid%2Cemail&"));
 }
 
 #[test]
 fn a_poll_carries_the_grant_type_and_the_device_code() {
-    let request = requests(&account(), &endpoints()).device_access_token(&Secret::new("d\"c".to_owned())).unwrap();
+    let request = requests(&account(), &endpoints())
+        .device_access_token(&Secret::new("d\"c".to_owned()), &BTreeMap::new())
+        .unwrap();
     assert_eq!(
         body(&request),
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=d%22c\
@@ -75,15 +79,15 @@ fn an_authorization_request_has_a_proof_key_a_fresh_state_and_the_registered_red
     Arc::make_mut(&mut account.profile).params.insert("access_type".to_owned(), "offline".to_owned());
     let endpoints = endpoints();
     let url = endpoints.authorization.clone().unwrap();
-    let redirect_uri: Url = "http://127.0.0.1:8629/oauth2/redirect".parse().unwrap();
-    let make = || requests(&account, &endpoints).code_authorization(&url, &redirect_uri);
+    let redirect_uri = "http://127.0.0.1:8629/oauth2/redirect";
+    let make = || requests(&account, &endpoints).authorization(&url, redirect_uri);
     let request = make();
     let address: Url = request.address.parse().unwrap();
-    let query: std::collections::BTreeMap<_, _> = address.query_pairs().into_owned().collect();
+    let query: BTreeMap<_, _> = address.query_pairs().into_owned().collect();
     assert!(request.address.starts_with("https://provider.example/authorize?tenant=7&"), "{}", request.address);
     assert_eq!((query["response_type"].as_str(), query["client_id"].as_str()), ("code", "the-client"));
     assert_eq!((query["scope"].as_str(), query["access_type"].as_str()), ("openid email", "offline"));
-    assert_eq!((query["redirect_uri"].as_str(), &query["state"]), (redirect_uri.as_str(), &request.state));
+    assert_eq!((query["redirect_uri"].as_str(), &query["state"]), (redirect_uri, &request.state));
     assert_eq!(query["code_challenge_method"], "S256");
     let verifier = request.code_verifier.expose();
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
@@ -97,11 +101,11 @@ fn an_authorization_request_has_a_proof_key_a_fresh_state_and_the_registered_red
 
 #[test]
 fn a_code_is_exchanged_with_its_proof_and_redirect_address() {
-    let redirect_uri: Url = "http://127.0.0.1:8629/oauth2/redirect".parse().unwrap();
+    let redirect_uri = "http://127.0.0.1:8629/oauth2/redirect";
     let secret = |text: &str| Secret::new(text.to_owned());
     let verifier = "v".repeat(43);
     let request =
-        requests(&account(), &endpoints()).code_exchange(&redirect_uri, &secret("c1"), &secret(&verifier)).unwrap();
+        requests(&account(), &endpoints()).code_exchange(redirect_uri, &secret("c1"), &secret(&verifier)).unwrap();
     assert_eq!(
         body(&request),
         format!(
@@ -138,7 +142,7 @@ fn a_client_with_a_key_signs_an_assertion_in_place_of_a_secret() {
     Arc::make_mut(&mut account.profile).client_auth = Some(ClientAuth::PrivateKeyJwt);
     let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned())).unwrap();
     let body = body(&request);
-    let members: std::collections::BTreeMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let members: BTreeMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     assert_eq!((members["client_id"].as_str(), members.get("client_secret")), ("the-client", None));
     assert_eq!(members["client_assertion_type"], assertion::TYPE);
     let part = |number: usize| -> serde_json::Value {

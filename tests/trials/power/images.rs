@@ -187,11 +187,10 @@ fn found(opened: &Opened, account: &str) -> Result<Told, String> {
     match opened.records.iter().find(|(name, _)| name.as_str() == account) {
         None => Ok(Told::Gone),
         Some((_, Loaded::Unreadable(fault))) => Err(fault.to_string()),
-        Some((_, Loaded::Record(record))) if record.signed_in.is_none() => Ok(Told::Gone),
-        Some((name, Loaded::Record(_))) => {
-            let tokens = opened.store.tokens(name).open().map_err(|fault| fault.to_string())?;
-            Ok(Told::Token(tokens.access_token.expose().to_owned()))
-        }
+        Some((_, Loaded::Record(record))) => Ok(match &record.signed_in {
+            None => Told::Gone,
+            Some(signed_in) => Told::Token(signed_in.tokens.access_token.expose().to_owned()),
+        }),
     }
 }
 

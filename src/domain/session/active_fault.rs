@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::domain::clock::{BootTime, Now, UnixTime};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
-use crate::domain::policy::{self, Chance};
+use crate::domain::policy;
+use crate::domain::session::context::Context;
 
 /// A moment, on the clock of timers and as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +30,13 @@ impl Moment {
 
 /// A fault that lasts, since when, and when what failed is tried again. Seldom there, and so kept in a box of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct ActiveFault {
     pub(super) fault: Fault,
     pub(super) since: Moment,
     pub(super) retry: Option<Moment>,
 }
 
-impl Trouble {
+impl ActiveFault {
     /// `fault` takes the place of `former`, and inherits its beginning if it is the same fault going on.
     pub(super) fn continuing(former: Option<Box<Self>>, fault: Fault, retry: Option<Moment>, now: Now) -> Self {
         let former = former.filter(|former| former.fault.code == fault.code);
@@ -44,12 +45,12 @@ impl Trouble {
     }
 
     /// The clock was set: what may have failed only because it was wrong is due soon.
-    pub(super) fn clock_was_set(&mut self, now: Now, chance: Chance) {
-        self.since.clock_was_set(now);
+    pub(super) fn clock_was_set(&mut self, cx: &Context) {
+        self.since.clock_was_set(cx.now);
         if let Some(retry) = &mut self.retry {
-            retry.clock_was_set(now);
+            retry.clock_was_set(cx.now);
         }
-        self.may_be_mended(BY_THE_CLOCK, now, chance);
+        self.retry_soon(BY_THE_CLOCK, cx);
     }
 
     /// The fault, if nothing is to be asked before the next attempt, because the provider said so.
@@ -59,11 +60,11 @@ impl Trouble {
         (said_so && self.retry.is_some_and(|retry| now.boot < retry.at)).then_some(&self.fault)
     }
 
-    /// What the fault came from may be mended, if it is one of these.
-    pub(super) fn may_be_mended(&mut self, codes: &[FaultCode], now: Now, chance: Chance) {
+    /// Retries soon if the fault is one of these, since its cause may be gone.
+    pub(super) fn retry_soon(&mut self, codes: &[FaultCode], cx: &Context) {
         if let Some(retry) = self.retry.as_mut().filter(|_| codes.contains(&self.fault.code)) {
-            let soon = now.boot + policy::retry_wait(1, None, chance);
-            *retry = Moment::at(retry.at.min(soon), now);
+            let soon = cx.now.boot + policy::retry_wait(1, None, cx.jitter);
+            *retry = Moment::at(retry.at.min(soon), cx.now);
         }
     }
 
@@ -73,8 +74,8 @@ impl Trouble {
     }
 }
 
-/// What can come from a clock that is wrong: certificates, assertions and ID tokens are good for a time.
+/// Faults that can come from a wrong clock: certificates, assertions and ID tokens are good for a time.
 const BY_THE_CLOCK: &[FaultCode] = &[FaultCode::TlsFailed, FaultCode::InvalidClient, FaultCode::IdentityUnknown];
 
-/// What can come from files that the configuration names, which may have changed although it has not.
+/// Faults that can come from files that the configuration names, which may have changed although it has not.
 pub(super) const BY_FILES: &[FaultCode] = &[FaultCode::TlsFailed];

@@ -1,27 +1,28 @@
 //! The session under test, with a clock that only the test moves, and a store and a provider that do as it says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::*;
+use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::clock::{Confidence, UnixTime};
 use crate::domain::expiry::{Beginning, Expiry};
 use crate::domain::fault::FaultCode;
-use crate::domain::record::SignedIn;
 use crate::domain::secret::Secret;
-use crate::domain::token::{Authorization, ClearTokens, DeviceAuthorization, PollAnswer, Token, TokenAnswer};
+use crate::domain::token::{PollAnswer, SignInEnd, TokenAnswer};
 
 /// A session with a clock that only the test moves, and a store and a provider that do as the test says.
-pub(super) struct Play {
+pub(super) struct Harness {
     pub(super) session: Session,
     pub(super) now: Now,
     /// What was asked of the provider and not yet answered.
-    pub(super) asked: Vec<(RequestId, Question)>,
+    pub(super) asked: Vec<(RequestId, ProviderRequest)>,
     /// What was sent to the store and not yet acknowledged.
     pub(super) unsaved: Vec<Revision>,
     /// What is on disk.
     pub(super) disk: Record,
     pub(super) published: Vec<Topic>,
-    pub(super) replies: Vec<(Ticket, Result<(), Refused>)>,
+    pub(super) replies: Vec<(Ticket, Result<(), CommandError>)>,
     /// Whether the store acknowledges at once.
     pub(super) saves: bool,
 }
@@ -35,7 +36,7 @@ pub(super) fn client() -> ClientBinding {
 
 pub(super) fn rules() -> Rules {
     Rules {
-        way: Way::User,
+        acquisition: Acquisition::User,
         offer: false,
         scope: Some("openid email".to_owned()),
         allow: AllowList::default(),
@@ -55,18 +56,19 @@ pub(super) fn restored_under(rules: Rules, mut record: Record, now: Now) -> Sess
     };
     record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
     record.pending.iter_mut().map(|code| &mut code.expiry).for_each(reread);
-    Session::restore(client(), rules, 1, Found::Record(record), now, Chance::new(0.5))
+    Session::restore(client(), rules, 1, StoredRecord::Record(record), now, Jitter::new(0.5))
 }
 
-pub(super) fn code() -> DeviceAuthorization {
-    DeviceAuthorization {
+pub(super) fn code() -> Authorization {
+    let device = DeviceAuthorization {
         device_code: Secret::new("device-code".to_owned()),
         user_code: "ABCD-EFGH".to_owned(),
         verification_uri: "https://id.example/device".to_owned(),
         verification_uri_complete: None,
-        expires_in: Duration::from_secs(600),
         interval: Duration::from_secs(5),
-    }
+        poll_parameters: BTreeMap::new(),
+    };
+    Authorization { approval: Approval::Device(device), expires_in: Some(Duration::from_secs(600)) }
 }
 
 pub(super) fn tokens(access: &str, refresh: Option<&str>, life: u64) -> TokenAnswer {
@@ -74,7 +76,9 @@ pub(super) fn tokens(access: &str, refresh: Option<&str>, life: u64) -> TokenAns
         access_token: Secret::new(access.to_owned()),
         refresh_token: refresh.map(|token| Secret::new(token.to_owned())),
         expires_in: Some(Duration::from_secs(life)),
+        sign_in_end: SignInEnd::NotSaid,
         scope: None,
+        extra: BTreeMap::new(),
     }
 }
 
@@ -82,21 +86,21 @@ pub(super) fn granted(tokens: TokenAnswer) -> Granted {
     Granted { tokens, user: User::NotAsked }
 }
 
-pub(super) fn approved(access: &str, refresh: Option<&str>, life: u64) -> Answer {
-    Answer::Poll(Ok(PollAnswer::Granted(granted(tokens(access, refresh, life)))))
+pub(super) fn approved(access: &str, refresh: Option<&str>, life: u64) -> ProviderAnswer {
+    ProviderAnswer::Poll(Ok(PollAnswer::Granted(granted(tokens(access, refresh, life)))))
 }
 
-pub(super) fn device_code() -> Answer {
-    Answer::Authorization(Ok(Authorization::Device(code())))
+pub(super) fn device_code() -> ProviderAnswer {
+    ProviderAnswer::Authorization(Ok(code()))
 }
 
 pub(super) fn outage() -> Fault {
     Fault::passing(FaultCode::ProviderUnreachable, "No route.")
 }
 
-impl Play {
+impl Harness {
     pub(super) fn new(session: Session, now: Now) -> Self {
-        let mut play = Self {
+        let mut harness = Self {
             session,
             now,
             asked: Vec::new(),
@@ -106,8 +110,8 @@ impl Play {
             replies: Vec::new(),
             saves: true,
         };
-        play.tell(Event::BrokerConnected);
-        play
+        harness.tell(Event::PublishAll);
+        harness
     }
 
     pub(super) fn signed_out() -> Self {
@@ -115,27 +119,27 @@ impl Play {
     }
 
     pub(super) fn waiting_for_user() -> Self {
-        let mut play = Self::signed_out();
-        play.tell(Event::Command(Command::Login, Ticket(1)));
-        play.answer(device_code());
-        play
+        let mut harness = Self::signed_out();
+        harness.tell(Event::Command(Command::Login, Ticket(1)));
+        harness.answer(device_code());
+        harness
     }
 
     pub(super) fn signed_in(life: u64) -> Self {
-        let mut play = Self::waiting_for_user();
-        play.pass(5);
-        play.answer(approved("a1", Some("r1"), life));
-        play.replies.clear();
-        play.published.clear();
-        play
+        let mut harness = Self::waiting_for_user();
+        harness.pass(5);
+        harness.answer(approved("a1", Some("r1"), life));
+        harness.replies.clear();
+        harness.published.clear();
+        harness
     }
 
     pub(super) fn tell(&mut self, event: Event) {
-        for action in self.session.handle(event, self.now, Chance::new(0.5)) {
+        for action in self.session.handle(event, self.now, Jitter::new(0.5)) {
             match action {
                 Action::Ask(id, question) => self.asked.push((id, question)),
                 Action::Save(revision, record) => {
-                    self.save(record);
+                    self.disk = record;
                     self.unsaved.push(revision);
                 }
                 Action::Erase(revision) => {
@@ -144,28 +148,12 @@ impl Play {
                 }
                 Action::Publish(topic) => self.published.push(topic),
                 Action::Reply(ticket, result) => self.replies.push((ticket, result)),
-                Action::Note(_) => {}
+                Action::Log(_) => {}
             }
         }
         if self.saves {
             self.saved();
         }
-    }
-
-    /// As the store does: tokens that it has already stay as they are.
-    fn save(&mut self, mut record: Record) {
-        let stored = self.stored();
-        if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
-            let clear = tokens.clear(stored).expect("somebody has the token");
-            tokens.access_token = Token::Clear(clear.access_token);
-            tokens.refresh_token = clear.refresh_token.map(Token::Clear);
-        }
-        self.disk = record;
-    }
-
-    /// The tokens on disk.
-    pub(super) fn stored(&self) -> Option<ClearTokens> {
-        self.disk.signed_in.as_ref()?.tokens.clear(None)
     }
 
     pub(super) fn saved(&mut self) {
@@ -174,7 +162,7 @@ impl Play {
         }
     }
 
-    pub(super) fn answer(&mut self, answer: Answer) {
+    pub(super) fn answer(&mut self, answer: ProviderAnswer) {
         let (id, _) = self.asked.remove(0);
         self.tell(Event::Answered(id, answer));
     }
@@ -210,25 +198,17 @@ impl Play {
     }
 
     pub(super) fn token(&self) -> Option<String> {
-        let token = self.session.token(self.now)?.access_token;
-        Some(text(token.or_stored(self.stored().map(|it| it.access_token))))
+        self.session.token(self.now).map(|token| token.access_token.expose().to_owned())
     }
 
     pub(super) fn refresh_token_on_disk(&self) -> Option<String> {
-        self.stored()?.refresh_token.map(|token| text(Some(token)))
+        self.disk.signed_in.as_ref()?.tokens.refresh_token.as_ref().map(|token| token.expose().to_owned())
     }
 
     pub(super) fn refreshes_with(&self) -> Option<String> {
         match &self.asked.first()?.1 {
-            Question::Refresh { refresh_token } => {
-                let stored = self.stored().and_then(|it| it.refresh_token);
-                Some(text(refresh_token.clone().or_stored(stored)))
-            }
+            ProviderRequest::Refresh { refresh_token } => Some(refresh_token.expose().to_owned()),
             _ => None,
         }
     }
-}
-
-pub(super) fn text(token: Option<Secret>) -> String {
-    token.expect("somebody has the token").expose().to_owned()
 }

@@ -1,43 +1,45 @@
 //! Signing out: the provider revokes the tokens, and they are forgotten all the same if it does not.
 
 use super::Grant;
-use crate::domain::clock::Now;
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::session::{Action, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
+use crate::domain::session::context::Context;
+use crate::domain::session::{
+    Acquisition, Action, ActiveFault, CommandError, LogEvent, ProviderRequest, RequestId, Session, Ticket,
+};
 use crate::domain::token::TokenAnswer;
 
 impl Session {
-    pub(in crate::domain::session) fn logout(&mut self, ticket: Ticket, out: &mut Vec<Action>) {
-        self.abandon_sign_in(out);
+    pub(in crate::domain::session) fn logout(&mut self, ticket: Ticket, cx: &mut Context) {
+        self.abandon_sign_in(cx);
         // Otherwise it would sign in again by itself at once.
-        self.stopped = self.rules.way == Way::Unattended;
+        self.stopped = self.rules.acquisition == Acquisition::Unattended;
         self.mark_imported();
-        let grant = std::mem::replace(&mut self.grant, Grant::None { trouble: None, former: None });
+        let grant = std::mem::replace(&mut self.grant, Grant::None { active_fault: None, former: None });
         match grant {
-            Grant::Leaving { id, signed_in, mut waiting } => {
+            Grant::Revoking { id, signed_in, mut waiting } => {
                 waiting.push(ticket);
-                self.grant = Grant::Leaving { id, signed_in, waiting };
+                self.grant = Grant::Revoking { id, signed_in, waiting };
             }
             Grant::None { .. } => {
                 // Tokens of another provider or client cannot be revoked at this one; they are only erased.
                 self.disk.unprotect();
                 self.disk.change();
                 self.disk.reply_when_safe(ticket);
-                out.push(Action::Note(Note::SignedOut(Ok(()))));
+                cx.log(LogEvent::SignedOut(Ok(())));
             }
             Grant::Held(renewal) => {
                 for waiting in renewal.waiting {
-                    out.push(Action::Reply(waiting, Err(Refused::SigningOut)));
+                    cx.reply(waiting, Err(CommandError::SigningOut));
                 }
-                let id = self.new_request();
+                let id = self.request_ids.next();
                 let tokens = &renewal.signed_in.tokens;
-                let question = Question::Revoke {
+                let request = ProviderRequest::Revoke {
                     refresh_token: tokens.refresh_token.clone(),
                     access_token: tokens.access_token.clone(),
                 };
-                out.push(Action::Ask(id, question));
+                cx.ask(id, request);
                 let signed_in = Some(Box::new(renewal.signed_in));
-                self.grant = Grant::Leaving { id, signed_in, waiting: vec![ticket] };
+                self.grant = Grant::Revoking { id, signed_in, waiting: vec![ticket] };
             }
         }
     }
@@ -48,13 +50,13 @@ impl Session {
         &mut self,
         id: RequestId,
         tokens: Option<TokenAnswer>,
-        out: &mut Vec<Action>,
+        cx: &mut Context,
     ) {
         // Those of a former client are not this one's to revoke; and while a sign-in is held, a provider may take the end of
         // another one of the same user for the end of all.
-        let is_ours = id.epoch == self.epoch && !matches!(self.grant, Grant::Held(_));
+        let is_ours = id.epoch == self.request_ids.epoch && !matches!(self.grant, Grant::Held(_));
         if let Some(tokens) = tokens.filter(|_| is_ours) {
-            out.push(Action::Ask(self.new_request(), Question::revoke(tokens)));
+            cx.ask(self.request_ids.next(), ProviderRequest::revoke(tokens));
         }
     }
 
@@ -63,24 +65,23 @@ impl Session {
         &mut self,
         id: RequestId,
         answer: Result<(), Fault>,
-        now: Now,
-        out: &mut Vec<Action>,
+        cx: &mut Context,
     ) {
         let answer = answer.map_err(|fault| not_revoked(&fault));
         let waiting = match &mut self.grant {
-            Grant::Leaving { id: awaited, waiting, .. } if *awaited == id => waiting,
+            Grant::Revoking { id: awaited, waiting, .. } if *awaited == id => waiting,
             _ => {
-                out.extend(answer.err().map(|fault| Action::Note(Note::NotRevoked(fault))));
+                cx.actions.extend(answer.err().map(|fault| Action::Log(LogEvent::NotRevoked(fault))));
                 return;
             }
         };
         for ticket in waiting.drain(..) {
             self.disk.reply_when_safe(ticket);
         }
-        let trouble = answer.clone().err().map(|fault| Box::new(Trouble::lasting(fault, now)));
-        self.grant = Grant::None { trouble, former: None };
+        let active_fault = answer.clone().err().map(|fault| Box::new(ActiveFault::lasting(fault, cx.now)));
+        self.grant = Grant::None { active_fault, former: None };
         self.disk.change();
-        out.push(Action::Note(Note::SignedOut(answer)));
+        cx.log(LogEvent::SignedOut(answer));
     }
 }
 
