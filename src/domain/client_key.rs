@@ -204,7 +204,9 @@ fn sec1(der: &[u8]) -> Option<Pair> {
             0x80..0x100 => whole.extend([0x81, low]),
             _ => whole.extend([0x82, high, low]),
         }
-        parts.iter().for_each(|part| whole.extend_from_slice(part));
+        for part in parts {
+            whole.extend_from_slice(part);
+        }
         whole
     };
     let key = tagged(OCTET_STRING, [der, &[], &[]]);

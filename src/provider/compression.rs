@@ -72,7 +72,7 @@ mod tests {
         for (encoding, body) in compressed(b"{\"access_token\":\"a\"}") {
             assert_eq!(read(&body, Some(encoding)).unwrap(), b"{\"access_token\":\"a\"}");
         }
-        for (encoding, body) in compressed(&[b'x'; 100_000]) {
+        for (encoding, body) in compressed(&vec![b'x'; 100_000]) {
             assert_eq!(read(&body, Some(encoding)), Err(DecompressionError::TooLarge), "{encoding}");
         }
         let (_, gzip) = &compressed(b"{}")[0];

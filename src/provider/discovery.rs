@@ -52,7 +52,7 @@ pub(super) struct Metadata {
 
 impl Metadata {
     fn of(json: &Json, issuer: String) -> Self {
-        let url = |name| Url::parse(&json.member(name)?.text()?).ok().filter(|url| url.has_host());
+        let url = |name| Url::parse(&json.member(name)?.text()?).ok().filter(Url::has_host);
         let is = |name| json.member(name).is_some_and(|value| value.is("true"));
         let texts = |name| match json.member(name) {
             Some(Json::List(items)) => Some(items.iter().filter_map(Json::text).collect::<Vec<_>>()),

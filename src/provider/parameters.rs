@@ -43,16 +43,11 @@ impl Parameters {
         self.0.insert(at, (name.to_owned(), Secret::new(value.to_owned())));
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(other, _)| other == name)
-    }
-
     /// Adds what the profile says of this kind of request. What the program itself sends stays as it is.
     pub(super) fn add_further(&mut self, kind: RequestKind, profile: &Profile) {
-        if let Some(grant_type) = profile.grant_types.of(kind).as_deref().filter(|_| self.has("grant_type")) {
-            if let Some((_, value)) = self.0.iter_mut().find(|(name, _)| name == "grant_type") {
-                *value = Secret::new(grant_type.to_owned());
-            }
+        let own_type = self.0.iter_mut().find(|(name, _)| name == "grant_type");
+        if let (Some(grant_type), Some((_, value))) = (profile.grant_types.of(kind), own_type) {
+            *value = Secret::new(grant_type.clone());
         }
         let is_own = |name: &str| kind.reserved().contains(&name) || RequestKind::AUTHENTICATION.contains(&name);
         for (name, value) in profile.params_of(kind) {

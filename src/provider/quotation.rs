@@ -22,7 +22,7 @@ const LONGEST_COMMON: usize = 6;
 /// How many times a text may be encoded, one encoding over another.
 const DEEPEST: usize = 3;
 
-/// As much of a text as is looked at, in bytes; more than of any is shown.
+/// As much of a text as is looked at, in characters; more than of any is shown.
 const LONGEST_TEXT: usize = 1_024;
 
 /// The most readings of one text that are looked at; of one that has more, nothing is shown.
@@ -35,7 +35,7 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 
 /// The beginning of `text`, fit for a log, or what stands in its place if it may quote one of the `secrets`.
 pub(super) fn shown(text: &str, secrets: &[&Secret]) -> String {
-    let text = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+    let text = text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| &text[..end]);
     if quotes(text, secrets) { WITHHELD.to_owned() } else { printable(text) }
 }
 
@@ -143,15 +143,12 @@ fn percent(text: &[u8]) -> Vec<u8> {
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
         let byte = (first == b'%').then(|| after.get(..2).and_then(|digits| number(digits, 16))).flatten();
-        match byte.and_then(|byte| u8::try_from(byte).ok()) {
-            Some(byte) => {
-                reading.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                reading.push(if first == b'+' { b' ' } else { first });
-                rest = after;
-            }
+        if let Some(byte) = byte.and_then(|byte| u8::try_from(byte).ok()) {
+            reading.push(byte);
+            rest = &after[2..];
+        } else {
+            reading.push(if first == b'+' { b' ' } else { first });
+            rest = after;
         }
     }
     reading
@@ -174,15 +171,12 @@ fn escaped(text: &[u8]) -> Vec<u8> {
             _ => 0,
         };
         let character = digits.get(..length).filter(|_| length > 0).and_then(|digits| number(digits, 16));
-        match character.and_then(char::from_u32) {
-            Some(character) => {
-                push(&mut reading, character);
-                rest = &digits[length..];
-            }
-            None => {
-                reading.push(kind);
-                rest = digits;
-            }
+        if let Some(character) = character.and_then(char::from_u32) {
+            push(&mut reading, character);
+            rest = &digits[length..];
+        } else {
+            reading.push(kind);
+            rest = digits;
         }
     }
     reading
@@ -233,8 +227,10 @@ mod tests {
 
     use super::*;
 
+    type Encoding = (&'static str, fn(&str) -> String);
+
     /// The ways in which servers write down what they were sent.
-    fn encodings() -> Vec<(&'static str, fn(&str) -> String)> {
+    fn encodings() -> Vec<Encoding> {
         vec![
             ("plain", str::to_owned),
             ("form", |text| form_urlencoded::byte_serialize(text.as_bytes()).collect()),
@@ -282,7 +278,7 @@ mod tests {
             let said = if in_request { format!("grant_type=refresh_token&refresh_token={cut}&x=y") } else { cut.to_owned() };
             for (first, encode) in encodings() {
                 // Whoever changes the case of base64 has made another text of it.
-                let keeps_case = |(name, _): &(&str, fn(&str) -> String)| *name != "upper case";
+                let keeps_case = |(name, _): &Encoding| *name != "upper case";
                 for (second, encode_again) in encodings().into_iter().filter(keeps_case) {
                     let text = format!("{before}{}{after}", encode_again(&encode(&said)));
                     // Of a longer one, the secret may stand where nothing is shown of it.

@@ -139,7 +139,9 @@ impl Requests<'_> {
             let _ = request.request(transport, |_: Duration| {}, None);
         })?;
         self.finished(RequestKind::DevicePoll, request, |parameters| {
-            further.iter().for_each(|(name, value)| parameters.set(name, value.expose()));
+            for (name, value) in further {
+                parameters.set(name, value.expose());
+            }
         })
     }
 

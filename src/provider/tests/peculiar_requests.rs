@@ -223,7 +223,7 @@ fn googles_service_account_sends_its_assertion_and_nothing_of_a_client() {
     let (bearer, _) = service_account();
     let grant = GrantSettings::JwtBearer(Arc::new(bearer.clone()));
     let client = ClientSettings { id: String::new(), secrets: Vec::new(), key: None };
-    let account = AccountSettings { grant, client, ..account() };
+    let account = AccountSettings { client, grant, ..account() };
     let assertion = assertion::of_grant(&bearer, &account.scopes, &endpoints(), &account.profile).unwrap();
     let (_, body) = sent(&account, |it| it.jwt_bearer(&bearer, &assertion).unwrap());
     assert_eq!(body.keys().collect::<Vec<_>>(), ["assertion", "grant_type"]);
