@@ -73,9 +73,12 @@ pub(crate) enum Command {
     Status {
         /// The account's name in the configuration
         account: Option<String>,
-        /// Print what the agent says as JSON
+        /// Print the answer of the agent as JSON
         #[arg(long)]
         json: bool,
+        /// Print only the accounts that need somebody, and exit with 77 if there are any: for health checks and scripts
+        #[arg(long)]
+        check: bool,
     },
     /// Print the current access token
     ///
@@ -151,6 +154,7 @@ Exit codes:
    2  the command line makes no sense
   69  no broker can be reached, or no agent is running
   75  a passing fault; the same may work later
+  77  an account needs somebody (status --check)
   78  the configuration is bad";
 
 const AFTER: &str = "\
@@ -160,6 +164,7 @@ Exit codes:
    2  the command line makes no sense
   69  no broker can be reached, or no agent is running
   75  a passing fault; the same may work later
+  77  an account needs somebody (status --check)
   78  the configuration is bad
 
 Files:

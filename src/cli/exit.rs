@@ -16,6 +16,8 @@ pub(super) enum Exit {
     Unavailable = 69,
     /// A passing fault (`EX_TEMPFAIL`).
     TryAgain = 75,
+    /// An account needs somebody (`EX_NOPERM`).
+    NeedsSomebody = 77,
     /// The configuration is bad (`EX_CONFIG`).
     Config = 78,
 }

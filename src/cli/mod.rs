@@ -71,9 +71,10 @@ fn execute(args: Args) -> Result<(), Failure> {
         Command::Providers => providers::list(),
         Command::Add(wanted) => add::add(config, wanted),
         Command::Login { account } => ask(config, async |agent| login::login(agent, &name(&account)?).await),
-        Command::Status { account, json } => ask(config, async |agent| {
+        Command::Status { account, json, check } => ask(config, async |agent| {
             let account = account.as_deref().map(name).transpose()?;
-            status::show(agent, account.as_ref(), json).await
+            let looks = status::Looks { json, check };
+            status::show(agent, account.as_ref(), looks).await
         }),
         Command::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
         Command::Complete { account } => complete(config, &account),

@@ -20,6 +20,7 @@ use crate::wire::Verb;
 struct Status {
     account: String,
     state: String,
+    needs_user: bool,
     expires_at: Option<i64>,
     next_refresh_at: Option<i64>,
     scope: Option<String>,
@@ -52,16 +53,31 @@ const LABELS: usize = 13;
 /// On a terminal with fewer columns for the text than this, the text stands below its label.
 const FEWEST: usize = 36;
 
-pub(super) async fn show(agent: &mut RunningAgent, account: Option<&AccountName>, json: bool) -> Result<(), Failure> {
+/// How the status is printed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looks {
+    /// As JSON.
+    pub(super) json: bool,
+    /// The accounts that need somebody alone, and the exit code says whether there are any.
+    pub(super) check: bool,
+}
+
+pub(super) async fn show(agent: &mut RunningAgent, account: Option<&AccountName>, looks: Looks) -> Result<(), Failure> {
     let answer = agent.ask(Verb::Status, account).await?;
-    if json {
+    if looks.json {
         let text = serde_json::to_string_pretty(&answer).unwrap_or_default();
-        return writeln!(anstream::stdout(), "{text}").map_err(|error| Failure::output(&error));
+        writeln!(anstream::stdout(), "{text}").map_err(|error| Failure::output(&error))?;
+        if !looks.check {
+            return Ok(());
+        }
     }
     let all = if answer.is_array() { answer } else { Value::Array(vec![answer]) };
     let all: Vec<Status> = serde_json::from_value(all).map_err(|_| {
         Failure::new(Exit::Failed, "the agent's answer is not understood. Are agent and command of the same version?")
     })?;
+    if looks.check {
+        return check(&all);
+    }
     if all.is_empty() {
         return say("The configuration names no account yet. Add one with `sudo oauth2mqtt add`.");
     }
@@ -79,6 +95,29 @@ pub(super) async fn show(agent: &mut RunningAgent, account: Option<&AccountName>
         }
     }
     Ok(())
+}
+
+/// Fails if an account needs somebody, and says what each of them needs.
+fn check(all: &[Status]) -> Result<(), Failure> {
+    let needy: Vec<_> = all.iter().filter(|status| status.needs_somebody()).map(need).collect();
+    if needy.is_empty() { Ok(()) } else { Err(Failure::new(Exit::NeedsSomebody, needy.join("\n"))) }
+}
+
+/// What an account needs, on one line and the next.
+fn need(status: &Status) -> String {
+    let account = printable(&status.account);
+    match &status.error {
+        Some(error) => format!("{account}: {}", printable(&error.message)),
+        None => format!("{account} is not signed in.\n  help: sign in with `oauth2mqtt login {account}`"),
+    }
+}
+
+impl Status {
+    /// Whether the account has no good token, and nothing changes that before somebody does something.
+    fn needs_somebody(&self) -> bool {
+        let is_stuck = self.error.as_ref().is_some_and(|error| error.retry_at.is_none());
+        self.needs_user || (self.state != "active" && is_stuck)
+    }
 }
 
 fn side_by_side(name: &str, width: usize, rows: &[Row], columns: Option<usize>) -> Result<(), Failure> {

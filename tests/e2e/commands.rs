@@ -9,6 +9,7 @@ use crate::support::world::{Client, Setup, World};
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const UNAVAILABLE: i32 = 69;
+const NEEDS_SOMEBODY: i32 = 77;
 const CONFIG: i32 = 78;
 
 /// The first line that contains `needle`, counted from one.
@@ -109,6 +110,32 @@ fn a_signed_in_account_is_looked_at_refreshed_and_signed_out() {
     let none = world.cli(&["token", "garden"]);
     assert_eq!((none.code(), none.stdout.as_str()), (FAILED, ""), "{none:?}");
     assert_eq!(world.cli(&["refresh", "garden"]).code(), FAILED);
+}
+
+#[test]
+fn a_health_check_fails_while_an_account_needs_somebody_and_without_an_agent() {
+    let mut world = Setup::new().account("garden").account("house").start();
+    let both = world.cli(&["status", "--check"]);
+    assert_eq!((both.code(), both.stdout.as_str()), (NEEDS_SOMEBODY, ""), "{both:?}");
+    assert!(both.stderr.contains("oauth2mqtt login garden") && both.stderr.contains("login house"), "{}", both.stderr);
+
+    world.sign_in("garden");
+    let one = world.cli(&["status", "--check", "garden"]);
+    assert_eq!((one.code(), one.stdout.as_str(), one.stderr.as_str()), (0, "", ""), "{one:?}");
+    let both = world.cli(&["status", "--check", "--json"]);
+    assert_eq!(both.code(), NEEDS_SOMEBODY, "{both:?}");
+    assert!(!both.stderr.contains("garden"), "{}", both.stderr);
+    assert_eq!(serde_json::from_str::<Value>(&both.stdout).unwrap()[0]["account"], "garden");
+
+    world.sign_in("house");
+    assert_eq!(world.cli(&["status", "--check"]).code(), 0);
+    // What passes by itself needs nobody.
+    world.kill_provider();
+    while world.cli(&["refresh", "garden"]).code() == 0 {}
+    assert_eq!(world.cli(&["status", "--check"]).code(), 0);
+
+    world.stop_agent();
+    assert_eq!(world.cli(&["status", "--check"]).code(), UNAVAILABLE);
 }
 
 #[test]
