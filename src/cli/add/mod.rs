@@ -18,7 +18,7 @@ use crate::domain::account::AccountName;
 use crate::domain::presets::{PRESETS, Preset};
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
-use crate::wire::Verb;
+use crate::wire::{ReloadMessage, Verb};
 use file::NewAccount;
 use questions::Questions;
 
@@ -247,7 +247,7 @@ async fn take_up(settings: &Settings, name: &AccountName, questions: &mut Questi
         }
     };
     let result = async {
-        agent.ask(Verb::Reload, None).await?;
+        agent.ask::<ReloadMessage>(Verb::Reload, None).await?;
         say(&format!("{GOOD}The agent has it.{GOOD:#}"))?;
         say("")?;
         if questions.yes("Sign in now?")? {
