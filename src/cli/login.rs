@@ -233,8 +233,9 @@ impl Countdown {
                     || "Waiting for approval.".to_owned(),
                     |left| format!("Waiting for approval. The code expires in {left}."),
                 );
-                let fits = self.terminal.columns.is_none_or(|columns| layout::visible_width(&long) < columns);
-                self.line(if fits { &long } else { left.as_deref().unwrap_or_default() })?;
+                let short = left.as_ref().map(|left| format!("It expires in {left}.")).unwrap_or_default();
+                let fits = |text: &str| self.terminal.columns.is_none_or(|columns| layout::visible_width(text) < columns);
+                self.line([&long, &short].into_iter().find(|text| fits(text)).map_or("", String::as_str))?;
                 Ok(None)
             }
         }

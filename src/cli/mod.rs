@@ -5,6 +5,7 @@ mod args;
 mod bridge;
 mod check;
 mod exit;
+mod journal;
 mod layout;
 mod login;
 mod login_screen;
