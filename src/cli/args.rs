@@ -49,6 +49,11 @@ pub(crate) enum Command {
         #[arg(long, default_value = "/etc/mosquitto/mosquitto.conf", value_name = "PATH", value_hint = ValueHint::FilePath)]
         broker_config: PathBuf,
     },
+    /// Find out why something does not work: configuration, clock, proxy, store, network, providers, broker and agent
+    ///
+    /// Each line passes, warns or fails, and says what to do next. There is no secret in the output, so that it can be pasted into a
+    /// bug report.
+    Doctor,
     /// Sign in: show a QR code and a link, and wait until somebody has approved
     Login {
         /// The name of the account in the configuration

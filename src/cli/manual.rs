@@ -51,6 +51,11 @@ pub(crate) const DETAILS: &[Details] = &[
         examples: &["sudo oauth2mqtt check"],
     },
     Details {
+        command: "doctor",
+        exit_codes: &[(0, "nothing fails"), (1, "something fails"), USAGE],
+        examples: &["sudo oauth2mqtt doctor"],
+    },
+    Details {
         command: "login",
         exit_codes: REQUEST,
         examples: &["oauth2mqtt login google", "oauth2mqtt login --qr google"],

@@ -4,6 +4,7 @@ mod add;
 mod args;
 mod bridge;
 mod check;
+mod doctor;
 mod exit;
 mod journal;
 mod layout;
@@ -91,6 +92,7 @@ fn execute(args: Args) -> Result<(), Failure> {
         Command::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
         Command::Complete { account } => complete(config, &account),
         Command::Reload => ask(config, reload),
+        Command::Doctor => doctor::doctor(config),
         Command::Open => open::open(config),
         Command::Names { what } => names::print(config, what),
         Command::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),

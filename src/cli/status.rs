@@ -92,7 +92,7 @@ fn need(status: &StatusMessage) -> String {
 }
 
 /// Whether the account has no valid token, and nothing changes that before somebody does something.
-fn needs_somebody(status: &StatusMessage) -> bool {
+pub(super) fn needs_somebody(status: &StatusMessage) -> bool {
     let is_stuck = status.error.as_ref().is_some_and(|error| error.retry_at.is_none());
     status.needs_user || (status.state != "active" && is_stuck)
 }

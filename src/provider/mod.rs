@@ -12,6 +12,7 @@ mod endpoint_query;
 mod hostile;
 mod http;
 mod identity;
+mod probe;
 mod request;
 
 #[cfg(test)]
