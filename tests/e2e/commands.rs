@@ -202,7 +202,7 @@ fn a_retained_token_that_somebody_else_wrote_is_not_printed_if_it_is_none() {
         let payload = format!(
             r#"{{"account":"garden","access_token":"{spoofed}","token_type":"Bearer","authorization":null,"expires_at":null,"scope":null}}"#
         );
-        world.subscriber.publish_retained("oauth2mqtt/garden/token", &payload);
+        world.subscriber.retain("oauth2mqtt/garden/token", &payload);
         let ended = world.cli(&["token", "garden"]);
         assert_eq!((ended.code(), ended.stdout.as_str()), (FAILED, ""), "{ended:?}");
         assert!(ended.stderr.contains("is no access token"), "{}", ended.stderr);
@@ -225,7 +225,7 @@ fn each_request_to_the_provider_and_each_publication_is_in_the_log_at_debug() {
 
 #[test]
 fn an_agent_whose_log_nobody_reads_goes_on() {
-    let mut world = Setup::new().account("garden").without_agent();
+    let world = Setup::new().account("garden").without_agent();
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = world.command(&["--log", "trace", "run"]);
     command.stderr(writer);

@@ -245,7 +245,7 @@ fn a_login_that_fails_says_that_the_former_sign_in_goes_on() {
 fn a_sign_out_that_the_provider_did_not_hear_of_fails_and_the_next_login_says_nothing_of_it() {
     let mut world = Setup::new().account("garden").start();
     world.sign_in("garden");
-    world.oidc().fault("status", 1, &json!({ "status": 503 }));
+    world.oidc().fault_at("revocation", "status", 9, &json!({ "status": 503 }));
     let ended = world.cli(&["logout", "garden"]);
     assert_eq!(ended.code(), 1, "{ended:?}");
     assert!(ended.stderr.contains("signed out on this device only"), "{}", ended.stderr);
