@@ -180,6 +180,7 @@ fn bare(proxy: &str) -> String {
     }
 }
 
+#[allow(clippy::useless_conversion, reason = "the type of a file system's number is another on each architecture")]
 fn store(settings: &StoreSettings) -> Finding {
     let path = &settings.path;
     let existing = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));

@@ -68,20 +68,20 @@ fn write_all(waiting: &Receiver<Line>, left_out: &AtomicU64, mut out: impl Write
 }
 
 impl<'a> MakeWriter<'a> for Journal {
-    type Writer = Entry<'a>;
+    type Writer = LogLine<'a>;
 
-    fn make_writer(&'a self) -> Entry<'a> {
-        Entry { journal: self, text: Vec::new() }
+    fn make_writer(&'a self) -> LogLine<'a> {
+        LogLine { journal: self, text: Vec::new() }
     }
 }
 
 /// One line, handed over when it is whole.
-pub(super) struct Entry<'a> {
+pub(super) struct LogLine<'a> {
     journal: &'a Journal,
     text: Vec<u8>,
 }
 
-impl Write for Entry<'_> {
+impl Write for LogLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.text.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -92,7 +92,7 @@ impl Write for Entry<'_> {
     }
 }
 
-impl Drop for Entry<'_> {
+impl Drop for LogLine<'_> {
     fn drop(&mut self) {
         let text = std::mem::take(&mut self.text);
         if let Err(TrySendError::Full(_)) = self.journal.lines.try_send(Line::Text(text)) {

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::exit::{Exit, Failure};
-use super::login_screen::{DrawQr, show};
+use super::login_screen::{Screen, show};
 use super::remote::RunningAgent;
 use super::terminal::Terminal;
 use super::{BOLD, GOOD, WARN, layout, say};
@@ -26,15 +26,11 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// Signs in.
 pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Result<(), Failure> {
-    login_and_draw(agent, account, DrawQr::IfItFits).await
+    login_on(agent, account, &Screen::default()).await
 }
 
-/// Signs in, and draws the QR code as told.
-pub(super) async fn login_and_draw(
-    agent: &mut RunningAgent,
-    account: &AccountName,
-    draw: DrawQr,
-) -> Result<(), Failure> {
+/// Signs in, and shows it as `screen` says.
+pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, screen: &Screen) -> Result<(), Failure> {
     let before: StatusMessage = agent.ask(Verb::Status, Some(account)).await?;
     let shown: SignInMessage = agent.ask(Verb::Login, Some(account)).await?;
     if shown.pending && before.state == "active" {
@@ -42,7 +38,7 @@ pub(super) async fn login_and_draw(
         say(&format!("{account} is signed in already{user}. The new sign-in takes its place once it is approved."))?;
     }
     if shown.pending {
-        show(account, &shown, draw)?;
+        show(account, &shown, screen)?;
     }
     let topics = agent.topics();
     let (state_topic, status_topic, sign_in_topic) =
@@ -90,7 +86,7 @@ pub(super) async fn login_and_draw(
             if now.verification_uri != shown.verification_uri || now.user_code != shown.user_code {
                 countdown.clear()?;
                 say("There is a new code.")?;
-                show(account, &now, draw)?;
+                show(account, &now, screen)?;
                 countdown = Countdown::new(&now);
             }
             shown = now;

@@ -13,13 +13,16 @@ use crate::ui::qr::{Ink, NARROW_QUIET, QUIET, Qr};
 use crate::ui::relative_time;
 use crate::wire::SignInMessage;
 
-/// When the QR code is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DrawQr {
-    /// If the code and the text fit the terminal together.
-    IfItFits,
-    /// Always.
-    Always,
+/// How a sign-in is shown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Screen {
+    /// Whether the QR code is drawn even if it does not fit the terminal together with the text.
+    pub(super) always_qr: bool,
+    /// The address of the sign-in page, if it can be reached from other devices.
+    ///
+    /// In the authorization code grant, the QR code leads there: the provider's address is too long for a code that fits a terminal,
+    /// and the page also takes the address that the phone is redirected to.
+    pub(super) page: Option<String>,
 }
 
 /// What a sign-in shows, made fit for the terminal. It comes from the broker, where not only the agent may be able to publish.
@@ -29,11 +32,12 @@ struct Offer<'a> {
     full: Option<String>,
     code: String,
     redirect_uri: Option<String>,
+    page: Option<&'a str>,
     expires_at: Option<UnixTime>,
 }
 
 /// Shows where to approve, as a picture and as text.
-pub(super) fn show(account: &AccountName, sign_in: &SignInMessage, draw: DrawQr) -> Result<(), Failure> {
+pub(super) fn show(account: &AccountName, sign_in: &SignInMessage, screen: &Screen) -> Result<(), Failure> {
     let terminal = Terminal::stdout();
     let offer = Offer {
         account,
@@ -41,9 +45,10 @@ pub(super) fn show(account: &AccountName, sign_in: &SignInMessage, draw: DrawQr)
         full: sign_in.verification_uri_complete.as_deref().map(address),
         code: sign_in.user_code.as_deref().map(printable).unwrap_or_default(),
         redirect_uri: sign_in.redirect_uri.as_deref().map(printable),
+        page: screen.page.as_deref().filter(|_| sign_in.redirect_uri.is_some()),
         expires_at: sign_in.expires_at.map(UnixTime::new),
     };
-    match offer.picture(terminal, draw) {
+    match offer.picture(terminal, screen.always_qr) {
         Picture::With(drawn, text) => {
             write!(anstream::stdout(), "{drawn}").map_err(|error| Failure::output(&error))?;
             text.iter().try_for_each(|line| say(line))
@@ -69,7 +74,7 @@ enum Picture {
 }
 
 impl Offer<'_> {
-    fn picture(&self, terminal: Terminal, draw: DrawQr) -> Picture {
+    fn picture(&self, terminal: Terminal, always: bool) -> Picture {
         let ink = match (terminal.unicode, terminal.obeys) {
             (true, true) => Ink::Colours,
             (true, false) => Ink::Plain,
@@ -77,7 +82,10 @@ impl Offer<'_> {
             (false, false) => Ink::Ascii,
         };
         let addresses = self.full.iter().chain(Some(&self.short).filter(|_| !self.code.is_empty()));
-        let codes: Vec<_> = addresses.filter_map(|address| Qr::new(address).ok()).collect();
+        let codes: Vec<_> = match self.page {
+            Some(page) => Qr::new(page).into_iter().collect(),
+            None => addresses.filter_map(|address| Qr::new(address).ok()).collect(),
+        };
         let Some(best) = codes.first() else { return Picture::Impossible };
         for qr in &codes {
             for (quiet, text) in [(QUIET, self.text(true)), (QUIET, self.brief()), (NARROW_QUIET, self.brief())] {
@@ -89,7 +97,7 @@ impl Offer<'_> {
                 }
             }
         }
-        if draw == DrawQr::Always {
+        if always {
             return Picture::With(best.terminal(ink, QUIET), self.text(true));
         }
         let (columns, rows) = best.extent(ink, NARROW_QUIET);
@@ -98,9 +106,13 @@ impl Offer<'_> {
 
     /// The text, for a screen with room for it.
     fn text(&self, has_picture: bool) -> Vec<String> {
-        let Self { account, short, full, code, redirect_uri, expires_at } = self;
+        let Self { account, short, full, code, redirect_uri, page, expires_at } = self;
         let mut lines = vec![String::new()];
-        let scan = if has_picture { "scan the code with a phone, or open" } else { "open" };
+        let scan = match (has_picture, page) {
+            (true, Some(_)) => "scan the code with a phone: it leads to this device's sign-in page. Or open",
+            (true, None) => "scan the code with a phone, or open",
+            (false, _) => "open",
+        };
         lines.push(format!("To sign in {BOLD}{account}{BOLD:#}, {scan}"));
         if let Some(redirect_uri) = redirect_uri {
             lines.push(format!("  {}", full.as_ref().unwrap_or(short)));
@@ -148,4 +160,53 @@ fn height(lines: &[String], columns: Option<usize>) -> usize {
 /// An address to be opened, whole: cut, it would lead nowhere.
 fn address(address: &str) -> String {
     address.chars().filter(char::is_ascii_graphic).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &str = "https://accounts.example.com/o/oauth2/v2/auth?response_type=code&client_id=1234567890-abcdefghijklmnop.apps\
+                        .example.com&redirect_uri=http%3A%2F%2F127.0.0.1%3A8629%2Foauth2%2Fredirect&scope=openid+email&state=\
+                        Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4&code_challenge=Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6&\
+                        code_challenge_method=S256";
+
+    fn terminal(columns: usize, rows: usize) -> Terminal {
+        Terminal { columns: Some(columns), rows: Some(rows), obeys: true, unicode: true }
+    }
+
+    fn picture(page: Option<&str>, terminal: Terminal, always: bool) -> Picture {
+        let account = "mail".parse().unwrap();
+        let offer = Offer {
+            account: &account,
+            short: LONG.to_owned(),
+            full: Some(LONG.to_owned()),
+            code: String::new(),
+            redirect_uri: Some("http://127.0.0.1:8629/oauth2/redirect".to_owned()),
+            page,
+            expires_at: None,
+        };
+        offer.picture(terminal, always)
+    }
+
+    #[test]
+    fn a_long_address_has_no_code_on_a_small_terminal_unless_it_is_wanted() {
+        assert!(matches!(picture(None, terminal(80, 24), false), Picture::Without(..)));
+        assert!(matches!(picture(None, terminal(80, 24), true), Picture::With(..)));
+        assert!(matches!(picture(None, terminal(100, 60), false), Picture::With(..)));
+    }
+
+    #[test]
+    fn the_code_of_the_sign_in_page_fits_where_that_of_the_long_address_does_not() {
+        let page = Some("http://gateway.example.com:8628/");
+        let Picture::With(drawn, text) = picture(page, terminal(80, 24), false) else { panic!("it should fit") };
+        assert!(drawn.lines().count() + height(&text, Some(80)) < 24);
+    }
+
+    #[test]
+    fn lines_are_counted_as_the_terminal_breaks_them() {
+        let lines = ["one two three four five".to_owned(), String::new(), "x".repeat(45)];
+        assert_eq!(height(&lines, Some(20)), 2 + 1 + 3);
+        assert_eq!(height(&lines, None), 3);
+    }
 }

@@ -35,7 +35,7 @@ use crate::domain::text::printable;
 use crate::wire::{ReloadMessage, StatusMessage, Verb};
 use args::{Args, Command};
 use exit::{Exit, Failure};
-use login_screen::DrawQr;
+use login_screen::Screen;
 use remote::RunningAgent;
 use terminal::Terminal;
 
@@ -80,10 +80,11 @@ fn execute(args: Args) -> Result<(), Failure> {
         Command::Check { broker_config } => check::check(config, &broker_config),
         Command::Providers => providers::list(),
         Command::Add(wanted) => add::add(config, wanted),
-        Command::Login { account, qr } => ask(config, async |agent| {
-            let draw = if qr { DrawQr::Always } else { DrawQr::IfItFits };
-            login::login_and_draw(agent, &name(&account)?, draw).await
-        }),
+        Command::Login { account, qr } => {
+            let page = settings(config)?.page.as_ref().and_then(open::address_from_elsewhere);
+            let screen = Screen { always_qr: qr, page };
+            ask(config, async |agent| login::login_on(agent, &name(&account)?, &screen).await)
+        }
         Command::Status { account, json, check } => ask(config, async |agent| {
             let account = account.as_deref().map(name).transpose()?;
             let looks = status::Looks { json, check };

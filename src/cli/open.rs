@@ -32,6 +32,13 @@ pub(super) fn open(config: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The address by which other devices reach the page, if they do and it is known.
+pub(super) fn address_from_elsewhere(page: &PageSettings) -> Option<String> {
+    let ip = page.listen.ip();
+    let is_known = !ip.is_unspecified() || !page.hosts.is_empty();
+    (!ip.is_loopback() && is_known).then(|| address(page))
+}
+
 /// The address by which the page is reached.
 fn address(page: &PageSettings) -> String {
     let port = page.listen.port();
@@ -62,5 +69,8 @@ mod tests {
         assert_eq!(address(&page("0.0.0.0:8628", true, &["gateway"])), "http://gateway:8628/");
         assert_eq!(address(&page("0.0.0.0:8628", true, &[])), "http://127.0.0.1:8628/");
         assert_eq!(address(&page("0.0.0.0:8628", false, &["gateway.example.com"])), "https://gateway.example.com/");
+        assert_eq!(address_from_elsewhere(&page("127.0.0.1:8628", false, &[])), None);
+        assert_eq!(address_from_elsewhere(&page("0.0.0.0:8628", true, &[])), None);
+        assert!(address_from_elsewhere(&page("192.0.2.7:8628", true, &[])).is_some());
     }
 }

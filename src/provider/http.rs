@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::io;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use oauth2::HttpRequest;
 use oauth2::http::HeaderMap;
@@ -66,16 +66,16 @@ impl Http {
     /// Sends `request` and reads the whole answer, whatever its status.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<Exchange, Fault> {
         // Secrets are in the query, the headers and the body, none of which is logged.
-        let (method, uri, begun) = (request.method().clone(), request.uri().clone(), Instant::now());
+        let (method, uri, begun) = (request.method().clone(), request.uri().clone(), clock::now().boot);
         let (host, path) = (uri.host().unwrap_or_default(), uri.path());
         let request = reqwest::Request::try_from(request).map_err(|error| transport_fault(&error))?;
         let response = self.0.execute(request).await.map_err(|error| {
             let fault = transport_fault(&error);
-            tracing::debug!(%method, host, path, fault = %fault.code, ms = begun.elapsed().as_millis(), "request failed");
+            tracing::debug!(%method, host, path, fault = %fault.code, ms = clock::now().boot.after(begun).as_millis(), "request failed");
             fault
         })?;
         let status = response.status().as_u16();
-        tracing::debug!(%method, host, path, status, ms = begun.elapsed().as_millis(), "request answered");
+        tracing::debug!(%method, host, path, status, ms = clock::now().boot.after(begun).as_millis(), "request answered");
         let headers = response.headers();
         let is_form =
             text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));

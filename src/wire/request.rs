@@ -77,7 +77,7 @@ impl Request {
                 Verb::Complete => Ok(Self { redirected_to: Some(Secret::new(text.to_owned())), ..Self::default() }),
                 _ => match text.parse() {
                     Ok(account) => Ok(Self { account: Some(account), ..Self::default() }),
-                    Err(error) => Err((bad_name(text, &error), none())),
+                    Err(error) => Err((bad_name(text, error), none())),
                 },
             };
         }
@@ -114,7 +114,7 @@ fn explain(text: &str) -> Malformed {
         };
         let name = value.as_ref().map(Secret::expose).filter(|_| key == "account");
         if let Some((name, Err(error))) = name.map(|name| (name, name.parse::<AccountName>())) {
-            return (bad_name(name, &error), transaction);
+            return (bad_name(name, error), transaction);
         }
     }
     if members.remove("settings").is_some_and(|value| serde_json::from_str::<Declaration>(value.get()).is_err()) {
@@ -128,7 +128,7 @@ fn explain(text: &str) -> Malformed {
     }
 }
 
-fn bad_name(name: &str, error: &InvalidAccountName) -> String {
+fn bad_name(name: &str, error: InvalidAccountName) -> String {
     format!("\"{}\": {error}.", printable(name))
 }
 
