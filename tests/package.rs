@@ -55,3 +55,25 @@ fn it_has_every_key_that_the_program_knows() {
         assert!(is_there || ["realm", "host", "domain"].contains(&key), "{key} is not in systemd/config.toml");
     }
 }
+
+#[test]
+fn every_command_has_a_manual_page_with_its_exit_codes_and_an_example() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_oauth2mqtt"));
+    let help = String::from_utf8(Command::new(binary).arg("--help").output().unwrap().stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands: Vec<_> = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"login") && commands.len() > 10, "{commands:?}");
+    let pages = commands.iter().map(|command| format!("oauth2mqtt-{command}.1"));
+    for name in pages.chain(["oauth2mqtt.1".to_owned()]) {
+        let path = binary.with_file_name("assets").join(&name);
+        let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for section in ["SYNOPSIS", "OPTIONS", "\"EXIT STATUS\"", "EXAMPLES"] {
+            assert!(page.contains(&format!(".SH {section}\n")), "{name} has no {section}");
+        }
+    }
+}

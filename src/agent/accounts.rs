@@ -4,18 +4,17 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::SharedProvider;
 use crate::domain::account::AccountName;
 use crate::domain::record::Fingerprint;
 use crate::domain::session::{Acquisition, Rules, Session};
-use crate::domain::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
+use crate::domain::settings::{AccountSettings, GrantSettings, PublishMode, SignInMode, TlsSettings};
 use crate::platform::clock;
 use crate::platform::tls::Tls;
 use crate::provider::{Directory, EndpointQuery, Http, Provider};
-use crate::wire::{self, AccountInfo, SetUp};
+use crate::wire::{self, AccountInfo, SetUp, StatusMessage};
 
 /// The number of requests to one provider that are under way at a time. After an outage a thousand accounts are due at once, and
 /// neither the device nor the provider should meet them all at the same moment.
@@ -40,18 +39,31 @@ pub(super) enum PendingChange {
 }
 
 impl Account {
-    pub(super) fn info<'a>(&'a self, name: &'a AccountName) -> AccountInfo<'a> {
+    pub(super) fn info(&self, name: &AccountName) -> AccountInfo {
         AccountInfo {
-            name: name.as_str(),
-            provider: &self.settings.provider,
-            grant: self.settings.grant.name(),
-            scopes: &self.settings.scopes,
+            name: name.to_string(),
+            provider: self.settings.provider.clone(),
+            grant: self.settings.grant.name().to_owned(),
+            scopes: self.settings.scopes.clone(),
+            publish: match self.settings.publish {
+                PublishMode::Retained => "retained".to_owned(),
+                PublishMode::OnRequest => "on_request".to_owned(),
+            },
         }
     }
 
     /// Returns the content of `status` now.
-    pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> impl Serialize + use<> {
+    pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> StatusMessage {
         wire::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
+    }
+
+    /// The settings that the account will have once a change of the configuration is applied; `None` if it will be removed.
+    pub(super) fn coming_settings(&self) -> Option<&AccountSettings> {
+        match self.change.as_deref() {
+            None => Some(&self.settings),
+            Some(PendingChange::Replace(settings)) => Some(settings),
+            Some(PendingChange::Remove | PendingChange::Forget) => None,
+        }
     }
 
     /// Returns the part of `status` that comes from the settings.

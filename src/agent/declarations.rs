@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Agent;
 use super::accounts::{PendingChange, rules};
 use super::reload;
-use super::requests::{Asked, Asker, MOST_WAITING, Refusal, ReplyTo, busy, failed, sentence};
+use super::requests::{Asked, Asker, MOST_WAITING, ReplyTo, busy, data, sentence};
 use crate::config;
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
@@ -19,7 +19,7 @@ use crate::domain::session::{Command, Event, Rules, Ticket};
 use crate::domain::settings::{AccountSettings, Declared};
 use crate::platform::clock;
 use crate::store::Ack;
-use crate::wire::{Outcome, Transaction, Verb};
+use crate::wire::{DeclareMessage, ErrorCode, ForgetMessage, RequestError, Transaction, Verb};
 
 /// The most accounts that may be declared: each has its place in the store and in the broker's memory.
 const MOST: usize = 32;
@@ -67,13 +67,13 @@ impl Declarations {
     }
 }
 
-fn too_many_changes(wait: Duration) -> Refusal {
+fn too_many_changes(wait: Duration) -> RequestError {
     let error = format!(
         "Too much has been declared anew or changed in a short time; the next change is taken in {} s. Declaring the same again \
          changes nothing. See whether a flow declares something else each time.",
         wait.as_secs() + 1
     );
-    ("too_many_changes", error)
+    RequestError::new(ErrorCode::TooManyChanges, error)
 }
 
 impl Agent {
@@ -101,14 +101,14 @@ impl Agent {
     }
 
     /// Returns whether the account may be declared or signed in, and is not about to go with all that is kept of it.
-    pub(super) fn is_not_forgotten(&self, name: &AccountName) -> Result<(), Refusal> {
+    pub(super) fn is_not_forgotten(&self, name: &AccountName) -> Result<(), RequestError> {
         let is_leaving = self
             .accounts
             .get(name)
             .is_some_and(|account| matches!(account.change.as_deref(), Some(PendingChange::Forget)));
         if is_leaving || self.declarations.forgetting.contains(name) {
             let error = format!("{name} is being forgotten. Declare it once the request to forget it is answered.");
-            return Err(("signing_out", error));
+            return Err(RequestError::new(ErrorCode::SigningOut, error));
         }
         Ok(())
     }
@@ -120,25 +120,25 @@ impl Agent {
         declaration: Option<Declaration>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let name = self.may_declare(account)?;
         self.is_not_forgotten(&name)?;
         let Some(provisioning) = &self.settings.provisioning else { return Ok(()) };
         let Some(mut declaration) = declaration else {
             let error = "The request has no \"settings\": the keys of the account, as in the configuration file.";
-            return Err(("invalid_request", error.to_owned()));
+            return Err(RequestError::invalid(error));
         };
         let settings = config::declared(&name, &declaration, provisioning)
-            .map_err(|reason| ("invalid_declaration", sentence(&reason)))?;
+            .map_err(|reason| RequestError::new(ErrorCode::InvalidDeclaration, sentence(&reason)))?;
         let former = self.declarations.by_name.get(&name);
         if former.is_none() && self.declarations.by_name.len() >= MOST {
             let error = format!("There are {MOST} declared accounts already. Forget one, then declare this one.");
-            return Err(("too_many_accounts", error));
+            return Err(RequestError::new(ErrorCode::TooManyAccounts, error));
         }
         let running = self.accounts.contains_key(&name);
         if let Some(former) = former.filter(|former| running && former.is_same_as(&declaration)) {
-            let answer = json!({ "account": name, "changed": false, "sign_in_needed": former.sign_in_needed });
-            self.respond(reply_to, &Outcome::Done(answer), transaction);
+            let answer = DeclareMessage::new(&name, false, former.sign_in_needed);
+            self.respond(reply_to, Ok(answer), transaction);
             return Ok(());
         }
         if self.declarations.waiting.len() >= MOST_WAITING {
@@ -156,9 +156,9 @@ impl Agent {
             // What the user would approve is not what is asked for any more.
             self.tell(&name, Event::Command(Command::Cancel, UNHEARD));
         }
-        let answer = json!({ "account": name, "changed": true, "sign_in_needed": declaration.sign_in_needed });
+        let answer = DeclareMessage::new(&name, true, declaration.sign_in_needed);
         let revision = self.save_declaration(&name, declaration);
-        self.declarations.waiting.insert(revision, (reply_to.clone(), transaction.clone(), answer));
+        self.declarations.waiting.insert(revision, (reply_to.clone(), transaction.clone(), data(&answer)));
         tracing::info!(account = name.as_str(), provider = settings.provider, "declared");
         self.take_up(&name, settings)
     }
@@ -169,10 +169,10 @@ impl Agent {
         account: Option<AccountName>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let name = self.may_declare(account)?;
         if !self.declarations.by_name.contains_key(&name) {
-            return Err(("unknown_account", format!("No account {name} was declared.")));
+            return Err(RequestError::new(ErrorCode::UnknownAccount, format!("No account {name} was declared.")));
         }
         if !self.accounts.contains_key(&name) {
             // It was left out, and nothing says any more where its tokens could be revoked.
@@ -203,7 +203,7 @@ impl Agent {
         }
         self.declarations.last += 1;
         self.store.forget(name, self.declarations.last);
-        let answer = (reply_to.clone(), transaction.clone(), json!({ "account": name }));
+        let answer = (reply_to.clone(), transaction.clone(), data(&ForgetMessage { account: name.to_string() }));
         self.declarations.waiting.insert(self.declarations.last, answer);
     }
 
@@ -242,10 +242,10 @@ impl Agent {
             return;
         };
         let outcome = match ack.result {
-            Ok(()) => Outcome::Done(answer),
-            Err(fault) => failed((fault.code.name(), fault.message)),
+            Ok(()) => Ok(answer),
+            Err(fault) => Err(RequestError::new(fault.code, fault.message)),
         };
-        self.respond(&reply_to, &outcome, &transaction);
+        self.respond(&reply_to, outcome, &transaction);
     }
 
     /// Somebody signed the account in as it is now.
@@ -257,19 +257,19 @@ impl Agent {
         }
     }
 
-    fn may_declare(&self, account: Option<AccountName>) -> Result<AccountName, Refusal> {
+    fn may_declare(&self, account: Option<AccountName>) -> Result<AccountName, RequestError> {
         if self.settings.provisioning.is_none() {
             let error =
                 "This device takes no declarations: its configuration has no [provisioning] with enabled = true.";
-            return Err(("provisioning_disabled", error.to_owned()));
+            return Err(RequestError::new(ErrorCode::ProvisioningDisabled, error));
         }
         let Some(name) = account else {
-            return Err(("invalid_request", "The request names no account.".to_owned()));
+            return Err(RequestError::invalid("The request names no account."));
         };
         let in_file = self.accounts.get(&name).is_some_and(|account| account.settings.declared == Declared::File);
         if in_file {
             let error = format!("{name} is in the configuration file of the device, and only changed there.");
-            return Err(("declared_in_file", error));
+            return Err(RequestError::new(ErrorCode::DeclaredInFile, error));
         }
         Ok(name)
     }
@@ -285,12 +285,13 @@ impl Agent {
         self.declarations.last
     }
 
-    fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), Refusal> {
+    fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), RequestError> {
         if let Some(account) = self.accounts.get_mut(name) {
             account.change = Some(Box::new(PendingChange::Replace(settings)));
             self.apply_waiting_changes();
         } else {
-            self.add(name, settings).map_err(|error| ("invalid_declaration", error.to_string()))?;
+            self.add(name, settings)
+                .map_err(|error| RequestError::new(ErrorCode::InvalidDeclaration, error.to_string()))?;
             self.tell(name, Event::PublishAll);
         }
         self.publish_info();

@@ -10,6 +10,7 @@ mod perform;
 mod redirects;
 mod refusals;
 mod reload;
+mod request_limits;
 mod requests;
 mod signals;
 mod stop;
@@ -43,7 +44,8 @@ use accounts::{Account, Clients};
 use declarations::Declarations;
 use redirects::Redirects;
 use refusals::Refusals;
-use requests::{Complaints, Tickets, Writes};
+use request_limits::{Complaints, RequestLimits};
+use requests::Tickets;
 use signals::Signals;
 
 /// The largest packet that a request may be, in bytes.
@@ -192,7 +194,7 @@ struct Agent {
     losses: Throttle,
     refusals: Refusals,
     complaints: Complaints,
-    writes: Writes,
+    limits: RequestLimits,
     /// True if the service manager has to be told anew how things stand.
     summary_is_old: bool,
 }
@@ -251,7 +253,7 @@ impl Agent {
             losses: Throttle::new(policy::LOSSES_TOLD),
             refusals: Refusals::default(),
             complaints: Complaints::default(),
-            writes: Writes::default(),
+            limits: RequestLimits::default(),
             summary_is_old: true,
         };
         agent.page = agent.open_page(agent.settings.page.as_ref());
@@ -385,7 +387,7 @@ impl Agent {
 
     fn publish_info(&self) {
         let accounts: Vec<_> = self.accounts.iter().map(|(name, account)| account.info(name)).collect();
-        self.publish_retained(self.topics.info(), wire::info(self.started.wall, &accounts));
+        self.publish_retained(self.topics.info(), wire::info(self.started.wall, accounts));
     }
 
     fn publish_retained(&self, topic: String, payload: wire::Payload) {

@@ -12,7 +12,10 @@ use crate::platform::clock;
 use crate::wire::Verb;
 
 /// Takes the result of the press of a button.
-type Outcome = oneshot::Sender<Result<(), String>>;
+type PressAnswer = oneshot::Sender<Result<(), String>>;
+
+/// The client by which the limits on requests count those of the page.
+const PAGE: &str = "page";
 
 impl Agent {
     /// Serves the page, if it is wanted. Without it everything else still works, so a page that cannot be served ends
@@ -59,9 +62,9 @@ impl Agent {
     /// Carries out the press of a button on the page.
     pub(super) fn pressed(&mut self, press: ButtonPress) {
         let ButtonPress { account, command, answer } = press;
-        if let Err((_, refusal)) = self.known(Some(&account)) {
+        if let Err(error) = self.known(Some(&account)) {
             // Whoever has closed the page meanwhile needs no answer.
-            let _ = answer.send(Err(refusal));
+            let _ = answer.send(Err(error.message));
             return;
         }
         tracing::info!(account = account.as_str(), ?command, "asked for on the page");
@@ -85,10 +88,10 @@ impl Agent {
         }
     }
 
-    fn carry_out_press(&mut self, account: &AccountName, verb: Verb, command: Command, answer: Outcome) {
-        if let Err((_, refusal)) = self.admit(account, &command) {
+    fn carry_out_press(&mut self, account: &AccountName, verb: Verb, command: Command, answer: PressAnswer) {
+        if let Err(error) = self.admit(account, &command, PAGE) {
             // Whoever has closed the page meanwhile needs no answer.
-            let _ = answer.send(Err(refusal));
+            let _ = answer.send(Err(error.message));
             return;
         }
         // If there is no room, the browser is told that the agent has not answered.

@@ -20,6 +20,7 @@ use super::deliveries::{Change, Deliveries, SUBSCRIPTION, Subject, TopicRefusal}
 use super::outbox::{Correlation, Outbox, Publication, Unsent};
 use super::reason::Reason;
 use crate::domain::policy::{self, Jitter};
+use crate::domain::text::printable;
 use crate::platform::clock;
 
 /// How long an orderly end may take.
@@ -79,6 +80,8 @@ impl Link {
     /// Hands over a message. While there is no connection it is dropped: at the next one everything is published
     /// afresh.
     pub(crate) fn publish(&self, publication: Publication) {
+        let Publication { topic, payload, retain, .. } = &publication;
+        tracing::debug!(topic, bytes = payload.as_bytes().len(), retain, "publish");
         // Only responses can be refused here.
         let _ = self.outbox.put(publication);
     }
@@ -88,6 +91,7 @@ impl Link {
     /// # Errors
     /// When it is not sent, or older ones are not, in its favour.
     pub(crate) fn respond(&self, publication: Publication) -> Result<(), Unsent> {
+        tracing::debug!(topic = printable(&publication.topic), bytes = publication.payload.as_bytes().len(), "respond");
         self.outbox.put(publication)
     }
 

@@ -91,11 +91,20 @@ pub(crate) const FRESH_ENOUGH: Duration = Duration::from_secs(2);
 /// device can have, declared anew and then corrected.
 pub(crate) const DECLARED_CHANGES: Rate = Rate { at_once: 64, pause: Duration::from_secs(60) };
 
-/// The rate at which requests that make the agent write are accepted for one account. To sign out and in again in a loop writes up to a
+/// The rate at which requests of one kind that make the agent write are accepted for one account. To sign out and in again in a loop writes up to a
 /// megabyte each time. It is more than anybody tries by hand, and what a broken flow then writes does not wear a card out.
 pub(crate) const WRITING_REQUESTS: Rate = Rate { at_once: 60, pause: Duration::from_secs(60) };
 
-/// The same for all accounts together: at once as many as a large device has accounts.
+/// The same for signing out an account that is signed out, which nobody needs often.
+pub(crate) const IDLE_SIGN_OUTS: Rate = Rate { at_once: 10, pause: Duration::from_secs(60) };
+
+/// The part of these that one client gets, by its response topic: a flow that asks in a loop locks nobody else out.
+pub(crate) const CLIENT_REQUESTS: Rate = Rate { at_once: 20, pause: Duration::from_secs(60) };
+
+/// How many requests to read the configuration again are taken. Each reads every file, and may write a line for each account.
+pub(crate) const RELOADS: Rate = Rate { at_once: 10, pause: Duration::from_secs(10) };
+
+/// The limit for all accounts together: at once as many as a large device has accounts.
 pub(crate) const ALL_WRITING_REQUESTS: Rate = Rate { at_once: 2_000, pause: Duration::from_secs(10) };
 
 /// A random number from 0 to 1, drawn by whoever calls, so that devices that started together do not stay in step.

@@ -95,10 +95,18 @@ impl Http {
 
     /// Sends `request` and reads the whole answer, whatever its status.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<Exchange, Fault> {
+        // Secrets are in the query, the headers and the body, none of which is logged.
+        let (method, uri, begun) = (request.method().clone(), request.uri().clone(), clock::now().boot);
+        let (host, path) = (uri.host().unwrap_or_default(), uri.path());
         let request = reqwest::Request::try_from(request).map_err(|error| transport_fault(&error))?;
         let client = self.client_for(request.url());
-        let response = client.execute(request).await.map_err(|error| transport_fault(&error))?;
+        let response = client.execute(request).await.map_err(|error| {
+            let fault = transport_fault(&error);
+            tracing::debug!(%method, host, path, fault = %fault.code, ms = clock::now().boot.after(begun).as_millis(), "request failed");
+            fault
+        })?;
         let status = response.status().as_u16();
+        tracing::debug!(%method, host, path, status, ms = clock::now().boot.after(begun).as_millis(), "request answered");
         let headers = response.headers();
         let is_form =
             text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));

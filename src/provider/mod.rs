@@ -18,6 +18,7 @@ mod http;
 mod identity;
 mod lifetime;
 mod parameters;
+mod probe;
 mod quotation;
 mod refusal;
 mod request;

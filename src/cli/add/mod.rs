@@ -21,7 +21,7 @@ use crate::domain::grant_kind::GrantKind;
 use crate::domain::provider_file::Provider;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
-use crate::wire::Verb;
+use crate::wire::{ReloadMessage, Verb};
 use file::NewAccount;
 use questions::Questions;
 
@@ -284,7 +284,7 @@ async fn take_up(settings: &Settings, name: &AccountName, questions: &mut Questi
         }
     };
     let result = async {
-        agent.ask(Verb::Reload, None).await?;
+        agent.ask::<ReloadMessage>(Verb::Reload, None).await?;
         say(&format!("{GOOD}The agent has it.{GOOD:#}"))?;
         say("")?;
         if questions.yes("Sign in now?")? {

@@ -10,7 +10,7 @@ use crate::cli::{BOLD, DIM, GOOD, WARN, block_on, name, say};
 use crate::config::{self, Environment};
 use crate::domain::account::AccountName;
 use crate::domain::settings::MqttSettings;
-use crate::wire::Verb;
+use crate::wire::{ReloadMessage, StatusMessage, Verb};
 
 /// Removes the account from the configuration at `config`.
 pub(in crate::cli) fn remove(config: &Path, account: &str) -> Result<(), Failure> {
@@ -63,7 +63,7 @@ async fn sign_out(mqtt: &MqttSettings, account: &AccountName) -> Result<(), Fail
             "{DIM}No agent is running: a sign-in stays in the store, sealed, until an account of this name signs out.{DIM:#}"
         ));
     };
-    let result = agent.ask(Verb::Logout, Some(account)).await;
+    let result = agent.ask::<StatusMessage>(Verb::Logout, Some(account)).await;
     agent.leave().await;
     match result {
         Ok(_) => say(&format!("{GOOD}Signed out.{GOOD:#}")),
@@ -74,7 +74,7 @@ async fn sign_out(mqtt: &MqttSettings, account: &AccountName) -> Result<(), Fail
 async fn take_out(mqtt: &MqttSettings) -> Result<(), Failure> {
     // Without an agent there is nobody to tell.
     let Ok(mut agent) = RunningAgent::find(mqtt).await else { return Ok(()) };
-    let result = agent.ask(Verb::Reload, None).await;
+    let result = agent.ask::<ReloadMessage>(Verb::Reload, None).await;
     agent.leave().await;
     result.map(|_| ())?;
     say(&format!("{GOOD}The agent has taken it out.{GOOD:#}"))
