@@ -9,14 +9,14 @@ use tokio::sync::Semaphore;
 use super::SharedProvider;
 use crate::domain::account::AccountName;
 use crate::domain::record::Fingerprint;
-use crate::domain::session::{Rules, Session, Way};
+use crate::domain::session::{Acquisition, Rules, Session};
 use crate::domain::settings::{AccountSettings, GrantSettings, PublishMode, SignInMode, TlsSettings};
 use crate::platform::clock;
 use crate::platform::tls::Tls;
 use crate::provider::{Directory, EndpointQuery, Http, Provider};
 use crate::wire::{self, AccountInfo, SetUp, StatusMessage};
 
-/// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
+/// The number of requests to one provider that are under way at a time. After an outage a thousand accounts are due at once, and
 /// neither the device nor the provider should meet them all at the same moment.
 const AT_A_TIME: usize = 8;
 
@@ -25,12 +25,12 @@ pub(super) struct Account {
     pub(super) settings: Arc<AccountSettings>,
     pub(super) provider: SharedProvider,
     pub(super) session: Session,
-    /// What the configuration now says of it, to be applied when no answer is awaited. Boxed, since it is large and seldom.
-    pub(super) change: Option<Box<Change>>,
+    /// The change of the configuration, to be applied when no answer is awaited. Boxed, since it is large and seldom.
+    pub(super) change: Option<Box<PendingChange>>,
 }
 
 /// A change of the configuration that waits for its moment.
-pub(super) enum Change {
+pub(super) enum PendingChange {
     Replace(AccountSettings),
     /// It goes, and its sign-in stays in the store.
     Remove,
@@ -52,7 +52,7 @@ impl Account {
         }
     }
 
-    /// What `status` says now.
+    /// Returns the content of `status` now.
     pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> StatusMessage {
         wire::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
     }
@@ -61,28 +61,28 @@ impl Account {
     pub(super) fn coming_settings(&self) -> Option<&AccountSettings> {
         match self.change.as_deref() {
             None => Some(&self.settings),
-            Some(Change::Replace(settings)) => Some(settings),
-            Some(Change::Remove | Change::Forget) => None,
+            Some(PendingChange::Replace(settings)) => Some(settings),
+            Some(PendingChange::Remove | PendingChange::Forget) => None,
         }
     }
 
-    /// What `status` says of the settings.
+    /// Returns the part of `status` that comes from the settings.
     pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
         SetUp { grant: Some(self.settings.grant.name()), declared: Some(self.settings.declared.name()), sign_in_needed }
     }
 }
 
-/// How a session for these settings behaves.
+/// Returns the rules by which a session for these settings behaves.
 pub(super) fn rules(settings: &AccountSettings) -> Rules {
-    let way = match &settings.grant {
-        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Way::User,
-        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Way::Unattended,
+    let acquisition = match &settings.grant {
+        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Acquisition::User,
+        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Acquisition::Unattended,
         GrantSettings::RefreshToken { token } => {
-            Way::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
+            Acquisition::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
         }
     };
     Rules {
-        way,
+        acquisition,
         offer: settings.sign_in == SignInMode::Offer,
         allow: settings.allow.clone(),
         tells_user: settings.identity,
@@ -90,7 +90,7 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
     }
 }
 
-/// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
+/// The parts that accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
 #[derive(Default)]
 pub(super) struct Clients {
     tls: Tls,

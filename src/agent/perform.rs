@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Agent, Event};
 use crate::broker::Publication;
 use crate::domain::account::AccountName;
-use crate::domain::session::{Action, Answer, Note, Question, RequestId, Topic};
+use crate::domain::session::{Action, LogEvent, ProviderAnswer, ProviderRequest, RequestId, Topic};
 use crate::domain::settings::PublishMode;
 use crate::platform::clock;
 use crate::provider::Provider;
@@ -22,16 +22,16 @@ impl Agent {
                 self.publish(name, topic);
             }
             Action::Reply(ticket, result) => self.reply(name, ticket, result),
-            Action::Note(note) => {
-                if matches!(note, Note::SignedIn { .. }) {
+            Action::Log(event) => {
+                if matches!(event, LogEvent::SignedIn { .. }) {
                     self.signed_in_as_declared(name);
                 }
-                write_down(name, note);
+                write_down(name, event, self.store_forgets.as_deref());
             }
         }
     }
 
-    fn ask(&self, name: &AccountName, id: RequestId, question: Question) {
+    fn ask(&self, name: &AccountName, id: RequestId, question: ProviderRequest) {
         let Some(account) = self.accounts.get(name) else { return };
         let (provider, name, events) = (Arc::clone(&account.provider), name.clone(), self.events.clone());
         tokio::spawn(async move {
@@ -65,27 +65,29 @@ impl Agent {
     }
 }
 
-async fn put(provider: &Provider, question: Question) -> Answer {
+async fn put(provider: &Provider, question: ProviderRequest) -> ProviderAnswer {
     match question {
-        Question::Authorize => Answer::Authorization(provider.authorize().await),
-        Question::Poll { device_code } => Answer::Poll(provider.poll(&device_code).await),
-        Question::Exchange { code, code_verifier } => Answer::Granted(provider.exchange(&code, &code_verifier).await),
-        Question::Obtain => Answer::Granted(provider.obtain().await),
-        Question::Refresh { refresh_token } => Answer::Refresh(provider.refresh(&refresh_token).await),
-        Question::Revoke { refresh_token, access_token } => {
-            Answer::Revoked(provider.revoke(refresh_token.as_ref(), &access_token).await)
+        ProviderRequest::Authorize => ProviderAnswer::Authorization(provider.authorize().await),
+        ProviderRequest::Poll { device_code } => ProviderAnswer::Poll(provider.poll(&device_code).await),
+        ProviderRequest::Exchange { code, code_verifier } => {
+            ProviderAnswer::Granted(provider.exchange(&code, &code_verifier).await)
+        }
+        ProviderRequest::Obtain => ProviderAnswer::Granted(provider.obtain().await),
+        ProviderRequest::Refresh { refresh_token } => ProviderAnswer::Refresh(provider.refresh(&refresh_token).await),
+        ProviderRequest::Revoke { refresh_token, access_token } => {
+            ProviderAnswer::Revoked(provider.revoke(refresh_token.as_ref(), &access_token).await)
         }
     }
 }
 
 /// The journal: what happened, to which account, what comes next.
-fn write_down(name: &AccountName, note: Note) {
+fn write_down(name: &AccountName, event: LogEvent, store: Option<&str>) {
     let account = name.as_str();
-    match note {
-        Note::CodeOffered(until) => {
+    match event {
+        LogEvent::CodeOffered(until) => {
             tracing::info!(account, lapses_at = until.seconds(), "a sign-in waits for the user");
         }
-        Note::SignedIn { lasts, another_user } => {
+        LogEvent::SignedIn { lasts, another_user } => {
             tracing::info!(account, "signed in");
             if another_user {
                 tracing::warn!(account, "somebody else than before has signed in");
@@ -98,20 +100,32 @@ fn write_down(name: &AccountName, note: Note) {
                 );
             }
         }
-        Note::UserUnknown(fault) => tracing::warn!(account, %fault, "nobody knows who signed in"),
-        Note::NotRevoked(fault) => tracing::warn!(account, %fault, "the tokens of whoever was refused are not revoked"),
-        Note::SignInFailed(fault) => tracing::warn!(account, %fault, "the sign-in ended"),
-        Note::Refreshed => tracing::info!(account, "refreshed"),
-        Note::RefreshFailed(fault, wait) => {
+        LogEvent::UserUnknown(fault) => tracing::warn!(account, %fault, "nobody knows who signed in"),
+        LogEvent::NotRevoked(fault) => {
+            tracing::warn!(account, %fault, "the tokens of whoever was refused are not revoked");
+        }
+        LogEvent::SignInFailed(fault) => tracing::warn!(account, %fault, "the sign-in ended"),
+        LogEvent::Refreshed => tracing::info!(account, "refreshed"),
+        LogEvent::RefreshFailed(fault, wait) => {
             tracing::warn!(account, %fault, retry_in_seconds = wait.as_secs(), "the refresh failed");
         }
-        Note::GrantEnded(fault) => tracing::error!(account, %fault, "the provider has ended the sign-in"),
-        Note::SignedOut(Ok(())) => tracing::info!(account, "signed out"),
-        Note::SignedOut(Err(fault)) => {
+        LogEvent::GrantEnded(fault) => {
+            tracing::error!(account, %fault, "the provider has ended the sign-in");
+            if let Some(why) = store {
+                tracing::error!(
+                    account,
+                    %why,
+                    "this may be why: the boot brought back a refresh token that had been used; see path in [store]"
+                );
+            }
+        }
+        LogEvent::SignedOut(Ok(())) => tracing::info!(account, "signed out"),
+        LogEvent::SignedOut(Err(fault)) => {
             tracing::warn!(account, %fault, "signed out");
         }
-        Note::StoreFailed(fault, wait) => {
-            tracing::error!(account, %fault, retry_in_seconds = wait.as_secs(), "the store failed");
+        LogEvent::StoreFailed(fault, wait) => {
+            // The store itself has told of the first failure.
+            tracing::debug!(account, %fault, retry_in_seconds = wait.as_secs(), "not yet written");
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::wire::Verb;
 #[derive(Default)]
 pub(super) struct Redirects {
     listeners: BTreeMap<SocketAddr, Listener>,
-    /// Whether other addresses may be wanted than are listened on.
+    /// True if other addresses may be wanted than are listened on.
     pub(super) may_have_changed: bool,
 }
 
@@ -66,7 +66,7 @@ impl Agent {
         }
     }
 
-    /// What an address says, and which account's sign-in waits for it; `account`, if somebody has named one.
+    /// Returns the content of an address, and the account whose sign-in waits for it; `account`, if somebody has named one.
     pub(super) fn find_redirection(
         &self,
         account: Option<AccountName>,

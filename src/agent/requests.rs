@@ -15,7 +15,7 @@ use crate::broker::{Correlation, Publication, Unsent};
 use crate::domain::account::AccountName;
 use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
-use crate::domain::session::{Command, Event, Refused, Ticket};
+use crate::domain::session::{Command, CommandError, Event, Ticket};
 use crate::domain::settings::PublishMode;
 use crate::domain::text::printable;
 use crate::platform::clock;
@@ -196,7 +196,7 @@ impl Agent {
     }
 
     /// A session has done what a ticket was for, or not.
-    pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), Refused>) {
+    pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), CommandError>) {
         let Some(Asked { verb, asker }) = self.tickets.waiting.remove(&ticket) else { return };
         let Some(account) = self.accounts.get(name) else { return };
         match asker {
@@ -359,16 +359,16 @@ fn unknown_verb(name: &str) -> RequestError {
     RequestError::new(ErrorCode::UnknownVerb, format!("There is no verb \"{}\"; there are: {known}.", printable(name)))
 }
 
-fn code(refused: &Refused) -> ErrorCode {
+fn code(refused: &CommandError) -> ErrorCode {
     match refused {
-        Refused::NotSignedIn => ErrorCode::NotSignedIn,
-        Refused::NoRefreshToken => FaultCode::NoRefreshToken.into(),
-        Refused::NothingPending => ErrorCode::NothingPending,
-        Refused::Cancelled => ErrorCode::Cancelled,
-        Refused::NotOurRedirection => FaultCode::RedirectInvalid.into(),
-        Refused::AlreadyImported => ErrorCode::AlreadyImported,
-        Refused::SigningOut => ErrorCode::SigningOut,
-        Refused::Failed(fault) => fault.code.into(),
+        CommandError::NotSignedIn => ErrorCode::NotSignedIn,
+        CommandError::NoRefreshToken => FaultCode::NoRefreshToken.into(),
+        CommandError::NothingPending => ErrorCode::NothingPending,
+        CommandError::Cancelled => ErrorCode::Cancelled,
+        CommandError::NotOurRedirection => FaultCode::RedirectInvalid.into(),
+        CommandError::AlreadyImported => ErrorCode::AlreadyImported,
+        CommandError::SigningOut => ErrorCode::SigningOut,
+        CommandError::Failed(fault) => fault.code.into(),
     }
 }
 

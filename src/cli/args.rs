@@ -110,8 +110,11 @@ pub(crate) enum Command {
     Reload,
     /// Open the sign-in page in a browser, or print its address
     Open,
-    /// List the built-in providers: what each needs, and where to register
-    Providers,
+    /// List the providers known by name, or show one of them whole with an example
+    Providers {
+        /// The name of a provider
+        name: Option<String>,
+    },
     /// Print names for the completions of the shells
     #[command(hide = true)]
     Names {

@@ -32,6 +32,7 @@ use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
 use crate::domain::text::printable;
+use crate::store::process;
 use crate::wire::{ReloadMessage, StatusMessage, Verb};
 use args::{Args, Command};
 use exit::{Exit, Failure};
@@ -48,6 +49,12 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == process::COMMAND)
+        && let Some(folder) = arguments.next()
+    {
+        return process::main(Path::new(&folder));
+    }
     let args = Args::from_arg_matches(&manual::command().get_matches()).unwrap_or_else(|error| error.exit());
     match execute(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,7 +85,7 @@ fn execute(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Run { log } => run::run(config, args.log.unwrap_or(log)),
         Command::Check { broker_config } => check::check(config, &broker_config),
-        Command::Providers => providers::list(),
+        Command::Providers { name } => providers::show(config, name.as_deref()),
         Command::Add(wanted) => add::add(config, wanted),
         Command::Login { account, qr } => {
             let page = settings(config)?.page.as_ref().and_then(open::address_from_elsewhere);

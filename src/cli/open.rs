@@ -63,6 +63,7 @@ mod tests {
             listen: listen.parse().unwrap(),
             access_code: has_code.then(|| Secret::new("123456".to_owned())),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            embed_in: Vec::new(),
         };
         assert_eq!(address(&page("127.0.0.1:8628", false, &[])), "http://127.0.0.1:8628/");
         assert_eq!(address(&page("[::1]:8628", false, &["gateway"])), "http://[::1]:8628/");

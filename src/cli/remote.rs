@@ -51,6 +51,10 @@ impl RunningAgent {
         let mut agent = Self { call, topics, reply_topic, aside: Vec::new() };
         let state = agent.topics.state();
         agent.call.subscribe(&agent.reply_topic).await?;
+        if !agent.call.broker_retains() {
+            // Then it cannot be seen whether an agent is there; the answer will show it.
+            return Ok(agent);
+        }
         let state = agent.retained(&state).await?;
         let state: Option<StateMessage> = state.and_then(|payload| serde_json::from_slice(&payload).ok());
         if state.is_some_and(|message| message.state == Presence::Online) {
@@ -118,6 +122,13 @@ impl RunningAgent {
     pub(super) async fn token(&mut self, account: &AccountName) -> Result<Secret, Failure> {
         let message = match self.exchange::<TokenMessage>(Verb::Token, &Request::about(Some(account))).await? {
             Ok(message) => Some(message),
+            Err(error) if error.code == ErrorCode::TokenIsRetained && !self.call.broker_retains() => {
+                let message = format!(
+                    "this broker keeps no retained messages, so the token of {account} is not there to be read. Allow them, such \
+                     as with mosquitto's retain_available, or write publish = \"on_request\" in this account."
+                );
+                return Err(Failure::new(Exit::Unavailable, message));
+            }
             Err(error) if error.code == ErrorCode::TokenIsRetained => {
                 let payload = self.retained(&self.topics.account(account, Topic::Token)).await?;
                 payload.as_deref().map(read).transpose()?

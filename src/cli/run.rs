@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure};
 use super::journal::Journal;
 use super::terminal::Terminal;
 use crate::agent::{self, Origin, RunError};
-use crate::config::{self, Environment, Loaded};
+use crate::config::{self, Configuration, Environment};
 
 pub(super) fn run(config: &Path, level: LogLevel) -> Result<(), Failure> {
     keep_to_itself();
@@ -28,7 +28,7 @@ pub(super) fn run(config: &Path, level: LogLevel) -> Result<(), Failure> {
 
 fn run_agent(config: &Path) -> Result<(), Failure> {
     let environment = Environment::from_process();
-    let Loaded { settings, warnings } = config::load(config, &environment)?;
+    let Configuration { settings, warnings } = config::load(config, &environment)?;
     // Consumed here: what is still held once the agent runs is held for months.
     for warning in warnings {
         tracing::warn!("{}", warning.in_file(config));

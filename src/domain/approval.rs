@@ -9,7 +9,7 @@ use crate::domain::secret::Secret;
 pub struct Authorization {
     /// The way for the user to approve.
     pub approval: Approval,
-    /// How long the provider waits for it, from the request on; `None` where the provider does not say.
+    /// The time that the provider waits for it, from the request on; `None` where the provider does not say.
     pub expires_in: Option<Duration>,
 }
 
@@ -51,6 +51,6 @@ pub struct AuthorizationRequest {
     pub code_verifier: Secret,
     /// The issuer that must have sent the redirection if that names one (RFC 9207 2.4); `None` where it is not known.
     pub issuer: Option<String>,
-    /// Whether the provider promises to name itself in the redirection.
+    /// True if the provider promises to name itself in the redirection.
     pub names_issuer: bool,
 }

@@ -6,7 +6,7 @@ use crate::domain::account::Declared;
 use crate::domain::approval::Approval;
 use crate::domain::clock::UnixTime;
 use crate::domain::expiry::Expiry;
-use crate::domain::fault::FaultCode;
+use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::Identity;
 use crate::domain::token::Tokens;
 
@@ -19,16 +19,25 @@ pub struct Record {
     pub pending: Option<PendingSignIn>,
     /// The refresh token from a file that was taken in, so that each is taken in once.
     pub imported: Option<Fingerprint>,
-    /// Whether an account that signs in by itself was signed out on request, and waits for another.
+    /// True if an account that signs in by itself was signed out on request, and waits for another.
     pub stopped: bool,
 }
 
 impl Record {
-    /// Whether there is nothing to keep.
+    /// Returns whether there is nothing to keep.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.signed_in.is_none() && self.pending.is_none() && self.imported.is_none() && !self.stopped
     }
+}
+
+/// The record that the store has of an account.
+#[derive(Debug)]
+pub enum StoredRecord {
+    /// A record; an empty one if there was none.
+    Record(Record),
+    /// A record that cannot be opened now, for this reason.
+    Unreadable(Fault),
 }
 
 /// Tells one text from another in 16 bytes, and without giving either away: the first half of its SHA-256.
@@ -78,13 +87,13 @@ impl ClientBinding {
         self.declared
     }
 
-    /// Whether both are of one client at one provider, wherever their accounts were declared.
+    /// Returns whether both are of one client at one provider, wherever their accounts were declared.
     #[must_use]
     pub fn is_same_client(&self, other: &Self) -> bool {
         self.client == other.client
     }
 
-    /// Whether an account may go on with what `former` got. Whoever may publish requests can declare an account, and knows
+    /// Returns whether an account may go on with what `former` got. Whoever may publish requests can declare an account, and knows
     /// what a client is called: that alone must not bring tokens which the administrator's own account was given. The
     /// administrator may take up what was declared.
     #[must_use]
@@ -120,7 +129,7 @@ pub struct SignedIn {
 pub struct Refusal {
     /// Which fault it was.
     pub code: FaultCode,
-    /// What the provider said.
+    /// The provider's words.
     pub message: String,
     /// When it said so.
     pub since: UnixTime,

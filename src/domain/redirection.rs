@@ -8,7 +8,7 @@ use crate::domain::text::printable;
 /// The longest address that is read, in bytes.
 const LONGEST: usize = 8 * 1024;
 
-/// What a redirection says.
+/// The content of a redirection.
 #[derive(Clone, Debug)]
 pub struct Redirection {
     /// Which authorization request it belongs to.
@@ -24,7 +24,7 @@ pub struct Redirection {
 pub struct Denial {
     /// The code of the error.
     pub error: String,
-    /// What the provider says about it.
+    /// The provider's description of it.
     pub description: Option<String>,
 }
 

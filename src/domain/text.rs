@@ -25,7 +25,7 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
-/// Whether `text` may be shown as it is.
+/// Returns whether `text` may be shown as it is.
 #[must_use]
 pub(crate) fn is_printable(text: &str) -> bool {
     let marks = text.chars().scan(MOST_COMBINING, |marks, c| {

@@ -15,13 +15,13 @@ pub struct TokenAnswer {
     pub access_token: Secret,
     /// The refresh token; never empty. In an answer to a refresh, `None` means that the old one stays (RFC 6749 6).
     pub refresh_token: Option<Secret>,
-    /// How long the access token lives, from the moment of the answer; `None` if the provider does not say.
+    /// The life of the access token, from the moment of the answer; `None` if the provider does not say.
     pub expires_in: Option<Duration>,
     /// The scopes that were granted, separated by spaces; `None` means those that were asked for.
     pub scope: Option<String>,
 }
 
-/// What a completed sign-in brought.
+/// The result of a completed sign-in.
 #[derive(Clone, Debug)]
 pub struct Granted {
     /// The tokens.
@@ -44,9 +44,9 @@ pub enum User {
 /// The tokens of one sign-in.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// What a flow sends to an API.
+    /// The token that a flow sends to an API.
     pub access_token: Secret,
-    /// What gets the next access token; `None` if the provider gave none.
+    /// The token that gets the next access token; `None` if the provider gave none.
     pub refresh_token: Option<Secret>,
     /// When the access token ends; `None` if the provider does not say.
     pub expiry: Option<Expiry>,
@@ -54,7 +54,7 @@ pub struct Tokens {
     pub scope: Option<String>,
 }
 
-/// What one poll with a device code brought (RFC 8628 3.5).
+/// The answer to one poll with a device code (RFC 8628 3.5).
 #[derive(Clone, Debug)]
 pub enum PollAnswer {
     /// The user approved.

@@ -102,7 +102,7 @@ pub(super) fn may_have_moved(exchange: &Exchange) -> bool {
 }
 
 /// Reads the answer to a refresh (RFC 6749 5).
-pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<TokenAnswer, Fault> {
+pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: &str) -> Result<TokenAnswer, Fault> {
     let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_refresh());
@@ -111,7 +111,7 @@ pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) ->
 }
 
 /// Reads the answer to a request for the first tokens (RFC 6749 5).
-pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
+pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: &str) -> Result<NewTokens, Fault> {
     let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_sign_in());
@@ -120,7 +120,7 @@ pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: char) -> R
 }
 
 /// Reads the answer to a poll with a device code (RFC 8628 3.5).
-pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<Polled, Fault> {
+pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: &str) -> Result<Polled, Fault> {
     let members = read(exchange, sent)?;
     let Some(error) = Refusal::of(&members, exchange, sent) else {
         return good_token(members, exchange, sent, separator).map(Polled::Granted);
@@ -186,7 +186,7 @@ fn shown_address(text: &str) -> Result<String, Fault> {
     })
 }
 
-fn good_token(members: Members, exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
+fn good_token(members: Members, exchange: &Exchange, sent: &[&Secret], separator: &str) -> Result<NewTokens, Fault> {
     require_success(exchange)?;
     let access_token = members
         .access_token

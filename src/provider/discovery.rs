@@ -9,7 +9,9 @@ use url::Url;
 use super::endpoint_query::{EndpointQuery, SignInEndpoint};
 use super::http::{Exchange, Http};
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::settings::{ClientAuth, EndpointSettings};
+use crate::domain::loopback::leads_to_loopback;
+use crate::domain::profile::ClientAuth;
+use crate::domain::settings::EndpointSettings;
 use crate::domain::text::printable;
 
 /// The endpoints of one provider.
@@ -106,16 +108,7 @@ fn usual_auth(supported: Option<&[String]>) -> ClientAuth {
 
 /// Whether tokens may be sent there.
 fn may_be_used(url: &Url, allow_http: bool) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || is_loopback(url)))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || leads_to_loopback(url)))
 }
 
 async fn metadata(issuer: &Url, is_enough: impl Fn(&Metadata) -> bool, http: &Http) -> Result<Metadata, Fault> {

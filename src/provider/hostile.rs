@@ -45,9 +45,9 @@ fn answers() {
     bombard("provider-answers", |body, chance| {
         let exchange = exchange(body, chance);
         let shown = match chance.u8(0..4) {
-            0 if chance.bool() => shown(&answer::refresh(&exchange, &[&sent], ' ')),
-            0 => shown(&answer::token(&exchange, &[&sent], ' ').map(|new| new.tokens)),
-            1 => shown(&answer::poll(&exchange, &[&sent], ',').map(|_| ())),
+            0 if chance.bool() => shown(&answer::refresh(&exchange, &[&sent], " ")),
+            0 => shown(&answer::token(&exchange, &[&sent], " ").map(|new| new.tokens)),
+            1 => shown(&answer::poll(&exchange, &[&sent], ",").map(|_| ())),
             2 => shown(&answer::revocation(&exchange, &[&sent])),
             _ => {
                 let result = answer::device_authorization(&exchange, &[&sent]);

@@ -96,7 +96,7 @@ impl Provider {
     pub(crate) async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.device_access_token(device_code)).await?;
-        match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)? {
+        match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.profile.scope_separator())? {
             Polled::NotYet(answer) => Ok(answer),
             Polled::Granted(new) => Ok(PollAnswer::Granted(self.granted(endpoints, new, &exchange).await)),
         }
@@ -113,7 +113,8 @@ impl Provider {
         };
         let exchange =
             self.ask(endpoints, |requests| requests.code_exchange(redirect_uri, code, code_verifier)).await?;
-        let new = answer::token(&exchange, &self.secrets(&[code, code_verifier]), self.account.scope_separator)?;
+        let new =
+            answer::token(&exchange, &self.secrets(&[code, code_verifier]), self.account.profile.scope_separator())?;
         Ok(self.granted(endpoints, new, &exchange).await)
     }
 
@@ -143,7 +144,7 @@ impl Provider {
             }
         };
         let sent: Vec<_> = secret.into_iter().collect();
-        let mut tokens = answer::token(&exchange, &self.secrets(&sent), self.account.scope_separator)?.tokens;
+        let mut tokens = answer::token(&exchange, &self.secrets(&sent), self.account.profile.scope_separator())?.tokens;
         match &self.account.grant {
             // The client needs none (RFC 6749 4.4.3).
             GrantSettings::ClientCredentials => tokens.refresh_token = None,
@@ -161,7 +162,7 @@ impl Provider {
     pub(crate) async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.refresh(refresh_token)).await?;
-        answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
+        answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.profile.scope_separator())
     }
 
     /// Revokes the grant (RFC 7009 2.1): by the refresh token, whose end is the end of the grant, and then by the access

@@ -21,8 +21,9 @@ use zeroize::Zeroizing;
 use super::assertion;
 use super::discovery::Endpoints;
 use crate::domain::approval::AuthorizationRequest;
+use crate::domain::profile::ClientAuth;
 use crate::domain::secret::Secret;
-use crate::domain::settings::{AccountSettings, ClientAuth};
+use crate::domain::settings::AccountSettings;
 
 /// A request that cannot even be built: an endpoint is no usable address, or the client's key does not sign.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +71,11 @@ macro_rules! authenticated {
 macro_rules! with_scopes_and_params {
     ($request:expr, $account:expr) => {{
         let mut request = $request;
-        let scopes = $account.scopes.join(&$account.scope_separator.to_string());
+        let scopes = $account.scopes.join($account.profile.scope_separator());
         if !scopes.is_empty() {
             request = request.add_scope(Scope::new(scopes));
         }
-        for (name, value) in &$account.params {
+        for (name, value) in &$account.profile.params {
             request = request.add_extra_param(name, value);
         }
         request
@@ -218,7 +219,7 @@ impl<'a> Requests<'a> {
         let settings = &self.account.client;
         let client = BasicClient::new(ClientId::new(settings.id.clone()));
         let usual = if settings.key.is_some() { ClientAuth::PrivateKeyJwt } else { self.endpoints.usual_auth };
-        let auth = settings.auth.unwrap_or(usual);
+        let auth = self.account.profile.client_auth.unwrap_or(usual);
         let client = client.set_auth_type(match auth {
             ClientAuth::None | ClientAuth::Post | ClientAuth::PrivateKeyJwt => AuthType::RequestBody,
             ClientAuth::Basic => AuthType::BasicAuth,

@@ -9,11 +9,11 @@ use crate::domain::record::Record;
 use crate::domain::secret::Secret;
 use crate::domain::token::TokenAnswer;
 
-/// What a session wants done.
+/// Something that a session wants done.
 #[derive(Debug)]
 pub enum Action {
     /// Ask the provider, and come back with the answer under this name.
-    Ask(RequestId, Question),
+    Ask(RequestId, ProviderRequest),
     /// Write this to the disk, and come back when it is safe there.
     Save(Revision, Record),
     /// Remove everything of this account from the disk, and come back when it is gone.
@@ -21,26 +21,26 @@ pub enum Action {
     /// Publish what [`Session::token`], [`Session::status`] or [`Session::pending`] now returns.
     Publish(Topic),
     /// Answer a request from MQTT.
-    Reply(Ticket, Result<(), Refused>),
+    Reply(Ticket, Result<(), CommandError>),
     /// Write to the journal.
-    Note(Note),
+    Log(LogEvent),
 }
 
 /// A request to the provider.
 #[derive(Debug)]
-pub enum Question {
+pub enum ProviderRequest {
     /// For a way to the user's approval (RFC 8628 3.1, RFC 6749 4.1.1).
     Authorize,
-    /// Whether the user has approved (RFC 8628 3.4).
+    /// Ask whether the user has approved (RFC 8628 3.4).
     Poll {
         /// The code to ask with.
         device_code: Secret,
     },
     /// For the tokens of an authorization code (RFC 6749 4.1.3).
     Exchange {
-        /// What the redirection brought.
+        /// The code that the redirection brought.
         code: Secret,
-        /// What shows that the code is ours (RFC 7636 4.5).
+        /// Proof that the code is ours (RFC 7636 4.5).
         code_verifier: Secret,
     },
     /// For tokens by what the configuration itself holds: the client's own right (RFC 6749 4.4), a password (4.3), or a
@@ -60,7 +60,7 @@ pub enum Question {
     },
 }
 
-impl Question {
+impl ProviderRequest {
     /// To end the grant of tokens that nobody keeps.
     pub(super) fn revoke(TokenAnswer { refresh_token, access_token, .. }: TokenAnswer) -> Self {
         Self::Revoke { refresh_token, access_token }
@@ -86,7 +86,7 @@ pub struct Revision(pub u64);
 
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CommandError {
     /// There is nothing to refresh.
     #[error("not signed in. Request login, and let the user approve.")]
     NotSignedIn,
@@ -99,7 +99,7 @@ pub enum Refused {
     /// The sign-in that was asked for was given up by another request.
     #[error("the sign-in was cancelled.")]
     Cancelled,
-    /// What came back does not belong to a sign-in that is pending.
+    /// The redirection does not belong to a sign-in that is pending.
     #[error("this address belongs to no sign-in that is pending. Request login, and use the newest address alone.")]
     NotOurRedirection,
     /// The refresh token in the file was taken in before.
@@ -115,16 +115,16 @@ pub enum Refused {
     Failed(Fault),
 }
 
-/// What is worth a line in the journal.
+/// An event for the journal.
 #[derive(Debug)]
-pub enum Note {
+pub enum LogEvent {
     /// A code waits for the user, until then.
     CodeOffered(UnixTime),
     /// The sign-in succeeded.
     SignedIn {
-        /// Whether there will be another access token without a new sign-in.
+        /// True if there will be another access token without a new sign-in.
         lasts: bool,
-        /// Whether somebody else than before has approved.
+        /// True if somebody else than before has approved.
         another_user: bool,
     },
     /// The provider was asked who approved, and did not say.
