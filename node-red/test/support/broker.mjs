@@ -127,7 +127,7 @@ export class AgentAtTheBroker {
   /** The requests of a verb so far. */
   asked(verb) { return this.requests.filter((request) => request.verb === verb); }
 
-  async #asked(topic, payload, { properties }) {
+  async #asked(topic, payload, { properties = {} }) {
     const verb = topic.split('/').at(-1);
     const request = { verb, ...JSON.parse(payload), responseTopic: properties.responseTopic };
     this.requests.push(request);
