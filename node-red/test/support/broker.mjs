@@ -19,7 +19,7 @@ export async function freePort() {
 }
 
 /** Looks again and again, for at most `seconds`, until `look` returns something. */
-export async function until(what, look, seconds = 10) {
+export async function until(what, look, seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const found = await look();
