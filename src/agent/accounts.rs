@@ -8,16 +8,16 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::SharedProvider;
-use crate::account::AccountName;
-use crate::clock;
-use crate::message::{self, AccountInfo, SetUp};
-use crate::provider::{Directory, Http, Provider, Sought};
-use crate::record::Fingerprint;
-use crate::session::{Rules, Session, Way};
-use crate::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
-use crate::tls::Tls;
+use crate::domain::account::AccountName;
+use crate::domain::record::Fingerprint;
+use crate::domain::session::{Acquisition, Rules, Session};
+use crate::domain::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
+use crate::platform::clock;
+use crate::platform::tls::Tls;
+use crate::provider::{Directory, EndpointQuery, Http, Provider};
+use crate::wire::{self, AccountInfo, SetUp};
 
-/// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
+/// The number of requests to one provider that are under way at a time. After an outage a thousand accounts are due at once, and
 /// neither the device nor the provider should meet them all at the same moment.
 const AT_A_TIME: usize = 8;
 
@@ -26,12 +26,12 @@ pub(super) struct Account {
     pub(super) settings: Arc<AccountSettings>,
     pub(super) provider: SharedProvider,
     pub(super) session: Session,
-    /// What the configuration now says of it, to be applied when no answer is awaited. Boxed, since it is large and seldom.
-    pub(super) change: Option<Box<Change>>,
+    /// The change of the configuration, to be applied when no answer is awaited. Boxed, since it is large and seldom.
+    pub(super) change: Option<Box<PendingChange>>,
 }
 
 /// A change of the configuration that waits for its moment.
-pub(super) enum Change {
+pub(super) enum PendingChange {
     Replace(AccountSettings),
     /// It goes, and its sign-in stays in the store.
     Remove,
@@ -49,28 +49,28 @@ impl Account {
         }
     }
 
-    /// What `status` says now.
+    /// Returns the content of `status` now.
     pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> impl Serialize + use<> {
-        message::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
+        wire::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
     }
 
-    /// What `status` says of the settings.
+    /// Returns the part of `status` that comes from the settings.
     pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
         SetUp { grant: Some(self.settings.grant.name()), declared: Some(self.settings.declared.name()), sign_in_needed }
     }
 }
 
-/// How a session for these settings behaves.
+/// Returns the rules by which a session for these settings behaves.
 pub(super) fn rules(settings: &AccountSettings) -> Rules {
-    let way = match &settings.grant {
-        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Way::User,
-        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Way::Unattended,
+    let acquisition = match &settings.grant {
+        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Acquisition::User,
+        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Acquisition::Unattended,
         GrantSettings::RefreshToken { token } => {
-            Way::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
+            Acquisition::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
         }
     };
     Rules {
-        way,
+        acquisition,
         offer: settings.sign_in == SignInMode::Offer,
         allow: settings.allow.clone(),
         tells_user: settings.identity,
@@ -78,12 +78,12 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
     }
 }
 
-/// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
+/// The parts that accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
 #[derive(Default)]
 pub(super) struct Clients {
     tls: Tls,
     http: HashMap<Option<PathBuf>, Http>,
-    directories: HashMap<Sought, Arc<Directory>>,
+    directories: HashMap<EndpointQuery, Arc<Directory>>,
     limits: HashMap<String, Arc<Semaphore>>,
 }
 
@@ -98,24 +98,24 @@ impl Clients {
         &mut self,
         mut settings: AccountSettings,
     ) -> Result<(Arc<AccountSettings>, SharedProvider), String> {
-        let sought = Sought::by(&settings);
-        let directory = match self.directories.get(&sought) {
+        let query = EndpointQuery::by(&settings);
+        let directory = match self.directories.get(&query) {
             Some(directory) => Arc::clone(directory),
-            None => self.directory(sought.clone())?,
+            None => self.directory(query.clone())?,
         };
-        settings.endpoints = directory.sought().endpoints.clone();
+        settings.endpoints = directory.query().endpoints.clone();
         let limit = self.limits.entry(settings.provider.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
         let settings = Arc::new(settings);
         let provider = Arc::new(Provider::new(Arc::clone(&settings), directory, Arc::clone(limit)));
         Ok((settings, provider))
     }
 
-    fn directory(&mut self, sought: Sought) -> Result<Arc<Directory>, String> {
-        let http = self.http(sought.ca_file.as_ref())?;
-        let directory = Arc::new(Directory::new(sought.clone(), http));
+    fn directory(&mut self, query: EndpointQuery) -> Result<Arc<Directory>, String> {
+        let http = self.http(query.ca_file.as_ref())?;
+        let directory = Arc::new(Directory::new(query.clone(), http));
         // Accounts may come and go without end.
         self.directories.retain(|_, directory| Arc::strong_count(directory) > 1);
-        self.directories.insert(sought, Arc::clone(&directory));
+        self.directories.insert(query, Arc::clone(&directory));
         Ok(directory)
     }
 

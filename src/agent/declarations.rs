@@ -6,18 +6,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Agent;
-use super::accounts::{Change, rules};
+use super::accounts::{PendingChange, rules};
 use super::reload;
 use super::requests::{Asked, Asker, MOST_WAITING, Refusal, ReplyTo, busy, failed, sentence};
-use crate::account::AccountName;
-use crate::declaration::Declaration;
-use crate::message::{Outcome, Transaction, Verb};
-use crate::record::Record;
-use crate::session::{Command, Event, Found, Rules, Ticket};
-use crate::settings::{AccountSettings, Declared};
+use crate::config;
+use crate::domain::account::AccountName;
+use crate::domain::declaration::Declaration;
+use crate::domain::policy;
+use crate::domain::rate_limit::Throttle;
+use crate::domain::record::{Record, StoredRecord};
+use crate::domain::session::{Command, Event, Rules, Ticket};
+use crate::domain::settings::{AccountSettings, Declared};
+use crate::platform::clock;
 use crate::store::Ack;
-use crate::throttle::Throttle;
-use crate::{clock, config, policy};
+use crate::wire::{Outcome, Transaction, Verb};
 
 /// The most accounts that may be declared: each has its place in the store and in the broker's memory.
 const MOST: usize = 32;
@@ -25,7 +27,7 @@ const MOST: usize = 32;
 /// Nobody waits for the answer to a command with this ticket.
 const UNHEARD: Ticket = Ticket(0);
 
-/// What was declared, and who waits to hear that it is safe.
+/// The declared accounts, and the requests that wait until they are safe on disk.
 pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
     changes: Throttle,
@@ -36,8 +38,8 @@ pub(super) struct Declarations {
 }
 
 impl Declarations {
-    /// What the store had.
-    pub(super) fn from_store(found: Vec<(AccountName, Result<Declaration, crate::fault::Fault>)>) -> Self {
+    /// Takes up the declarations that the store had.
+    pub(super) fn from_store(found: Vec<(AccountName, Result<Declaration, crate::domain::fault::Fault>)>) -> Self {
         let mut by_name = BTreeMap::new();
         for (name, declaration) in found {
             match declaration {
@@ -59,7 +61,7 @@ impl Declarations {
         self.by_name.keys()
     }
 
-    /// Whether the account asks for something else by now than its sign-in was for.
+    /// Returns whether the account asks for something else by now than its sign-in was for.
     pub(super) fn needs_sign_in(&self, name: &AccountName) -> bool {
         self.by_name.get(name).is_some_and(|declaration| declaration.sign_in_needed)
     }
@@ -98,10 +100,12 @@ impl Agent {
         accounts
     }
 
-    /// Whether the account may be declared or signed in, and is not about to go with all that is kept of it.
+    /// Returns whether the account may be declared or signed in, and is not about to go with all that is kept of it.
     pub(super) fn is_not_forgotten(&self, name: &AccountName) -> Result<(), Refusal> {
-        let is_leaving =
-            self.accounts.get(name).is_some_and(|account| matches!(account.change.as_deref(), Some(Change::Forget)));
+        let is_leaving = self
+            .accounts
+            .get(name)
+            .is_some_and(|account| matches!(account.change.as_deref(), Some(PendingChange::Forget)));
         if is_leaving || self.declarations.forgetting.contains(name) {
             let error = format!("{name} is being forgotten. Declare it once the request to forget it is answered.");
             return Err(("signing_out", error));
@@ -143,12 +147,12 @@ impl Agent {
         // Whatever goes on from here ends on disk.
         self.declarations.changes.take(clock::now().boot).map_err(too_many_changes)?;
         let former = self.declarations.by_name.get(&name);
-        let asks_otherwise = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
+        let requests_other_tokens = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
         let needed_before = former.is_some_and(|former| former.sign_in_needed);
         // Without a user the agent sees to it by itself.
         let has_user = settings.grant.has_user();
-        declaration.sign_in_needed = has_user && (asks_otherwise || needed_before) && self.is_signed_in(&name);
-        if asks_otherwise && running {
+        declaration.sign_in_needed = has_user && (requests_other_tokens || needed_before) && self.is_signed_in(&name);
+        if requests_other_tokens && running {
             // What the user would approve is not what is asked for any more.
             self.tell(&name, Event::Command(Command::Cancel, UNHEARD));
         }
@@ -190,8 +194,8 @@ impl Agent {
         if let Some(account) = self.accounts.get_mut(name) {
             // An account that the file has by now comes in its place.
             let is_of_file = |settings: &AccountSettings| settings.declared == Declared::File;
-            if !matches!(account.change.as_deref(), Some(Change::Replace(settings)) if is_of_file(settings)) {
-                account.change = Some(Box::new(Change::Forget));
+            if !matches!(account.change.as_deref(), Some(PendingChange::Replace(settings)) if is_of_file(settings)) {
+                account.change = Some(Box::new(PendingChange::Forget));
                 self.store.erase(name, reload::UNHEARD.0);
             }
         } else {
@@ -223,7 +227,7 @@ impl Agent {
         let of_file = |record: &Record| {
             record.signed_in.as_ref().is_some_and(|signed_in| signed_in.client.declared_in() == Declared::File)
         };
-        if matches!(self.spare.get(name), Some(Found::Record(record)) if !of_file(record)) {
+        if matches!(self.spare.get(name), Some(StoredRecord::Record(record)) if !of_file(record)) {
             self.spare.remove(name);
             self.store.erase(name, reload::UNHEARD.0);
         }
@@ -283,11 +287,11 @@ impl Agent {
 
     fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), Refusal> {
         if let Some(account) = self.accounts.get_mut(name) {
-            account.change = Some(Box::new(Change::Replace(settings)));
+            account.change = Some(Box::new(PendingChange::Replace(settings)));
             self.apply_waiting_changes();
         } else {
             self.add(name, settings).map_err(|error| ("invalid_declaration", error.to_string()))?;
-            self.tell(name, Event::BrokerConnected);
+            self.tell(name, Event::PublishAll);
         }
         self.publish_info();
         Ok(())

@@ -4,7 +4,7 @@
 
 mod accounts;
 mod declarations;
-mod last_words;
+mod opening;
 mod page;
 mod perform;
 mod redirects;
@@ -14,6 +14,7 @@ mod requests;
 mod signals;
 mod stop;
 mod summary;
+mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -22,21 +23,22 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::account::AccountName;
-use crate::alarm::{Alarm, ClockWatch};
 use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Publication, Will};
-use crate::clock::{self, BootTime, Confidence, Now};
 use crate::config::Environment;
-use crate::loopback::Arrival;
-use crate::machine::Machine;
-use crate::message::{self, Topics};
-use crate::page::{Page, Press};
-use crate::policy::{self, Chance};
-use crate::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
-use crate::settings::Settings;
-use crate::store::{self, Ack, Kind, Loaded, OpenError, Store};
-use crate::systemd::ServiceManager;
-use crate::throttle::Throttle;
+use crate::domain::account::AccountName;
+use crate::domain::clock::{BootTime, Now};
+use crate::domain::policy::{self, Jitter};
+use crate::domain::rate_limit::Throttle;
+use crate::domain::record::StoredRecord;
+use crate::domain::session::{Event as SessionEvent, ProviderAnswer, RequestId, Revision};
+use crate::domain::settings::Settings;
+use crate::page::{ButtonPress, Page};
+use crate::platform::clock;
+use crate::platform::redirect_listener::Arrival;
+use crate::platform::systemd::ServiceManager;
+use crate::platform::timer::{Alarm, ClockWatch};
+use crate::store::{self, Ack, OpenError, Opened, RecordKind, Store};
+use crate::wire::{self, Topics};
 use accounts::{Account, Clients};
 use declarations::Declarations;
 use redirects::Redirects;
@@ -47,12 +49,12 @@ use signals::Signals;
 /// The largest packet that a request may be, in bytes.
 const LARGEST_REQUEST: u32 = 16 * 1024;
 
-/// How many wake-ups may wait for the loop.
+/// The number of events that may wait for the loop.
 const EVENTS: usize = 64;
 
 /// Why the daemon could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The store is not to be had.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -69,10 +71,10 @@ pub enum RunError {
 
 /// Where the configuration came from, for reading it again.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The file.
     pub path: PathBuf,
-    /// What the service manager said.
+    /// The environment that the service manager set.
     pub environment: Environment,
 }
 
@@ -80,10 +82,10 @@ pub struct Origin {
 #[derive(Debug)]
 enum Event {
     Link(LinkEvent),
-    Answered(AccountName, RequestId, Answer),
+    Answered(AccountName, RequestId, ProviderAnswer),
     Stored(Ack),
     Browser(Arrival),
-    Pressed(Press),
+    Pressed(ButtonPress),
     AlarmRang,
     /// The link can take what an account has to publish at a new connection.
     MayAnnounce,
@@ -104,8 +106,8 @@ impl From<Arrival> for Event {
     }
 }
 
-impl From<Press> for Event {
-    fn from(press: Press) -> Self {
+impl From<ButtonPress> for Event {
+    fn from(press: ButtonPress) -> Self {
         Self::Pressed(press)
     }
 }
@@ -114,19 +116,22 @@ impl From<Press> for Event {
 ///
 /// # Errors
 /// When it cannot start: the store is not to be had, or the settings cannot be used.
-pub async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
+pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunError> {
     let (events, mut wakeups) = mpsc::channel(EVENTS);
     let mut signals = Signals::new()?;
     let mut alarm = Alarm::new()?;
     let clock_watch = ClockWatch::new()?;
     let mut manager = ServiceManager::from_process();
-    let mut agent = Agent::start(settings, origin, events)?;
+    let Some(opened) = opening::open_store(&settings.store, &events, &mut signals, &mut manager).await? else {
+        return Ok(());
+    };
+    let mut agent = Agent::start(settings, origin, opened, events)?;
     manager.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), accounts = agent.accounts.len(), "started");
     loop {
         alarm.set(agent.next_wake())?;
         // One line for everything that happens at the same moment: it takes a look at every account.
-        let nothing_waits = wakeups.is_empty() && agent.unannounced.is_empty();
+        let nothing_waits = wakeups.is_empty() && agent.to_announce.is_empty();
         if agent.summary_is_old && nothing_waits && manager.is_there() {
             agent.summary_is_old = false;
             manager.status(&agent.summary());
@@ -160,16 +165,18 @@ struct Agent {
     origin: Origin,
     /// Boxed: in a tree they would lie side by side with room for as many more.
     accounts: BTreeMap<AccountName, Box<Account>>,
-    /// What the store has of accounts that the configuration does not name now.
-    spare: HashMap<AccountName, Found>,
+    /// The records of accounts that the configuration does not name now.
+    spare: HashMap<AccountName, StoredRecord>,
     clients: Clients,
     store: Store,
+    /// Why the next boot forgets the store, if it does.
+    store_forgets: Option<String>,
     link: Link,
     /// The accounts that went while there was no connection to say so on.
-    gone_unheard: BTreeSet<AccountName>,
+    removed_while_offline: BTreeSet<AccountName>,
     /// The accounts that have not yet published their state on the present connection, and those that are gone. One after
     /// the other, as the link takes it: the messages of a thousand at once would be megabytes.
-    unannounced: VecDeque<AccountName>,
+    to_announce: VecDeque<AccountName>,
     topics: Topics,
     tickets: Tickets,
     redirects: Redirects,
@@ -180,30 +187,30 @@ struct Agent {
     last_seen: Now,
     epochs: u64,
     broker_is_there: bool,
-    /// Whether there is a broker as far as the journal goes, which is told of a change and not of every attempt.
+    /// True if there is a broker as far as the journal goes, which is told of a change and not of every attempt.
     journal_has_broker: Option<bool>,
     losses: Throttle,
     refusals: Refusals,
     complaints: Complaints,
     writes: Writes,
-    /// Whether the service manager has to be told anew how things stand.
+    /// True if the service manager has to be told anew how things stand.
     summary_is_old: bool,
 }
 
 impl Agent {
-    fn start(mut settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
+    fn start(
+        mut settings: Settings,
+        origin: Origin,
+        opened: Opened,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self, RunError> {
         let now = clock::now();
-        let confidence = Confidence::in_clock(now.wall);
+        let store_forgets = store::forgets(&settings.store.path);
         let clients = Clients::default();
         let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
-        let will = Will { topic: topics.state(), payload: message::state(false) };
+        let will = Will { topic: topics.state(), payload: wire::state(false) };
         let connector =
             Connector::new(&settings.mqtt, &settings.mqtt.client_id, LARGEST_REQUEST, clients.tls())?.with_will(will);
-        let acks = events.clone();
-        let opened = store::open(&settings.store, Machine::this().as_ref(), (now, confidence), move |ack| {
-            // The loop is gone only when the process is about to be.
-            let _ = acks.blocking_send(Event::Stored(ack));
-        })?;
         if let Some(set_aside) = &opened.set_aside {
             tracing::error!(
                 reason = %set_aside.reason,
@@ -212,11 +219,11 @@ impl Agent {
             );
         }
         for (account, loaded) in &opened.records {
-            if let Loaded::Unreadable(fault) = loaded {
+            if let StoredRecord::Unreadable(fault) = loaded {
                 tracing::error!(account = account.as_str(), %fault, "a stored sign-in stays closed; it is kept as it is");
             }
         }
-        let spare = opened.records.into_iter().map(|(name, loaded)| (name, found(loaded))).collect();
+        let spare = opened.records.into_iter().map(|(name, loaded)| (name, loaded)).collect();
         let link = broker::connect(connector, topics.requests(), events.clone());
         let accounts = std::mem::take(&mut settings.accounts);
         let mut agent = Self {
@@ -226,9 +233,10 @@ impl Agent {
             spare,
             clients,
             store: opened.store,
+            store_forgets,
             link,
-            gone_unheard: BTreeSet::new(),
-            unannounced: VecDeque::new(),
+            removed_while_offline: BTreeSet::new(),
+            to_announce: VecDeque::new(),
             topics,
             tickets: Tickets::default(),
             redirects: Redirects::default(),
@@ -260,7 +268,7 @@ impl Agent {
         match event {
             Event::Link(event) => self.link_event(event),
             Event::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
-            Event::Stored(ack) if ack.kind == Kind::Declaration => self.declaration_stored(ack),
+            Event::Stored(ack) if ack.kind == RecordKind::Declaration => self.declaration_stored(ack),
             Event::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
             Event::Browser(arrival) => self.browser_arrived(arrival),
             Event::Pressed(press) => self.pressed(press),
@@ -285,9 +293,9 @@ impl Agent {
                 }
                 self.journal_has_broker = Some(true);
                 self.broker_changed(true);
-                self.publish_retained(self.topics.state(), message::state(true));
+                self.publish_retained(self.topics.state(), wire::state(true));
                 self.publish_info();
-                self.unannounced = self.names_to_announce().collect();
+                self.to_announce = self.names_to_announce().collect();
             }
             LinkEvent::Lost(error, wait) => {
                 if self.journal_has_broker == Some(false) || self.losses.take(clock::now().boot).is_err() {
@@ -314,24 +322,24 @@ impl Agent {
 
     /// Waits until there is an account to announce, and room for it on the link.
     async fn may_announce(&self) {
-        if self.unannounced.is_empty() {
+        if self.to_announce.is_empty() {
             std::future::pending::<()>().await;
         }
         self.link.has_room().await;
     }
 
     fn announce_next(&mut self) {
-        if let Some(name) = self.unannounced.pop_front() {
+        if let Some(name) = self.to_announce.pop_front() {
             if let Some(account) = self.accounts.get(&name) {
-                self.say_last_words_beside(&name, account);
+                self.withdraw_unpublished(&name, account);
             } else {
-                self.say_last_words(&name);
-                self.gone_unheard.remove(&name);
+                self.withdraw_all(&name);
+                self.removed_while_offline.remove(&name);
             }
-            self.tell(&name, SessionEvent::BrokerConnected);
+            self.tell(&name, SessionEvent::PublishAll);
         }
-        if self.unannounced.is_empty() {
-            self.unannounced.shrink_to_fit();
+        if self.to_announce.is_empty() {
+            self.to_announce.shrink_to_fit();
         }
     }
 
@@ -369,7 +377,7 @@ impl Agent {
     /// Tells one session of one event, and does what it wants done.
     fn tell(&mut self, name: &AccountName, event: SessionEvent) {
         let Some(account) = self.accounts.get_mut(name) else { return };
-        let actions = account.session.handle(event, clock::now(), Chance::new(fastrand::f64()));
+        let actions = account.session.handle(event, clock::now(), Jitter::new(fastrand::f64()));
         for action in actions {
             self.perform(name, action);
         }
@@ -377,20 +385,13 @@ impl Agent {
 
     fn publish_info(&self) {
         let accounts: Vec<_> = self.accounts.iter().map(|(name, account)| account.info(name)).collect();
-        self.publish_retained(self.topics.info(), message::info(self.started.wall, &accounts));
+        self.publish_retained(self.topics.info(), wire::info(self.started.wall, &accounts));
     }
 
-    fn publish_retained(&self, topic: String, payload: message::Payload) {
+    fn publish_retained(&self, topic: String, payload: wire::Payload) {
         self.link.publish(Publication { topic, payload, retain: true, good_until: None, correlation: None });
     }
 }
 
-fn found(loaded: Loaded) -> Found {
-    match loaded {
-        Loaded::Record(record) => Found::Record(record),
-        Loaded::Unreadable(fault) => Found::Unreadable(fault),
-    }
-}
-
-/// What is shared with the task that asks a provider.
+/// The provider, shared with the task that asks it.
 type SharedProvider = Arc<crate::provider::Provider>;

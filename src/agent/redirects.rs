@@ -7,18 +7,18 @@ use url::Url;
 
 use super::Agent;
 use super::requests::{Asked, Asker};
-use crate::account::AccountName;
-use crate::loopback::{self, Arrival, Listener};
-use crate::message::Verb;
-use crate::redirection::Redirection;
-use crate::secret::Secret;
-use crate::session::{Command, Event};
+use crate::domain::account::AccountName;
+use crate::domain::redirection::Redirection;
+use crate::domain::secret::Secret;
+use crate::domain::session::{Command, Event};
+use crate::platform::redirect_listener::{self, Arrival, Listener};
+use crate::wire::Verb;
 
 /// The listeners for the sign-ins that wait for a browser.
 #[derive(Default)]
 pub(super) struct Redirects {
     listeners: BTreeMap<SocketAddr, Listener>,
-    /// Whether other addresses may be wanted than are listened on.
+    /// True if other addresses may be wanted than are listened on.
     pub(super) may_have_changed: bool,
 }
 
@@ -30,7 +30,7 @@ impl Agent {
         }
         let waiting = self.accounts.iter().filter_map(|(name, account)| {
             let address = Url::parse(account.session.awaited_redirect_uri()?).ok()?;
-            Some((loopback::address(&address)?, name.clone()))
+            Some((redirect_listener::address(&address)?, name.clone()))
         });
         let wanted: BTreeMap<_, _> = waiting.collect();
         self.redirects.listeners.retain(|address, _| wanted.contains_key(address));
@@ -38,7 +38,7 @@ impl Agent {
             if self.redirects.listeners.contains_key(&address) {
                 continue;
             }
-            match loopback::listen(address, self.events.clone()) {
+            match redirect_listener::listen(address, self.events.clone()) {
                 Ok(listener) => drop(self.redirects.listeners.insert(address, listener)),
                 Err(error) => tracing::warn!(
                     account = name.as_str(),
@@ -66,7 +66,7 @@ impl Agent {
         }
     }
 
-    /// What an address says, and which account's sign-in waits for it; `account`, if somebody has named one.
+    /// Returns the content of an address, and the account whose sign-in waits for it; `account`, if somebody has named one.
     pub(super) fn find_redirection(
         &self,
         account: Option<AccountName>,

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Agent;
 use crate::broker::Refusal;
-use crate::clock;
-use crate::policy;
-use crate::text::printable;
-use crate::throttle::Complaint;
+use crate::domain::policy;
+use crate::domain::rate_limit::Complaint;
+use crate::domain::text::printable;
+use crate::platform::clock;
 
 /// What the broker refuses.
 pub(super) struct Refusals {

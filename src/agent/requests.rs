@@ -9,17 +9,18 @@ use tokio::sync::oneshot;
 
 use super::Agent;
 use super::accounts::Account;
-use crate::account::AccountName;
 use crate::broker::{Correlation, Publication, Unsent};
-use crate::clock::{self, BootTime};
-use crate::fault::FaultCode;
-use crate::message::{self, Outcome, Payload, Request, Transaction, Verb, response};
-use crate::policy;
-use crate::secret::Secret;
-use crate::session::{Command, Event, Refused, Ticket};
-use crate::settings::PublishMode;
-use crate::text::printable;
-use crate::throttle::{Complaint, Throttle};
+use crate::domain::account::AccountName;
+use crate::domain::clock::BootTime;
+use crate::domain::fault::FaultCode;
+use crate::domain::policy;
+use crate::domain::rate_limit::{Complaint, Throttle};
+use crate::domain::secret::Secret;
+use crate::domain::session::{Command, CommandError, Event, Ticket};
+use crate::domain::settings::PublishMode;
+use crate::domain::text::printable;
+use crate::platform::clock;
+use crate::wire::{self, Outcome, Payload, Request, Transaction, Verb, response};
 
 /// The most requests that wait for an answer at a time.
 pub(super) const MOST_WAITING: usize = 256;
@@ -230,7 +231,7 @@ impl Agent {
     }
 
     /// A session has done what a ticket was for, or not.
-    pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), Refused>) {
+    pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), CommandError>) {
         let Some(Asked { verb, asker }) = self.tickets.waiting.remove(&ticket) else { return };
         let Some(account) = self.accounts.get(name) else { return };
         match asker {
@@ -238,7 +239,7 @@ impl Agent {
                 let outcome = match (result, verb) {
                     (Err(refused), _) => failed((code(&refused), sentence(&refused.to_string()))),
                     (Ok(()), Verb::Login) => {
-                        Outcome::Done(data(&message::sign_in(name, account.session.pending().as_ref())))
+                        Outcome::Done(data(&wire::sign_in(name, account.session.pending().as_ref())))
                     }
                     (Ok(()), Verb::Forget) => return self.forgotten(name, &transaction, &reply_to),
                     (Ok(()), _) => Outcome::Done(data(&self.status_of(name, account))),
@@ -295,16 +296,16 @@ impl Agent {
         }
         let Some(account) = self.accounts.get(&name) else { return Ok(()) };
         if account.settings.publish == PublishMode::Retained {
-            let topic = self.topics.account(&name, crate::session::Topic::Token);
+            let topic = self.topics.account(&name, crate::domain::session::Topic::Token);
             return Err((
                 "token_is_retained",
                 format!("The token of {name} is retained on {topic}; subscribe to that."),
             ));
         }
-        let Some((token, access_token)) = self.token(&name, &account.session) else {
+        let Some(token) = account.session.token(clock::now()) else {
             return Err(("no_token", format!("There is no good token of {name} now. Request status to see why.")));
         };
-        let payload = message::token_response(&name, &token, &access_token, transaction);
+        let payload = wire::token_response(&name, &token, transaction);
         self.send(reply_to, payload, transaction);
         Ok(())
     }
@@ -371,16 +372,16 @@ pub(super) fn failed((code, error): Refusal) -> Outcome<Value> {
     Outcome::Failed { code, error }
 }
 
-fn code(refused: &Refused) -> &'static str {
+fn code(refused: &CommandError) -> &'static str {
     match refused {
-        Refused::NotSignedIn => "not_signed_in",
-        Refused::NoRefreshToken => "no_refresh_token",
-        Refused::NothingPending => "nothing_pending",
-        Refused::Cancelled => "cancelled",
-        Refused::NotOurRedirection => FaultCode::RedirectInvalid.name(),
-        Refused::AlreadyImported => "already_imported",
-        Refused::SigningOut => "signing_out",
-        Refused::Failed(fault) => fault.code.name(),
+        CommandError::NotSignedIn => "not_signed_in",
+        CommandError::NoRefreshToken => "no_refresh_token",
+        CommandError::NothingPending => "nothing_pending",
+        CommandError::Cancelled => "cancelled",
+        CommandError::NotOurRedirection => FaultCode::RedirectInvalid.name(),
+        CommandError::AlreadyImported => "already_imported",
+        CommandError::SigningOut => "signing_out",
+        CommandError::Failed(fault) => fault.code.name(),
     }
 }
 

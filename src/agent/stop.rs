@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Agent, Event, SessionEvent};
-use crate::message;
+use crate::wire;
 
-/// How long an orderly end waits for the answers of providers, each of which may carry the only good refresh token.
+/// The time that an orderly end waits for the answers of providers, each of which may carry the only good refresh token.
 const LAST_ANSWERS: Duration = Duration::from_secs(40);
 
 impl Agent {
@@ -30,7 +30,7 @@ impl Agent {
         for (name, _) in self.accounts.iter().filter(|(_, account)| !account.session.is_safe()) {
             tracing::error!(account = name.as_str(), "the newest state of the account is not on disk");
         }
-        self.publish_retained(self.topics.state(), message::state(false));
+        self.publish_retained(self.topics.state(), wire::state(false));
         let Self { link, store, page, .. } = self;
         drop(page);
         let mut farewell = pin!(link.close().wait());

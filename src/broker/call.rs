@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::options::{BrokerError, CONTENT_TYPE, Connector};
-use crate::message::Payload;
+use crate::wire::Payload;
 
 /// A connection for the length of one command.
 #[derive(Debug)]
-pub struct Call {
+pub(crate) struct Call {
     client: AsyncClient,
     incoming: mpsc::Receiver<Result<Message, BrokerError>>,
     task: JoinHandle<()>,
@@ -22,7 +22,7 @@ pub struct Call {
 
 /// A message from the broker.
 #[derive(Debug)]
-pub struct Message {
+pub(crate) struct Message {
     /// Where it was published.
     pub topic: String,
     /// What it says.
@@ -31,7 +31,7 @@ pub struct Message {
 
 /// Why a call came to nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub(crate) enum CallError {
     /// The connection could not be made, or broke.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -45,7 +45,7 @@ impl Call {
     ///
     /// # Errors
     /// When the broker cannot be reached or does not want this client.
-    pub async fn connect(connector: Connector) -> Result<Self, CallError> {
+    pub(crate) async fn connect(connector: Connector) -> Result<Self, CallError> {
         let (client, mut eventloop) = AsyncClient::new(connector.options(), 16);
         loop {
             match eventloop.poll().await {
@@ -64,7 +64,7 @@ impl Call {
     ///
     /// # Errors
     /// When the connection is closed.
-    pub async fn subscribe(&self, topic: &str) -> Result<(), CallError> {
+    pub(crate) async fn subscribe(&self, topic: &str) -> Result<(), CallError> {
         self.client.subscribe(topic, QoS::AtLeastOnce).await.map_err(|_| CallError::Closed)
     }
 
@@ -72,7 +72,7 @@ impl Call {
     ///
     /// # Errors
     /// When the connection is closed.
-    pub async fn request(&self, topic: &str, payload: Payload, response_topic: &str) -> Result<(), CallError> {
+    pub(crate) async fn request(&self, topic: &str, payload: Payload, response_topic: &str) -> Result<(), CallError> {
         let properties = PublishProperties {
             payload_format_indicator: Some(1),
             content_type: Some(CONTENT_TYPE.to_owned()),
@@ -89,12 +89,12 @@ impl Call {
     ///
     /// # Errors
     /// When the connection breaks.
-    pub async fn next(&mut self) -> Result<Message, CallError> {
+    pub(crate) async fn next(&mut self) -> Result<Message, CallError> {
         Ok(self.incoming.recv().await.ok_or(CallError::Closed)??)
     }
 
     /// Ends the connection in order.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         if self.client.disconnect().await.is_ok() {
             let _ = tokio::time::timeout(Duration::from_secs(1), &mut self.task).await;
         }

@@ -6,7 +6,7 @@ use rumqttc::v5::mqttbytes::v5::{PubAckReason, SubscribeReasonCode};
 
 /// Why the broker does not take something, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// The client has no right to it (MQTT 5, reason code 0x87).
     #[error("the broker does not let this agent. Give its user the right in the broker's access rules (ACL)")]
     NotAuthorized,

@@ -15,8 +15,8 @@ use tokio::time::{sleep, timeout};
 use super::deliveries::{Change, Deliveries, Refusal, Subject};
 use super::options::{BrokerError, CONTENT_TYPE, Connector};
 use super::outbox::{Correlation, Outbox, Publication, Unsent};
-use crate::clock;
-use crate::policy::{self, Chance};
+use crate::domain::policy::{self, Jitter};
+use crate::platform::clock;
 
 /// How many messages are handed to the MQTT library ahead of the network.
 const IN_HAND: usize = 8;
@@ -26,7 +26,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What happens on the link.
 #[derive(Debug)]
-pub enum LinkEvent {
+pub(crate) enum LinkEvent {
     /// There is a connection, and the broker has nothing from this agent yet.
     Connected,
     /// There is none; the next attempt is after this time.
@@ -50,18 +50,18 @@ pub enum LinkEvent {
 
 /// A handle to the link.
 #[derive(Debug)]
-pub struct Link {
+pub(crate) struct Link {
     outbox: Arc<Outbox>,
     task: JoinHandle<()>,
 }
 
 /// A link that is being closed.
 #[derive(Debug)]
-pub struct Farewell(JoinHandle<()>);
+pub(crate) struct Farewell(JoinHandle<()>);
 
 /// Connects, subscribes to `filter`, and reports to `events` from now on.
 #[must_use]
-pub fn connect<E: From<LinkEvent> + Send + 'static>(
+pub(crate) fn connect<E: From<LinkEvent> + Send + 'static>(
     connector: Connector,
     filter: String,
     events: mpsc::Sender<E>,
@@ -74,7 +74,7 @@ pub fn connect<E: From<LinkEvent> + Send + 'static>(
 impl Link {
     /// Hands over a message. While there is no connection it is dropped: at the next one everything is published
     /// afresh.
-    pub fn publish(&self, publication: Publication) {
+    pub(crate) fn publish(&self, publication: Publication) {
         // Only responses can be refused here.
         let _ = self.outbox.put(publication);
     }
@@ -83,18 +83,18 @@ impl Link {
     ///
     /// # Errors
     /// When it is not sent, or older ones are not, in its favour.
-    pub fn respond(&self, publication: Publication) -> Result<(), Unsent> {
+    pub(crate) fn respond(&self, publication: Publication) -> Result<(), Unsent> {
         self.outbox.put(publication)
     }
 
     /// Waits until only few retained messages wait to be sent.
-    pub async fn has_room(&self) {
+    pub(crate) async fn has_room(&self) {
         self.outbox.has_room().await;
     }
 
     /// Sends what was handed over, and then goes.
     #[must_use]
-    pub fn close(self) -> Farewell {
+    pub(crate) fn close(self) -> Farewell {
         self.outbox.close();
         Farewell(self.task)
     }
@@ -102,7 +102,7 @@ impl Link {
 
 impl Farewell {
     /// Waits until the broker has been told, but not for long.
-    pub async fn wait(mut self) {
+    pub(crate) async fn wait(mut self) {
         if timeout(FAREWELL, &mut self.0).await.is_err() {
             self.0.abort();
         }
@@ -149,7 +149,7 @@ async fn stay_connected<E: From<LinkEvent>>(
                 error
             }
         };
-        let wait = policy::reconnect_wait(failures, Chance::new(fastrand::f64()));
+        let wait = policy::reconnect_wait(failures, Jitter::new(fastrand::f64()));
         if events.send(LinkEvent::Lost(connector.explain(&error), wait).into()).await.is_err() {
             return;
         }

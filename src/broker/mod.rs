@@ -6,8 +6,8 @@ mod link;
 mod options;
 mod outbox;
 
-pub use call::{Call, CallError, Message};
-pub use deliveries::Refusal;
-pub use link::{Farewell, Link, LinkEvent, connect};
-pub use options::{BrokerError, Connector, Will};
-pub use outbox::{Correlation, Publication, Unsent};
+pub(crate) use call::{Call, CallError, Message};
+pub(crate) use deliveries::Refusal;
+pub(crate) use link::{Link, LinkEvent, connect};
+pub(crate) use options::{BrokerError, Connector, Will};
+pub(crate) use outbox::{Correlation, Publication, Unsent};

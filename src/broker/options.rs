@@ -11,10 +11,10 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::{ConnectionError, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
-use crate::message::Payload;
-use crate::settings::{BrokerAddress, MqttSettings};
-use crate::text::printable;
-use crate::tls::{Tls, TlsError};
+use crate::domain::settings::{BrokerAddress, MqttSettings};
+use crate::domain::text::printable;
+use crate::platform::tls::{Tls, TlsError};
+use crate::wire::Payload;
 
 /// How long the link may be silent before each side asks whether the other is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -28,7 +28,7 @@ const IN_FLIGHT: u16 = 32;
 
 /// What the broker says when the agent is gone without a word.
 #[derive(Clone, Debug)]
-pub struct Will {
+pub(crate) struct Will {
     /// Where.
     pub topic: String,
     /// What.
@@ -43,14 +43,14 @@ fn at_once() -> NetworkOptions {
 }
 
 /// Makes connections to one broker.
-pub struct Connector {
+pub(crate) struct Connector {
     options: MqttOptions,
     shown: String,
 }
 
 /// Why there is no connection to the broker.
 #[derive(Debug, thiserror::Error)]
-pub enum BrokerError {
+pub(crate) enum BrokerError {
     /// The TLS settings cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -80,7 +80,7 @@ impl Connector {
     ///
     /// # Errors
     /// When the TLS settings cannot be used.
-    pub fn new(settings: &MqttSettings, client_id: &str, largest: u32, tls: &Tls) -> Result<Self, BrokerError> {
+    pub(crate) fn new(settings: &MqttSettings, client_id: &str, largest: u32, tls: &Tls) -> Result<Self, BrokerError> {
         let (options, shown) = match &settings.address {
             BrokerAddress::Tcp { host, port } => (MqttOptions::new(client_id, host, *port), format!("{host}:{port}")),
             BrokerAddress::Tls { host, port, tls: wanted } => {
@@ -112,7 +112,7 @@ impl Connector {
 
     /// The same, with a will.
     #[must_use]
-    pub fn with_will(mut self, will: Will) -> Self {
+    pub(crate) fn with_will(mut self, will: Will) -> Self {
         let properties = LastWillProperties {
             delay_interval: None,
             payload_format_indicator: Some(1),

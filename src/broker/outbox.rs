@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::deliveries::Refusal;
-use crate::clock::BootTime;
-use crate::message::Payload;
+use crate::domain::clock::BootTime;
+use crate::wire::Payload;
 
 /// The most responses that wait. Where requests come faster than the broker takes the answers, the oldest are dropped: who has
 /// waited longest for one is the likeliest to have given up, and who asks after a flood is answered.
@@ -25,11 +25,11 @@ const PACKET_OVERHEAD: usize = 42;
 const FEW: usize = 32;
 
 /// What a requester gave to recognise the response by (MQTT 5, 4.10).
-pub type Correlation = Vec<u8>;
+pub(crate) type Correlation = Vec<u8>;
 
 /// One message for the broker.
 #[derive(Clone, Debug)]
-pub struct Publication {
+pub(crate) struct Publication {
     /// Where.
     pub topic: String,
     /// What.
@@ -44,7 +44,7 @@ pub struct Publication {
 
 /// Why a message is not sent.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unsent {
+pub(crate) enum Unsent {
     /// Too many responses wait; older ones are not sent, and this one is.
     Older,
     /// It is larger than the broker takes.
@@ -206,7 +206,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::state;
+    use crate::wire::state;
 
     fn connected() -> Outbox {
         let outbox = Outbox::default();
@@ -281,7 +281,7 @@ mod tests {
     async fn long_responses_wait_up_to_a_number_of_bytes() {
         let outbox = connected();
         let long =
-            |bytes: usize| Publication { payload: Payload::of(&"x".repeat(bytes)), ..publication("r", true, false) };
+            |bytes: usize| Publication { payload: Payload::json(&"x".repeat(bytes)), ..publication("r", true, false) };
         assert_eq!(outbox.put(long(2 * MOST_RESPONSE_BYTES)), Ok(()), "one alone may be as long as it is");
         assert_eq!(outbox.put(long(1)), Err(Unsent::Older));
         outbox.next().await;
@@ -299,7 +299,7 @@ mod tests {
         let outbox = Outbox::default();
         outbox.connected(Some(1_000));
         let of_size = |bytes: usize| Publication {
-            payload: Payload::of(&"x".repeat(bytes - PACKET_OVERHEAD - "r".len() - 2)),
+            payload: Payload::json(&"x".repeat(bytes - PACKET_OVERHEAD - "r".len() - 2)),
             ..publication("r", true, false)
         };
         assert_eq!(outbox.put(of_size(1_000)), Ok(()));

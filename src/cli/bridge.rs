@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::account::AccountName;
-use crate::message::{Topics, Verb};
-use crate::session::Topic;
-use crate::settings::{PublishMode, Settings};
-use crate::text::printable;
+use crate::domain::account::AccountName;
+use crate::domain::session::Topic;
+use crate::domain::settings::{PublishMode, Settings};
+use crate::domain::text::printable;
+use crate::wire::{Topics, Verb};
 
 /// How many files are read, so that files that include one another come to an end.
 const MOST_FILES: usize = 100;

@@ -10,15 +10,16 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
 use super::{BOLD, DIM, GOOD, WARN, layout, say};
-use crate::account::AccountName;
 use crate::broker::Message;
-use crate::clock::{self, UnixTime};
-use crate::message::Verb;
-use crate::qr::{Ink, Qr};
-use crate::secret::Secret;
-use crate::session::Topic;
-use crate::text::printable;
-use crate::words;
+use crate::domain::account::AccountName;
+use crate::domain::clock::UnixTime;
+use crate::domain::secret::Secret;
+use crate::domain::session::Topic;
+use crate::domain::text::printable;
+use crate::platform::clock;
+use crate::ui::qr::{Ink, Qr};
+use crate::ui::relative_time;
+use crate::wire::Verb;
 
 #[derive(Deserialize)]
 struct SignIn {
@@ -106,7 +107,7 @@ fn show(account: &AccountName, sign_in: &SignIn) -> Result<(), Failure> {
         say(&format!("After you have approved, the browser goes to {BOLD}{redirect_uri}{BOLD:#}."))?;
         say("If it cannot reach that, copy the address that it shows, paste it here, and press Enter.")?;
         if let Some(at) = sign_in.expires_at {
-            say(&format!("It lapses {}.", words::relative(UnixTime::new(at), clock::now().wall)))?;
+            say(&format!("It lapses {}.", relative_time::relative(UnixTime::new(at), clock::now().wall)))?;
         }
     } else {
         say(&format!("  {BOLD}{short}{BOLD:#}"))?;
@@ -170,7 +171,8 @@ fn ended(agent: &RunningAgent, account: &AccountName, status: Option<&Status>) -
     say(&format!("{GOOD}Signed in{user}.{GOOD:#}"))?;
     let topic = agent.topics().account(account, Topic::Token);
     let end = status.expires_at.map(UnixTime::new);
-    let end = end.map_or_else(String::new, |at| format!(", and ends {}", words::relative(at, clock::now().wall)));
+    let end =
+        end.map_or_else(String::new, |at| format!(", and ends {}", relative_time::relative(at, clock::now().wall)));
     say(&format!("The access token is on the topic {BOLD}{topic}{BOLD:#}{end}. It is refreshed by itself."))
 }
 
@@ -207,7 +209,7 @@ impl Countdown {
             message = agent.next() => message.map(Some),
             _ = self.ticks.tick() => {
                 let left = expires_at.map(|at| UnixTime::new(at).since(clock::now().wall));
-                let left = left.map_or_else(String::new, words::countdown);
+                let left = left.map_or_else(String::new, relative_time::countdown);
                 let long = format!("Waiting for approval. It lapses in {left}.");
                 self.line(if fits(&long) { &long } else { &left })?;
                 Ok(None)

@@ -8,14 +8,14 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::exit::{Exit, Failure};
-use crate::account::AccountName;
 use crate::broker::{Call, Connector, Message};
-use crate::message::{Payload, Topics, Verb};
-use crate::secret::Secret;
-use crate::session::Topic;
-use crate::settings::MqttSettings;
-use crate::text::printable;
-use crate::tls::Tls;
+use crate::domain::account::AccountName;
+use crate::domain::secret::Secret;
+use crate::domain::session::Topic;
+use crate::domain::settings::MqttSettings;
+use crate::domain::text::printable;
+use crate::platform::tls::Tls;
+use crate::wire::{Payload, Topics, Verb};
 
 /// The largest packet that is taken: the state of a thousand accounts is in one.
 const LARGEST: u32 = 8 * 1024 * 1024;
@@ -136,7 +136,7 @@ impl RunningAgent {
             redirected_to: &'a str,
         }
         let completion = Completion { account: account.as_str(), redirected_to: redirected_to.expose() };
-        let payload = self.exchange(Verb::Complete, Payload::of(&completion)).await?;
+        let payload = self.exchange(Verb::Complete, Payload::json(&completion)).await?;
         let answer: Answer = serde_json::from_slice(&payload).map_err(|_| not_understood())?;
         if answer.status == "ok" { Ok(()) } else { Err(refusal(&answer.code, &answer.error)) }
     }
@@ -188,7 +188,7 @@ impl RunningAgent {
 
 /// A request about one account, or about all.
 fn about(account: Option<&AccountName>) -> Payload {
-    Payload::of(&serde_json::json!({ "account": account.map(AccountName::as_str) }))
+    Payload::json(&serde_json::json!({ "account": account.map(AccountName::as_str) }))
 }
 
 fn not_understood() -> Failure {

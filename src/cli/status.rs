@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
 use super::{BAD, BOLD, DIM, GOOD, WARN, layout, say};
-use crate::account::AccountName;
-use crate::clock::{self, UnixTime};
-use crate::message::Verb;
-use crate::text::printable;
-use crate::words;
+use crate::domain::account::AccountName;
+use crate::domain::clock::UnixTime;
+use crate::domain::text::printable;
+use crate::platform::clock;
+use crate::ui::relative_time;
+use crate::wire::Verb;
 
 #[derive(Deserialize)]
 struct Status {
@@ -109,7 +110,7 @@ fn rows(status: &Status, now: UnixTime) -> Vec<Row> {
     if let Some(at) = status.signed_in_at {
         let user = status.user.as_deref().map(|user| format!("as {}, ", printable(user))).unwrap_or_default();
         let changed = if status.user_changed_at.is_some() { ", by somebody else than before" } else { "" };
-        row(DIM, "signed in", format!("{user}{}{changed}", words::relative(UnixTime::new(at), now)));
+        row(DIM, "signed in", format!("{user}{}{changed}", relative_time::relative(UnixTime::new(at), now)));
     }
     if let Some(scope) = &status.scope {
         row(DIM, "scopes", printable(scope));
@@ -124,8 +125,8 @@ fn rows(status: &Status, now: UnixTime) -> Vec<Row> {
     }
     if let Some(error) = &status.error {
         row(BAD, "error", printable(&error.message));
-        let since = words::relative(UnixTime::new(error.since), now);
-        let retry = error.retry_at.map(|at| format!("; next try {}", words::relative(UnixTime::new(at), now)));
+        let since = relative_time::relative(UnixTime::new(error.since), now);
+        let retry = error.retry_at.map(|at| format!("; next try {}", relative_time::relative(UnixTime::new(at), now)));
         row(DIM, "", format!("{DIM}{}, {since}{}{DIM:#}", printable(&error.code), retry.unwrap_or_default()));
     }
     rows
@@ -141,7 +142,7 @@ fn state(state: &str) -> (Style, &'static str) {
 }
 
 fn summary(status: &Status, now: UnixTime) -> String {
-    let at = |time: Option<i64>| time.map(|at| words::relative(UnixTime::new(at), now));
+    let at = |time: Option<i64>| time.map(|at| relative_time::relative(UnixTime::new(at), now));
     let account = printable(&status.account);
     match status.state.as_str() {
         "active" => match (at(status.expires_at), at(status.next_refresh_at)) {

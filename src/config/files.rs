@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::diagnostic::shown_path;
 use super::table::Entry;
-use crate::secret::Secret;
-use crate::text;
+use crate::domain::secret::Secret;
+use crate::domain::text;
 
 /// What a declaration that names a file is told.
 const NO_FILES: &str = "only the configuration file of the device may name files";

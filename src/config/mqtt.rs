@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::address::is_loopback;
 use super::files::Files;
 use super::table::{Entry, Table};
-use crate::settings::{BrokerAddress, BrokerLogin, MqttSettings, TlsIdentity, TlsSettings};
-use crate::text;
+use crate::domain::loopback::is_loopback;
+use crate::domain::settings::{BrokerAddress, BrokerLogin, MqttSettings, TlsIdentity, TlsSettings};
+use crate::domain::text;
 
 /// The longest path that a socket of this device can have, in bytes (`sun_path` without its end).
 const LONGEST_SOCKET_PATH: usize = 107;

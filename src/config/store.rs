@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::Environment;
 use super::files::Files;
 use super::table::Table;
-use crate::settings::{KeySource, StoreSettings};
-use crate::text;
+use crate::domain::settings::{KeySource, StoreSettings};
+use crate::domain::text;
 
 /// Where the store is when neither the file nor systemd says.
 const DEFAULT_PATH: &str = "/var/lib/oauth2mqtt";

@@ -10,11 +10,12 @@ use serde::de::Deserializer;
 use url::Url;
 
 use super::http::Exchange;
-use crate::fault::{Fault, FaultCode};
-use crate::policy;
-use crate::secret::Secret;
-use crate::text::{is_printable, printable};
-use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::policy;
+use crate::domain::secret::Secret;
+use crate::domain::text::{is_printable, printable};
+use crate::domain::token::{PollAnswer, TokenAnswer};
 
 /// How long a device code is taken to live where the provider breaks the rule to say so.
 const ASSUMED_CODE_LIFE: Duration = Duration::from_secs(900);
@@ -101,7 +102,7 @@ pub(super) fn may_have_moved(exchange: &Exchange) -> bool {
 }
 
 /// Reads the answer to a refresh (RFC 6749 5).
-pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<TokenAnswer, Fault> {
+pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: &str) -> Result<TokenAnswer, Fault> {
     let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_refresh());
@@ -110,7 +111,7 @@ pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) ->
 }
 
 /// Reads the answer to a request for the first tokens (RFC 6749 5).
-pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
+pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: &str) -> Result<NewTokens, Fault> {
     let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_sign_in());
@@ -119,7 +120,7 @@ pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: char) -> R
 }
 
 /// Reads the answer to a poll with a device code (RFC 8628 3.5).
-pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<Polled, Fault> {
+pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: &str) -> Result<Polled, Fault> {
     let members = read(exchange, sent)?;
     let Some(error) = Refusal::of(&members, exchange, sent) else {
         return good_token(members, exchange, sent, separator).map(Polled::Granted);
@@ -132,7 +133,7 @@ pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: char) -> Re
 }
 
 /// Reads the answer of the device authorization endpoint (RFC 8628 3.2).
-pub(super) fn device_authorization(exchange: &Exchange, sent: &[&Secret]) -> Result<DeviceAuthorization, Fault> {
+pub(super) fn device_authorization(exchange: &Exchange, sent: &[&Secret]) -> Result<Authorization, Fault> {
     let members = read(exchange, sent)?;
     if let Some(error) = Refusal::of(&members, exchange, sent) {
         return Err(error.of_sign_in());
@@ -149,13 +150,16 @@ pub(super) fn device_authorization(exchange: &Exchange, sent: &[&Secret]) -> Res
     let verification_uri = shown_address(&address.ok_or_else(|| missing("verification_uri"))?)?;
     let complete = members.verification_uri_complete.0.or(members.verification_url_complete.0);
     let verification_uri_complete = complete.map(|uri| shown_address(&uri)).transpose()?;
-    Ok(DeviceAuthorization {
-        device_code,
-        user_code,
-        verification_uri,
-        verification_uri_complete,
-        expires_in: members.expires_in.seconds().unwrap_or(ASSUMED_CODE_LIFE),
-        interval: policy::poll_interval(members.interval.seconds()),
+    let interval = policy::poll_interval(members.interval.seconds());
+    Ok(Authorization {
+        approval: Approval::Device(DeviceAuthorization {
+            device_code,
+            user_code,
+            verification_uri,
+            verification_uri_complete,
+            interval,
+        }),
+        expires_in: Some(members.expires_in.seconds().unwrap_or(ASSUMED_CODE_LIFE)),
     })
 }
 
@@ -182,7 +186,7 @@ fn shown_address(text: &str) -> Result<String, Fault> {
     })
 }
 
-fn good_token(members: Members, exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
+fn good_token(members: Members, exchange: &Exchange, sent: &[&Secret], separator: &str) -> Result<NewTokens, Fault> {
     require_success(exchange)?;
     let access_token = members
         .access_token

@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::client_key::{ClientKey, InvalidKey};
-use crate::clock;
-use crate::secret::Secret;
+use crate::domain::client_key::{ClientKey, InvalidKey};
+use crate::domain::secret::Secret;
+use crate::platform::clock;
 
 /// The value of `client_assertion_type`.
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

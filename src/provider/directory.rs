@@ -1,62 +1,23 @@
 //! The endpoints of one provider, found once for all accounts that have it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 
 use super::discovery::{self, Endpoints};
+use super::endpoint_query::EndpointQuery;
 use super::http::Http;
-use crate::clock::{self, BootTime};
-use crate::fault::Fault;
-use crate::policy;
-use crate::settings::{AccountSettings, EndpointSettings, GrantSettings};
-use crate::throttle::Throttle;
-
-/// What endpoints are looked for, by which accounts that find the same are told.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sought {
-    /// What the configuration says of them.
-    pub endpoints: Arc<EndpointSettings>,
-    /// Whether those on other machines may be reached without TLS.
-    pub allow_http: bool,
-    /// PEM file of the certificate authority that is trusted there, in place of the device's own.
-    pub ca_file: Option<PathBuf>,
-    pub(super) first: First,
-}
-
-/// The endpoint that a sign-in begins at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum First {
-    DeviceAuthorization,
-    Authorization,
-    Token,
-}
-
-impl Sought {
-    /// What the account looks for.
-    #[must_use]
-    pub fn by(account: &AccountSettings) -> Self {
-        Self {
-            endpoints: Arc::clone(&account.endpoints),
-            allow_http: account.allow_http,
-            ca_file: account.ca_file.clone(),
-            first: match account.grant {
-                GrantSettings::DeviceCode => First::DeviceAuthorization,
-                GrantSettings::AuthorizationCode { .. } => First::Authorization,
-                GrantSettings::ClientCredentials
-                | GrantSettings::RefreshToken { .. }
-                | GrantSettings::Password { .. } => First::Token,
-            },
-        }
-    }
-}
+use crate::domain::clock::BootTime;
+use crate::domain::fault::Fault;
+use crate::domain::policy;
+use crate::domain::rate_limit::Throttle;
+use crate::platform::clock;
 
 /// Finds the endpoints of one provider, and keeps them for a day at most.
 #[derive(Debug)]
-pub struct Directory {
-    sought: Sought,
+pub(crate) struct Directory {
+    query: EndpointQuery,
     http: Http,
     search: Mutex<(Search, Throttle)>,
     /// Whether something answered as if an endpoint were not there any more.
@@ -72,11 +33,11 @@ enum Search {
 }
 
 impl Directory {
-    /// Where what is `sought` will be found, by way of `http`. Nothing is asked yet.
+    /// Where what is `query` will be found, by way of `http`. Nothing is asked yet.
     #[must_use]
-    pub fn new(sought: Sought, http: Http) -> Self {
+    pub(crate) fn new(query: EndpointQuery, http: Http) -> Self {
         Self {
-            sought,
+            query,
             http,
             search: Mutex::new((Search::None, Throttle::new(policy::MOVED_ENDPOINTS))),
             may_have_moved: AtomicBool::new(false),
@@ -85,8 +46,8 @@ impl Directory {
 
     /// What is found here.
     #[must_use]
-    pub fn sought(&self) -> &Sought {
-        &self.sought
+    pub(crate) fn query(&self) -> &EndpointQuery {
+        &self.query
     }
 
     pub(super) fn http(&self) -> &Http {
@@ -133,7 +94,7 @@ impl Directory {
 
     /// No token and no code has gone out by then, so nothing is in doubt if it fails.
     async fn search(&self) -> Result<Endpoints, Fault> {
-        let found = discovery::endpoints(&self.sought, &self.http).await;
+        let found = discovery::endpoints(&self.query, &self.http).await;
         found.map_err(|fault| Fault { in_doubt: false, ..fault })
     }
 }

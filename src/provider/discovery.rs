@@ -6,11 +6,13 @@ use oauth2::http;
 use serde::Deserialize;
 use url::Url;
 
-use super::directory::{First, Sought};
+use super::endpoint_query::{EndpointQuery, SignInEndpoint};
 use super::http::{Exchange, Http};
-use crate::fault::{Fault, FaultCode};
-use crate::settings::{ClientAuth, EndpointSettings};
-use crate::text::printable;
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::loopback::leads_to_loopback;
+use crate::domain::profile::ClientAuth;
+use crate::domain::settings::EndpointSettings;
+use crate::domain::text::printable;
 
 /// The endpoints of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +45,8 @@ pub(super) struct Metadata {
 }
 
 /// Finds the endpoints, asking the issuer only for what the configuration leaves open.
-pub(super) async fn endpoints(sought: &Sought, http: &Http) -> Result<Endpoints, Fault> {
-    let named = EndpointSettings::clone(&sought.endpoints);
+pub(super) async fn endpoints(query: &EndpointQuery, http: &Http) -> Result<Endpoints, Fault> {
+    let named = EndpointSettings::clone(&query.endpoints);
     let Some(issuer) = &named.issuer else {
         return Ok(Endpoints {
             device_authorization: named.device_authorization,
@@ -57,10 +59,10 @@ pub(super) async fn endpoints(sought: &Sought, http: &Http) -> Result<Endpoints,
             usual_auth: ClientAuth::Post,
         });
     };
-    let metadata = metadata(issuer, |metadata| has_what_is_needed(sought, metadata), http).await?;
+    let metadata = metadata(issuer, |metadata| has_what_is_needed(query, metadata), http).await?;
     let choose = |named: Option<Arc<Url>>, found: Option<Url>, what: &str| match (named, found) {
         (Some(url), _) => Ok(Some(url)),
-        (None, Some(url)) if may_be_used(&url, sought.allow_http) => Ok(Some(Arc::new(url))),
+        (None, Some(url)) if may_be_used(&url, query.allow_http) => Ok(Some(Arc::new(url))),
         (None, Some(_)) => Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https."))),
         (None, None) => Ok(None),
     };
@@ -82,14 +84,14 @@ pub(super) async fn endpoints(sought: &Sought, http: &Http) -> Result<Endpoints,
 }
 
 /// Whether the metadata has the endpoint that the account's sign-in begins at, where the configuration does not.
-fn has_what_is_needed(sought: &Sought, metadata: &Metadata) -> bool {
-    let named = &sought.endpoints;
-    match sought.first {
-        First::DeviceAuthorization => {
+fn has_what_is_needed(query: &EndpointQuery, metadata: &Metadata) -> bool {
+    let named = &query.endpoints;
+    match query.begins_at {
+        SignInEndpoint::DeviceAuthorization => {
             named.device_authorization.is_some() || metadata.device_authorization_endpoint.is_some()
         }
-        First::Authorization => named.authorization.is_some() || metadata.authorization_endpoint.is_some(),
-        First::Token => named.token.is_some() || metadata.token_endpoint.is_some(),
+        SignInEndpoint::Authorization => named.authorization.is_some() || metadata.authorization_endpoint.is_some(),
+        SignInEndpoint::Token => named.token.is_some() || metadata.token_endpoint.is_some(),
     }
 }
 
@@ -106,16 +108,7 @@ fn usual_auth(supported: Option<&[String]>) -> ClientAuth {
 
 /// Whether tokens may be sent there.
 fn may_be_used(url: &Url, allow_http: bool) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || is_loopback(url)))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || leads_to_loopback(url)))
 }
 
 async fn metadata(issuer: &Url, is_enough: impl Fn(&Metadata) -> bool, http: &Http) -> Result<Metadata, Fault> {

@@ -10,12 +10,13 @@ use zeroize::Zeroizing;
 
 use super::http::{self, Exchange};
 use super::{answer, discovery, identity};
-use crate::clock::UnixTime;
-use crate::fault::Fault;
-use crate::hostile::{SENT, TOKEN, bombard};
-use crate::redirection::Redirection;
-use crate::secret::Secret;
-use crate::text::is_printable;
+use crate::domain::approval::{Approval, Authorization};
+use crate::domain::clock::UnixTime;
+use crate::domain::fault::Fault;
+use crate::domain::redirection::Redirection;
+use crate::domain::secret::Secret;
+use crate::domain::text::is_printable;
+use crate::testing::hostile::{SENT, TOKEN, bombard};
 
 const STATUSES: [u16; 16] = [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 421, 428, 429, 500, 503, 511];
 
@@ -44,13 +45,13 @@ fn answers() {
     bombard("provider-answers", |body, chance| {
         let exchange = exchange(body, chance);
         let shown = match chance.u8(0..4) {
-            0 if chance.bool() => shown(&answer::refresh(&exchange, &[&sent], ' ')),
-            0 => shown(&answer::token(&exchange, &[&sent], ' ').map(|new| new.tokens)),
-            1 => shown(&answer::poll(&exchange, &[&sent], ',').map(|_| ())),
+            0 if chance.bool() => shown(&answer::refresh(&exchange, &[&sent], " ")),
+            0 => shown(&answer::token(&exchange, &[&sent], " ").map(|new| new.tokens)),
+            1 => shown(&answer::poll(&exchange, &[&sent], ",").map(|_| ())),
             2 => shown(&answer::revocation(&exchange, &[&sent])),
             _ => {
                 let result = answer::device_authorization(&exchange, &[&sent]);
-                if let Ok(device) = &result {
+                if let Ok(Authorization { approval: Approval::Device(device), .. }) = &result {
                     let uris = [Some(&device.verification_uri), device.verification_uri_complete.as_ref()];
                     for uri in uris.into_iter().flatten() {
                         let url: Url = uri.parse().unwrap();

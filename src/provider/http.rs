@@ -10,9 +10,10 @@ use oauth2::http::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::Response;
 use zeroize::Zeroizing;
 
-use crate::clock::{self, UnixTime};
-use crate::fault::{Fault, FaultCode};
-use crate::text::printable;
+use crate::domain::clock::UnixTime;
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::text::printable;
+use crate::platform::clock;
 
 /// The time for a connection, and for the whole exchange.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ const LARGEST_BODY: usize = 256 * 1024;
 
 /// Sends requests.
 #[derive(Clone, Debug)]
-pub struct Http(reqwest::Client);
+pub(crate) struct Http(reqwest::Client);
 
 /// What came back.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Http {
     ///
     /// # Errors
     /// When the configuration cannot be used.
-    pub fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
         reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             // A redirect would carry tokens to where nobody registered this client.

@@ -10,11 +10,11 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::http::Exchange;
-use crate::clock::UnixTime;
-use crate::fault::{Fault, FaultCode};
-use crate::identity::Identity;
-use crate::secret::Secret;
-use crate::text::printable;
+use crate::domain::clock::UnixTime;
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::identity::Identity;
+use crate::domain::secret::Secret;
+use crate::domain::text::printable;
 
 /// How far the clocks of the two sides may differ, in seconds.
 const CLOCK_SKEW: i64 = 300;

@@ -7,6 +7,7 @@ mod answer;
 mod assertion;
 mod directory;
 mod discovery;
+mod endpoint_query;
 #[cfg(test)]
 mod hostile;
 mod http;
@@ -23,17 +24,19 @@ use oauth2::http::header::{ACCEPT, AUTHORIZATION};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Duration, sleep};
 
-use crate::clock;
-use crate::fault::{Fault, FaultCode};
-use crate::identity::Identity;
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, GrantSettings};
-use crate::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
+use crate::domain::approval::{Approval, Authorization};
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::identity::Identity;
+use crate::domain::secret::Secret;
+use crate::domain::settings::{AccountSettings, GrantSettings};
+use crate::domain::token::{Granted, PollAnswer, TokenAnswer, User};
+use crate::platform::clock;
 use answer::{NewTokens, Polled};
-pub use directory::{Directory, Sought};
+pub(crate) use directory::Directory;
 use discovery::Endpoints;
+pub(crate) use endpoint_query::EndpointQuery;
 use http::Exchange;
-pub use http::Http;
+pub(crate) use http::Http;
 use request::{Requests, Revoke, Unbuildable};
 
 /// How often userinfo is asked: the user has approved by then, and should not have to do it twice for one lost packet.
@@ -42,7 +45,7 @@ const USERINFO_WAIT: Duration = Duration::from_secs(1);
 
 /// The provider of one account.
 #[derive(Debug)]
-pub struct Provider {
+pub(crate) struct Provider {
     account: Arc<AccountSettings>,
     directory: Arc<Directory>,
     turns: Arc<Semaphore>,
@@ -54,12 +57,12 @@ impl Provider {
     /// The provider that `account` names, where `directory` finds it; `turns` are how many may ask it at a time. Nothing is asked
     /// yet.
     #[must_use]
-    pub fn new(account: Arc<AccountSettings>, directory: Arc<Directory>, turns: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(account: Arc<AccountSettings>, directory: Arc<Directory>, turns: Arc<Semaphore>) -> Self {
         Self { account, directory, turns, secret: AtomicUsize::new(0) }
     }
 
     /// Waits for a turn to ask, which lasts until it is dropped.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed, so there is always a turn sooner or later.
         self.turns.acquire().await.ok()
     }
@@ -69,7 +72,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider refuses, cannot be reached, or does not have the account's grant.
-    pub async fn authorize(&self) -> Result<Authorization, Fault> {
+    pub(crate) async fn authorize(&self) -> Result<Authorization, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let missing = |what: &str| {
             let message = format!("Neither the configuration nor the provider's metadata names {what} endpoint.");
@@ -77,21 +80,22 @@ impl Provider {
         };
         if let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant {
             let url = endpoints.authorization.as_ref().ok_or_else(|| missing("an authorization"))?;
-            return Ok(Authorization::Code(self.requests(endpoints, 0).code_authorization(url, redirect_uri)));
+            let request = self.requests(endpoints, 0).code_authorization(url, redirect_uri);
+            return Ok(Authorization { approval: Approval::Redirect(request), expires_in: None });
         }
         let url = endpoints.device_authorization.as_ref().ok_or_else(|| missing("a device authorization"))?;
         let exchange = self.ask(endpoints, |requests| requests.device_authorization(url)).await?;
-        answer::device_authorization(&exchange, &self.secrets(&[])).map(Authorization::Device)
+        answer::device_authorization(&exchange, &self.secrets(&[]))
     }
 
     /// Asks whether the user has approved (RFC 8628 3.4).
     ///
     /// # Errors
     /// When the sign-in has ended, or the provider cannot be asked now.
-    pub async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
+    pub(crate) async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.device_access_token(device_code)).await?;
-        match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)? {
+        match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.profile.scope_separator())? {
             Polled::NotYet(answer) => Ok(answer),
             Polled::Granted(new) => Ok(PollAnswer::Granted(self.granted(endpoints, new, &exchange).await)),
         }
@@ -101,14 +105,15 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider refuses, or cannot be asked now.
-    pub async fn exchange(&self, code: &Secret, code_verifier: &Secret) -> Result<Granted, Fault> {
+    pub(crate) async fn exchange(&self, code: &Secret, code_verifier: &Secret) -> Result<Granted, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant else {
             return Err(Fault::ask_user(FaultCode::RedirectInvalid, "The account has another grant by now."));
         };
         let exchange =
             self.ask(endpoints, |requests| requests.code_exchange(redirect_uri, code, code_verifier)).await?;
-        let new = answer::token(&exchange, &self.secrets(&[code, code_verifier]), self.account.scope_separator)?;
+        let new =
+            answer::token(&exchange, &self.secrets(&[code, code_verifier]), self.account.profile.scope_separator())?;
         Ok(self.granted(endpoints, new, &exchange).await)
     }
 
@@ -116,7 +121,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider refuses, or cannot be asked now.
-    pub async fn obtain(&self) -> Result<Granted, Fault> {
+    pub(crate) async fn obtain(&self) -> Result<Granted, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let (exchange, secret) = match &self.account.grant {
             GrantSettings::ClientCredentials => {
@@ -138,7 +143,7 @@ impl Provider {
             }
         };
         let sent: Vec<_> = secret.into_iter().collect();
-        let mut tokens = answer::token(&exchange, &self.secrets(&sent), self.account.scope_separator)?.tokens;
+        let mut tokens = answer::token(&exchange, &self.secrets(&sent), self.account.profile.scope_separator())?.tokens;
         match &self.account.grant {
             // The client needs none (RFC 6749 4.4.3).
             GrantSettings::ClientCredentials => tokens.refresh_token = None,
@@ -153,10 +158,10 @@ impl Provider {
     ///
     /// # Errors
     /// When the grant has ended, or the provider cannot be asked now.
-    pub async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
+    pub(crate) async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let exchange = self.ask(endpoints, |requests| requests.refresh(refresh_token)).await?;
-        answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
+        answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.profile.scope_separator())
     }
 
     /// Revokes the grant (RFC 7009 2.1): by the refresh token, whose end is the end of the grant, and then by the access
@@ -164,7 +169,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider refuses, cannot be asked now, or has no revocation endpoint.
-    pub async fn revoke(&self, refresh_token: Option<&Secret>, access_token: &Secret) -> Result<(), Fault> {
+    pub(crate) async fn revoke(&self, refresh_token: Option<&Secret>, access_token: &Secret) -> Result<(), Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let Some(url) = &endpoints.revocation else {
             let message = "The provider has no revocation endpoint.";
@@ -201,7 +206,7 @@ impl Provider {
         endpoints: &Endpoints,
         access_token: &Secret,
         id_token: Option<&Secret>,
-        now: clock::UnixTime,
+        now: crate::domain::clock::UnixTime,
     ) -> Result<Identity, Fault> {
         let expected = endpoints.issuer.as_deref().map(|issuer| identity::Expected {
             issuer,

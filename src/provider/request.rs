@@ -20,9 +20,10 @@ use zeroize::Zeroizing;
 
 use super::assertion;
 use super::discovery::Endpoints;
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, ClientAuth};
-use crate::token::CodeAuthorization;
+use crate::domain::approval::AuthorizationRequest;
+use crate::domain::profile::ClientAuth;
+use crate::domain::secret::Secret;
+use crate::domain::settings::AccountSettings;
 
 /// A request that cannot even be built: an endpoint is no usable address, or the client's key does not sign.
 #[derive(Debug, thiserror::Error)]
@@ -70,11 +71,11 @@ macro_rules! authenticated {
 macro_rules! with_scopes_and_params {
     ($request:expr, $account:expr) => {{
         let mut request = $request;
-        let scopes = $account.scopes.join(&$account.scope_separator.to_string());
+        let scopes = $account.scopes.join($account.profile.scope_separator());
         if !scopes.is_empty() {
             request = request.add_scope(Scope::new(scopes));
         }
-        for (name, value) in &$account.params {
+        for (name, value) in &$account.profile.params {
             request = request.add_extra_param(name, value);
         }
         request
@@ -94,7 +95,7 @@ impl<'a> Requests<'a> {
     }
 
     /// An address at which a user approves (RFC 6749 4.1.1), with a proof key (RFC 7636 4.2 and 4.3).
-    pub(super) fn code_authorization(self, url: &Url, redirect_uri: &Url) -> CodeAuthorization {
+    pub(super) fn code_authorization(self, url: &Url, redirect_uri: &Url) -> AuthorizationRequest {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         // As it was registered, to the letter.
         let registered = RedirectUrl::from_url(redirect_uri.clone());
@@ -103,7 +104,7 @@ impl<'a> Requests<'a> {
             .set_redirect_uri(registered);
         let request = client.authorize_url(CsrfToken::new_random).set_pkce_challenge(challenge);
         let (address, state) = with_scopes_and_params!(request, self.account).url();
-        CodeAuthorization {
+        AuthorizationRequest {
             address: address.into(),
             redirect_uri: redirect_uri.as_str().to_owned(),
             state: state.into_secret(),
@@ -218,7 +219,7 @@ impl<'a> Requests<'a> {
         let settings = &self.account.client;
         let client = BasicClient::new(ClientId::new(settings.id.clone()));
         let usual = if settings.key.is_some() { ClientAuth::PrivateKeyJwt } else { self.endpoints.usual_auth };
-        let auth = settings.auth.unwrap_or(usual);
+        let auth = self.account.profile.client_auth.unwrap_or(usual);
         let client = client.set_auth_type(match auth {
             ClientAuth::None | ClientAuth::Post | ClientAuth::PrivateKeyJwt => AuthType::RequestBody,
             ClientAuth::Basic => AuthType::BasicAuth,

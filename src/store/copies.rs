@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::folder;
-use super::kept::{Kept, Records};
+use super::sealed_record::{Records, SealedRecord};
 
 /// What a disk writes at once, or a multiple of it.
 const PAGE: usize = 4096;
@@ -50,9 +50,9 @@ enum Slot {
     Holds(Vec<u8>),
 }
 
-/// What was found in the file.
+/// The contents of the file.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct CopiedRecords {
     pub(super) records: Records,
     /// Whether every slot is as it was left, so that nothing can be missing.
     pub(super) is_whole: bool,
@@ -60,11 +60,23 @@ pub(super) struct Found {
 
 impl Copies {
     /// Opens the file. Without one, or with one that is something else, there is nothing to open.
-    pub(super) fn open(path: &Path) -> io::Result<Option<(Self, Found)>> {
+    pub(super) fn open(path: &Path) -> io::Result<Option<(Self, CopiedRecords)>> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
+        Self::read_file(path, file)
+    }
+
+    /// Reads the file and leaves it as it is, on a disk that may take no writes. Without one there is nothing to read.
+    pub(super) fn read_only(path: &Path) -> io::Result<Option<CopiedRecords>> {
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => Ok(Self::read_file(path, file?)?.map(|(_, found)| found)),
+        }
+    }
+
+    fn read_file(path: &Path, file: File) -> io::Result<Option<(Self, CopiedRecords)>> {
         let mut head = [0; FILE_MAGIC.len() + 4];
         if file.read_exact_at(&mut head, 0).is_err() || !head.starts_with(FILE_MAGIC) {
             return Ok(None);
@@ -108,7 +120,7 @@ impl Copies {
     /// Writes these records, and returns when they are safe. `all` gives everything that the file is to hold.
     pub(super) fn put<'a>(
         &mut self,
-        changed: &[(&'a [u8], &'a Kept)],
+        changed: &[(&'a [u8], &'a SealedRecord)],
         all: impl FnOnce() -> Records,
     ) -> io::Result<()> {
         if changed.is_empty() {
@@ -170,10 +182,10 @@ impl Copies {
         self.file.sync_data()
     }
 
-    fn read(&mut self) -> io::Result<Found> {
+    fn read(&mut self) -> io::Result<CopiedRecords> {
         let length = self.file.metadata()?.len();
         let count = length.saturating_sub(PAGE as u64) / self.slot as u64;
-        let mut newest: BTreeMap<Vec<u8>, (usize, Kept)> = BTreeMap::new();
+        let mut newest: BTreeMap<Vec<u8>, (usize, SealedRecord)> = BTreeMap::new();
         let mut is_whole = true;
         let mut bytes = vec![0; self.slot];
         for index in 0..usize::try_from(count).unwrap_or(0) {
@@ -190,7 +202,7 @@ impl Copies {
         for (name, (index, _)) in &newest {
             self.slots[*index] = Slot::Holds(name.clone());
         }
-        Ok(Found { records: newest.into_iter().map(|(name, (_, kept))| (name, kept)).collect(), is_whole })
+        Ok(CopiedRecords { records: newest.into_iter().map(|(name, (_, kept))| (name, kept)).collect(), is_whole })
     }
 
     fn free(&self) -> impl Iterator<Item = usize> + use<'_> {
@@ -215,12 +227,12 @@ impl Copies {
     }
 }
 
-fn frame_length(name: &[u8], kept: &Kept) -> usize {
+fn frame_length(name: &[u8], kept: &SealedRecord) -> usize {
     HEADER + name.len() + kept.sealed().len()
 }
 
 /// A record as it lies in its slot, in whole pages.
-fn frame(name: &[u8], kept: &Kept) -> Vec<u8> {
+fn frame(name: &[u8], kept: &SealedRecord) -> Vec<u8> {
     let length = frame_length(name, kept);
     let mut frame = Vec::with_capacity(length.next_multiple_of(PAGE));
     frame.extend_from_slice(SLOT_MAGIC);
@@ -235,7 +247,7 @@ fn frame(name: &[u8], kept: &Kept) -> Vec<u8> {
     frame
 }
 
-pub(super) fn parse(slot: &[u8]) -> Option<(Vec<u8>, Kept)> {
+pub(super) fn parse(slot: &[u8]) -> Option<(Vec<u8>, SealedRecord)> {
     let (header, rest) = slot.split_at_checked(HEADER)?;
     let (head, expected) = header.split_at(HEADER - 8);
     let head = head.strip_prefix(SLOT_MAGIC)?;
@@ -246,7 +258,7 @@ pub(super) fn parse(slot: &[u8]) -> Option<(Vec<u8>, Kept)> {
     let (name, rest) = rest.split_at_checked(name)?;
     let sealed = rest.get(..sealed)?;
     (digest(&header[..HEADER - 8], name, sealed) == expected)
-        .then(|| (name.to_vec(), Kept::new(u64::from_be_bytes(*serial), sealed)))
+        .then(|| (name.to_vec(), SealedRecord::new(u64::from_be_bytes(*serial), sealed)))
 }
 
 /// Tells a slot that was written whole from one that was not. That nobody changed the record is for its seal to say.
@@ -263,16 +275,16 @@ mod tests {
 
     use super::*;
 
-    fn kept(serial: u64, length: usize) -> Kept {
-        Kept::new(serial, &vec![u8::try_from(serial).unwrap(); length])
+    fn kept(serial: u64, length: usize) -> SealedRecord {
+        SealedRecord::new(serial, &vec![u8::try_from(serial).unwrap(); length])
     }
 
-    fn put(copies: &mut Copies, all: &mut Records, name: &[u8], kept: &Kept) {
+    fn put(copies: &mut Copies, all: &mut Records, name: &[u8], kept: &SealedRecord) {
         all.insert(name.to_vec(), kept.clone());
         copies.put(&[(name, kept)], || all.clone()).unwrap();
     }
 
-    fn read(path: &Path) -> Found {
+    fn read(path: &Path) -> CopiedRecords {
         Copies::open(path).unwrap().unwrap().1
     }
 

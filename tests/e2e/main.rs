@@ -18,6 +18,7 @@ mod endurance;
 mod faults;
 mod fleet;
 mod flows;
+mod hostile_flows;
 mod identity;
 mod import;
 mod logout;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use oauth2mqtt::fault::{Fault, FaultCode};
-use oauth2mqtt::secret::Secret;
-use oauth2mqtt::token::{Authorization, DeviceAuthorization, TokenAnswer};
+use oauth2mqtt::testing::{Approval, Authorization, DeviceAuthorization, Fault, FaultCode, Secret, TokenAnswer};
 
 use crate::report::Span;
 
@@ -86,14 +84,14 @@ impl Provider {
     /// A code that nobody approves.
     pub(crate) fn authorize(&mut self, now: u64) -> Authorization {
         self.count(now);
-        Authorization::Device(DeviceAuthorization {
+        let approval = Approval::Device(DeviceAuthorization {
             device_code: Secret::new("device code".to_owned()),
             user_code: "ABCD-EFGH".to_owned(),
             verification_uri: "https://id.example/device".to_owned(),
             verification_uri_complete: None,
-            expires_in: Duration::from_secs(600),
             interval: Duration::from_secs(5),
-        })
+        });
+        Authorization { approval, expires_in: Some(Duration::from_secs(600)) }
     }
 
     /// How much has been asked in this second by now.

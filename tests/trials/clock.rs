@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use oauth2mqtt::clock::UnixTime;
+use oauth2mqtt::testing::clock::UnixTime;
 use serde_json::Value;
 
 use crate::bench::Bench;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{BOLD, DIM};
-use crate::secret::Secret;
+use crate::domain::secret::Secret;
 
 /// The longest answer, in bytes.
 const LONGEST: usize = 4 * 1024;

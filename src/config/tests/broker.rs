@@ -1,5 +1,5 @@
 use super::{complaint, errors, load_text};
-use crate::settings::{BrokerAddress, MqttSettings};
+use crate::domain::settings::{BrokerAddress, MqttSettings};
 
 fn mqtt(lines: &str) -> MqttSettings {
     load_text(&format!("[mqtt]\n{lines}")).unwrap().settings.mqtt

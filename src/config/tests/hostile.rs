@@ -1,6 +1,6 @@
 use super::load_text;
-use crate::hostile::bombard;
-use crate::text::is_printable;
+use crate::domain::text::is_printable;
+use crate::testing::hostile::bombard;
 
 #[test]
 fn configurations() {

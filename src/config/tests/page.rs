@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::{complaint, errors, load_text};
 use crate::config::{Environment, parse};
-use crate::settings::PageSettings;
+use crate::domain::settings::PageSettings;
 
 fn page(lines: &str) -> Option<PageSettings> {
     load_text(&format!("[mqtt]\nurl = \"mqtt://127.0.0.1\"\n{lines}")).unwrap().settings.page

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::*;
-use crate::provider::directory::{Directory, Sought};
+use crate::domain::settings::EndpointSettings;
+use crate::provider::directory::Directory;
+use crate::provider::endpoint_query::EndpointQuery;
 use crate::provider::http::Http;
-use crate::settings::EndpointSettings;
 
 /// An issuer that answers nothing but this, and how often it was asked.
-fn issuer(answer: &'static str) -> (Sought, Arc<AtomicUsize>) {
+fn issuer(answer: &'static str) -> (EndpointQuery, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
     let asked = Arc::new(AtomicUsize::new(0));
@@ -26,7 +27,7 @@ fn issuer(answer: &'static str) -> (Sought, Arc<AtomicUsize>) {
     });
     let issuer = Some(Arc::new(address.parse().unwrap()));
     let endpoints = Arc::new(EndpointSettings { issuer, ..EndpointSettings::default() });
-    (Sought::by(&AccountSettings { endpoints, ..account() }), asked)
+    (EndpointQuery::by(&AccountSettings { endpoints, ..account() }), asked)
 }
 
 fn http() -> Http {
@@ -37,8 +38,8 @@ fn http() -> Http {
 
 #[tokio::test]
 async fn whoever_waits_for_a_search_that_fails_has_its_answer_and_later_ones_search_again() {
-    let (sought, asked) = issuer("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
-    let directory = Directory::new(sought, http());
+    let (query, asked) = issuer("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n");
+    let directory = Directory::new(query, http());
     let fault = directory.endpoints().await.unwrap_err();
     let one_search = asked.swap(0, Ordering::Relaxed);
     assert!(one_search > 0);
@@ -52,7 +53,7 @@ async fn whoever_waits_for_a_search_that_fails_has_its_answer_and_later_ones_sea
 
 #[tokio::test]
 async fn a_search_that_breaks_off_leaves_no_refresh_in_doubt() {
-    let (sought, asked) = issuer("");
-    let fault = Directory::new(sought, http()).endpoints().await.unwrap_err();
+    let (query, asked) = issuer("");
+    let fault = Directory::new(query, http()).endpoints().await.unwrap_err();
     assert!(asked.load(Ordering::Relaxed) > 0 && !fault.in_doubt, "{fault:?}");
 }

@@ -3,7 +3,6 @@
 mod directory;
 mod requests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +11,13 @@ use zeroize::Zeroizing;
 use super::answer::{self, Polled};
 use super::discovery::Endpoints;
 use super::http::Exchange;
-use crate::fault::{Fault, FaultCode, Remedy};
-use crate::identity::AllowList;
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, ClientAuth, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode};
-use crate::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::domain::approval::{Approval, DeviceAuthorization};
+use crate::domain::fault::{Fault, FaultCode, Remedy};
+use crate::domain::identity::AllowList;
+use crate::domain::profile::ClientAuth;
+use crate::domain::secret::Secret;
+use crate::domain::settings::{AccountSettings, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode};
+use crate::domain::token::{PollAnswer, TokenAnswer};
 
 pub(super) fn account() -> AccountSettings {
     AccountSettings {
@@ -26,12 +27,10 @@ pub(super) fn account() -> AccountSettings {
             id: "the-client".to_owned(),
             secrets: vec![Secret::new("hunter2".to_owned())],
             key: None,
-            auth: None,
         },
         grant: GrantSettings::DeviceCode,
         scopes: vec!["openid".to_owned(), "email".to_owned()],
-        scope_separator: ' ',
-        params: BTreeMap::new(),
+        profile: Arc::default(),
         sign_in: SignInMode::OnRequest,
         publish: PublishMode::Retained,
         allow: AllowList::default(),
@@ -62,18 +61,21 @@ fn exchange(status: u16, body: &str) -> Exchange {
 }
 
 fn token(status: u16, body: &str) -> Result<TokenAnswer, Fault> {
-    answer::refresh(&exchange(status, body), &[&Secret::new("sent-token".to_owned())], ' ')
+    answer::refresh(&exchange(status, body), &[&Secret::new("sent-token".to_owned())], " ")
 }
 
 fn poll(status: u16, body: &str) -> Result<PollAnswer, Fault> {
-    answer::poll(&exchange(status, body), &[], ' ').map(|polled| match polled {
+    answer::poll(&exchange(status, body), &[], " ").map(|polled| match polled {
         Polled::NotYet(answer) => answer,
         Polled::Granted(_) => panic!("nobody has approved"),
     })
 }
 
 fn device(status: u16, body: &str) -> Result<DeviceAuthorization, Fault> {
-    answer::device_authorization(&exchange(status, body), &[])
+    answer::device_authorization(&exchange(status, body), &[]).map(|answer| match answer.approval {
+        Approval::Device(device) => device,
+        Approval::Redirect(_) => panic!("a device code"),
+    })
 }
 
 fn ends_nothing(result: Result<TokenAnswer, Fault>) -> FaultCode {
@@ -119,14 +121,14 @@ fn neither_a_token_type_nor_a_scope_nor_a_redirect_gives_away_what_was_sent_or_g
     let sent = Secret::new("hunter2".to_owned());
     for echoed in ["hunter2", "token-1"] {
         let body = format!(r#"{{"access_token":"token-1","token_type":"of {echoed}"}}"#);
-        let fault = answer::token(&exchange(200, &body), &[&sent], ' ').unwrap_err();
+        let fault = answer::token(&exchange(200, &body), &[&sent], " ").unwrap_err();
         assert!(fault.message.contains("of [secret]"), "{fault}");
     }
     let body = r#"{"access_token":"token-1","scope":"read hunter2"}"#;
-    let scope = answer::token(&exchange(200, body), &[&sent], ' ').unwrap().tokens.scope;
+    let scope = answer::token(&exchange(200, body), &[&sent], " ").unwrap().tokens.scope;
     assert_eq!(scope.as_deref(), Some("read [secret]"));
     let to = Some("https://portal.example/hunter2".to_owned());
-    let fault = answer::token(&Exchange { redirected_to: to, ..exchange(302, "") }, &[&sent], ' ').unwrap_err();
+    let fault = answer::token(&Exchange { redirected_to: to, ..exchange(302, "") }, &[&sent], " ").unwrap_err();
     assert!(fault.message.contains("portal.example/[secret]"), "{fault}");
 }
 
@@ -179,7 +181,7 @@ fn an_answer_with_both_an_error_and_a_token_is_an_error() {
 fn a_wait_that_the_provider_asks_for_is_passed_on() {
     let mut exchange = exchange(429, "");
     exchange.retry_after = Some(Duration::from_secs(90));
-    let fault = answer::refresh(&exchange, &[], ' ').unwrap_err();
+    let fault = answer::refresh(&exchange, &[], " ").unwrap_err();
     assert_eq!(fault.remedy, Remedy::TryAgain { after: Some(Duration::from_secs(90)) });
 }
 
@@ -201,7 +203,7 @@ fn githubs_errors_come_with_http_200_and_a_new_interval() {
 fn githubs_form_encoded_answer_and_comma_separated_scopes_are_read() {
     let mut exchange = exchange(200, "access_token=gho_x&scope=repo%2Cgist&token_type=bearer");
     exchange.is_form = true;
-    let answer = answer::refresh(&exchange, &[], ',').unwrap();
+    let answer = answer::refresh(&exchange, &[], ",").unwrap();
     assert_eq!(answer.access_token.expose(), "gho_x");
     assert_eq!(answer.scope.as_deref(), Some("repo gist"));
 }
@@ -265,8 +267,8 @@ fn no_answer_makes_the_reader_panic() {
     proptest!(|(status in 100_u16..600, body in ".{0,200}", form in any::<bool>())| {
         let mut exchange = exchange(status, &body);
         exchange.is_form = form;
-        let _ = (answer::token(&exchange, &[], ' ').err(), answer::refresh(&exchange, &[], ' ').err());
-        let _ = answer::poll(&exchange, &[], ',').err();
+        let _ = (answer::token(&exchange, &[], " ").err(), answer::refresh(&exchange, &[], " ").err());
+        let _ = answer::poll(&exchange, &[], ",").err();
         let _ = (answer::device_authorization(&exchange, &[]), answer::revocation(&exchange, &[]));
     });
 }

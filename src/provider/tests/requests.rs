@@ -1,16 +1,19 @@
 //! What the provider is sent.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::{account, endpoints};
-use crate::client_key::ClientKey;
+use crate::domain::client_key::ClientKey;
+use crate::domain::profile::ClientAuth;
+use crate::domain::secret::Secret;
+use crate::domain::settings::AccountSettings;
 use crate::provider::assertion;
 use crate::provider::discovery::Endpoints;
 use crate::provider::request::{Requests, Revoke};
-use crate::secret::Secret;
-use crate::settings::{AccountSettings, ClientAuth};
 use oauth2::HttpRequest;
 use url::Url;
 
@@ -25,7 +28,7 @@ fn body(request: &HttpRequest) -> String {
 #[test]
 fn a_device_request_names_the_client_the_scopes_and_the_further_parameters() {
     let mut account = account();
-    account.params.insert("audience".to_owned(), "https://api.example.com".to_owned());
+    Arc::make_mut(&mut account.profile).params.insert("audience".to_owned(), "https://api.example.com".to_owned());
     let endpoints = endpoints();
     let url = endpoints.device_authorization.clone().unwrap();
     let request = requests(&account, &endpoints).device_authorization(&url).unwrap();
@@ -40,7 +43,7 @@ fn a_device_request_names_the_client_the_scopes_and_the_further_parameters() {
 #[test]
 fn scopes_are_separated_as_the_provider_wants() {
     let mut account = account();
-    account.scope_separator = ',';
+    Arc::make_mut(&mut account.profile).scope_separator = Some(",".to_owned());
     let endpoints = endpoints();
     let url = endpoints.device_authorization.clone().unwrap();
     let request = requests(&account, &endpoints).device_authorization(&url).unwrap();
@@ -60,7 +63,7 @@ fn a_poll_carries_the_grant_type_and_the_device_code() {
 #[test]
 fn basic_authentication_keeps_the_secret_out_of_the_body() {
     let mut account = account();
-    account.client.auth = Some(ClientAuth::Basic);
+    Arc::make_mut(&mut account.profile).client_auth = Some(ClientAuth::Basic);
     let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned())).unwrap();
     assert_eq!(body(&request), "grant_type=refresh_token&refresh_token=r1");
     assert!(request.headers().contains_key("authorization"));
@@ -69,7 +72,7 @@ fn basic_authentication_keeps_the_secret_out_of_the_body() {
 #[test]
 fn an_authorization_request_has_a_proof_key_a_fresh_state_and_the_registered_redirect_address() {
     let mut account = account();
-    account.params.insert("access_type".to_owned(), "offline".to_owned());
+    Arc::make_mut(&mut account.profile).params.insert("access_type".to_owned(), "offline".to_owned());
     let endpoints = endpoints();
     let url = endpoints.authorization.clone().unwrap();
     let redirect_uri: Url = "http://127.0.0.1:8629/oauth2/redirect".parse().unwrap();
@@ -111,7 +114,7 @@ fn a_code_is_exchanged_with_its_proof_and_redirect_address() {
 #[test]
 fn the_clients_own_right_and_a_password_are_asked_with_scopes_and_parameters() {
     let mut account = account();
-    account.params.insert("audience".to_owned(), "api".to_owned());
+    Arc::make_mut(&mut account.profile).params.insert("audience".to_owned(), "api".to_owned());
     let endpoints = endpoints();
     let requests = requests(&account, &endpoints);
     assert_eq!(
@@ -127,12 +130,11 @@ fn the_clients_own_right_and_a_password_are_asked_with_scopes_and_parameters() {
 
 #[test]
 fn a_client_with_a_key_signs_an_assertion_in_place_of_a_secret() {
-    let pem = std::process::Command::new("openssl").args(["genpkey", "-algorithm", "ED25519"]).output().unwrap();
-    let pem = Secret::new(String::from_utf8(pem.stdout).unwrap());
+    let pem = Secret::new(crate::testing::keys::ed25519());
     let mut account = account();
     account.client.secrets.clear();
     account.client.key = Some(ClientKey::from_pem(&pem, Some("k1".to_owned())).unwrap());
-    account.client.auth = Some(ClientAuth::PrivateKeyJwt);
+    Arc::make_mut(&mut account.profile).client_auth = Some(ClientAuth::PrivateKeyJwt);
     let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned())).unwrap();
     let body = body(&request);
     let members: std::collections::BTreeMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{BootTime, UnixTime};
-use crate::expiry::{Beginning, Expiry};
+use crate::domain::clock::{BootTime, UnixTime};
+use crate::domain::expiry::{Beginning, Expiry};
 
 /// A lifetime is its start in Unix time and its length in seconds. Boot time means nothing after another boot; within one, it
 /// is what tells the end whatever the clock does.

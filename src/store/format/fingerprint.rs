@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::record::Fingerprint;
+use crate::domain::record::Fingerprint;
 
 /// In Base64url (RFC 4648 5). A former version wrote the text itself where it was a client's, which always has an `=` in it,
 /// and the whole of the SHA-256 in Base64 where it was a secret's.

@@ -9,7 +9,7 @@ pub(crate) mod certificates;
 use std::fs;
 use std::time::Duration;
 
-use oauth2mqtt::policy;
+use oauth2mqtt::testing::policy;
 use serde_json::Value;
 
 use crate::bench::Bench;
@@ -246,7 +246,7 @@ impl Trial<'_> {
         let times: Vec<_> = asked.iter().map(|asked| asked.at).collect();
         for (failures, pair) in (1..).zip(times.windows(2)) {
             let pause = pair[1] - pair[0];
-            let least = policy::retry_wait(failures, None, policy::Chance::new(0.0)).as_secs_f64();
+            let least = policy::retry_wait(failures, None, policy::Jitter::new(0.0)).as_secs_f64();
             assert!(pause > least - 0.2, "{}: asked again after {pause} s: {times:?}", self.case.name);
         }
     }

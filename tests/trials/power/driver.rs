@@ -10,12 +10,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use oauth2mqtt::account::AccountName;
-use oauth2mqtt::clock::{self, Confidence};
-use oauth2mqtt::expiry::Expiry;
-use oauth2mqtt::machine::Machine;
-use oauth2mqtt::record::{ClientBinding, Fingerprint};
-use oauth2mqtt::store::{self, Loaded};
+use oauth2mqtt::testing::StoredRecord;
+use oauth2mqtt::testing::clock::{self, Confidence};
+use oauth2mqtt::testing::store;
+use oauth2mqtt::testing::store::Machine;
+use oauth2mqtt::testing::{AccountName, ClientBinding, Expiry, Fingerprint};
 
 use super::images::Told;
 use super::store_settings;
@@ -67,7 +66,7 @@ fn drive() {
     let acks_to = move |ack| send.send(ack).unwrap();
     let opened =
         store::open(&store_settings(folder), machine.as_ref(), (clock::now(), Confidence::Vouched), acks_to).unwrap();
-    let whole = opened.records.iter().all(|(_, loaded)| matches!(loaded, Loaded::Record(_)));
+    let whole = opened.records.iter().all(|(_, loaded)| matches!(loaded, StoredRecord::Record(_)));
     assert!(whole && opened.set_aside.is_none());
     let mut chance = Rng::with_seed(life as u64);
     let mut says = BTreeMap::new();

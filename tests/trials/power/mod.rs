@@ -12,8 +12,8 @@ mod trace;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oauth2mqtt::config::{self, Environment};
-use oauth2mqtt::settings::StoreSettings;
+use oauth2mqtt::testing::StoreSettings;
+use oauth2mqtt::testing::config::{self, Environment};
 
 use crate::report::{Row, scaled};
 use crate::support::clock::{SOON, wait_until};

@@ -1,0 +1,171 @@
+//! Who signed in, and who may.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::domain::text::{is_printable, printable};
+
+/// A user, as the provider describes them (OpenID Connect Core 5.1). Every text is printable.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The user at this provider, for ever.
+    pub sub: String,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// True if the provider vouches that the address is the user's.
+    pub email_verified: bool,
+    /// The name to show.
+    pub name: Option<String>,
+    /// The address of a picture.
+    pub picture: Option<String>,
+}
+
+impl Identity {
+    /// Names the user: the e-mail address, else the name, else the subject.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.email.as_deref().or(self.name.as_deref()).unwrap_or(&self.sub)
+    }
+}
+
+/// Who may authorise a device; an empty list admits everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowList(Box<[Admission]>);
+
+/// One line of an [`AllowList`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission(Pattern);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    /// A verified address, in lower case.
+    Email(String),
+    /// Every verified address at this domain, in lower case.
+    Domain(String),
+    Subject(String),
+}
+
+/// Why a text admits nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is neither an e-mail address, nor *@ and a domain, nor sub: and a subject")]
+pub struct InvalidAdmission;
+
+impl FromStr for Admission {
+    type Err = InvalidAdmission;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(subject) = text.strip_prefix("sub:") {
+            let usable = !subject.is_empty() && is_printable(subject);
+            return usable.then(|| Self(Pattern::Subject(subject.to_owned()))).ok_or(InvalidAdmission);
+        }
+        let (local, domain) = text.rsplit_once('@').ok_or(InvalidAdmission)?;
+        let plain =
+            |part: &str| !part.is_empty() && is_printable(part) && !part.contains(['*', ' ', '@', ','].as_slice());
+        if !plain(domain) {
+            return Err(InvalidAdmission);
+        }
+        match local {
+            "*" => Ok(Self(Pattern::Domain(domain.to_lowercase()))),
+            local if plain(local) => Ok(Self(Pattern::Email(text.to_lowercase()))),
+            _ => Err(InvalidAdmission),
+        }
+    }
+}
+
+impl FromIterator<Admission> for AllowList {
+    fn from_iter<T: IntoIterator<Item = Admission>>(admissions: T) -> Self {
+        Self(admissions.into_iter().collect())
+    }
+}
+
+impl AllowList {
+    /// Returns whether everybody is admitted.
+    #[must_use]
+    pub fn admits_everybody(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether somebody is admitted by an e-mail address.
+    #[must_use]
+    pub fn names_addresses(&self) -> bool {
+        self.0.iter().any(|Admission(pattern)| !matches!(pattern, Pattern::Subject(_)))
+    }
+
+    /// Returns whether this user is admitted. An address counts only where the provider vouches for it: at many providers a
+    /// user can write any other into their profile.
+    #[must_use]
+    pub fn admits(&self, user: &Identity) -> bool {
+        let email = user.email.as_deref().filter(|_| user.email_verified).map(str::to_lowercase);
+        self.admits_everybody()
+            || self.0.iter().any(|Admission(pattern)| match pattern {
+                Pattern::Subject(subject) => *subject == user.sub,
+                Pattern::Email(address) => email.as_ref() == Some(address),
+                Pattern::Domain(domain) => {
+                    email.as_deref().and_then(|email| email.rsplit_once('@')).is_some_and(|(_, at)| at == domain)
+                }
+            })
+    }
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Pattern::Email(address) => f.write_str(&printable(address)),
+            Pattern::Domain(domain) => write!(f, "*@{}", printable(domain)),
+            Pattern::Subject(subject) => write!(f, "sub:{}", printable(subject)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(email: &str, verified: bool) -> Identity {
+        let email = Some(email.to_owned()).filter(|email| !email.is_empty());
+        Identity { sub: "248289761001".to_owned(), email, email_verified: verified, name: None, picture: None }
+    }
+
+    fn list(texts: &[&str]) -> AllowList {
+        texts.iter().map(|text| text.parse::<Admission>().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_empty_list_admits_everybody() {
+        assert!(AllowList::default().admits(&user("", false)));
+    }
+
+    #[test]
+    fn an_address_counts_only_if_it_is_verified() {
+        let allow = list(&["ann@example.com"]);
+        assert!(allow.admits(&user("Ann@Example.com", true)));
+        assert!(!allow.admits(&user("ann@example.com", false)));
+        assert!(!allow.admits(&user("bob@example.com", true)));
+        assert!(!allow.admits(&user("", true)));
+    }
+
+    #[test]
+    fn a_domain_is_the_whole_of_what_stands_behind_the_last_at() {
+        let allow = list(&["*@example.com"]);
+        assert!(allow.admits(&user("x@EXAMPLE.com", true)));
+        for stranger in ["x@sub.example.com", "x@example.com.evil.net", "x@notexample.com", "example.com"] {
+            assert!(!allow.admits(&user(stranger, true)), "{stranger}");
+        }
+        assert!(!allow.admits(&user("x@example.com", false)));
+    }
+
+    #[test]
+    fn a_subject_is_compared_to_the_letter() {
+        assert!(list(&["sub:248289761001"]).admits(&user("", false)));
+        assert!(!list(&["sub:24828976100"]).admits(&user("", false)));
+    }
+
+    #[test]
+    fn a_text_that_admits_nobody_in_particular_is_refused() {
+        for bad in ["", "*", "*@", "@example.com", "ann", "sub:", "*@*", "a*@example.com", "*@a@b", "a b@c", "a@b,c@d"]
+        {
+            assert_eq!(bad.parse::<Admission>(), Err(InvalidAdmission), "{bad:?}");
+        }
+        assert_eq!("*@Example.com".parse::<Admission>().unwrap().to_string(), "*@example.com");
+    }
+}

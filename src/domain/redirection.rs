@@ -1,0 +1,151 @@
+//! The redirection that brings a user's browser back from the provider (RFC 6749 4.1.2).
+
+use url::form_urlencoded;
+
+use crate::domain::secret::Secret;
+use crate::domain::text::printable;
+
+/// The longest address that is read, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// The content of a redirection.
+#[derive(Clone, Debug)]
+pub struct Redirection {
+    /// Which authorization request it belongs to.
+    pub state: String,
+    /// The code, or why there is none.
+    pub outcome: Result<Secret, Denial>,
+    /// Which authorization server sends it, if it says so (RFC 9207).
+    pub issuer: Option<String>,
+}
+
+/// An error that the provider sent by the browser (RFC 6749 4.1.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The code of the error.
+    pub error: String,
+    /// The provider's description of it.
+    pub description: Option<String>,
+}
+
+/// Why an address is no redirection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRedirection {
+    /// There is nothing behind a question mark, or too much.
+    #[error(
+        "this is not the redirected address. Copy it whole from the browser's address bar, from its first letter to its last"
+    )]
+    NoQuery,
+    /// The state is missing.
+    #[error("the address has no state. Copy it whole from the browser's address bar")]
+    NoState,
+    /// There is neither a code nor an error.
+    #[error("the address has neither a code nor an error. Copy the one that the browser shows after you have approved")]
+    NoCode,
+    /// A parameter stands in it twice, which no provider does (RFC 6749 3.1).
+    #[error("the address has a parameter twice. Copy the one that the browser shows after you have approved")]
+    Repeated,
+}
+
+impl Redirection {
+    /// Reads an address, or its query alone.
+    ///
+    /// # Errors
+    /// When it is not what a provider redirects to. The address is in no error: a code is in it.
+    pub fn read(address: &str) -> Result<Self, NoRedirection> {
+        let address = address.trim();
+        let query = address.split_once('?').map_or(address, |(_, query)| query);
+        let query = query.split('#').next().unwrap_or_default();
+        if query.is_empty() || !query.contains('=') || address.len() > LONGEST {
+            return Err(NoRedirection::NoQuery);
+        }
+        let mut members = Members::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match name.as_ref() {
+                "state" => &mut members.state,
+                "code" => &mut members.code,
+                "error" => &mut members.error,
+                "error_description" => &mut members.description,
+                "iss" => &mut members.issuer,
+                _ => continue,
+            };
+            if slot.replace(Secret::new(value.into_owned())).is_some() {
+                return Err(NoRedirection::Repeated);
+            }
+        }
+        let Members { state, code, error, description, issuer } = members;
+        let text = |value: Option<Secret>| value.map(|value| printable(value.expose()));
+        let state = state.filter(|state| !state.is_empty()).ok_or(NoRedirection::NoState)?;
+        let outcome = match (text(error), code.filter(|code| !code.is_empty())) {
+            (Some(error), _) => Err(Denial { error, description: text(description) }),
+            (None, Some(code)) => Ok(code),
+            (None, None) => return Err(NoRedirection::NoCode),
+        };
+        Ok(Self { state: state.expose().to_owned(), outcome, issuer: text(issuer) })
+    }
+}
+
+/// Until it is known which of the values is the code, all of them are kept as one.
+#[derive(Default)]
+struct Members {
+    state: Option<Secret>,
+    code: Option<Secret>,
+    error: Option<Secret>,
+    description: Option<Secret>,
+    issuer: Option<Secret>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_address_and_its_query_alone_say_the_same() {
+        for text in [
+            "http://127.0.0.1:8629/oauth2/redirect?code=c%2B1&state=s1&scope=a%20b",
+            "/oauth2/redirect?code=c%2B1&state=s1",
+            " code=c%2B1&state=s1 ",
+            "https://flows.example.com/cb?code=c%2B1&state=s1#_=_",
+        ] {
+            let read = Redirection::read(text).unwrap();
+            assert_eq!((read.state.as_str(), read.outcome.unwrap().expose()), ("s1", "c+1"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_read_with_what_the_provider_says_about_it() {
+        let text =
+            "http://x/?error=access_denied&error_description=No%1b[2J+thanks&state=s1&iss=https%3A%2F%2Fid.example";
+        let read = Redirection::read(text).unwrap();
+        let denial = read.outcome.unwrap_err();
+        assert_eq!(denial.error, "access_denied");
+        assert_eq!(denial.description.as_deref(), Some("No [2J thanks"));
+        assert_eq!(read.issuer.as_deref(), Some("https://id.example"));
+    }
+
+    #[test]
+    fn what_is_no_redirection_is_refused_without_being_quoted() {
+        for (text, why) in [
+            ("", NoRedirection::NoQuery),
+            ("https://id.example/login", NoRedirection::NoQuery),
+            ("?code=hunter2", NoRedirection::NoState),
+            ("?state=s1", NoRedirection::NoCode),
+            ("?state=s1&code=", NoRedirection::NoCode),
+            ("?state=s1&code=hunter2&code=hunter3", NoRedirection::Repeated),
+        ] {
+            let error = Redirection::read(text).unwrap_err();
+            assert_eq!(error, why, "{text}");
+            assert!(!error.to_string().contains("hunter"));
+        }
+        assert_eq!(
+            Redirection::read(&format!("?state=s&code={}", "x".repeat(LONGEST))).unwrap_err(),
+            NoRedirection::NoQuery
+        );
+    }
+
+    #[test]
+    fn debug_does_not_show_the_code() {
+        let shown = format!("{:?}", Redirection::read("?state=s1&code=hunter2").unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,222 @@
+//! A sign-in, and the way to its next tokens.
+
+use crate::domain::clock::{BootTime, Now};
+use crate::domain::expiry::Expiry;
+use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::policy;
+use crate::domain::record::{ClientBinding, Refusal, SignedIn};
+use crate::domain::session::context::Context;
+use crate::domain::session::{Acquisition, ActiveFault, Moment, RequestId, Rules, Ticket};
+use crate::domain::token::{TokenAnswer, Tokens};
+
+/// A sign-in and the way to its next tokens.
+#[derive(Debug)]
+pub(in crate::domain::session) struct Renewal {
+    pub(in crate::domain::session) signed_in: SignedIn,
+    pub(super) step: RefreshStep,
+    /// When the newest tokens came, and with the answer to which request; neither if they are from before a restart.
+    pub(super) received: Option<BootTime>,
+    generation: u64,
+    pub(super) failures: u32,
+    pub(super) active_fault: Option<Box<ActiveFault>>,
+    /// True if an answer to an earlier refresh with the same token may have been lost on its way.
+    pub(super) in_doubt: bool,
+    pub(super) waiting: Vec<Ticket>,
+}
+
+#[derive(Debug)]
+pub(super) enum RefreshStep {
+    /// There is nothing to get other tokens with, or the provider no longer accepts it.
+    Never,
+    Waits(Moment),
+    /// Boxed, since it is large and seldom.
+    Asking(Box<Asking>),
+}
+
+/// A refresh that was asked for because of `due`.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) id: RequestId,
+    pub(super) asked: Now,
+    pub(super) due: Moment,
+}
+
+impl Renewal {
+    /// The tokens of a sign-in that has just succeeded, which came in answer to the request `id`.
+    pub(in crate::domain::session) fn first(
+        client: ClientBinding,
+        answer: TokenAnswer,
+        rules: &Rules,
+        (id, asked): (RequestId, Now),
+        cx: &Context,
+    ) -> Self {
+        let tokens = Tokens {
+            access_token: answer.access_token,
+            refresh_token: answer.refresh_token,
+            expiry: answer.expires_in.map(|life| Expiry::counted(asked, life)),
+            // Not named means as asked for (RFC 6749 5.1).
+            scope: answer.scope.or_else(|| rules.scope.clone()),
+        };
+        let signed_in = SignedIn {
+            client,
+            tokens,
+            since: cx.now.wall,
+            last_refresh: None,
+            refused: None,
+            refreshing_since: None,
+            user: None,
+            user_changed_at: None,
+        };
+        let mut renewal = Self::idle(signed_in);
+        renewal.received = Some(cx.now.boot);
+        renewal.generation = id.serial;
+        renewal.step = renewal.next_step(&rules.acquisition, cx);
+        renewal
+    }
+
+    pub(super) fn resume(signed_in: SignedIn, acquisition: &Acquisition, cx: &Context) -> Self {
+        let mut renewal = Self::idle(signed_in);
+        renewal.step = renewal.next_step(acquisition, cx);
+        renewal
+    }
+
+    fn idle(signed_in: SignedIn) -> Self {
+        let in_doubt = signed_in.refreshing_since.is_some();
+        Self {
+            signed_in,
+            step: RefreshStep::Never,
+            received: None,
+            generation: 0,
+            failures: 0,
+            active_fault: None,
+            in_doubt,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Returns whether there is a way to other tokens without a user.
+    pub(super) fn can_renew(&self, acquisition: &Acquisition) -> bool {
+        let has_means = self.signed_in.tokens.refresh_token.is_some() || *acquisition == Acquisition::Unattended;
+        has_means && self.signed_in.refused.is_none()
+    }
+
+    pub(super) fn next_step(&self, acquisition: &Acquisition, cx: &Context) -> RefreshStep {
+        if !self.can_renew(acquisition) {
+            return RefreshStep::Never;
+        }
+        let expiry = self.signed_in.tokens.expiry.as_ref();
+        let Some(received) = self.received else {
+            return RefreshStep::Waits(Moment::at(self.resumes_at(expiry, cx), cx.now));
+        };
+        RefreshStep::Waits(Moment::at(policy::refresh_at(expiry, received, cx.jitter), cx.now))
+    }
+
+    /// When to refresh a token from before a restart.
+    fn resumes_at(&self, expiry: Option<&Expiry>, cx: &Context) -> BootTime {
+        let ago = self.signed_in.refreshing_since.map(|since| cx.now.wall.since(since));
+        if let Some(at) = ago.and_then(|ago| policy::interrupted_at(ago, cx.now.boot, cx.jitter)) {
+            return at;
+        }
+        let at = policy::refresh_at(expiry, cx.now.boot, cx.jitter);
+        match expiry {
+            Some(expiry) if at <= cx.now.boot || ago.is_some() => policy::overdue_at(expiry, cx.now.boot, cx.jitter),
+            _ => at,
+        }
+    }
+
+    /// Until when a flow may have the access token; `None` for ever.
+    pub(in crate::domain::session) fn usable_until(&self) -> Option<BootTime> {
+        self.signed_in.tokens.expiry.as_ref().map(policy::usable_until)
+    }
+
+    pub(in crate::domain::session) fn is_usable(&self, now: Now) -> bool {
+        self.signed_in.refused.is_none() && self.usable_until().is_none_or(|until| now.boot < until)
+    }
+
+    pub(in crate::domain::session) fn next_refresh(&self) -> Option<Moment> {
+        match &self.step {
+            RefreshStep::Waits(due) => Some(*due),
+            RefreshStep::Asking(asking) => Some(asking.due),
+            RefreshStep::Never => None,
+        }
+    }
+
+    /// Tells the tokens of one answer from those of another.
+    pub(in crate::domain::session) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(in crate::domain::session) fn active_fault(&self) -> Option<&ActiveFault> {
+        self.active_fault.as_deref()
+    }
+
+    /// The next refresh is no later than when its fault is to be tried again.
+    pub(super) fn follow_active_fault(&mut self) {
+        let retry = self.active_fault.as_ref().and_then(|fault| fault.retry);
+        if let (RefreshStep::Waits(due), Some(retry)) = (&mut self.step, retry)
+            && retry.at < due.at
+        {
+            *due = retry;
+        }
+    }
+
+    /// Returns whether the provider wants something that only a user, or an administrator, can give, while nothing says that
+    /// the grant has ended.
+    pub(in crate::domain::session) fn is_stuck(&self) -> bool {
+        let stuck = [FaultCode::InvalidRequest, FaultCode::InteractionRequired, FaultCode::ProviderRefused];
+        self.active_fault.as_ref().is_some_and(|fault| stuck.contains(&fault.fault.code))
+    }
+
+    /// Takes in the tokens of an answer to a refresh; what is absent stays as it was (RFC 6749 6).
+    pub(super) fn renew(
+        &mut self,
+        answer: TokenAnswer,
+        acquisition: &Acquisition,
+        (id, asked): (RequestId, Now),
+        cx: &Context,
+    ) {
+        let tokens = &mut self.signed_in.tokens;
+        tokens.access_token = answer.access_token;
+        tokens.refresh_token = answer.refresh_token.or(tokens.refresh_token.take());
+        tokens.expiry = answer.expires_in.map(|life| Expiry::counted(asked, life));
+        tokens.scope = answer.scope.or(tokens.scope.take());
+        self.signed_in.last_refresh = Some(cx.now.wall);
+        self.signed_in.refreshing_since = None;
+        let may_be_in_step = self.received.is_none() || self.failures > 0;
+        self.received = Some(cx.now.boot);
+        self.generation = id.serial;
+        self.failures = 0;
+        self.active_fault = None;
+        self.in_doubt = false;
+        self.step = self.next_step(acquisition, cx);
+        if let (RefreshStep::Waits(due), true) = (&mut self.step, may_be_in_step) {
+            *due = Moment::at(
+                policy::first_refresh_at(self.signed_in.tokens.expiry.as_ref(), cx.now.boot, cx.jitter),
+                cx.now,
+            );
+        }
+    }
+
+    /// The provider has ended the grant. The tokens stay, as nothing that one answer says is beyond mistake.
+    pub(super) fn refuse(&mut self, fault: Fault, now: Now) -> Fault {
+        let since = self.signed_in.refreshing_since.take();
+        let fault = match since.filter(|_| self.in_doubt && fault.code == FaultCode::InvalidGrant) {
+            Some(since) => {
+                let ago = now.wall.since(since).as_secs();
+                let message = format!(
+                    "A refresh that was begun {ago} s ago was cut off before its answer arrived, and the provider takes \
+                     its refresh token only once. {}",
+                    fault.message
+                );
+                Fault::ask_user(FaultCode::RefreshInterrupted, message)
+            }
+            None => fault,
+        };
+        self.step = RefreshStep::Never;
+        self.active_fault = None;
+        self.in_doubt = false;
+        let refusal = Refusal { code: fault.code, message: fault.message.clone(), since: now.wall };
+        self.signed_in.refused = Some(Box::new(refusal));
+        fault
+    }
+}

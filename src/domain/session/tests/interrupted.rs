@@ -1,0 +1,123 @@
+//! A refresh whose answer never arrives.
+
+use super::*;
+
+fn note_on_disk(harness: &Harness) -> Option<UnixTime> {
+    harness.disk.signed_in.as_ref().unwrap().refreshing_since
+}
+
+fn later(harness: &Harness, seconds: u64) -> Now {
+    Now { boot: BootTime::new(Duration::from_secs(9)), wall: harness.now.wall + Duration::from_secs(seconds) }
+}
+
+fn invalid_grant() -> Fault {
+    Fault::ask_user(FaultCode::InvalidGrant, "Used already.")
+}
+
+#[test]
+fn a_refresh_goes_out_only_once_it_is_written_down() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.saves = false;
+    harness.pass(2_700);
+    assert!(harness.asked.is_empty());
+    assert_eq!(note_on_disk(&harness), Some(harness.now.wall));
+    assert_eq!(harness.token().as_deref(), Some("a1"), "the old token is as good as before");
+    harness.saves = true;
+    harness.saved();
+    assert_eq!(harness.refreshes_with().as_deref(), Some("r1"));
+    harness.answer(ProviderAnswer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
+    assert_eq!(note_on_disk(&harness), None);
+}
+
+#[test]
+fn a_note_that_cannot_be_written_neither_withdraws_the_token_nor_uses_the_refresh_token() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.saves = false;
+    harness.pass(2_700);
+    let revision = harness.unsaved.remove(0);
+    harness.tell(Event::Stored(revision, Err(Fault::passing(FaultCode::StoreFailed, "No space left."))));
+    assert!(harness.asked.is_empty());
+    assert_eq!((harness.state(), harness.error()), (SessionState::Active, Some(FaultCode::StoreFailed)));
+    assert_eq!(harness.token().as_deref(), Some("a1"));
+}
+
+#[test]
+fn after_a_cut_the_token_there_is_is_tried_within_seconds_and_a_provider_with_a_grace_period_answers() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(2_700);
+    assert_eq!(harness.asked.len(), 1);
+    let now = later(&harness, 5);
+    let mut harness = Harness::new(restored(harness.disk.clone(), now), now);
+    harness.pass(2);
+    assert_eq!(harness.refreshes_with().as_deref(), Some("r1"), "although the access token would be good for a while");
+    assert_eq!(harness.token().as_deref(), Some("a1"));
+    harness.answer(ProviderAnswer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
+    assert_eq!((harness.state(), harness.error()), (SessionState::Active, None));
+    assert_eq!(note_on_disk(&harness), None);
+}
+
+#[test]
+fn after_a_cut_a_provider_without_a_grace_period_costs_the_sign_in_and_it_is_said_why() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(2_700);
+    let now = later(&harness, 5);
+    let mut harness = Harness::new(restored(harness.disk.clone(), now), now);
+    harness.pass(2);
+    harness.answer(ProviderAnswer::Refresh(Err(invalid_grant())));
+    assert_eq!((harness.state(), harness.status().needs_user), (SessionState::SignedOut, true));
+    let error = harness.status().error.unwrap();
+    assert_eq!(error.code, FaultCode::RefreshInterrupted);
+    assert!(error.message.starts_with("A refresh that was begun 8 s ago was cut off"), "{}", error.message);
+    assert!(error.message.contains("Used already."), "{}", error.message);
+    // It is said after the next restart as well.
+    let harness = Harness::new(restored(harness.disk.clone(), now), now);
+    assert_eq!(harness.error(), Some(FaultCode::RefreshInterrupted));
+}
+
+#[test]
+fn a_lost_answer_is_told_from_a_grant_that_was_revoked() {
+    for (fault, code) in [(outage(), FaultCode::InvalidGrant), (outage().in_doubt(), FaultCode::RefreshInterrupted)] {
+        let mut harness = Harness::signed_in(3_600);
+        harness.pass(2_700);
+        harness.answer(ProviderAnswer::Refresh(Err(fault)));
+        harness.pass(30);
+        harness.answer(ProviderAnswer::Refresh(Err(invalid_grant())));
+        assert_eq!(harness.error(), Some(code));
+    }
+}
+
+#[test]
+fn retries_write_nothing() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(2_700);
+    harness.saves = false;
+    for _ in 0..20 {
+        harness.answer(ProviderAnswer::Refresh(Err(outage())));
+        harness.pass(24 * 60);
+        assert_eq!((harness.asked.len(), harness.unsaved.len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_right_after_the_start_does_not_put_that_off() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(2_700);
+    let now = later(&harness, 5);
+    let mut harness = Harness::new(restored(harness.disk.clone(), now), now);
+    harness.now.wall = harness.now.wall + Duration::from_secs(10);
+    harness.tell(Event::ClockSet);
+    harness.pass(2);
+    assert_eq!(harness.refreshes_with().as_deref(), Some("r1"));
+}
+
+#[test]
+fn a_refresh_that_was_cut_off_long_ago_is_in_no_hurry() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(2_700);
+    let now = later(&harness, 600);
+    let mut harness = Harness::new(restored(harness.disk.clone(), now), now);
+    harness.pass(30);
+    assert!(harness.asked.is_empty(), "no provider takes the token a second time after ten minutes");
+    harness.pass(240);
+    assert_eq!(harness.refreshes_with().as_deref(), Some("r1"));
+}

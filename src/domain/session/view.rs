@@ -1,0 +1,367 @@
+//! What is seen of a session from outside, and when it has changed.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
+
+use super::grant::Grant;
+use super::sign_in::SignIn;
+use super::{Acquisition, ActiveFault, Session, Topic};
+use crate::domain::approval::Approval;
+use crate::domain::clock::{BootTime, Now, UnixTime};
+use crate::domain::fault::FaultCode;
+use crate::domain::identity::Identity;
+use crate::domain::secret::Secret;
+use crate::domain::session::context::Context;
+
+/// The state of an account, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionState {
+    /// There is no sign-in that can be used.
+    SignedOut,
+    /// The same, and a code waits for the user.
+    AwaitingUser,
+    /// A flow has a good token.
+    Active,
+    /// The token expired while no other could be had; the refresh token is kept and tried again.
+    Expired,
+}
+
+impl SessionState {
+    /// The word in `status`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed_out",
+            Self::AwaitingUser => "awaiting_user",
+            Self::Active => "active",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A token that a flow may use.
+#[derive(Clone, Debug)]
+pub struct TokenView {
+    /// The access token.
+    pub access_token: Secret,
+    /// When it ends, if the provider says.
+    pub expires_at: Option<UnixTime>,
+    /// Until when a flow may have it; a margin before its end.
+    pub usable_until: Option<BootTime>,
+    /// The scopes granted.
+    pub scope: Option<String>,
+}
+
+/// The content of `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StatusView {
+    /// In one word.
+    pub state: SessionState,
+    /// True if nothing goes on before a user signs in.
+    pub needs_user: bool,
+    /// When the access token ends.
+    pub expires_at: Option<UnixTime>,
+    /// When the next refresh is due.
+    pub next_refresh_at: Option<UnixTime>,
+    /// When the last one was.
+    pub last_refresh_at: Option<UnixTime>,
+    /// The scopes granted.
+    pub scope: Option<String>,
+    /// When the user approved.
+    pub signed_in_at: Option<UnixTime>,
+    /// Who that was, if others may learn it and the provider said so.
+    pub user: Option<String>,
+    /// When somebody else than before approved, if that has happened.
+    pub user_changed_at: Option<UnixTime>,
+    /// The fault, if there is one.
+    pub error: Option<ErrorView>,
+}
+
+impl StatusView {
+    /// A state, and nothing more to say of it.
+    #[must_use]
+    pub fn bare(state: SessionState, needs_user: bool) -> Self {
+        Self {
+            state,
+            needs_user,
+            expires_at: None,
+            next_refresh_at: None,
+            last_refresh_at: None,
+            scope: None,
+            signed_in_at: None,
+            user: None,
+            user_changed_at: None,
+            error: None,
+        }
+    }
+}
+
+/// A fault, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ErrorView {
+    /// Which fault.
+    pub code: FaultCode,
+    /// The event, and the next step.
+    pub message: String,
+    /// Since when.
+    pub since: UnixTime,
+    /// When it is tried again, if it is.
+    pub retry_at: Option<UnixTime>,
+}
+
+/// The content of `signin` while a sign-in waits for the user.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PendingView {
+    /// Where the user types the code, or approves.
+    pub verification_uri: String,
+    /// An address that needs nothing more to be typed.
+    pub verification_uri_complete: Option<String>,
+    /// The code that the user types, in the device grant.
+    pub user_code: Option<String>,
+    /// Where the browser comes back to, in the authorization code grant.
+    pub redirect_uri: Option<String>,
+    /// When it expires.
+    pub expires_at: UnixTime,
+}
+
+/// The content that was last published.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    token: Option<ShownToken>,
+    status: Option<Digest>,
+    sign_in: Option<Digest>,
+    identity: Option<Digest>,
+}
+
+/// Tells what was shown from anything else, in a few bytes instead of all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Digest(NonZeroU64);
+
+impl Digest {
+    fn of(shown: &impl Hash) -> Self {
+        let mut hasher = DefaultHasher::new();
+        shown.hash(&mut hasher);
+        Self(NonZeroU64::MIN.saturating_add(hasher.finish()))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ShownToken {
+    None,
+    Token { generation: u64, expires_at: Option<UnixTime>, usable_until: Option<BootTime> },
+}
+
+impl Shown {
+    /// When a token that the broker holds has to be taken back.
+    pub(super) fn next_wake(&self) -> Option<BootTime> {
+        match self.token {
+            Some(ShownToken::Token { usable_until, .. }) => usable_until,
+            Some(ShownToken::None) | None => None,
+        }
+    }
+
+    fn holds_expired_token(&self, now: Now) -> bool {
+        matches!(self.token, Some(ShownToken::Token { .. })) && !self.token_is_good(now)
+    }
+
+    fn token_is_good(&self, now: Now) -> bool {
+        match self.token {
+            Some(ShownToken::Token { usable_until, .. }) => usable_until.is_none_or(|until| now.boot < until),
+            Some(ShownToken::None) | None => false,
+        }
+    }
+}
+
+impl Session {
+    /// The token that a flow may use now, if it is safe on disk and good.
+    #[must_use]
+    pub fn token(&self, now: Now) -> Option<TokenView> {
+        let Grant::Held(renewal) = &self.grant else { return None };
+        if !self.disk.has_what_is_seen() || !renewal.is_usable(now) {
+            return None;
+        }
+        let tokens = &renewal.signed_in.tokens;
+        Some(TokenView {
+            access_token: tokens.access_token.clone(),
+            expires_at: tokens.expiry.map(|expiry| expiry.at()),
+            usable_until: renewal.usable_until(),
+            scope: tokens.scope.clone(),
+        })
+    }
+
+    /// The account's state, times and active fault.
+    #[must_use]
+    pub fn status(&self, now: Now) -> StatusView {
+        let state = self.state(now);
+        let mut status = StatusView::bare(state, self.needs_user(state));
+        status.error = self.error(now);
+        if let (Grant::Held(renewal), SessionState::Active | SessionState::Expired) = (&self.grant, state) {
+            let signed_in = &renewal.signed_in;
+            status.expires_at = signed_in.tokens.expiry.map(|expiry| expiry.at());
+            status.next_refresh_at = renewal.next_refresh().map(|due| due.wall);
+            status.last_refresh_at = signed_in.last_refresh;
+            status.scope.clone_from(&signed_in.tokens.scope);
+            status.signed_in_at = Some(signed_in.since);
+            status.user_changed_at = signed_in.user_changed_at;
+            status.user = self.identity(now).map(|user| user.label().to_owned());
+        }
+        status
+    }
+
+    /// Who is signed in, if others may learn it and the provider said so.
+    #[must_use]
+    pub fn identity(&self, now: Now) -> Option<&Identity> {
+        let Grant::Held(renewal) = &self.grant else { return None };
+        let signed_in = matches!(self.state(now), SessionState::Active | SessionState::Expired);
+        renewal.signed_in.user.as_deref().filter(|_| self.rules.tells_user && signed_in)
+    }
+
+    /// Returns whether it is known who has signed in, now or before, and nobody else may learn it.
+    #[must_use]
+    pub fn keeps_user_to_itself(&self) -> bool {
+        !self.rules.tells_user && self.grant.knows_user()
+    }
+
+    fn needs_user(&self, state: SessionState) -> bool {
+        match state {
+            SessionState::Active => false,
+            SessionState::Expired => matches!(&self.grant, Grant::Held(renewal) if renewal.is_stuck()),
+            SessionState::AwaitingUser => true,
+            SessionState::SignedOut => {
+                self.rules.acquisition == Acquisition::User || !self.sign_in.goes_on_by_itself(self.wants_sign_in())
+            }
+        }
+    }
+
+    /// The code that waits for the user, if there is one.
+    #[must_use]
+    pub fn pending(&self) -> Option<PendingView> {
+        let SignIn::Waiting(waiting) = &self.sign_in else { return None };
+        let expires_at = waiting.pending.expiry.at();
+        Some(match &waiting.pending.approval {
+            Approval::Device(device) => PendingView {
+                verification_uri: device.verification_uri.clone(),
+                verification_uri_complete: device.verification_uri_complete.clone(),
+                user_code: Some(device.user_code.clone()),
+                redirect_uri: None,
+                expires_at,
+            },
+            Approval::Redirect(request) => PendingView {
+                verification_uri: request.address.clone(),
+                verification_uri_complete: Some(request.address.clone()),
+                user_code: None,
+                redirect_uri: Some(request.redirect_uri.clone()),
+                expires_at,
+            },
+        })
+    }
+
+    fn state(&self, now: Now) -> SessionState {
+        if let Grant::Held(renewal) = &self.grant {
+            let signed_in = &renewal.signed_in;
+            // New tokens that could not be written yet are as good as none.
+            if renewal.is_usable(now) && (self.disk.has_what_is_seen() || self.disk.active_fault().is_none()) {
+                return SessionState::Active;
+            }
+            let renewable =
+                signed_in.tokens.refresh_token.is_some() || self.rules.acquisition == Acquisition::Unattended;
+            if signed_in.refused.is_none() && renewable {
+                return SessionState::Expired;
+            }
+        }
+        if matches!(self.sign_in, SignIn::Waiting(_)) { SessionState::AwaitingUser } else { SessionState::SignedOut }
+    }
+
+    /// The fault that most concerns whoever looks: of the disk, then of the grant, then of the sign-in.
+    fn error(&self, now: Now) -> Option<ErrorView> {
+        if let Some(active_fault) = self.disk.active_fault() {
+            return Some(active_fault.view());
+        }
+        let of_grant = match &self.grant {
+            Grant::None { active_fault, .. } => active_fault.as_deref().map(ActiveFault::view),
+            Grant::Revoking { .. } => None,
+            Grant::Held(renewal) => {
+                let signed_in = &renewal.signed_in;
+                let refused = signed_in.refused.as_ref().map(|refusal| ErrorView {
+                    code: refusal.code,
+                    message: format!("{} {}", refusal.message, refusal.code.advice()),
+                    since: refusal.since,
+                    retry_at: None,
+                });
+                let lost =
+                    signed_in.tokens.refresh_token.is_none() && self.rules.acquisition != Acquisition::Unattended;
+                let expired = !renewal.is_usable(now) && lost;
+                refused.or_else(|| renewal.active_fault().map(ActiveFault::view)).or_else(|| {
+                    let expiry = signed_in.tokens.expiry.filter(|_| expired)?;
+                    Some(ErrorView {
+                        code: FaultCode::NoRefreshToken,
+                        message: format!(
+                            "The access token has expired, and the provider gave no refresh token. {}",
+                            FaultCode::NoRefreshToken.advice()
+                        ),
+                        since: expiry.at(),
+                        retry_at: None,
+                    })
+                })
+            }
+        };
+        of_grant.or_else(|| self.sign_in.active_fault().map(ActiveFault::view))
+    }
+
+    /// Asks for each topic to be published whose content is no longer what the broker was last given.
+    ///
+    /// While the disk lacks what memory has, the broker keeps what it has, but for a token that comes to its end.
+    pub(super) fn publish_what_changed(&mut self, cx: &mut Context) {
+        let safe = self.disk.has_what_is_seen();
+        let failing = self.disk.active_fault().is_some();
+        if !safe && !failing && !self.shown.holds_expired_token(cx.now) {
+            return;
+        }
+        let token = if safe || !self.shown.token_is_good(cx.now) {
+            self.shown_token(cx.now)
+        } else {
+            self.shown.token.clone().unwrap_or(ShownToken::None)
+        };
+        if self.shown.token.as_ref() != Some(&token) {
+            self.shown.token = Some(token);
+            cx.publish(Topic::Token);
+        }
+        let status = Some(Digest::of(&self.status(cx.now)));
+        if self.shown.status != status {
+            self.shown.status = status;
+            cx.publish(Topic::Status);
+        }
+        let sign_in = Some(Digest::of(&self.pending()));
+        if safe && self.shown.sign_in != sign_in {
+            self.shown.sign_in = sign_in;
+            cx.publish(Topic::SignIn);
+        }
+        let identity = Some(Digest::of(&self.identity(cx.now)));
+        if safe && self.rules.tells_user && self.shown.identity != identity {
+            self.shown.identity = identity;
+            cx.publish(Topic::Identity);
+        }
+    }
+
+    fn shown_token(&self, now: Now) -> ShownToken {
+        match (&self.grant, self.token(now)) {
+            (Grant::Held(renewal), Some(token)) => ShownToken::Token {
+                generation: renewal.generation(),
+                expires_at: token.expires_at,
+                usable_until: token.usable_until,
+            },
+            _ => ShownToken::None,
+        }
+    }
+}
+
+impl ActiveFault {
+    fn view(&self) -> ErrorView {
+        ErrorView {
+            code: self.fault.code,
+            message: format!("{} {}", self.fault.message, self.fault.code.advice()),
+            since: self.since.wall,
+            retry_at: self.retry.map(|retry| retry.wall),
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! What the administrator asked for, checked and complete, as plain data.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::domain::account::AccountName;
+pub(crate) use crate::domain::account::Declared;
+use crate::domain::client_key::ClientKey;
+use crate::domain::identity::AllowList;
+use crate::domain::profile::Profile;
+use crate::domain::provider_file::Provider;
+use crate::domain::record::{ClientBinding, Fingerprint};
+use crate::domain::secret::Secret;
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The broker.
+    pub mqtt: MqttSettings,
+    /// The store.
+    pub store: StoreSettings,
+    /// The sign-in page, where it is wanted.
+    pub page: Option<PageSettings>,
+    /// What may be declared over MQTT, where anything may.
+    pub provisioning: Option<ProvisioningSettings>,
+    /// The accounts, by name.
+    pub accounts: BTreeMap<AccountName, AccountSettings>,
+}
+
+/// What accounts may be declared over MQTT.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProvisioningSettings {
+    /// Addresses that a declared account may use as its issuer or endpoints, with everything below each.
+    pub issuers: Vec<Url>,
+    /// The providers known by name that it may use.
+    pub(crate) presets: Vec<Arc<Provider>>,
+}
+
+impl Settings {
+    /// Whether `other` differs in its accounts alone. Secrets are not compared.
+    #[must_use]
+    pub fn same_but_for_accounts(&self, other: &Self) -> bool {
+        let same_page = match (&self.page, &other.page) {
+            (Some(page), Some(other)) => page.same_as(other),
+            (page, other) => page.is_none() && other.is_none(),
+        };
+        let login = |mqtt: &MqttSettings| mqtt.login.as_ref().map(|login| login.username.clone());
+        same_page
+            && self.store == other.store
+            && self.mqtt.address == other.mqtt.address
+            && self.mqtt.base_topic == other.mqtt.base_topic
+            && self.mqtt.local_tokens == other.mqtt.local_tokens
+            && self.mqtt.client_id == other.mqtt.client_id
+            && login(&self.mqtt) == login(&other.mqtt)
+    }
+}
+
+/// The sign-in page.
+#[derive(Clone, Debug)]
+pub struct PageSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What a visitor has to enter first, where that is wanted.
+    pub access_code: Option<Secret>,
+    /// Names by which it is reached, beside addresses and `localhost`; in lower case, without a port.
+    pub hosts: Vec<String>,
+    /// The origins whose pages may show it in a frame.
+    pub embed_in: Vec<String>,
+}
+
+impl PageSettings {
+    /// Whether the two say the same. Secrets are not compared, only whether there is one.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone(), page.embed_in.clone());
+        shape(self) == shape(other)
+    }
+}
+
+/// How to reach the broker.
+#[derive(Clone, Debug)]
+pub struct MqttSettings {
+    /// Where it listens.
+    pub address: BrokerAddress,
+    /// User name and password, where the broker wants them.
+    pub login: Option<BrokerLogin>,
+    /// What all topics start with; no wildcard, no slash at either end.
+    pub base_topic: String,
+    /// Whether tokens are published on topics that no bridge carries away by a wildcard.
+    pub local_tokens: bool,
+    /// The agent's name at the broker; two agents at one broker need two names.
+    pub client_id: String,
+}
+
+/// Where the broker listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerAddress {
+    /// Plain TCP.
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// TLS over TCP.
+    Tls {
+        /// Host name or address; the broker's certificate must be for it.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// How to trust it, and how to show who we are.
+        tls: TlsSettings,
+    },
+    /// A socket of this device.
+    Unix(PathBuf),
+}
+
+/// What TLS needs beyond the device's own certificate authorities.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// PEM file of a private certificate authority, trusted in place of the device's own.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files of the client certificate and its key.
+    pub identity: Option<TlsIdentity>,
+}
+
+/// A client certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// PEM file of the certificate chain.
+    pub cert_file: PathBuf,
+    /// PEM file of the private key.
+    pub key_file: PathBuf,
+}
+
+/// User name and password at the broker.
+#[derive(Clone, Debug)]
+pub struct BrokerLogin {
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: Option<Secret>,
+}
+
+/// Where tokens are kept, and what seals them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The folder of the store.
+    pub path: PathBuf,
+    /// Where its key comes from.
+    pub key: KeySource,
+    /// Whether what is in it opens on this machine alone.
+    pub bind_to_machine: bool,
+}
+
+/// Where the key of the store comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file that somebody else provides, such as a systemd credential: it must be there.
+    Provided(PathBuf),
+    /// A file that is made at the first start, readable only by its owner.
+    MadeOnce(PathBuf),
+}
+
+/// One account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountSettings {
+    /// What `bridge/info` and `status` call the provider: the preset's name, or the host of the issuer or the token
+    /// endpoint.
+    pub provider: String,
+    /// Where the provider's endpoints are.
+    pub endpoints: Arc<EndpointSettings>,
+    /// The client as registered at the provider.
+    pub client: ClientSettings,
+    /// How it comes by its tokens.
+    pub grant: GrantSettings,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// What is peculiar to the provider, and to the account at it.
+    pub(crate) profile: Arc<Profile>,
+    /// When a code is shown.
+    pub sign_in: SignInMode,
+    /// Who may approve.
+    pub allow: AllowList,
+    /// Whether who approved is published.
+    pub identity: bool,
+    /// How the token reaches the flow.
+    pub publish: PublishMode,
+    /// PEM file of a private certificate authority, trusted in place of the device's own.
+    pub ca_file: Option<PathBuf>,
+    /// Whether endpoints on other machines may be reached without TLS.
+    pub allow_http: bool,
+    /// Where it was declared.
+    pub declared: Declared,
+}
+
+impl AccountSettings {
+    /// The party whose tokens this account's tokens are: provider, endpoints and client, whether they are a user's, and where
+    /// the account was declared.
+    ///
+    /// Of endpoints that the account names itself, every one that gets a token or secret is part of it, so that none of
+    /// them is sent to another. Those of a provider's file are bound by issuer and token endpoint, so that a file can
+    /// learn of one more endpoint without a new sign-in.
+    #[must_use]
+    pub fn binding(&self) -> ClientBinding {
+        let text = |url: &Option<Arc<Url>>| url.as_ref().map_or("", |url| url.as_str()).to_owned();
+        let owner = match &self.grant {
+            GrantSettings::DeviceCode
+            | GrantSettings::AuthorizationCode { .. }
+            | GrantSettings::RefreshToken { .. } => String::new(),
+            GrantSettings::ClientCredentials => " owner=client".to_owned(),
+            GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
+        };
+        let endpoints = &self.endpoints;
+        let mut party = format!("issuer={} token_endpoint={}", text(&endpoints.issuer), text(&endpoints.token));
+        let others = [
+            ("device_authorization_endpoint", &endpoints.device_authorization),
+            ("device_token_endpoint", &endpoints.device_token),
+            ("revocation_endpoint", &endpoints.revocation),
+            ("userinfo_endpoint", &endpoints.userinfo),
+        ];
+        for (key, address) in others.iter().filter(|(_, address)| endpoints.named && address.is_some()) {
+            // Writing to a string cannot fail.
+            let _ = write!(party, " {key}={}", text(address));
+        }
+        let client = format!("{party} client_id={}{owner}", self.client.id);
+        ClientBinding::new(Fingerprint::of(&client)).declared(self.declared)
+    }
+
+    /// Whether the provider is asked who has approved.
+    #[must_use]
+    pub fn asks_for_user(&self) -> bool {
+        let wanted = self.identity || !self.allow.admits_everybody();
+        let by_scope = self.scopes.iter().any(|scope| scope == "openid");
+        self.grant.has_user() && (by_scope || (wanted && self.endpoints.userinfo.is_some()))
+    }
+}
+
+/// The grants that an account can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GrantKind {
+    /// The device authorization grant (RFC 8628).
+    DeviceCode,
+    /// The authorization code grant (RFC 6749 4.1).
+    AuthorizationCode,
+    /// The client credentials grant (RFC 6749 4.4).
+    ClientCredentials,
+    /// A refresh token from elsewhere (RFC 6749 6).
+    RefreshToken,
+    /// The resource owner password credentials grant (RFC 6749 4.3).
+    Password,
+}
+
+impl GrantKind {
+    /// True if a user approves each sign-in.
+    #[must_use]
+    pub(crate) fn has_user(self) -> bool {
+        matches!(self, Self::DeviceCode | Self::AuthorizationCode)
+    }
+}
+
+/// A grant, with what an account needs for it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GrantSettings {
+    /// A user approves on another device (RFC 8628).
+    DeviceCode,
+    /// A user approves in a browser, which is sent back with a code (RFC 6749 4.1).
+    AuthorizationCode {
+        /// Where the browser is sent back to, as registered at the provider (RFC 6749 3.1.2).
+        redirect_uri: Arc<Url>,
+    },
+    /// The client's own right is enough (RFC 6749 4.4).
+    ClientCredentials,
+    /// A refresh token was obtained elsewhere (RFC 6749 6).
+    RefreshToken {
+        /// The token in the file; `None` once somebody has removed the file, which is needed only once.
+        token: Option<Secret>,
+    },
+    /// A user's name and password (RFC 6749 4.3), for old services that have nothing better.
+    Password {
+        /// The user's name.
+        username: String,
+        /// The user's password.
+        password: Secret,
+    },
+}
+
+impl GrantSettings {
+    /// What the configuration and `bridge/info` call it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::DeviceCode => "device_code",
+            Self::AuthorizationCode { .. } => "authorization_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::RefreshToken { .. } => "refresh_token",
+            Self::Password { .. } => "password",
+        }
+    }
+
+    /// Whether a user approves each sign-in.
+    #[must_use]
+    pub fn has_user(&self) -> bool {
+        matches!(self, Self::DeviceCode | Self::AuthorizationCode { .. })
+    }
+}
+
+/// Where a provider's endpoints are: named, or found at the issuer (RFC 8414); a named one wins. Addresses are shared, since an
+/// address in its parts is ten times as long as a pointer to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EndpointSettings {
+    /// The issuer whose metadata names the endpoints.
+    pub issuer: Option<Arc<Url>>,
+    /// The device authorization endpoint (RFC 8628 3.1).
+    pub device_authorization: Option<Arc<Url>>,
+    /// The endpoint at which a device code is polled, where that is not the token endpoint (RFC 8628 3.4).
+    pub device_token: Option<Arc<Url>>,
+    /// The authorization endpoint (RFC 6749 3.1).
+    pub authorization: Option<Arc<Url>>,
+    /// The token endpoint (RFC 6749 3.2).
+    pub token: Option<Arc<Url>>,
+    /// The revocation endpoint (RFC 7009 2).
+    pub revocation: Option<Arc<Url>>,
+    /// The userinfo endpoint (OpenID Connect Core 5.3).
+    pub userinfo: Option<Arc<Url>>,
+    /// The issuer that ID tokens must name where no issuer is configured, with `{tid}` for the claim of that name.
+    pub id_token_issuer: Option<String>,
+    /// True if the account itself names the issuer or endpoints, false if they are those of a provider's file.
+    pub named: bool,
+}
+
+impl EndpointSettings {
+    /// Every address, by its key in an account.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+        let all = [
+            ("issuer", &self.issuer),
+            ("device_authorization_endpoint", &self.device_authorization),
+            ("device_token_endpoint", &self.device_token),
+            ("authorization_endpoint", &self.authorization),
+            ("token_endpoint", &self.token),
+            ("revocation_endpoint", &self.revocation),
+            ("userinfo_endpoint", &self.userinfo),
+        ];
+        all.into_iter().filter_map(|(key, address)| Some((key, address.as_deref()?)))
+    }
+}
+
+/// The client as registered at the provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientSettings {
+    /// The client identifier (RFC 6749 2.2).
+    pub id: String,
+    /// The client secret, where the registration has one; while it is replaced by another, both: the first that the
+    /// provider takes is used.
+    pub secrets: Vec<Secret>,
+    /// The key that signs in its place, where the registration has its public half.
+    pub key: Option<ClientKey>,
+}
+
+/// The time at which a sign-in code is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignInMode {
+    /// When somebody asks for it.
+    OnRequest,
+    /// Always while signed out: an expired code is replaced by a fresh one.
+    Offer,
+}
+
+/// The way in which the access token reaches the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishMode {
+    /// As a retained message on the account's token topic.
+    Retained,
+    /// Only in answer to a `token` request.
+    OnRequest,
+}

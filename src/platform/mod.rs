@@ -1,0 +1,8 @@
+//! The operating system as the program needs it: clocks, timers, the service manager, trust in certificates, listening sockets.
+
+pub(crate) mod clock;
+pub(crate) mod http_server;
+pub(crate) mod redirect_listener;
+pub(crate) mod systemd;
+pub(crate) mod timer;
+pub(crate) mod tls;

@@ -1,0 +1,27 @@
+//! Whatever a client of the broker may publish.
+
+use super::request::{Request, Verb};
+use super::response::{Outcome, response};
+use super::topics::Topics;
+use crate::domain::text::is_printable;
+use crate::testing::hostile::bombard;
+
+#[test]
+fn requests() {
+    let topics = Topics::new("oauth2mqtt", false);
+    bombard("requests", |payload, chance| {
+        let verb = chance.choice(Verb::ALL).unwrap();
+        let (told, transaction) = match Request::read(verb, payload) {
+            Ok(request) => (format!("{:?}", request.account), request.transaction),
+            Err((told, transaction)) => (told, transaction),
+        };
+        assert!(is_printable(&told), "{told:?}");
+        // What is sent back is no longer than what came, but for what JSON needs to say it.
+        let answer = response(&Outcome::<()>::Failed { code: "invalid_request", error: told.clone() }, &transaction);
+        assert!(answer.as_bytes().len() <= 6 * payload.len() + 2_000);
+        let topic = String::from_utf8_lossy(payload);
+        let may_answer = topics.may_respond_to(&topic);
+        assert!(!may_answer || !topic.contains(['+', '#', '\0']));
+        format!("{told} {:?}", topics.verb(&topic).map(|_| ()))
+    });
+}
