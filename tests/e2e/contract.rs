@@ -1,9 +1,9 @@
-//! What flows, scripts and configurations rely on is still there.
+//! The contract with flows, scripts and configurations: nothing of it is lost unintentionally.
 //!
-//! `tests/contract.txt` lists it as the last release had it, a line for each command, option, exit code, setting, provider,
-//! and member of a message. A line that is lost breaks somebody, so this fails until the list is written anew on purpose:
-//! `OAUTH2MQTT_CONTRACT=record tests/run contract::`. A release does that (`cross/version`), after it has asked with `compare`
-//! how large a step of the version it has to be.
+//! `tests/contract.txt` lists the contract of the last release, with a line for each command, option, exit code, setting, provider
+//! and member of a message. Removing one breaks users, so the test fails until the list is recorded again:
+//! `OAUTH2MQTT_CONTRACT=record tests/run contract::`. `cross/version` does that for a release, after it has determined with
+//! `compare` which step of the version the changes need.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -70,7 +70,7 @@ fn messages(world: &World) -> Lines {
         }
     }
     let mut lines = Lines::new();
-    // Answers come on topics of whoever has asked.
+    // Not the answers, which come on topics of the requester.
     for message in world.subscriber.messages().iter().filter(|message| message.topic.starts_with("oauth2mqtt/")) {
         let topic = message.topic.replace("/garden/", "/<account>/");
         members(&message.json, &format!("message {topic}"), &mut lines);
@@ -94,7 +94,7 @@ fn found() -> Lines {
     lines
 }
 
-/// The step that a version takes by semver for what has changed, from 1.0 on.
+/// The smallest step of the version that the changes allow (Semantic Versioning, from 1.0 on).
 fn least_step(before: &Lines, now: &Lines) -> &'static str {
     if before.difference(now).next().is_some() {
         "major"

@@ -1,7 +1,7 @@
-//! What an earlier version left on the disk opens in this one, and what a later one left is left alone.
+//! Stores of earlier versions open in this one, and records of later versions stay unchanged.
 //!
-//! `tests/fixtures` has a folder for each version that changed something: a configuration, and the store of a device on which
-//! somebody had signed in. RELEASING.md tells when a new one is made.
+//! `tests/fixtures` has a folder for each version that changed a format: a configuration and the store of a device that is signed
+//! in. RELEASING.md says when to add one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use crate::support::files_below;
 use crate::support::world::{Client, Setup, World};
 
-/// Where the provider of the fixtures was, which is in the fingerprint of their tokens. Nobody is there in the test.
+/// The port of the provider of the fixtures, which is part of the fingerprint of their tokens. Nothing listens there in the tests.
 const PROVIDER_PORT: u16 = 47_631;
 
-/// What stands in a fixture's configuration in place of what every test has of its own.
+/// Placeholders in a fixture's configuration.
 const BROKER: &str = "mqtt://127.0.0.1:1883";
 const STORE: &str = "/var/lib/oauth2mqtt";
 
@@ -36,7 +36,7 @@ fn broker_url(world: &World) -> String {
     format!("mqtt://127.0.0.1:{}", world.broker.port())
 }
 
-/// A device as that version left it, whose agent has not been started yet.
+/// A device with the files of that version, before the agent's first start.
 fn left_by(version: &str) -> World {
     let fixture = fixtures().join(version);
     let world = Setup::new().without_agent();
@@ -67,7 +67,7 @@ fn what_each_earlier_version_left_opens_and_stays_signed_in() {
         let ended = world.cli(&["check"]);
         assert_eq!(ended.code(), 0, "{version:?}: {ended:?}");
         world.start_agent();
-        // Whether its token is still good depends on a clock that somebody vouches for; the sign-in does not.
+        // The token may be too old; the sign-in is not.
         let status = world.wait("garden", "status", |status| status["user"] == "ann@example.com").json;
         assert_eq!(status["needs_user"], json!(false), "{version:?}: {status}");
         assert!(status["signed_in_at"].is_i64(), "{version:?}: {status}");
@@ -83,7 +83,7 @@ fn what_a_later_version_sealed_is_named_and_left_as_it_is() {
     {
         let database = database(&world);
         let mut record = database.get("garden").unwrap().unwrap().to_vec();
-        // The serial goes first, which makes this the newer of the two copies; the format of the seal follows it.
+        // The serial comes first; a higher one makes this the newer of the two copies. The format of the encryption follows.
         let serial = u64::from_be_bytes(record[..8].try_into().unwrap());
         record[..8].copy_from_slice(&(serial + 1_000).to_be_bytes());
         record[8] += 1;
