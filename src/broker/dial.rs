@@ -140,7 +140,7 @@ fn tls_reason(error: &io::Error, host: &str) -> String {
     let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<rustls::Error>());
     match inside {
         Some(rustls::Error::InvalidMessage(_)) => "what answers there does not speak TLS. Check the port in [mqtt] url".to_owned(),
-        Some(error) => printable(&tls::explain(error, host)),
+        Some(error) => tls::explain(error, host),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "it was closed while it was being set up. Check the port in [mqtt] url, and whether the broker wants a client \
              certificate (cert_file and key_file)"

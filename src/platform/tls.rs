@@ -12,6 +12,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use super::clock;
 use super::named_certificate::{NamedCertificates, is_self_signed};
 use crate::domain::settings::TlsSettings;
+use crate::domain::text::printable;
 
 /// Makes TLS configurations; the device's own certificate authorities are read once, when they are first needed.
 #[derive(Debug, Default)]
@@ -116,7 +117,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 /// Says in words why the certificate of `host` is not accepted, with what to do. Other errors of TLS are said as the library
 /// says them.
 pub(crate) fn explain(error: &rustls::Error, host: &str) -> String {
-    let rustls::Error::InvalidCertificate(reason) = error else { return error.to_string() };
+    let rustls::Error::InvalidCertificate(reason) = error else { return printable(&error.to_string()) };
     let reads = || {
         let seconds = u64::try_from(clock::now().wall.seconds()).unwrap_or(0);
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
@@ -143,7 +144,7 @@ pub(crate) fn explain(error: &rustls::Error, host: &str) -> String {
             } else if detail.contains("CaUsedAsEndEntity") {
                 format!("its certificate is that of an authority (CA:TRUE). {}", right_certificate(host))
             } else {
-                error.to_string()
+                printable(&error.to_string())
             }
         }
     }

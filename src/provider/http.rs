@@ -156,7 +156,7 @@ fn transport_fault(error: &reqwest::Error) -> Fault {
 
 fn transport_fault_of(error: &reqwest::Error) -> Fault {
     if let Some(reason) = tls_reason(error) {
-        let message = format!("The encrypted connection to the provider failed: {}.", printable(&reason));
+        let message = format!("The encrypted connection to the provider failed: {reason}.");
         return Fault::passing(FaultCode::TlsFailed, message);
     }
     if error.is_timeout() {
