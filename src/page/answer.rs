@@ -21,7 +21,7 @@ use crate::domain::rate_limit::{Rate, Throttle};
 use crate::domain::secret::Secret;
 use crate::domain::settings::PageSettings;
 use crate::platform::clock;
-use crate::platform::http_server::Answer;
+use crate::platform::http_server::ResponseBody;
 
 const CSS: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -85,7 +85,7 @@ impl<E: From<Press> + Send + 'static> Desk<E> {
     pub(super) async fn answer<B: Body<Data = Bytes, Error: Into<BoxError>>>(
         &self,
         request: Request<B>,
-    ) -> Response<Answer> {
+    ) -> Response<ResponseBody> {
         let headers = request.headers();
         if !guard::knows_host(headers, &self.hosts) {
             return plain(
@@ -123,13 +123,13 @@ impl<E: From<Press> + Send + 'static> Desk<E> {
         lock(&self.access).lets_in(cookies, clock::now().boot)
     }
 
-    fn page(&self, status: StatusCode, said: Option<&str>) -> Response<Answer> {
+    fn page(&self, status: StatusCode, said: Option<&str>) -> Response<ResponseBody> {
         let content = self.board.look();
         let page = html::page(&content.borrow(), said, clock::now().wall);
         with_html(status, page)
     }
 
-    async fn enter<B: Body<Data = Bytes, Error: Into<BoxError>>>(&self, request: Request<B>) -> Response<Answer> {
+    async fn enter<B: Body<Data = Bytes, Error: Into<BoxError>>>(&self, request: Request<B>) -> Response<ResponseBody> {
         let by_https = guard::is_by_https(request.headers());
         let Some(code) = field(request.into_body(), "code").await else {
             return with_html(StatusCode::BAD_REQUEST, html::entry(Some("Enter the access code.")));
@@ -154,7 +154,7 @@ impl<E: From<Press> + Send + 'static> Desk<E> {
         }
     }
 
-    async fn press<B: Body<Data = Bytes, Error: Into<BoxError>>>(&self, request: Request<B>) -> Response<Answer> {
+    async fn press<B: Body<Data = Bytes, Error: Into<BoxError>>>(&self, request: Request<B>) -> Response<ResponseBody> {
         // The script of the page wants a sentence, a browser without it wants the page.
         let wants_text = guard::single(request.headers(), &header::ACCEPT) == Some("text/plain");
         let path = request.uri().path().to_owned();
@@ -183,7 +183,7 @@ impl<E: From<Press> + Send + 'static> Desk<E> {
         }
     }
 
-    fn changes(&self, headers: &HeaderMap) -> Response<Answer> {
+    fn changes(&self, headers: &HeaderMap) -> Response<ResponseBody> {
         if guard::is_from_elsewhere(headers) || !self.lets_in(headers) {
             return plain(StatusCode::FORBIDDEN, "Open the page itself.");
         }
@@ -192,7 +192,7 @@ impl<E: From<Press> + Send + 'static> Desk<E> {
         };
         let (sender, changes) = mpsc::channel(1);
         tokio::spawn(tell_changes(self.board.clone(), sender, place));
-        answer(StatusCode::OK, "text/event-stream", Answer::Stream(changes))
+        answer(StatusCode::OK, "text/event-stream", ResponseBody::Stream(changes))
     }
 }
 
@@ -245,7 +245,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn answer(status: StatusCode, kind: &'static str, body: Answer) -> Response<Answer> {
+fn answer(status: StatusCode, kind: &'static str, body: ResponseBody) -> Response<ResponseBody> {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     for (name, value) in HEADERS {
@@ -255,33 +255,33 @@ fn answer(status: StatusCode, kind: &'static str, body: Answer) -> Response<Answ
     answer
 }
 
-fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Answer> {
-    answer(status, kind, Answer::Whole(Full::new(body.into())))
+fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<ResponseBody> {
+    answer(status, kind, ResponseBody::Whole(Full::new(body.into())))
 }
 
-fn with_html(status: StatusCode, page: String) -> Response<Answer> {
+fn with_html(status: StatusCode, page: String) -> Response<ResponseBody> {
     whole(status, "text/html; charset=utf-8", page)
 }
 
-fn plain(status: StatusCode, said: &str) -> Response<Answer> {
+fn plain(status: StatusCode, said: &str) -> Response<ResponseBody> {
     whole(status, "text/plain; charset=utf-8", said.to_owned())
 }
 
-fn empty(status: StatusCode) -> Response<Answer> {
+fn empty(status: StatusCode) -> Response<ResponseBody> {
     let mut answer = plain(status, "");
     answer.headers_mut().remove(header::CONTENT_TYPE);
     answer
 }
 
 /// Sends the browser on to the page, so that reloading it presses nothing again.
-fn see_page() -> Response<Answer> {
+fn see_page() -> Response<ResponseBody> {
     let mut answer = empty(StatusCode::SEE_OTHER);
     answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/"));
     answer
 }
 
 /// A file of the page; its address names the version, so it may be kept.
-fn file(kind: &'static str, text: &'static str) -> Response<Answer> {
+fn file(kind: &'static str, text: &'static str) -> Response<ResponseBody> {
     let mut answer = whole(StatusCode::OK, kind, text);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
     answer

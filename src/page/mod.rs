@@ -72,7 +72,7 @@ pub(crate) fn serve<E: From<Press> + Send + 'static>(
     let listener = http_server::listen(settings.listen)?;
     let board = Board::default();
     let desk = Arc::new(answer::Desk::new(settings, board.clone(), events));
-    let answering = Arc::new(move |request| -> http_server::Answered {
+    let answering = Arc::new(move |request| -> http_server::ResponseFuture {
         let desk = Arc::clone(&desk);
         Box::pin(async move { desk.answer(request).await })
     });

@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::FaultCode;
 use crate::domain::session::{ErrorView, PendingView, SessionState, StatusView};
-use crate::platform::http_server::Answer;
+use crate::platform::http_server::ResponseBody;
 
 const HOST: &str = "127.0.0.1:8628";
 
@@ -37,7 +37,7 @@ fn post(path: &str, form: &'static str) -> Request<Full<Bytes>> {
     Request::post(path).header("host", HOST).header("origin", origin).body(form.into()).unwrap()
 }
 
-async fn text(answer: Response<Answer>) -> String {
+async fn text(answer: Response<ResponseBody>) -> String {
     String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long the far end may take to accept a connection.
+/// The time for the far end to accept a connection.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -19,7 +19,7 @@ const OVERFLOW_UID: u32 = 65_534;
 
 const ROOT: u32 = 0;
 
-/// Why a connection is not trusted.
+/// The reason why a connection is not trusted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotTrusted {
     /// There is no such user.
@@ -61,7 +61,7 @@ pub(crate) async fn is_of_user(user: &str, local: SocketAddr, peer: SocketAddr) 
     }
 }
 
-/// Whether this process is in a user namespace of its own.
+/// Returns whether this process is in a user namespace of its own.
 fn is_mapped() -> bool {
     let whole = |map: &str| map.split_whitespace().eq(["0", "0", "4294967295"]);
     !fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| whole(&map))

@@ -19,30 +19,30 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
-/// How long a browser may take to say what it wants.
+/// The time for a browser to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// How large the head of a request may be, in bytes and in lines. A code in an address may be long.
+/// The largest head of a request, in bytes and in lines. A code in an address may be long.
 const HEAD_BYTES: usize = 16 * 1024;
 const HEAD_LINES: usize = 64;
 
-/// How many connections may wait to be taken.
+/// The most connections that wait to be accepted.
 const BACKLOG: u32 = 16;
 
 /// The bounds that differ from one server to another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// How many connections there are at a time; the next one waits.
+    /// The most connections at a time; the next one waits.
     pub connections: usize,
-    /// How long a connection lasts.
+    /// The time for which a connection lasts.
     pub life: Duration,
-    /// Whether a connection serves more than one request.
+    /// True if a connection serves more than one request.
     pub keep_alive: bool,
 }
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum ResponseBody {
     /// All of it at once.
     Whole(Full<Bytes>),
     /// Piece by piece, as it comes.
@@ -50,12 +50,12 @@ pub(crate) enum Answer {
 }
 
 /// Answers one request after another.
-pub(crate) type Answering = Arc<dyn Fn(Request<Incoming>) -> Answered + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(Request<Incoming>) -> ResponseFuture + Send + Sync>;
 
 /// An answer to come.
-pub(crate) type Answered = Pin<Box<dyn Future<Output = Response<Answer>> + Send>>;
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 
-impl Body for Answer {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -93,7 +93,7 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes connections for ever. Those that are taken go on when this is dropped.
-pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: Answering) {
+pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: Handler) {
     let room = Arc::new(Semaphore::new(bounds.connections));
     // It is never closed.
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
@@ -112,7 +112,7 @@ pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: Answ
     }
 }
 
-async fn talk(stream: TcpStream, keep_alive: bool, answering: Answering) -> hyper::Result<()> {
+async fn talk(stream: TcpStream, keep_alive: bool, answering: Handler) -> hyper::Result<()> {
     let service = service_fn(move |request| {
         let answer = answering(request);
         async move { Ok::<_, Infallible>(answer.await) }

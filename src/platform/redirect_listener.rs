@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::domain::secret::Secret;
-use crate::platform::http_server::{self, Answer, Answered, Bounds};
+use crate::platform::http_server::{self, Bounds, ResponseBody, ResponseFuture};
 
 /// The time for an answer: the provider is asked meanwhile.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -68,11 +68,11 @@ pub(crate) fn listen<E: From<Arrival> + Send + 'static>(
     events: mpsc::Sender<E>,
 ) -> io::Result<Listener> {
     let listener = http_server::listen(address)?;
-    let answering = Arc::new(move |request| -> Answered { Box::pin(answer(request, events.clone())) });
+    let answering = Arc::new(move |request| -> ResponseFuture { Box::pin(answer(request, events.clone())) });
     Ok(Listener(tokio::spawn(http_server::serve(listener, BOUNDS, answering))))
 }
 
-async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Sender<E>) -> Response<Answer> {
+async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Sender<E>) -> Response<ResponseBody> {
     let target = request.uri().path_and_query().map(|target| Secret::new(target.as_str().to_owned()));
     let target = target.filter(|target| target.expose().contains('?') && request.method() == Method::GET);
     let Some(target) = target else {
@@ -93,13 +93,13 @@ async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Send
     }
 }
 
-fn page(status: StatusCode, title: &str, text: &str) -> Response<Answer> {
+fn page(status: StatusCode, title: &str, text: &str) -> Response<ResponseBody> {
     let (title, text) = (escaped(title), escaped(text));
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><main><h1>{title}</h1><p>{text}</p></main></html>"
     );
-    let mut response = Response::new(Answer::Whole(Full::new(Bytes::from(html))));
+    let mut response = Response::new(ResponseBody::Whole(Full::new(Bytes::from(html))));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

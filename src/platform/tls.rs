@@ -20,7 +20,7 @@ pub(crate) struct Tls {
     system: OnceLock<Arc<RootCertStore>>,
 }
 
-/// Why there is no TLS configuration.
+/// The reason why there is no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     /// A PEM file cannot be read, or has nothing of use in it.
@@ -28,7 +28,7 @@ pub(crate) enum TlsError {
     File {
         /// Which.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The certificate and the key do not fit together, or the key is of an unknown kind.
@@ -150,7 +150,7 @@ pub(crate) fn explain(error: &rustls::Error, host: &str) -> String {
     }
 }
 
-/// What makes a certificate that every client accepts.
+/// Returns the command that makes a certificate which every client accepts.
 fn right_certificate(host: &str) -> String {
     let kind = if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
     format!(

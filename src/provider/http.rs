@@ -59,24 +59,11 @@ impl Http {
     /// # Errors
     /// When the configuration cannot be used.
     pub(crate) fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
-        let client = || {
-            reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                // A redirect would carry tokens to where nobody registered this client.
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(TOTAL_TIMEOUT)
-                // A server may close a connection that is kept at the moment when the next request goes out on it, and then
-                // nobody knows whether a refresh was carried out.
-                .pool_max_idle_per_host(0)
-                .dns_resolver(Arc::new(Names))
-                .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
-        };
         let has_proxy =
             PROXY_VARIABLES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
         Ok(Self {
-            direct: client().no_proxy().build()?,
-            proxied: if has_proxy { Some(client().build()?) } else { None },
+            direct: client(tls.clone()).no_proxy().build()?,
+            proxied: if has_proxy { Some(client(tls).build()?) } else { None },
         })
     }
 
@@ -105,6 +92,20 @@ impl Http {
         let body = bounded_body(response).await?;
         Ok(Exchange { status, is_form, retry_after, redirected_to, date, body })
     }
+}
+
+fn client(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        // A redirect would carry tokens to where nobody registered this client.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        // A server may close a connection that is kept at the moment when the next request goes out on it, and then nobody
+        // knows whether a refresh was carried out.
+        .pool_max_idle_per_host(0)
+        .dns_resolver(Arc::new(Names))
+        .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
 }
 
 async fn bounded_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
