@@ -232,7 +232,7 @@ impl Agent {
             unannounced: VecDeque::new(),
             topics,
             tickets: Tickets::default(),
-            redirects: Redirects::default(),
+            redirects: Redirects::from_process(),
             declarations: Declarations::from_store(opened.declarations),
             page: None,
             events,

@@ -73,6 +73,18 @@ fn owner_of(here: SocketAddr, there: SocketAddr) -> io::Result<Option<u32>> {
     Ok(owner_in(&fs::read_to_string(table)?, here, there))
 }
 
+/// The user whose program listens on `address`, if that can be seen.
+pub(crate) fn holder_of(address: SocketAddr) -> Option<String> {
+    let table = if address.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
+    let any = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let table = fs::read_to_string(table).ok()?;
+    let nobody = SocketAddr::new(any, 0);
+    let holder =
+        owner_in(&table, address, nobody).or_else(|| owner_in(&table, SocketAddr::new(any, address.port()), nobody))?;
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    (holder != OVERFLOW_UID).then(|| name_of(holder, &passwd))
+}
+
 fn owner_in(table: &str, here: SocketAddr, there: SocketAddr) -> Option<u32> {
     table.lines().skip(1).find_map(|line| {
         // Number, local and remote address, state, queues, timer, retransmits, owner, timeout, inode.
