@@ -303,6 +303,8 @@ impl<E: From<LinkEvent>> OpenLink<'_, E> {
             }
             return Ok(());
         }
+        // An older one that was held back must not follow.
+        self.held.remove(&subject.name);
         let Some(properties) = properties(&publication) else { return Ok(()) };
         if let Some(refusal) = publication.refused_by(self.limits.largest) {
             // The broker would break the connection, and nothing else would reach it either.

@@ -36,10 +36,10 @@ pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
 async fn resolve_with(host: &str, port: u16, avahi: &Path, resolved: &Path) -> io::Result<Vec<SocketAddr>> {
     let is_address = host.split('%').next().is_some_and(|address| address.parse::<IpAddr>().is_ok());
     if is_local(host) {
-        for found in [from_avahi(avahi, host, port).await, from_resolved(resolved, host, port).await] {
-            if !found.is_empty() {
-                return Ok(found);
-            }
+        // Both at once: each takes seconds for a name that nobody has.
+        let (first, second) = tokio::join!(from_avahi(avahi, host, port), from_resolved(resolved, host, port));
+        if let Some(found) = [first, second].into_iter().find(|found| !found.is_empty()) {
+            return Ok(found);
         }
     }
     let error = match tokio::net::lookup_host((host, port)).await {
