@@ -9,6 +9,7 @@ mod add;
 mod any_provider;
 mod authorization_code;
 mod broker_faults;
+mod broker_trust;
 mod brokers;
 mod client_auth;
 mod client_credentials;

@@ -38,10 +38,14 @@ inside /usr/share/doc/oauth2mqtt/examples/mosquitto/set-up >/dev/null
 cat >>"$work/root/etc/oauth2mqtt/config.toml" <<'END'
 
 [mqtt]
+url = "mqtt+unix:///run/oauth2mqtt-broker/mosquitto.sock"
 username = "oauth2mqtt"
 password_file = "mqtt.password"
 END
 inside systemctl restart oauth2mqtt
+equal 'the owner of the socket' "$(inside stat --format '%U:%G %a' /run/oauth2mqtt-broker)" 'mosquitto:oauth2mqtt 2750'
+never anybody ls /run/oauth2mqtt-broker
+never ls "$work/root/etc/mosquitto/oauth2mqtt.passwords.new"
 password=$(inside cat /etc/oauth2mqtt/node-red.password)
 broker_login=(-u node-red -P "$password")
 eventually 60 is_signed_in garden
