@@ -26,9 +26,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     if env::var_os("PROFILE").is_some_and(|profile| profile == "release") {
         leave_out_unwind_tables(&out)?;
     }
+    write_providers(&out)?;
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page)?;
     fs::write(assets.join("oauth2mqtt.1"), page)?;
+    Ok(())
+}
+
+/// Writes a list of the providers' files, each a pair of its name and its text, for the program to include.
+fn write_providers(out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=providers");
+    let folder =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?).join("providers");
+    let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    let mut list = String::from("&[\n");
+    for path in paths {
+        let name = path.file_stem().and_then(|name| name.to_str()).ok_or("a provider's file has no name")?;
+        list += &format!("    ({name:?}, include_str!({path:?})),\n");
+    }
+    fs::write(out.join("providers.rs"), list + "]\n")?;
     Ok(())
 }
 

@@ -1,15 +1,15 @@
 //! What the Debian package brings to `/etc` is good as it is, and shows every key that there is.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+mod example_files;
 
-use oauth2mqtt::testing::config::{self, Environment, Loaded};
+use std::path::Path;
+
+use oauth2mqtt::testing::config::{self, Configuration, Environment};
 
 const CONFIG: &str = include_str!("../systemd/config.toml");
 
-fn parse(text: &str, path: &Path) -> Result<Loaded, String> {
+fn parse(text: &str, path: &Path) -> Result<Configuration, String> {
     config::parse(text, path, &Environment::default()).map_err(|error| error.to_string())
 }
 
@@ -31,13 +31,7 @@ fn as_it_is_installed_it_names_no_account_and_is_good() {
 #[test]
 fn every_example_in_it_is_good() {
     let folder = tempfile::tempdir().unwrap();
-    let key = Command::new("openssl").args(["genpkey", "-algorithm", "ED25519"]).output().unwrap().stdout;
-    for line in in_force().lines().filter(|line| line.contains("_file = ")) {
-        let name = line.split('"').nth(1).unwrap();
-        let path = folder.path().join(name);
-        fs::write(&path, if name == "line-7.key" { &key[..] } else { b"of no importance" }).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    }
+    example_files::write(folder.path(), &in_force());
     // What goes with mqtts:// alone is beside an address of this device.
     let text = in_force().replace("url = \"mqtt://127.0.0.1:1883\"", "url = \"mqtts://broker.example.com\"");
     let loaded = parse(&text, &folder.path().join("config.toml")).unwrap_or_else(|error| panic!("{error}"));

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod declarations;
+mod opening;
 mod page;
 mod perform;
 mod redirects;
@@ -31,13 +32,12 @@ use crate::domain::rate_limit::Throttle;
 use crate::domain::record::StoredRecord;
 use crate::domain::session::{Event as SessionEvent, ProviderAnswer, RequestId, Revision};
 use crate::domain::settings::Settings;
-use crate::page::{Page, Press};
+use crate::page::{ButtonPress, Page};
 use crate::platform::clock;
 use crate::platform::redirect_listener::Arrival;
 use crate::platform::systemd::ServiceManager;
 use crate::platform::timer::{Alarm, ClockWatch};
-use crate::store::machine::Machine;
-use crate::store::{self, Ack, Kind, Loaded, OpenError, Store};
+use crate::store::{self, Ack, OpenError, Opened, RecordKind, Store};
 use crate::wire::{self, Topics};
 use accounts::{Account, Clients};
 use declarations::Declarations;
@@ -85,7 +85,7 @@ enum Event {
     Answered(AccountName, RequestId, ProviderAnswer),
     Stored(Ack),
     Browser(Arrival),
-    Pressed(Press),
+    Pressed(ButtonPress),
     AlarmRang,
     /// The link can take what an account has to publish at a new connection.
     MayAnnounce,
@@ -106,8 +106,8 @@ impl From<Arrival> for Event {
     }
 }
 
-impl From<Press> for Event {
-    fn from(press: Press) -> Self {
+impl From<ButtonPress> for Event {
+    fn from(press: ButtonPress) -> Self {
         Self::Pressed(press)
     }
 }
@@ -122,7 +122,10 @@ pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunErr
     let mut alarm = Alarm::new()?;
     let clock_watch = ClockWatch::new()?;
     let mut manager = ServiceManager::from_process();
-    let mut agent = Agent::start(settings, origin, events)?;
+    let Some(opened) = opening::open_store(&settings.store, &events, &mut signals, &mut manager).await? else {
+        return Ok(());
+    };
+    let mut agent = Agent::start(settings, origin, opened, events)?;
     manager.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), accounts = agent.accounts.len(), "started");
     loop {
@@ -166,6 +169,8 @@ struct Agent {
     spare: HashMap<AccountName, StoredRecord>,
     clients: Clients,
     store: Store,
+    /// Why the next boot forgets the store, if it does.
+    store_forgets: Option<String>,
     link: Link,
     /// The accounts that went while there was no connection to say so on.
     removed_while_offline: BTreeSet<AccountName>,
@@ -193,19 +198,19 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(mut settings: Settings, origin: Origin, events: mpsc::Sender<Event>) -> Result<Self, RunError> {
+    fn start(
+        mut settings: Settings,
+        origin: Origin,
+        opened: Opened,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self, RunError> {
         let now = clock::now();
-        let confidence = clock::confidence(now.wall);
+        let store_forgets = store::forgets(&settings.store.path);
         let clients = Clients::default();
         let topics = Topics::new(&settings.mqtt.base_topic, settings.mqtt.local_tokens);
         let will = Will { topic: topics.state(), payload: wire::state(false) };
         let connector =
             Connector::new(&settings.mqtt, &settings.mqtt.client_id, LARGEST_REQUEST, clients.tls())?.with_will(will);
-        let acks = events.clone();
-        let opened = store::open(&settings.store, Machine::this().as_ref(), (now, confidence), move |ack| {
-            // The loop is gone only when the process is about to be.
-            let _ = acks.blocking_send(Event::Stored(ack));
-        })?;
         if let Some(set_aside) = &opened.set_aside {
             tracing::error!(
                 reason = %set_aside.reason,
@@ -214,11 +219,11 @@ impl Agent {
             );
         }
         for (account, loaded) in &opened.records {
-            if let Loaded::Unreadable(fault) = loaded {
+            if let StoredRecord::Unreadable(fault) = loaded {
                 tracing::error!(account = account.as_str(), %fault, "a stored sign-in stays closed; it is kept as it is");
             }
         }
-        let spare = opened.records.into_iter().map(|(name, loaded)| (name, found(loaded))).collect();
+        let spare = opened.records.into_iter().map(|(name, loaded)| (name, loaded)).collect();
         let link = broker::connect(connector, topics.requests(), events.clone());
         let accounts = std::mem::take(&mut settings.accounts);
         let mut agent = Self {
@@ -228,6 +233,7 @@ impl Agent {
             spare,
             clients,
             store: opened.store,
+            store_forgets,
             link,
             removed_while_offline: BTreeSet::new(),
             to_announce: VecDeque::new(),
@@ -262,7 +268,7 @@ impl Agent {
         match event {
             Event::Link(event) => self.link_event(event),
             Event::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
-            Event::Stored(ack) if ack.kind == Kind::Declaration => self.declaration_stored(ack),
+            Event::Stored(ack) if ack.kind == RecordKind::Declaration => self.declaration_stored(ack),
             Event::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
             Event::Browser(arrival) => self.browser_arrived(arrival),
             Event::Pressed(press) => self.pressed(press),
@@ -301,7 +307,7 @@ impl Agent {
                 self.broker_changed(false);
             }
             LinkEvent::Refused(topic, refusal) => self.refused(topic, &refusal),
-            LinkEvent::Taken(topic) => self.taken(&topic),
+            LinkEvent::Accepted(topic) => self.accepted(&topic),
             LinkEvent::Request { topic, payload, response_topic, correlation } => {
                 self.request(&topic, &payload, response_topic, correlation);
             }
@@ -384,13 +390,6 @@ impl Agent {
 
     fn publish_retained(&self, topic: String, payload: wire::Payload) {
         self.link.publish(Publication { topic, payload, retain: true, good_until: None, correlation: None });
-    }
-}
-
-fn found(loaded: Loaded) -> StoredRecord {
-    match loaded {
-        Loaded::Record(record) => StoredRecord::Record(record),
-        Loaded::Unreadable(fault) => StoredRecord::Unreadable(fault),
     }
 }
 

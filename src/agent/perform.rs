@@ -22,11 +22,11 @@ impl Agent {
                 self.publish(name, topic);
             }
             Action::Reply(ticket, result) => self.reply(name, ticket, result),
-            Action::Log(note) => {
-                if matches!(note, LogEvent::SignedIn { .. }) {
+            Action::Log(event) => {
+                if matches!(event, LogEvent::SignedIn { .. }) {
                     self.signed_in_as_declared(name);
                 }
-                write_down(name, note);
+                write_down(name, event, self.store_forgets.as_deref());
             }
         }
     }
@@ -83,9 +83,9 @@ async fn put(provider: &Provider, question: ProviderRequest) -> ProviderAnswer {
 }
 
 /// The journal: what happened, to which account, what comes next.
-fn write_down(name: &AccountName, note: LogEvent) {
+fn write_down(name: &AccountName, event: LogEvent, store: Option<&str>) {
     let account = name.as_str();
-    match note {
+    match event {
         LogEvent::CodeOffered(until) => {
             tracing::info!(account, lapses_at = until.seconds(), "a sign-in waits for the user");
         }
@@ -111,13 +111,23 @@ fn write_down(name: &AccountName, note: LogEvent) {
         LogEvent::RefreshFailed(fault, wait) => {
             tracing::warn!(account, %fault, retry_in_seconds = wait.as_secs(), "the refresh failed");
         }
-        LogEvent::GrantEnded(fault) => tracing::error!(account, %fault, "the provider has ended the sign-in"),
+        LogEvent::GrantEnded(fault) => {
+            tracing::error!(account, %fault, "the provider has ended the sign-in");
+            if let Some(why) = store {
+                tracing::error!(
+                    account,
+                    %why,
+                    "this may be why: the boot brought back a refresh token that had been used; see path in [store]"
+                );
+            }
+        }
         LogEvent::SignedOut(Ok(())) => tracing::info!(account, "signed out"),
         LogEvent::SignedOut(Err(fault)) => {
             tracing::warn!(account, %fault, "signed out");
         }
         LogEvent::StoreFailed(fault, wait) => {
-            tracing::error!(account, %fault, retry_in_seconds = wait.as_secs(), "the store failed");
+            // The store itself has told of the first failure.
+            tracing::debug!(account, %fault, retry_in_seconds = wait.as_secs(), "not yet written");
         }
     }
 }

@@ -100,8 +100,11 @@ pub(crate) enum Command {
     Add(Wanted),
     /// Have the running agent read its configuration again
     Reload,
-    /// List the providers known by name, what each needs, and where to register
-    Providers,
+    /// List the providers known by name, or show one of them whole with an example
+    Providers {
+        /// The provider's name
+        name: Option<String>,
+    },
 }
 
 /// What can be said of the account beforehand.

@@ -24,6 +24,7 @@ use crate::domain::account::AccountName;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
 use crate::domain::text::printable;
+use crate::store::process;
 use crate::wire::Verb;
 use args::{Args, Command};
 use exit::{Exit, Failure};
@@ -38,6 +39,12 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == process::COMMAND)
+        && let Some(folder) = arguments.next()
+    {
+        return process::main(Path::new(&folder));
+    }
     let args = Args::parse();
     match execute(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,7 +75,7 @@ fn execute(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Run => run::run(config, args.log),
         Command::Check { broker_config } => check::check(config, &broker_config),
-        Command::Providers => providers::list(),
+        Command::Providers { name } => providers::show(config, name.as_deref()),
         Command::Add(wanted) => add::add(config, wanted),
         Command::Login { account } => ask(config, async |agent| login::login(agent, &name(&account)?).await),
         Command::Status { account, json } => ask(config, async |agent| {

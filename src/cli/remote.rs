@@ -75,6 +75,10 @@ impl RunningAgent {
         let mut agent = Self { call, topics, reply_topic, aside: Vec::new() };
         let state = agent.topics.state();
         agent.call.subscribe(&agent.reply_topic).await?;
+        if !agent.call.broker_retains() {
+            // Then it cannot be seen whether an agent is there; the answer will show it.
+            return Ok(agent);
+        }
         let state = agent.retained(&state).await?;
         let state: Option<Value> = state.and_then(|payload| serde_json::from_slice(&payload).ok());
         if state.is_some_and(|state| state["state"] == "online") {
@@ -147,6 +151,13 @@ impl RunningAgent {
         let answer: TokenAnswer = serde_json::from_slice(&payload).map_err(|_| not_understood())?;
         let data = match answer.data {
             Some(data) => Some(data),
+            None if answer.code == "token_is_retained" && !self.call.broker_retains() => {
+                let message = format!(
+                    "this broker keeps no retained messages, so the token of {account} is not there to be read. Allow them, such \
+                     as with mosquitto's retain_available, or write publish = \"on_request\" in this account."
+                );
+                return Err(Failure::new(Exit::Unavailable, message));
+            }
             None if answer.code == "token_is_retained" => {
                 let topic = self.topics.account(account, Topic::Token);
                 let payload = self.retained(&topic).await?;

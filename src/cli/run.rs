@@ -13,13 +13,13 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::args::LogLevel;
 use super::exit::{Exit, Failure};
 use crate::agent::{self, Origin, RunError};
-use crate::config::{self, Environment, Loaded};
+use crate::config::{self, Configuration, Environment};
 
 pub(super) fn run(config: &Path, level: LogLevel) -> Result<(), Failure> {
     keep_to_itself();
     start_log(level);
     let environment = Environment::from_process();
-    let Loaded { settings, warnings } = config::load(config, &environment)?;
+    let Configuration { settings, warnings } = config::load(config, &environment)?;
     // Consumed here: what is still held once the agent runs is held for months.
     for warning in warnings {
         tracing::warn!("{}", warning.in_file(config));

@@ -1,54 +1,29 @@
 //! How an account comes by its tokens.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::diagnostic::quoted;
 use super::files::Files;
 use super::table::{Entry, Table};
-use crate::domain::presets::Preset;
-use crate::domain::settings::GrantSettings;
+use crate::domain::loopback::leads_to_loopback;
+use crate::domain::provider_file::{FileGrant, Provider};
+use crate::domain::settings::{GrantKind, GrantSettings};
 use crate::domain::text;
 
 /// Where the browser comes back to if the configuration does not say: on the device itself (RFC 8252 7.3).
 pub(crate) const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1:8629/oauth2/redirect";
 
-/// The names of the grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    DeviceCode,
-    AuthorizationCode,
-    ClientCredentials,
-    RefreshToken,
-    Password,
-}
-
-const KINDS: [(&str, Kind); 5] = [
-    ("device_code", Kind::DeviceCode),
-    ("authorization_code", Kind::AuthorizationCode),
-    ("client_credentials", Kind::ClientCredentials),
-    ("refresh_token", Kind::RefreshToken),
-    ("password", Kind::Password),
-];
-
 /// The keys that go with one grant alone.
-const KEYS: [(&str, Kind, &str); 4] = [
-    ("redirect_uri", Kind::AuthorizationCode, "authorization_code"),
-    ("refresh_token_file", Kind::RefreshToken, "refresh_token"),
-    ("username", Kind::Password, "password"),
-    ("password_file", Kind::Password, "password"),
+const KEYS: [(&str, GrantKind, &str); 4] = [
+    ("redirect_uri", GrantKind::AuthorizationCode, "authorization_code"),
+    ("refresh_token_file", GrantKind::RefreshToken, "refresh_token"),
+    ("username", GrantKind::Password, "password"),
+    ("password_file", GrantKind::Password, "password"),
 ];
 
-impl Kind {
-    /// Whether a user approves each sign-in.
-    pub(super) fn has_user(self) -> bool {
-        matches!(self, Self::DeviceCode | Self::AuthorizationCode)
-    }
-}
-
-/// Which grant the account has.
-pub(super) fn kind(table: &mut Table<'_>) -> Option<Kind> {
-    let Some(entry) = table.text("grant") else { return Some(Kind::DeviceCode) };
-    if entry.value == "implicit" {
+/// Reads the grant of the account; `None` if it is not known.
+pub(super) fn kind(table: &mut Table<'_>) -> Option<GrantKind> {
+    if let Some(entry) = table.text("grant").filter(|entry| entry.value == "implicit") {
         entry.place.error(
             "the implicit grant hands the token to a browser's address bar and gives no refresh token, which is why \
              nobody should use it any more (RFC 9700 2.1.2)",
@@ -56,11 +31,11 @@ pub(super) fn kind(table: &mut Table<'_>) -> Option<Kind> {
         );
         return None;
     }
-    entry.choose(&KINDS)
+    table.value_or("grant", GrantKind::DeviceCode)
 }
 
 /// Reads the keys of the grant, and complains about those of others.
-pub(super) fn read(kind: Kind, table: &mut Table<'_>, files: &Files, allow_http: bool) -> Option<GrantSettings> {
+pub(super) fn read(kind: GrantKind, table: &mut Table<'_>, files: &Files, allow_http: bool) -> Option<GrantSettings> {
     for (key, owner, name) in KEYS {
         if owner != kind {
             let message = format!("this goes only with grant = {}", quoted(name));
@@ -68,22 +43,22 @@ pub(super) fn read(kind: Kind, table: &mut Table<'_>, files: &Files, allow_http:
         }
     }
     match kind {
-        Kind::DeviceCode => Some(GrantSettings::DeviceCode),
-        Kind::AuthorizationCode => {
+        GrantKind::DeviceCode => Some(GrantSettings::DeviceCode),
+        GrantKind::AuthorizationCode => {
             let redirect_uri = match table.text("redirect_uri") {
                 Some(entry) => redirect_uri(&entry, allow_http)?,
                 None => DEFAULT_REDIRECT_URI.to_owned(),
             };
             Some(GrantSettings::AuthorizationCode { redirect_uri: redirect_uri.into() })
         }
-        Kind::ClientCredentials => Some(GrantSettings::ClientCredentials),
-        Kind::RefreshToken => {
+        GrantKind::ClientCredentials => Some(GrantSettings::ClientCredentials),
+        GrantKind::RefreshToken => {
             let help = "write refresh_token_file = \"…\", the name of the file with the token obtained elsewhere";
             let entry = table.required_text("refresh_token_file", help)?;
             let token = files.secret_if_there(&entry);
             Some(GrantSettings::RefreshToken { token })
         }
-        Kind::Password => password(table, files),
+        GrantKind::Password => password(table, files),
     }
 }
 
@@ -120,38 +95,46 @@ fn redirect_uri(entry: &Entry<'_, &str>, allow_http: bool) -> Option<String> {
         entry.place.error("a redirect address has neither a fragment nor a user name (RFC 6749 3.1.2)", FORMS);
         return None;
     }
-    let is_loopback = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain("localhost")) => {
-            entry.place.warn(
-                "\"localhost\" may lead elsewhere than to this device (RFC 8252 8.3), and not every provider takes it",
-                "write 127.0.0.1 here and at the provider",
-            );
-            true
-        }
-        _ => false,
-    };
-    if url.scheme() == "http" && !is_loopback && !allow_http {
+    let is_here = leads_to_loopback(&url);
+    if is_here && url.domain().is_some() {
+        entry.place.warn(
+            "\"localhost\" may lead elsewhere than to this device (RFC 8252 8.3), and not every provider takes it",
+            "write 127.0.0.1 here and at the provider",
+        );
+    }
+    if url.scheme() == "http" && !is_here && !allow_http {
         entry.place.error("plain http:// would send the code readable through the network", FORMS);
         return None;
     }
     Some(entry.value.trim().to_owned())
 }
 
-/// Warns of scopes that the preset's provider is known to refuse to devices.
-pub(super) fn check_device_scopes(preset: &Preset, scopes: &[Entry<'_, &str>]) {
-    if preset.device_scopes.is_empty() {
+/// Warns of scopes that the provider is known not to give by this grant.
+pub(super) fn check_scopes(provider: &Provider, kind: GrantKind, scopes: &[Entry<'_, &str>]) {
+    let (grant, by) = match kind {
+        GrantKind::DeviceCode => (FileGrant::DeviceCode, "to devices"),
+        GrantKind::AuthorizationCode => (FileGrant::AuthorizationCode, "by a browser"),
+        GrantKind::ClientCredentials | GrantKind::RefreshToken | GrantKind::Password => return,
+    };
+    let Some(registration) = provider.grant(grant).filter(|registration| !registration.scopes.is_empty()) else {
         return;
-    }
-    for scope in scopes.iter().filter(|scope| !preset.device_scopes.contains(&scope.value)) {
+    };
+    for scope in scopes.iter().filter(|scope| !registration.scopes.iter().any(|given| given == scope.value)) {
+        let others = provider.file.grants.iter().filter(|(other, registration)| {
+            **other != grant && (registration.scopes.is_empty() || registration.scopes.iter().any(|s| s == scope.value))
+        });
+        let others: Vec<_> = others.map(|(other, _)| format!("grant = \"{}\"", other.name())).collect();
+        let keep = format!("keep to {}", registration.scopes.join(", "));
         scope.place.warn(
-            format!("{} does not give the scope {} to devices", preset.title, quoted(scope.value)),
-            format!(
-                "write grant = \"authorization_code\", with a client of the type that `oauth2mqtt providers` names, or \
-                 keep to {}",
-                preset.device_scopes.join(", ")
-            ),
+            format!("{} does not give the scope {} {by}", provider.file.title, quoted(scope.value)),
+            match others.as_slice() {
+                [] => keep,
+                others => format!(
+                    "write {}, with a client of the type that `oauth2mqtt providers {}` names, or {keep}",
+                    others.join(" or "),
+                    provider.name
+                ),
+            },
         );
     }
 }

@@ -1,10 +1,12 @@
 //! What the administrator asked for, checked and complete, as plain data.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use url::Url;
 
 use crate::domain::account::AccountName;
@@ -13,6 +15,7 @@ use crate::domain::client_key::ClientKey;
 use crate::domain::identity::AllowList;
 use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::profile::Profile;
+use crate::domain::provider_file::Provider;
 use crate::domain::record::{ClientBinding, Fingerprint};
 use crate::domain::secret::Secret;
 
@@ -36,8 +39,8 @@ pub struct Settings {
 pub struct ProvisioningSettings {
     /// Addresses that a declared account may use as its issuer or endpoints, with everything below each.
     pub issuers: Vec<Url>,
-    /// The presets that it may use.
-    pub presets: Vec<String>,
+    /// The providers known by name that it may use.
+    pub(crate) presets: Vec<Arc<Provider>>,
 }
 
 impl Settings {
@@ -55,6 +58,7 @@ impl Settings {
             && self.mqtt.base_topic == other.mqtt.base_topic
             && self.mqtt.local_tokens == other.mqtt.local_tokens
             && self.mqtt.client_id == other.mqtt.client_id
+            && self.mqtt.broker_user == other.mqtt.broker_user
             && login(&self.mqtt) == login(&other.mqtt)
     }
 }
@@ -68,13 +72,15 @@ pub struct PageSettings {
     pub access_code: Option<Secret>,
     /// Names by which it is reached, beside addresses and `localhost`; in lower case, without a port.
     pub hosts: Vec<String>,
+    /// The origins whose pages may show it in a frame.
+    pub embed_in: Vec<String>,
 }
 
 impl PageSettings {
     /// Whether the two say the same. Secrets are not compared, only whether there is one.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone());
+        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone(), page.embed_in.clone());
         shape(self) == shape(other)
     }
 }
@@ -86,6 +92,8 @@ pub struct MqttSettings {
     pub address: BrokerAddress,
     /// User name and password, where the broker wants them.
     pub login: Option<BrokerLogin>,
+    /// The user of this device whose program the broker is, where it listens on loopback and the administrator says so.
+    pub broker_user: Option<String>,
     /// What all topics start with; no wildcard, no slash at either end.
     pub base_topic: String,
     /// Whether tokens are published on topics that no bridge carries away by a wildcard.
@@ -197,8 +205,12 @@ pub struct AccountSettings {
 }
 
 impl AccountSettings {
-    /// Whose tokens this account's tokens are: provider, endpoint and client, whether they are a user's, and where the account
-    /// was declared.
+    /// The party whose tokens this account's tokens are: provider, endpoints and client, whether they are a user's, and where
+    /// the account was declared.
+    ///
+    /// Of endpoints that the account names itself, every one that gets a token or secret is part of it, so that none of
+    /// them is sent to another. Those of a provider's file are bound by issuer and token endpoint, so that a file can
+    /// learn of one more endpoint without a new sign-in.
     #[must_use]
     pub fn binding(&self) -> ClientBinding {
         let text = |url: &Option<Arc<Url>>| url.as_ref().map_or("", |url| url.as_str()).to_owned();
@@ -212,12 +224,19 @@ impl AccountSettings {
                 format!(" owner=issuer {} subject {}", bearer.issuer, bearer.subject.as_deref().unwrap_or_default())
             }
         };
-        let client = format!(
-            "issuer={} token_endpoint={} client_id={}{owner}",
-            text(&self.endpoints.issuer),
-            text(&self.endpoints.token),
-            self.client.id
-        );
+        let endpoints = &self.endpoints;
+        let mut party = format!("issuer={} token_endpoint={}", text(&endpoints.issuer), text(&endpoints.token));
+        let others = [
+            ("device_authorization_endpoint", &endpoints.device_authorization),
+            ("device_token_endpoint", &endpoints.device_token),
+            ("revocation_endpoint", &endpoints.revocation),
+            ("userinfo_endpoint", &endpoints.userinfo),
+        ];
+        for (key, address) in others.iter().filter(|(_, address)| endpoints.named && address.is_some()) {
+            // Writing to a string cannot fail.
+            let _ = write!(party, " {key}={}", text(address));
+        }
+        let client = format!("{party} client_id={}{owner}", self.client.id);
         ClientBinding::new(Fingerprint::of(&client)).declared(self.declared)
     }
 
@@ -230,7 +249,31 @@ impl AccountSettings {
     }
 }
 
-/// How an account comes by its tokens.
+/// The grants that an account can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GrantKind {
+    /// The device authorization grant (RFC 8628).
+    DeviceCode,
+    /// The authorization code grant (RFC 6749 4.1).
+    AuthorizationCode,
+    /// The client credentials grant (RFC 6749 4.4).
+    ClientCredentials,
+    /// A refresh token from elsewhere (RFC 6749 6).
+    RefreshToken,
+    /// The resource owner password credentials grant (RFC 6749 4.3).
+    Password,
+}
+
+impl GrantKind {
+    /// True if a user approves each sign-in.
+    #[must_use]
+    pub(crate) fn has_user(self) -> bool {
+        matches!(self, Self::DeviceCode | Self::AuthorizationCode)
+    }
+}
+
+/// A grant, with what an account needs for it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GrantSettings {
     /// A user approves on another device (RFC 8628).
@@ -287,6 +330,8 @@ pub struct EndpointSettings {
     pub issuer: Option<Arc<Url>>,
     /// The device authorization endpoint (RFC 8628 3.1).
     pub device_authorization: Option<Arc<Url>>,
+    /// The endpoint at which a device code is polled, where that is not the token endpoint (RFC 8628 3.4).
+    pub device_token: Option<Arc<Url>>,
     /// The authorization endpoint (RFC 6749 3.1).
     pub authorization: Option<Arc<Url>>,
     /// The token endpoint (RFC 6749 3.2).
@@ -297,6 +342,24 @@ pub struct EndpointSettings {
     pub userinfo: Option<Arc<Url>>,
     /// The issuer that ID tokens must name where no issuer is configured, with `{tid}` for the claim of that name.
     pub id_token_issuer: Option<String>,
+    /// True if the account itself names the issuer or endpoints, false if they are those of a provider's file.
+    pub named: bool,
+}
+
+impl EndpointSettings {
+    /// Every address, by its key in an account.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+        let all = [
+            ("issuer", &self.issuer),
+            ("device_authorization_endpoint", &self.device_authorization),
+            ("device_token_endpoint", &self.device_token),
+            ("authorization_endpoint", &self.authorization),
+            ("token_endpoint", &self.token),
+            ("revocation_endpoint", &self.revocation),
+            ("userinfo_endpoint", &self.userinfo),
+        ];
+        all.into_iter().filter_map(|(key, address)| Some((key, address.as_deref()?)))
+    }
 }
 
 /// The client as registered at the provider.
@@ -311,17 +374,19 @@ pub struct ClientSettings {
     pub key: Option<ClientKey>,
 }
 
-/// When a sign-in code is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The time at which a sign-in code is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SignInMode {
     /// When somebody asks for it.
     OnRequest,
-    /// Always while signed out: a lapsed code is replaced by a fresh one.
+    /// Always while signed out: an expired code is replaced by a fresh one.
     Offer,
 }
 
-/// How the access token reaches the flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The way in which the access token reaches the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PublishMode {
     /// As a retained message on the account's token topic.
     Retained,

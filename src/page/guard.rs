@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, ORIGIN};
 
+use crate::domain::loopback::is_loopback;
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Returns whether the request was meant for this page by the name or address in its `Host`.
@@ -13,7 +15,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// site's scripts and this page for one. It cannot do so with an address, nor with `localhost`.
 pub(super) fn knows_host(headers: &HeaderMap, hosts: &[String]) -> bool {
     let Some(host) = single(headers, &HOST).and_then(host_of) else { return false };
-    host.parse::<IpAddr>().is_ok() || host == "localhost" || hosts.contains(&host)
+    host.parse::<IpAddr>().is_ok() || is_loopback(&host) || hosts.contains(&host)
 }
 
 /// Returns whether the request comes from this page itself (or, where the browser says so, from the user's own hand).

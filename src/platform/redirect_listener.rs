@@ -4,7 +4,7 @@
 //! redirection is good only with the state of a sign-in that waits.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::domain::loopback::loopback_address;
 use crate::domain::secret::Secret;
 use crate::platform::http_server::{self, Answer, Answered, Bounds};
 
@@ -52,8 +53,7 @@ pub(crate) fn address(redirect_uri: &Url) -> Option<SocketAddr> {
     let ip: IpAddr = match redirect_uri.host()? {
         Host::Ipv4(ip) => ip.into(),
         Host::Ipv6(ip) => ip.into(),
-        Host::Domain("localhost") => Ipv4Addr::LOCALHOST.into(),
-        Host::Domain(_) => return None,
+        Host::Domain(name) => loopback_address(name)?,
     };
     let port = redirect_uri.port_or_known_default()?;
     (redirect_uri.scheme() == "http" && ip.is_loopback()).then(|| SocketAddr::new(ip, port))

@@ -9,6 +9,7 @@ use super::body::{self, Json};
 use super::endpoint_query::{EndpointQuery, SignInEndpoint};
 use super::http::{Exchange, Http};
 use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::loopback::leads_to_loopback;
 use crate::domain::profile::ClientAuth;
 use crate::domain::settings::EndpointSettings;
 use crate::domain::text::printable;
@@ -148,16 +149,7 @@ fn auth_methods(listed: Option<&[String]>) -> Vec<ClientAuth> {
 
 /// Whether tokens may be sent there.
 fn may_be_used(url: &Url, allow_http: bool) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || is_loopback(url)))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || leads_to_loopback(url)))
 }
 
 async fn metadata(issuer: &Url, is_enough: impl Fn(&Metadata) -> bool, http: &Http) -> Result<Metadata, Fault> {

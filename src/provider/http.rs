@@ -2,12 +2,15 @@
 
 use std::error::Error as _;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use oauth2::HttpRequest;
 use oauth2::http::HeaderMap;
 use oauth2::http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::Response;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Host;
 use zeroize::Zeroizing;
 
 use super::compression::decompressed;
@@ -15,6 +18,7 @@ use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::text::printable;
 use crate::platform::clock;
+use crate::platform::{names, tls};
 
 /// The time for a connection, and for the whole exchange.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,9 +27,16 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest body that is read.
 const LARGEST_BODY: usize = 256 * 1024;
 
+/// The variables that name proxies (curl(1)).
+const PROXY_VARIABLES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
 /// Sends requests.
 #[derive(Clone, Debug)]
-pub(crate) struct Http(reqwest::Client);
+pub(crate) struct Http {
+    direct: reqwest::Client,
+    /// By way of the proxies that the environment names, if it names any.
+    proxied: Option<reqwest::Client>,
+}
 
 /// What came back.
 #[derive(Debug, Default)]
@@ -47,29 +58,46 @@ pub(super) struct Exchange {
 }
 
 impl Http {
-    /// A client that trusts what `tls` says. Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
+    /// A client that trusts what `tls` says. Proxies are taken from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
     ///
     /// # Errors
     /// When the configuration cannot be used.
     pub(crate) fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            // A redirect would carry tokens to where nobody registered this client.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
-            // A server may close a connection that is kept at the moment when the next request goes out on it, and then
-            // nobody knows whether a refresh was carried out.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map(Self)
+        let client = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                // A redirect would carry tokens to where nobody registered this client.
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(TOTAL_TIMEOUT)
+                // A server may close a connection that is kept at the moment when the next request goes out on it, and then
+                // nobody knows whether a refresh was carried out.
+                .pool_max_idle_per_host(0)
+                .dns_resolver(Arc::new(Names))
+                .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
+        };
+        let has_proxy =
+            PROXY_VARIABLES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+        Ok(Self {
+            direct: client().no_proxy().build()?,
+            proxied: if has_proxy { Some(client().build()?) } else { None },
+        })
+    }
+
+    /// The client for an address. A proxy sees in the clear whatever is not under TLS, and it has no business with what stays
+    /// on this device.
+    fn client_for(&self, url: &reqwest::Url) -> &reqwest::Client {
+        match &self.proxied {
+            Some(proxied) if url.scheme() == "https" && !is_loopback(url) => proxied,
+            _ => &self.direct,
+        }
     }
 
     /// Sends `request` and reads the whole answer, whatever its status.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<Exchange, Fault> {
         let request = reqwest::Request::try_from(request).map_err(|error| transport_fault(&error))?;
-        let response = self.0.execute(request).await.map_err(|error| transport_fault(&error))?;
+        let client = self.client_for(request.url());
+        let response = client.execute(request).await.map_err(|error| transport_fault(&error))?;
         let status = response.status().as_u16();
         let headers = response.headers();
         let is_form =
@@ -163,11 +191,12 @@ fn transport_fault_of(error: &reqwest::Error) -> Fault {
 }
 
 /// What the TLS library said, if it was it: it hides inside I/O errors, which do not name it as their source.
-fn tls_reason(error: &reqwest::Error) -> Option<String> {
-    let mut cause = error.source();
+fn tls_reason(of: &reqwest::Error) -> Option<String> {
+    let mut cause = of.source();
     while let Some(error) = cause {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls_words(tls));
+            let host = of.url().and_then(|url| url.host_str()).unwrap_or_default();
+            return Some(tls::explain(tls, host));
         }
         let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         cause = inside.map(|inside| inside as &(dyn std::error::Error + 'static)).or_else(|| error.source());
@@ -175,20 +204,32 @@ fn tls_reason(error: &reqwest::Error) -> Option<String> {
     None
 }
 
-/// Says of a certificate that is out of its time what the device's clock reads: most often it is the clock that is
-/// wrong, on devices that have none that runs while they are off.
-fn tls_words(error: &rustls::Error) -> String {
-    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    let seconds = u64::try_from(clock::now().wall.seconds()).unwrap_or(0);
-    let reads = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
-    match error {
-        rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
-            format!("its certificate is not valid yet by this device's clock, which reads {reads} and may be wrong")
+/// Whether the address is one of this device (RFC 6761 6.3).
+fn is_loopback(url: &reqwest::Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
         }
-        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
-            format!("its certificate has expired by this device's clock, which reads {reads}")
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
         }
-        other => other.to_string(),
+        None => false,
+    }
+}
+
+/// Finds the addresses of providers as those of the broker are found.
+#[derive(Debug)]
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // The client puts the port of the request in the place of this one.
+            let found = names::resolve(name.as_str(), 0).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 
@@ -198,6 +239,22 @@ mod tests {
 
     fn headers(pairs: &[(&oauth2::http::HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| ((*name).clone(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn what_is_of_this_device_or_in_the_clear_never_goes_to_a_proxy() {
+        for own in [
+            "https://127.0.0.1/",
+            "https://localhost:1/",
+            "https://a.localhost/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+        ] {
+            assert!(is_loopback(&own.parse().unwrap()), "{own}");
+        }
+        for other in ["https://10.0.0.1/", "https://localhost.example/", "https://[::2]/"] {
+            assert!(!is_loopback(&other.parse().unwrap()), "{other}");
+        }
     }
 
     #[test]

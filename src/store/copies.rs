@@ -50,9 +50,9 @@ enum Slot {
     Holds(Vec<u8>),
 }
 
-/// What was found in the file.
+/// The contents of the file.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct CopiedRecords {
     pub(super) records: Records,
     /// Whether every slot is as it was left, so that nothing can be missing.
     pub(super) is_whole: bool,
@@ -60,11 +60,23 @@ pub(super) struct Found {
 
 impl Copies {
     /// Opens the file. Without one, or with one that is something else, there is nothing to open.
-    pub(super) fn open(path: &Path) -> io::Result<Option<(Self, Found)>> {
+    pub(super) fn open(path: &Path) -> io::Result<Option<(Self, CopiedRecords)>> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
+        Self::read_file(path, file)
+    }
+
+    /// Reads the file and leaves it as it is, on a disk that may take no writes. Without one there is nothing to read.
+    pub(super) fn read_only(path: &Path) -> io::Result<Option<CopiedRecords>> {
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => Ok(Self::read_file(path, file?)?.map(|(_, found)| found)),
+        }
+    }
+
+    fn read_file(path: &Path, file: File) -> io::Result<Option<(Self, CopiedRecords)>> {
         let mut head = [0; FILE_MAGIC.len() + 4];
         if file.read_exact_at(&mut head, 0).is_err() || !head.starts_with(FILE_MAGIC) {
             return Ok(None);
@@ -170,7 +182,7 @@ impl Copies {
         self.file.sync_data()
     }
 
-    fn read(&mut self) -> io::Result<Found> {
+    fn read(&mut self) -> io::Result<CopiedRecords> {
         let length = self.file.metadata()?.len();
         let count = length.saturating_sub(PAGE as u64) / self.slot as u64;
         let mut newest: BTreeMap<Vec<u8>, (usize, SealedRecord)> = BTreeMap::new();
@@ -190,7 +202,7 @@ impl Copies {
         for (name, (index, _)) in &newest {
             self.slots[*index] = Slot::Holds(name.clone());
         }
-        Ok(Found { records: newest.into_iter().map(|(name, (_, kept))| (name, kept)).collect(), is_whole })
+        Ok(CopiedRecords { records: newest.into_iter().map(|(name, (_, kept))| (name, kept)).collect(), is_whole })
     }
 
     fn free(&self) -> impl Iterator<Item = usize> + use<'_> {
@@ -272,7 +284,7 @@ mod tests {
         copies.put(&[(name, kept)], || all.clone()).unwrap();
     }
 
-    fn read(path: &Path) -> Found {
+    fn read(path: &Path) -> CopiedRecords {
         Copies::open(path).unwrap().unwrap().1
     }
 

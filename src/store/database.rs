@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::thread::{current_timer_slack, set_current_timer_slack};
 
-use super::error::reason;
+use super::error::{DatabaseError, reason};
 use super::folder;
 use super::sealed_record::{Records, SealedRecord};
 
@@ -44,31 +44,20 @@ pub(super) struct Database {
     folder: PathBuf,
 }
 
-/// What can go wrong with the database.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// Another process has it open.
-    InUse,
-    /// What is on disk is not, or no longer, a database of this kind.
-    Damaged(String),
-    /// The system refuses: no room, no permission, a failing disk.
-    Files(io::Error),
-}
-
 impl Database {
     /// Opens the database in `folder`, and makes it if there is no such folder.
-    pub(super) fn open(folder: &Path) -> Result<Self, Trouble> {
+    pub(super) fn open(folder: &Path) -> Result<Self, DatabaseError> {
         if !folder.try_exists()? {
             make(folder)?;
         }
         if snapshots(folder)?.is_empty() {
             // sled would take such a log for an empty one, and cut it.
-            return Err(Trouble::Damaged("its snapshot is missing".to_owned()));
+            return Err(DatabaseError::Damaged("its snapshot is missing".to_owned()));
         }
         let sled = match open_sled(folder) {
             // A snapshot that a power cut tore is taken for the newest. One that is whole must not be removed: the
             // log may have been cut to fit it. As sled has had the lock by now, nobody is writing this one.
-            Err(Trouble::Damaged(_)) if remove_torn_snapshots(folder)? => open_sled(folder),
+            Err(DatabaseError::Damaged(_)) if remove_torn_snapshots(folder)? => open_sled(folder),
             opened => opened,
         }?;
         let log = File::open(folder.join("db"))?;
@@ -81,17 +70,19 @@ impl Database {
     }
 
     /// All that is in it.
-    pub(super) fn records(&self) -> Result<Records, Trouble> {
+    pub(super) fn records(&self) -> Result<Records, DatabaseError> {
         self.sled
             .iter()
             .map(|entry| {
-                entry.map(|(name, value)| (name.to_vec(), SealedRecord::from_value(value))).map_err(Trouble::from)
+                entry
+                    .map(|(name, value)| (name.to_vec(), SealedRecord::from_bytes(&value)))
+                    .map_err(DatabaseError::from)
             })
             .collect()
     }
 
     /// Makes it hold these records and no others; they are safe after the next [`Database::sync`].
-    pub(super) fn hold(&self, records: &Records) -> Result<(), Trouble> {
+    pub(super) fn hold(&self, records: &Records) -> Result<(), DatabaseError> {
         let found = self.records()?;
         for (name, kept) in records.iter().filter(|(name, kept)| found.get(*name) != Some(kept)) {
             self.put(name, Some(kept))?;
@@ -103,16 +94,16 @@ impl Database {
     }
 
     /// Puts a record in the place of an earlier one, or takes it out. It is safe after the next [`Database::sync`].
-    pub(super) fn put(&self, name: &[u8], kept: Option<&SealedRecord>) -> Result<(), Trouble> {
+    pub(super) fn put(&self, name: &[u8], kept: Option<&SealedRecord>) -> Result<(), DatabaseError> {
         match kept {
-            Some(kept) => self.sled.insert(name, kept.to_value())?,
+            Some(kept) => self.sled.insert(name, kept.as_bytes())?,
             None => self.sled.remove(name)?,
         };
         Ok(())
     }
 
     /// Returns when everything that was put is safe from a power cut.
-    pub(super) fn sync(&self) -> Result<(), Trouble> {
+    pub(super) fn sync(&self) -> Result<(), DatabaseError> {
         self.sled.flush()?;
         // Only where a page of records is too long for a segment are there blobs.
         let blobs = self.folder.join("blobs");
@@ -156,7 +147,7 @@ pub(super) fn write_again(folder: &Path) -> io::Result<()> {
 ///
 /// sled writes a snapshot when it opens what it wrote before, and without one takes a damaged log for an empty one. So
 /// that every database has a snapshot, a new one is opened twice.
-fn make(folder: &Path) -> Result<(), Trouble> {
+fn make(folder: &Path) -> Result<(), DatabaseError> {
     let unfinished = folder.with_extension("new");
     match fs::remove_dir_all(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -173,7 +164,7 @@ fn make(folder: &Path) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn open_sled(folder: &Path) -> Result<sled::Db, Trouble> {
+fn open_sled(folder: &Path) -> Result<sled::Db, DatabaseError> {
     let config = sled::Config::new()
         .path(folder)
         .mode(sled::Mode::LowSpace)
@@ -182,12 +173,12 @@ fn open_sled(folder: &Path) -> Result<sled::Db, Trouble> {
         .flush_every_ms(None)
         .use_compression(false);
     for _ in 1..LOCK_TRIES {
-        match with_patience(|| config.open()).map_err(Trouble::from) {
-            Err(Trouble::InUse) => thread::sleep(LOCK_WAIT),
+        match with_patience(|| config.open()).map_err(DatabaseError::from) {
+            Err(DatabaseError::InUse) => thread::sleep(LOCK_WAIT),
             opened => return opened,
         }
     }
-    with_patience(|| config.open()).map_err(Trouble::from)
+    with_patience(|| config.open()).map_err(DatabaseError::from)
 }
 
 /// Opens with timers that may be late in the threads that are started meanwhile.
@@ -225,13 +216,7 @@ fn remove_torn_snapshots(folder: &Path) -> io::Result<bool> {
     Ok(any && !snapshots(folder)?.is_empty())
 }
 
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Self::Files(error)
-    }
-}
-
-impl From<sled::Error> for Trouble {
+impl From<sled::Error> for DatabaseError {
     fn from(error: sled::Error) -> Self {
         use io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
         match error {
@@ -244,24 +229,6 @@ impl From<sled::Error> for Trouble {
             sled::Error::ReportableBug(text) => Self::Files(io::Error::other(text)),
             sled::Error::Unsupported(text) => Self::Damaged(text),
             other => Self::Damaged(other.to_string()),
-        }
-    }
-}
-
-impl Trouble {
-    /// Whether pages that were written may be missing on the disk although the kernel counts them as safe.
-    pub(super) fn may_leave_gaps(&self) -> bool {
-        use io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::Files(error) if !matches!(error.kind(), StorageFull | QuotaExceeded))
-    }
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::InUse => f.write_str("another process has it open"),
-            Self::Damaged(why) => write!(f, "it is damaged ({why})"),
-            Self::Files(error) => f.write_str(&reason(error)),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::mounts;
+
 /// Why the store cannot be opened. Each says what happened, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -15,6 +17,19 @@ pub enum OpenError {
         /// The folder of the store.
         path: PathBuf,
     },
+    /// Something in the store is not the agent's own.
+    #[error(
+        "{path} in the store {whose}. Whoever made it may read or have written what is in it. Look at it; then remove it, or \
+         have the agent's user own it: chown -R. Sign in afresh if it was not you.",
+        path = .path.display(),
+        whose = owner.map_or_else(|| "is a symbolic link".to_owned(), |owner| format!("belongs to the user {owner}"))
+    )]
+    Foreign {
+        /// The folder, file or link.
+        path: PathBuf,
+        /// The user that owns it; `None` for a symbolic link.
+        owner: Option<u32>,
+    },
     /// The file system does not let the agent work.
     #[error("Cannot {doing} {path}: {reason}. {help}", path = .path.display())]
     Files {
@@ -26,6 +41,8 @@ pub enum OpenError {
         reason: String,
         /// What to do.
         help: &'static str,
+        /// Whether the disk is to blame, so that the same may work later.
+        is_of_disk: bool,
     },
     /// The key is there but must not or cannot be used.
     #[error("The key of the store, {path}, cannot be used: {reason}. {help}", path = .path.display())]
@@ -45,6 +62,10 @@ impl OpenError {
             io::ErrorKind::PermissionDenied => {
                 "Let the user that runs the agent own it, or name another folder: path in [store]."
             }
+            io::ErrorKind::ReadOnlyFilesystem if mounts::is_read_only_by_sandbox(path) => {
+                "The disk can be written, but not by this service: run systemctl edit oauth2mqtt, and write \
+                 ReadWritePaths= with this folder below [Service]."
+            }
             io::ErrorKind::ReadOnlyFilesystem => {
                 "Mount the disk for writing, or name a folder on another one: path in [store]."
             }
@@ -57,8 +78,81 @@ impl OpenError {
             }
             _ => "Check the disk and the kernel's log; the sign-ins in the store are left as they are.",
         };
-        Self::Files { doing, path: path.to_owned(), reason: reason(error), help }
+        Self::Files { doing, path: path.to_owned(), reason: reason(error), help, is_of_disk: is_of_disk(error) }
     }
+
+    /// Returns whether the same may work later without anybody changing a setting: a disk that is full, read-only or failing.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Files { is_of_disk: true, .. })
+    }
+}
+
+/// Why the database cannot be used.
+#[derive(Debug)]
+pub(super) enum DatabaseError {
+    /// Another process has it open.
+    InUse,
+    /// What is on disk is not, or no longer, a database of this kind.
+    Damaged(String),
+    /// The system refuses: no room, no permission, a failing disk.
+    Files(io::Error),
+    /// The process of the database ended in the middle, as it does at a panic.
+    Ended(String),
+}
+
+impl DatabaseError {
+    /// Returns whether pages that were written may be missing on the disk although the kernel counts them as safe.
+    pub(super) fn may_leave_gaps(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::Files(error) => !matches!(error.kind(), StorageFull | QuotaExceeded),
+            Self::Ended(_) => true,
+            Self::InUse | Self::Damaged(_) => false,
+        }
+    }
+
+    /// Returns whether the disk is to blame, rather than a setting, so that the same may work later.
+    pub(super) fn is_of_disk(&self) -> bool {
+        match self {
+            Self::Files(error) => is_of_disk(error),
+            Self::Ended(_) => true,
+            Self::InUse | Self::Damaged(_) => false,
+        }
+    }
+}
+
+impl From<io::Error> for DatabaseError {
+    fn from(error: io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+impl std::fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::InUse => f.write_str("another process has it open"),
+            Self::Damaged(why) => write!(f, "it is damaged ({why})"),
+            Self::Files(error) => f.write_str(&reason(error)),
+            Self::Ended(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Returns whether a disk fails, is full, or is mounted read-only; not that a folder is missing or forbidden.
+pub(super) fn is_of_disk(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let is_loop = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    !is_loop
+        && !matches!(
+            error.kind(),
+            Kind::NotFound
+                | Kind::PermissionDenied
+                | Kind::AlreadyExists
+                | Kind::NotADirectory
+                | Kind::IsADirectory
+                | Kind::InvalidInput
+                | Kind::InvalidFilename
+        )
 }
 
 /// What an I/O error says. Those that sled passes on hold Rust's inner view of the error, which helps nobody.

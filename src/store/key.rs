@@ -1,4 +1,4 @@
-//! Where the store's key comes from.
+//! Obtains the key of the store.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,20 +9,31 @@ use zeroize::Zeroizing;
 
 use super::error::OpenError;
 use super::folder;
+use super::machine::Machine;
+use super::machine_key::MachineKey;
+use super::seal::{SHORTEST_MATERIAL, SealingKey};
 use crate::domain::settings::KeySource;
-use crate::store::seal::{SHORTEST_MATERIAL, SealedFor, SealingKey};
 
 /// More than this is surely not a key.
 const LONGEST: usize = 64 * 1024;
 
-/// The key, and whether it was made just now.
-pub(super) fn obtain(source: &KeySource, sealed_for: SealedFor<'_>) -> Result<(SealingKey, bool), OpenError> {
+/// The machine that records are sealed for.
+#[derive(Clone, Copy)]
+pub(super) struct Binding<'a> {
+    /// `None` where nothing tells it from others.
+    pub(super) machine: Option<&'a Machine>,
+    /// Whether new records open on it alone.
+    pub(super) binds: bool,
+}
+
+/// Reads or makes the key; returns it, and whether it was made just now.
+pub(super) fn obtain(source: &KeySource, binding: Binding<'_>) -> Result<(SealingKey, bool), OpenError> {
     match source {
-        KeySource::Provided(path) => Ok((read(path, File::open(path), sealed_for)?, false)),
+        KeySource::Provided(path) => Ok((read(path, File::open(path), binding)?, false)),
         KeySource::MadeOnce(path) => match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make(path).map_err(|error| OpenError::files("make the key of the store,", path, &error))?;
-                Ok((read(path, File::open(path), sealed_for)?, true))
+                Ok((read(path, File::open(path), binding)?, true))
             }
             opened => {
                 let opened = opened.and_then(|file| Ok((file.metadata()?.permissions().mode(), file)));
@@ -35,13 +46,13 @@ pub(super) fn obtain(source: &KeySource, sealed_for: SealedFor<'_>) -> Result<(S
                         help: "Run chmod 600 on it, and sign in afresh if somebody may have copied it and the store.",
                     });
                 }
-                Ok((read(path, opened.map(|(_, file)| file), sealed_for)?, false))
+                Ok((read(path, opened.map(|(_, file)| file), binding)?, false))
             }
         },
     }
 }
 
-fn read(path: &Path, opened: io::Result<File>, sealed_for: SealedFor<'_>) -> Result<SealingKey, OpenError> {
+fn read(path: &Path, opened: io::Result<File>, binding: Binding<'_>) -> Result<SealingKey, OpenError> {
     // Room for all of it at once, so that no part of the key is left behind by a buffer that grew.
     let mut material = Zeroizing::new(vec![0; LONGEST + 1]);
     let length = opened.and_then(|mut file| fill(&mut file, &mut material)).map_err(|error| match error.kind() {
@@ -55,10 +66,15 @@ fn read(path: &Path, opened: io::Result<File>, sealed_for: SealedFor<'_>) -> Res
     let wrong = match length {
         _ if length > LONGEST => format!("it is longer than {LONGEST} bytes"),
         _ if length < SHORTEST_MATERIAL => format!("it has {length} bytes and needs at least {SHORTEST_MATERIAL}"),
-        _ => match SealingKey::derive(&material[..length], sealed_for) {
-            Ok(key) => return Ok(key),
-            Err(error) => error.to_string(),
-        },
+        _ => {
+            let material = &material[..length];
+            let machine = binding.machine.map(|machine| MachineKey::obtain(machine, material)).transpose();
+            let machine = machine.map_err(|error| OpenError::files("make the key of the store,", path, &error))?;
+            match SealingKey::derive(material, machine.as_ref(), binding.binds) {
+                Ok(key) => return Ok(key),
+                Err(error) => error.to_string(),
+            }
+        }
     };
     Err(OpenError::Key {
         path: path.to_owned(),

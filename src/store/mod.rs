@@ -6,18 +6,25 @@
 mod copies;
 mod database;
 mod error;
+mod floor;
 mod folder;
 mod format;
 mod key;
 pub(crate) mod machine;
+mod machine_key;
+mod mounts;
+pub(crate) mod process;
+mod protocol;
+mod replicated;
+mod retry;
 mod seal;
 mod sealed_record;
 #[cfg(test)]
 mod tests;
-mod twin;
 mod writer;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -25,13 +32,18 @@ use crate::domain::account::AccountName;
 use crate::domain::clock::{Confidence, Now};
 use crate::domain::declaration::Declaration;
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::record::Record;
+use crate::domain::record::{Record, StoredRecord};
 use crate::domain::settings::StoreSettings;
 use crate::store::machine::Machine;
-use crate::store::seal::{SealError, SealedFor, SealingKey};
-use database::Trouble;
+use error::DatabaseError;
+use floor::Floor;
+use folder::Foreign;
+use key::Binding;
+use process::Start;
+use replicated::{OpenedFiles, ReplicatedFiles};
+use retry::Retry;
+use seal::{SealError, SealingKey, Unsealed};
 use sealed_record::{Records, SealedRecord, newest_serial};
-use twin::{OpenedTwin, Twin};
 use writer::{Job, Task, Writer};
 
 pub(crate) use error::OpenError;
@@ -43,28 +55,19 @@ pub struct Store {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What opening the store brought.
+/// The result of opening the store.
 #[derive(Debug)]
 pub struct Opened {
     /// The store.
     pub store: Store,
     /// What was in it, by name.
-    pub records: Vec<(AccountName, Loaded)>,
+    pub records: Vec<(AccountName, StoredRecord)>,
     /// The accounts that were declared, as far as they can be read.
     pub declarations: Vec<(AccountName, Result<Declaration, Fault>)>,
     /// The former store, if it would not open.
     pub set_aside: Option<SetAside>,
     /// Whether there was no key, and one was made.
     pub key_made: bool,
-}
-
-/// One record that was found in the store.
-#[derive(Debug)]
-pub enum Loaded {
-    /// It is whole.
-    Record(Record),
-    /// It cannot be read ([`FaultCode::is_of_closed_record`]); it stays as it is until it is overwritten or erased.
-    Unreadable(Fault),
 }
 
 /// A store that would not open; nothing of it was deleted.
@@ -76,17 +79,17 @@ pub struct SetAside {
     pub reason: String,
 }
 
-/// What is kept of an account.
+/// Kinds of record that an account can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Its sign-in.
     SignIn,
     /// What it is, where that is not in the configuration file.
     Declaration,
 }
 
-impl Kind {
-    /// Under which name it is kept. No account's name has a slash, so no two ever meet.
+impl RecordKind {
+    /// Returns the name that it is kept under. No account's name has a slash, so no two ever meet.
     fn name(self, account: &AccountName) -> String {
         match self {
             Self::SignIn => account.to_string(),
@@ -95,7 +98,7 @@ impl Kind {
     }
 }
 
-/// What the names of declarations start with.
+/// The start of the names of declarations.
 const DECLARED: &str = "declared/";
 
 /// The end of one save or erase.
@@ -104,10 +107,10 @@ pub struct Ack {
     /// Whose.
     pub account: AccountName,
     /// Of what.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// Which, as the sender counts.
     pub revision: u64,
-    /// Whether it is safe on disk; if not, what was there before, or what was sent, is.
+    /// Success when it is safe on disk; if not, what was there before, or what was sent, is.
     pub result: Result<(), Fault>,
 }
 
@@ -121,43 +124,100 @@ pub struct Ack {
 /// # Errors
 /// When another process has the store open, the system refuses, or the key cannot be used. A store that is damaged is
 /// no error: it is set aside, and a new one takes its place.
-pub fn open(
+pub(crate) fn open(
+    settings: &StoreSettings,
+    machine: Option<&Machine>,
+    clock: (Now, Confidence),
+    acks: impl Fn(Ack) + Send + 'static,
+) -> Result<Opened, OpenError> {
+    open_with(settings, machine, clock, acks, process::start_process)
+}
+
+/// Does what [`open`] does with the database in this process: for tests, whose program cannot be the child.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in_process(
+    settings: &StoreSettings,
+    machine: Option<&Machine>,
+    clock: (Now, Confidence),
+    acks: impl Fn(Ack) + Send + 'static,
+) -> Result<Opened, OpenError> {
+    open_with(settings, machine, clock, acks, process::start_thread)
+}
+
+fn open_with(
     settings: &StoreSettings,
     machine: Option<&Machine>,
     (now, confidence): (Now, Confidence),
     acks: impl Fn(Ack) + Send + 'static,
+    start: Start,
 ) -> Result<Opened, OpenError> {
     let path = &settings.path;
-    folder::make_private(path).map_err(|error| OpenError::files("use the folder of the store,", path, &error))?;
-    let sealed_for = match machine {
-        Some(machine) if settings.bind_to_machine => SealedFor::This(machine),
-        machine => SealedFor::Any(machine),
+    let refused = |error| OpenError::files("use the folder of the store,", path, &error);
+    // Who owns a folder that somebody made is asked before its mode is changed.
+    if path.try_exists().map_err(refused)?
+        && let Some(Foreign { path, owner }) = folder::find_foreign(path).map_err(refused)?
+    {
+        return Err(OpenError::Foreign { path, owner });
+    }
+    folder::make_private(path).map_err(refused)?;
+    let binding = Binding { machine, binds: settings.bind_to_machine };
+    let (key, key_made) = key::obtain(&settings.key, binding)?;
+    let refused = |error| match error {
+        DatabaseError::InUse => OpenError::InUse { path: path.clone() },
+        DatabaseError::Damaged(why) => OpenError::files("make a new store in", path, &io::Error::other(why)),
+        DatabaseError::Ended(why) => OpenError::files("open the store in", path, &io::Error::other(why)),
+        DatabaseError::Files(error) => OpenError::files("open the store in", path, &error),
     };
-    let (key, key_made) = key::obtain(&settings.key, sealed_for)?;
-    let refused = |trouble| match trouble {
-        Trouble::InUse => OpenError::InUse { path: path.clone() },
-        Trouble::Damaged(why) => OpenError::files("make a new store in", path, &std::io::Error::other(why)),
-        Trouble::Files(error) => OpenError::files("open the store in", path, &error),
-    };
-    let OpenedTwin { twin, records: mut kept, set_aside } = Twin::open(path, now.wall).map_err(refused)?;
-    let twin = seal_as_wanted(&key, twin, &mut kept).map_err(refused)?;
-    let records: Vec<_> =
-        kept.iter().filter_map(|(name, kept)| load(&key, name, kept.sealed(), (now, confidence))).collect();
-    let may_have_tokens = |loaded: &Loaded| match loaded {
-        Loaded::Record(record) => record.signed_in.is_some(),
-        Loaded::Unreadable(_) => true,
+    let mut retry = Retry::default();
+    let opened = ReplicatedFiles::open(path, now.wall, start)
+        .and_then(|OpenedFiles { files, mut records, set_aside }| {
+            let floor = Floor::of(&key, &records);
+            let files = seal_as_wanted(&key, floor, files, &mut records)?;
+            Ok((Some(files), records, set_aside))
+        })
+        .or_else(|error| {
+            let readable = error.is_of_disk().then(|| ReplicatedFiles::read_copies(path).ok().flatten()).flatten();
+            let Some(records) = readable else { return Err(error) };
+            tracing::error!(
+                path = %path.display(),
+                %error,
+                "the store failed; the sign-ins are read from its copies, and what cannot be written stays in memory"
+            );
+            retry.failed(now.boot, error.to_string());
+            Ok((None, records, None))
+        });
+    let (files, mut kept, set_aside) = opened.map_err(refused)?;
+    let floor = Floor::of(&key, &kept);
+    floor.drop_rolled_back(&key, &mut kept);
+    let records: Vec<_> = kept.iter().filter_map(|(name, kept)| load(&key, name, kept, (now, confidence))).collect();
+    let may_have_tokens = |loaded: &StoredRecord| match loaded {
+        StoredRecord::Record(record) => record.signed_in.is_some(),
+        StoredRecord::Unreadable(_) => true,
     };
     let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded)).map(|(name, _)| name);
-    let declarations: Vec<_> =
-        kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept.sealed())).collect();
+    let declarations: Vec<_> = kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept)).collect();
     let declared = declarations.iter().map(|(name, _)| name);
-    let names =
-        with_tokens.map(|name| Kind::SignIn.name(name)).chain(declared.map(|name| Kind::Declaration.name(name)));
+    let names = with_tokens
+        .map(|name| RecordKind::SignIn.name(name))
+        .chain(declared.map(|name| RecordKind::Declaration.name(name)));
     let with_secrets = names.map(String::into_bytes).collect();
 
     let serial = newest_serial(&kept);
-    let writer =
-        Writer { path: path.clone(), twin: Some(twin), with_secrets, serial, key, records: kept, gaps: false, acks };
+    let writer = Writer {
+        path: path.clone(),
+        start,
+        has_gaps: files.is_none(),
+        files,
+        with_secrets,
+        serial,
+        floor,
+        key,
+        records: kept,
+        retry,
+        acks,
+    };
     let (queue, jobs) = mpsc::channel();
     let thread = thread::Builder::new()
         .name("store".to_owned())
@@ -165,6 +225,12 @@ pub fn open(
         .map_err(|error| OpenError::files("start the thread of the store", path, &error))?;
     let store = Store { queue: Some(queue), thread: Some(thread) };
     Ok(Opened { store, records, declarations, set_aside, key_made })
+}
+
+/// Says why what is kept in this folder is forgotten at the next boot, if it is: a file system in memory.
+#[must_use]
+pub(crate) fn forgets(path: &Path) -> Option<String> {
+    mounts::forgets(path)
 }
 
 impl Store {
@@ -175,7 +241,7 @@ impl Store {
 
     /// Removes what the account had.
     pub fn erase(&self, account: &AccountName, revision: u64) {
-        self.send(Job { account: account.clone(), revision, task: Task::Erase(Kind::SignIn) });
+        self.send(Job { account: account.clone(), revision, task: Task::Erase(RecordKind::SignIn) });
     }
 
     /// Writes what an account is, in the place of what was declared before.
@@ -185,7 +251,7 @@ impl Store {
 
     /// Removes what was declared.
     pub fn forget(&self, account: &AccountName, revision: u64) {
-        self.send(Job { account: account.clone(), revision, task: Task::Erase(Kind::Declaration) });
+        self.send(Job { account: account.clone(), revision, task: Task::Erase(RecordKind::Declaration) });
     }
 
     fn send(&self, job: Job) {
@@ -204,32 +270,48 @@ impl Drop for Store {
     }
 }
 
-/// Seals again what was sealed for other machines than it should be for now, and leaves nothing of how it was.
-fn seal_as_wanted(key: &SealingKey, mut twin: Twin, records: &mut Records) -> Result<Twin, Trouble> {
+/// Seals again what was sealed for other machines than it should be for now, and leaves nothing of how it was. What was
+/// put back from before a sign-out is removed.
+fn seal_as_wanted(
+    key: &SealingKey,
+    floor: Floor,
+    mut files: ReplicatedFiles,
+    records: &mut Records,
+) -> Result<ReplicatedFiles, DatabaseError> {
     let mut serial = newest_serial(records);
     let before = serial;
-    for (name, kept) in records.iter_mut().filter(|(_, kept)| !key.is_sealed_as_wanted(kept.sealed())) {
-        let Ok(account) = std::str::from_utf8(name) else { continue };
-        let Ok(sealed) = key.open(account, kept.sealed()).and_then(|text| key.seal(account, &text)) else { continue };
+    let has_rolled_back = floor.drop_rolled_back(key, records);
+    for (name, kept) in records.iter_mut().filter(|(_, kept)| !key.is_sealed_as_wanted(kept)) {
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        let Ok(Unsealed { text, .. }) = key.open(name, kept) else { continue };
+        let Ok(sealed) = key.seal(name, serial + 1, floor.serial(), &text) else { continue };
         serial += 1;
-        *kept = SealedRecord::new(serial, &sealed);
+        *kept = sealed;
     }
-    if serial == before {
-        return Ok(twin);
+    if serial == before && !has_rolled_back {
+        return Ok(files);
     }
-    twin.restore(records)?;
-    twin.forget_former_versions(records)
+    files.restore(records)?;
+    files.forget_former_versions(records)
 }
 
-fn load(key: &SealingKey, name: &[u8], sealed: &[u8], clock: format::Clock) -> Option<(AccountName, Loaded)> {
+fn load(
+    key: &SealingKey,
+    name: &[u8],
+    kept: &SealedRecord,
+    clock: format::Clock,
+) -> Option<(AccountName, StoredRecord)> {
     // What is under no account's name is left alone: a newer version may keep something of its own.
     let account: AccountName = std::str::from_utf8(name).ok()?.parse().ok()?;
     let closed = |code, why: &dyn std::fmt::Display| {
-        Loaded::Unreadable(Fault::ask_user(code, format!("The stored sign-in of {account} cannot be read: {why}.")))
+        StoredRecord::Unreadable(Fault::ask_user(
+            code,
+            format!("The stored sign-in of {account} cannot be read: {why}."),
+        ))
     };
-    let loaded = match key.open(account.as_str(), sealed) {
-        Ok(text) => match format::decode(&text, clock) {
-            Ok(record) => Loaded::Record(record),
+    let loaded = match key.open(account.as_str(), kept) {
+        Ok(Unsealed { text, .. }) => match format::decode(&text, clock) {
+            Ok(record) => StoredRecord::Record(record),
             Err(error) => closed(FaultCode::RecordUnreadable, &error),
         },
         Err(error @ SealError::OtherMachine) => closed(FaultCode::ClonedDevice, &error),
@@ -238,13 +320,17 @@ fn load(key: &SealingKey, name: &[u8], sealed: &[u8], clock: format::Clock) -> O
     Some((account, loaded))
 }
 
-fn load_declaration(key: &SealingKey, name: &[u8], sealed: &[u8]) -> Option<(AccountName, Result<Declaration, Fault>)> {
+fn load_declaration(
+    key: &SealingKey,
+    name: &[u8],
+    kept: &SealedRecord,
+) -> Option<(AccountName, Result<Declaration, Fault>)> {
     let name = std::str::from_utf8(name).ok()?;
     let account: AccountName = name.strip_prefix(DECLARED)?.parse().ok()?;
     let read = key
-        .open(name, sealed)
+        .open(name, kept)
         .map_err(|error| error.to_string())
-        .and_then(|text| format::decode_declaration(&text).map_err(|error| error.to_string()));
+        .and_then(|unsealed| format::decode_declaration(&unsealed.text).map_err(|error| error.to_string()));
     let declaration = read.map_err(|why| {
         let message = format!("What was declared of {account} cannot be read: {why}.");
         Fault::ask_user(FaultCode::RecordUnreadable, message)

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
-use super::database::{self, Trouble};
-use super::seal::SealingKey;
-use super::sealed_record::{Records, SealedRecord};
-use super::twin::{Change, Changes, OpenedTwin, Twin, sled_in};
-use super::{Ack, Kind, folder, format};
+use super::error::DatabaseError;
+use super::floor::{self, Floor};
+use super::process::Start;
+use super::replicated::{RecordChange, RecordChanges, ReplicatedFiles, sled_in};
+use super::retry::Retry;
+use super::seal::{SealingKey, Unsealed};
+use super::sealed_record::Records;
+use super::{Ack, RecordKind, folder, format};
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
 use crate::domain::fault::{Fault, FaultCode};
@@ -23,23 +27,23 @@ pub(super) struct Job {
     pub(super) task: Task,
 }
 
-/// What to do.
+/// Kinds of change.
 pub(super) enum Task {
     Save(Record),
     Declare(Declaration),
-    Erase(Kind),
+    Erase(RecordKind),
 }
 
 impl Task {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> RecordKind {
         match self {
-            Self::Save(_) => Kind::SignIn,
-            Self::Declare(_) => Kind::Declaration,
+            Self::Save(_) => RecordKind::SignIn,
+            Self::Declare(_) => RecordKind::Declaration,
             Self::Erase(kind) => *kind,
         }
     }
 
-    /// Whether what it writes has tokens or a client's secret in it.
+    /// Returns whether what it writes has tokens or a client's secret in it.
     fn has_secrets(&self) -> bool {
         match self {
             Self::Save(record) => record.signed_in.is_some(),
@@ -56,21 +60,27 @@ impl Job {
     }
 }
 
-/// What the thread owns.
+/// The state of the thread.
 pub(super) struct Writer<F> {
     /// The folder of the store.
     pub(super) path: PathBuf,
-    /// `None` after a failed write, until it can be opened again.
-    pub(super) twin: Option<Twin>,
+    /// Starts the server of the database.
+    pub(super) start: Start,
+    /// `None` after a failure, until they can be opened again.
+    pub(super) files: Option<ReplicatedFiles>,
     pub(super) key: SealingKey,
     /// The records that the files are to hold. Nothing that happens to the files can lose them while the agent runs.
     pub(super) records: Records,
     /// That of the newest record.
     pub(super) serial: u64,
+    /// The serial below which no record counts.
+    pub(super) floor: Floor,
     /// The names under which the files may have tokens or a client's secret, in some version or other.
     pub(super) with_secrets: BTreeSet<Vec<u8>>,
     /// Whether the log may have gaps, and has to be written again before anything else.
-    pub(super) gaps: bool,
+    pub(super) has_gaps: bool,
+    /// When the disk may be tried again.
+    pub(super) retry: Retry,
     pub(super) acks: F,
 }
 
@@ -87,9 +97,9 @@ impl<F: Fn(Ack)> Writer<F> {
         }
     }
 
-    /// Writes a batch, and says of each job how it went.
+    /// Writes a batch, and returns the result of each job.
     fn write(&mut self, batch: &[Job]) -> Vec<Result<(), Fault>> {
-        let mut changes = Changes::new();
+        let mut changes = RecordChanges::new();
         let mut leaving = BTreeSet::new();
         let mut results = Vec::new();
         for job in batch {
@@ -105,17 +115,8 @@ impl<F: Fn(Ack)> Writer<F> {
                 changes.insert(key, change);
             }));
         }
-        for (name, change) in &changes {
-            match change {
-                Change::Put(record) | Change::PutForAMoment(record) => {
-                    self.records.insert(name.clone(), record.clone())
-                }
-                Change::Erase => self.records.remove(name),
-            };
-        }
-        if let Err(trouble) = self.attempt(&changes, !leaving.is_empty()) {
-            self.gaps |= trouble.may_leave_gaps();
-            let fault = self.failed(&trouble);
+        change(&mut self.records, &changes);
+        if let Err(fault) = self.try_to_write(&changes, !leaving.is_empty()) {
             return results.into_iter().map(|result| result.and(Err(fault.clone()))).collect();
         }
         for name in leaving {
@@ -128,56 +129,97 @@ impl<F: Fn(Ack)> Writer<F> {
         results
     }
 
-    /// What a job comes to, after the `changes` before it.
-    fn prepare(&mut self, job: &Job, key: &[u8], changes: &Changes) -> Result<Change, Fault> {
+    /// Returns the change that a job makes, after the `changes` before it.
+    fn prepare(&mut self, job: &Job, key: &[u8], changes: &RecordChanges) -> Result<RecordChange, Fault> {
         let text = match &job.task {
             Task::Save(record) => format::encode(record),
             Task::Declare(declaration) => format::encode_declaration(declaration),
-            Task::Erase(_) => return Ok(Change::Erase),
+            Task::Erase(_) => return Ok(RecordChange::Erase),
         };
         let text = text.map_err(|error| self.failed(&error))?;
         let name = job.task.kind().name(&job.account);
-        let sealed = self.key.seal(&name, &text).map_err(|error| self.failed(&error))?;
+        let sealed = self.key.seal(&name, self.serial + 1, self.floor.serial(), &text);
+        let kept = sealed.map_err(|error| self.failed(&error))?;
         self.serial += 1;
-        let kept = SealedRecord::new(self.serial, &sealed);
         // A refresh is only ever begun with tokens that are safe already; its answer follows.
         let is_safe = !changes.contains_key(key) && self.records.contains_key(key);
-        Ok(if is_asking(&job.task) && is_safe { Change::PutForAMoment(kept) } else { Change::Put(kept) })
+        Ok(if is_asking(&job.task) && is_safe { RecordChange::PutInCopies(kept) } else { RecordChange::Put(kept) })
     }
 
-    /// Writes; after one failure the handle refuses everything, so it is given up then.
-    fn attempt(&mut self, changes: &Changes, forget: bool) -> Result<(), Trouble> {
-        let mut twin = match self.twin.take() {
-            Some(mut twin) => {
-                twin.write(changes, || self.records.clone())?;
-                twin
+    /// Writes, unless the disk failed a short while ago: a dying one is not written to more often than it must be.
+    fn try_to_write(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), Fault> {
+        let now = clock::now().boot;
+        if let Some((why, wait)) = self.retry.refuses(now) {
+            return Err(self.failed(&why).retry_after(Some(wait)));
+        }
+        match self.attempt(changes, forget) {
+            Ok(()) => {
+                self.retry.succeeded();
+                Ok(())
+            }
+            Err(error) => {
+                self.has_gaps |= error.may_leave_gaps();
+                let fault = self.failed(&error);
+                if self.retry.failed(now, error.to_string()) {
+                    tracing::error!(%fault, "the store failed; what it cannot write stays in memory, and is tried again");
+                } else {
+                    tracing::debug!(%fault, "the store still fails");
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Writes; after a failure the files are given up, and opened again the next time.
+    fn attempt(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), DatabaseError> {
+        let mut files = match self.files.take() {
+            Some(mut files) => {
+                files.write(changes, || self.records.clone())?;
+                files
             }
             None => self.reopen()?,
         };
         if forget {
-            twin = twin.forget_former_versions(&self.records)?;
+            let floor = self.raise_floor(&mut files)?;
+            files = files.forget_former_versions(&self.records)?;
+            self.floor = floor;
         }
-        self.twin = Some(twin);
+        self.files = Some(files);
         Ok(())
     }
 
-    /// Opens the files after a failed write, and puts into them what they lack.
-    fn reopen(&mut self) -> Result<Twin, Trouble> {
+    /// Seals every record that is left anew, and then writes down that no earlier one counts any more.
+    ///
+    /// In this order: were the floor on the disk first, a power cut would take the records that are still below it.
+    fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<Floor, DatabaseError> {
+        let key = &self.key;
+        let floor = Floor::new(self.serial + 1);
+        let mut sealed_anew = RecordChanges::new();
+        for (name, record) in self.records.clone() {
+            let Ok(text_name) = std::str::from_utf8(&name) else { continue };
+            // What does not open is of another key or machine, which has a floor of its own.
+            let Ok(Unsealed { text, .. }) = key.open(text_name, &record) else { continue };
+            self.serial += 1;
+            let record = key.seal(text_name, self.serial, self.floor.serial(), &text).map_err(io::Error::other)?;
+            sealed_anew.insert(name, RecordChange::Put(record));
+        }
+        self.serial += 1;
+        let record = key.seal(floor::NAME, self.serial, floor.serial(), b"").map_err(io::Error::other)?;
+        let raised = RecordChanges::from([(floor::NAME.into(), RecordChange::Put(record))]);
+        for changes in [sealed_anew, raised] {
+            change(&mut self.records, &changes);
+            files.write(&changes, || self.records.clone())?;
+        }
+        Ok(floor)
+    }
+
+    /// Opens the files after a failure, and makes them hold what they should.
+    fn reopen(&mut self) -> Result<ReplicatedFiles, DatabaseError> {
         folder::make_private(&self.path)?;
-        if self.gaps {
-            match database::write_again(&sled_in(&self.path)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-                _ => self.gaps = false,
-            }
-        }
-        let OpenedTwin { mut twin, set_aside, .. } = Twin::open(&self.path, clock::now().wall)?;
-        if let Some(aside) = set_aside {
-            let (path, why) = (aside.path.display(), aside.reason);
-            tracing::warn!(%path, why, "set the damaged store aside; writing a new one");
-        }
-        twin.restore(&self.records)?;
-        tracing::info!(path = %self.path.display(), "opened the store again after it could not write");
-        Ok(twin)
+        let files = ReplicatedFiles::reopen(&self.path, self.start, &self.records, self.has_gaps)?;
+        self.has_gaps = false;
+        tracing::info!(path = %self.path.display(), "the store works again; nothing is missing from it");
+        Ok(files)
     }
 
     fn failed(&self, why: &dyn Display) -> Fault {
@@ -186,10 +228,22 @@ impl<F: Fn(Ack)> Writer<F> {
     }
 }
 
-/// Whether a refresh is under way by the record.
+/// Returns whether a refresh is under way by the record.
 fn is_asking(task: &Task) -> bool {
     match task {
         Task::Save(record) => record.signed_in.as_ref().is_some_and(|signed_in| signed_in.refreshing_since.is_some()),
         Task::Declare(_) | Task::Erase(_) => false,
+    }
+}
+
+/// Makes changes to records.
+fn change(records: &mut Records, changes: &RecordChanges) {
+    for (name, change) in changes {
+        match change {
+            RecordChange::Put(record) | RecordChange::PutInCopies(record) => {
+                records.insert(name.clone(), record.clone())
+            }
+            RecordChange::Erase => records.remove(name),
+        };
     }
 }

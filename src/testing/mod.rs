@@ -4,13 +4,14 @@
 
 #[cfg(test)]
 pub(crate) mod hostile;
+#[cfg(test)]
+pub(crate) mod keys;
 
 pub use crate::domain::account::AccountName;
 pub use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 pub use crate::domain::expiry::{Beginning, Expiry};
 pub use crate::domain::fault::{Fault, FaultCode};
 pub use crate::domain::identity::AllowList;
-pub use crate::domain::presets::PRESETS;
 pub use crate::domain::record::{ClientBinding, Fingerprint, Record, SignedIn, StoredRecord};
 pub use crate::domain::secret::Secret;
 pub use crate::domain::session::{
@@ -27,7 +28,7 @@ pub mod clock {
 
 /// The configuration file.
 pub mod config {
-    pub use crate::config::{Environment, Loaded, load, parse};
+    pub use crate::config::{Configuration, Environment, built_in_providers, load, parse};
 }
 
 /// Decisions about time.
@@ -38,5 +39,5 @@ pub mod policy {
 /// The sealed store.
 pub mod store {
     pub use crate::store::machine::Machine;
-    pub use crate::store::{Loaded, Opened, open};
+    pub use crate::store::{Opened, open_in_process as open};
 }

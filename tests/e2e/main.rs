@@ -8,6 +8,7 @@
 mod add;
 mod any_provider;
 mod authorization_code;
+mod broker_faults;
 mod brokers;
 mod client_auth;
 mod client_credentials;
@@ -18,6 +19,7 @@ mod endurance;
 mod faults;
 mod fleet;
 mod flows;
+mod hostile_flows;
 mod identity;
 mod import;
 mod logout;

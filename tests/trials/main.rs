@@ -7,6 +7,7 @@
 mod bench;
 mod broker;
 mod clock;
+mod disk_faults;
 mod interrupted;
 mod load;
 mod memory;

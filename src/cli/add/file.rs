@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use crate::cli::exit::{Exit, Failure};
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, toml_text};
 use crate::domain::account::AccountName;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
@@ -56,13 +56,13 @@ impl NewAccount {
         let mut text = format!("[accounts.{}]\n", self.name);
         for (key, value) in &self.keys {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{key} = {}", quoted(value));
+            let _ = writeln!(text, "{key} = {}", toml_text::quoted(value));
         }
         if self.secret.is_some() {
-            let _ = writeln!(text, "client_secret_file = {}", quoted(&self.secret_name()));
+            let _ = writeln!(text, "client_secret_file = {}", toml_text::quoted(&self.secret_name()));
         }
         if !self.scopes.is_empty() {
-            let scopes: Vec<_> = self.scopes.iter().map(|scope| quoted(scope)).collect();
+            let scopes: Vec<_> = self.scopes.iter().map(|scope| toml_text::quoted(scope)).collect();
             let _ = writeln!(text, "scopes = [{}]", scopes.join(", "));
         }
         text
@@ -124,22 +124,6 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 fn ending_with_a_blank_line(text: &str) -> String {
     let text = text.trim_end_matches(['\n', ' ']);
     if text.is_empty() { String::new() } else { format!("{text}\n\n") }
-}
-
-/// A basic string of TOML.
-fn quoted(value: &str) -> String {
-    let mut text = String::from("\"");
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(text, "\\u{:04X}", u32::from(c));
-            }
-            c => text.push(c),
-        }
-    }
-    text.push('"');
-    text
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::super::{ConfigError, Environment, Loaded, load};
+use super::super::{ConfigError, Configuration, Environment, load};
 use crate::domain::settings::{BrokerAddress, KeySource, TlsIdentity};
 
 /// A folder with a configuration, and one with credentials beside it.
@@ -33,7 +33,7 @@ impl Device {
         self
     }
 
-    fn load(&self, text: &str) -> Result<Loaded, ConfigError> {
+    fn load(&self, text: &str) -> Result<Configuration, ConfigError> {
         fs::write(self.path("config.toml"), text).unwrap();
         let environment =
             Environment { credentials_directory: Some(self.path("credentials")), ..Environment::default() };

@@ -42,10 +42,8 @@ pub(crate) use event::{Command, RequestId, Ticket};
 pub use event::{Event, ProviderAnswer};
 use grant::{Grant, Renewal};
 use sign_in::SignIn;
-#[cfg(test)]
-pub(crate) use view::ErrorView;
 use view::Shown;
-pub(crate) use view::{PendingView, SessionState, StatusView, TokenView};
+pub(crate) use view::{ErrorView, PendingView, SessionState, StatusView, TokenView};
 
 /// The rules by which an account's session behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -134,8 +134,7 @@ fn the_clients_own_right_and_a_password_are_asked_with_scopes_and_parameters() {
 
 #[test]
 fn a_client_with_a_key_signs_an_assertion_in_place_of_a_secret() {
-    let pem = std::process::Command::new("openssl").args(["genpkey", "-algorithm", "ED25519"]).output().unwrap();
-    let pem = Secret::new(String::from_utf8(pem.stdout).unwrap());
+    let pem = Secret::new(crate::testing::keys::ed25519());
     let mut account = account();
     account.client.secrets.clear();
     account.client.key = Some(ClientKey::from_pem(&pem, Some("k1".to_owned())).unwrap());

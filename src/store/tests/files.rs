@@ -11,7 +11,7 @@ use super::{CLOCK, full, name, open_in, settings, settled, token};
 use crate::domain::settings::KeySource;
 
 fn refused(settings: &StoreSettings) -> String {
-    let error = open(settings, None, CLOCK, |_| ()).unwrap_err().to_string();
+    let error = open_in_process(settings, None, CLOCK, |_| ()).unwrap_err().to_string();
     assert!(error.ends_with('.'), "{error}");
     error
 }
@@ -131,7 +131,7 @@ fn that_a_refresh_is_under_way_is_kept_without_wear() {
     assert_eq!(fs::read(path.join("sled/db")).unwrap(), log);
     drop(opened);
     let (opened, _acks) = open_in(root.path());
-    let Loaded::Record(record) = &opened.records[0].1 else { panic!("{opened:?}") };
+    let StoredRecord::Record(record) = &opened.records[0].1 else { panic!("{opened:?}") };
     assert!(record.signed_in.as_ref().unwrap().refreshing_since.is_some());
 }
 
@@ -289,7 +289,7 @@ fn a_key_that_cannot_be_used_is_an_error_that_says_what_to_do() {
 
     fs::write(&key, [5; 32]).unwrap();
     fs::set_permissions(&key, Permissions::from_mode(0o440)).unwrap();
-    drop(open(&provided, None, CLOCK, |_| ()).unwrap());
+    drop(open_in_process(&provided, None, CLOCK, |_| ()).unwrap());
     let made = StoreSettings { key: KeySource::MadeOnce(key), ..provided };
     assert!(refused(&made).contains("(mode 0440). Run chmod 600 on it"));
 }

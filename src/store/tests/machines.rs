@@ -6,11 +6,11 @@ fn machine(id: char) -> Machine {
     let root = TempDir::new().unwrap();
     fs::create_dir(root.path().join("etc")).unwrap();
     fs::write(root.path().join("etc/machine-id"), id.to_string().repeat(32)).unwrap();
-    Machine::below(root.path()).unwrap()
+    Machine::below(root.path(), None).unwrap()
 }
 
 fn open_on(root: &Path, machine: Option<&Machine>, bind_to_machine: bool) -> Opened {
-    open(&StoreSettings { bind_to_machine, ..settings(root) }, machine, CLOCK, |_| ()).unwrap()
+    open_in_process(&StoreSettings { bind_to_machine, ..settings(root) }, machine, CLOCK, |_| ()).unwrap()
 }
 
 fn sealed(root: &Path) -> Records {

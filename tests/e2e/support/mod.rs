@@ -10,6 +10,7 @@ pub(crate) mod oidc;
 pub(crate) mod picture;
 pub(crate) mod process;
 pub(crate) mod promises;
+pub(crate) mod scripted_broker;
 pub(crate) mod server;
 pub(crate) mod strace;
 pub(crate) mod subscriber;

@@ -10,9 +10,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use oauth2mqtt::testing::StoredRecord;
 use oauth2mqtt::testing::clock::{self, Confidence};
+use oauth2mqtt::testing::store;
 use oauth2mqtt::testing::store::Machine;
-use oauth2mqtt::testing::store::{self, Loaded};
 use oauth2mqtt::testing::{AccountName, ClientBinding, Expiry, Fingerprint};
 
 use super::images::Told;
@@ -65,7 +66,7 @@ fn drive() {
     let acks_to = move |ack| send.send(ack).unwrap();
     let opened =
         store::open(&store_settings(folder), machine.as_ref(), (clock::now(), Confidence::Vouched), acks_to).unwrap();
-    let whole = opened.records.iter().all(|(_, loaded)| matches!(loaded, Loaded::Record(_)));
+    let whole = opened.records.iter().all(|(_, loaded)| matches!(loaded, StoredRecord::Record(_)));
     assert!(whole && opened.set_aside.is_none());
     let mut chance = Rng::with_seed(life as u64);
     let mut says = BTreeMap::new();

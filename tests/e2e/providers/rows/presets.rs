@@ -29,7 +29,6 @@ pub(super) fn rows() -> Vec<Row> {
         preset("authentik", "\"offline_access\"", "url = \"https://authentik.example.com\"\napplication = \"gateway\""),
         by_browser("discord", "\"identify\"", ""),
         by_browser("dropbox", "\"files.content.read\"", ""),
-        by_browser("fitbit", "\"heartrate\"", ""),
         preset("github", "\"repo\", \"gist\"", "").polls(3),
         preset("gitlab", "\"read_api\"", ""),
         preset("google", "\"https://www.googleapis.com/auth/drive.file\"", "").secret(),
