@@ -98,6 +98,13 @@ pub(crate) enum Command {
     ///
     /// Every other line of the configuration stays as it is. The client secret goes into a file of its own.
     Add(Wanted),
+    /// Remove an account: sign it out, take it out of the configuration, and remove its secret's file
+    ///
+    /// Every other line of the configuration stays as it is.
+    Remove {
+        /// The account's name in the configuration
+        account: String,
+    },
     /// Have the running agent read its configuration again
     Reload,
     /// List the providers known by name, or show one of them whole with an example

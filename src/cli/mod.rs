@@ -77,6 +77,7 @@ fn execute(args: Args) -> Result<(), Failure> {
         Command::Check { broker_config } => check::check(config, &broker_config),
         Command::Providers { name } => providers::show(config, name.as_deref()),
         Command::Add(wanted) => add::add(config, wanted),
+        Command::Remove { account } => add::remove(config, &account),
         Command::Login { account } => ask(config, async |agent| login::login(agent, &name(&account)?).await),
         Command::Status { account, json } => ask(config, async |agent| {
             let account = account.as_deref().map(name).transpose()?;

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::exit::{Exit, Failure};
 use super::{BOLD, DIM, WARN, say};
 use crate::config::{self, Catalog, PROVIDERS_FOLDER, toml_text};
-use crate::domain::provider_file::{FileGrant, Origin, Provider};
+use crate::domain::grant_kind::GrantKind;
+use crate::domain::provider_file::{Origin, Provider};
 
 /// Lists all, or shows the one of that name.
 pub(super) fn show(config: &Path, name: Option<&str>) -> Result<(), Failure> {
@@ -103,7 +104,7 @@ fn example(provider: &Provider) -> String {
     for (key, parameter) in file.parameters.iter().filter(|(_, parameter)| parameter.default.is_none()) {
         lines.push(format!("{key} = {}", toml_text::quoted(&parameter.example)));
     }
-    if !file.grants.contains_key(&FileGrant::DeviceCode)
+    if !file.grants.contains_key(&GrantKind::DeviceCode)
         && let Some(grant) = file.grants.keys().next()
     {
         lines.push(format!("grant = {}", toml_text::quoted(grant.name())));

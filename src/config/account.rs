@@ -12,16 +12,18 @@ use super::node::Entries;
 use super::table::{Entry, Table};
 use super::{profile, provider};
 use crate::domain::account::AccountName;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::identity::{Admission, AllowList};
 use crate::domain::profile::{Pkce, Profile};
-use crate::domain::settings::{AccountSettings, Declared, GrantKind, PublishMode, SignInMode};
+use crate::domain::settings::{AccountSettings, Declared, EndpointSettings, PublishMode, SignInMode};
 
 /// The keys of an account beside those of [`Profile`] and the parameters of its provider.
-pub(super) const ACCOUNT_KEYS: [&str; 26] = [
+pub(super) const ACCOUNT_KEYS: [&str; 29] = [
     "allow",
     "allow_http",
     "authorization_endpoint",
     "ca_file",
+    "certificate_file",
     "client_id",
     "client_secret",
     "client_secret_file",
@@ -40,7 +42,9 @@ pub(super) const ACCOUNT_KEYS: [&str; 26] = [
     "refresh_token_file",
     "revocation_endpoint",
     "scopes",
+    "service_account_file",
     "sign_in",
+    "subject",
     "token_endpoint",
     "userinfo_endpoint",
     "username",
@@ -58,11 +62,13 @@ pub(super) fn read(
     });
     let allow_http = table.flag("allow_http");
     let kind = grant::kind(&mut table);
-    let provider = provider::read(&mut table, kind, allow_http, catalog);
-    let known = provider.as_ref().and_then(|provider| provider.known.as_deref());
+    let mut provider = provider::read(&mut table, kind, allow_http, catalog);
+    let known = provider.as_ref().and_then(|provider| provider.known.clone());
+    let known = known.as_deref();
     let profile = profile(&mut table);
-    let client = client::read(&mut table, known, kind, profile.as_ref(), files);
-    let grant = kind.and_then(|kind| grant::read(kind, &mut table, files, allow_http));
+    let mut client = client::read(&mut table, known, kind, profile.as_ref(), files);
+    let endpoints = provider.as_mut().map(|provider| &mut provider.endpoints);
+    let grant = kind.and_then(|kind| grant::read(kind, &mut table, files, allow_http, client.as_mut(), endpoints));
     let entries = table.texts("scopes");
     if let (Some(known), Some(kind)) = (known, kind) {
         grant::check_scopes(known, kind, &entries);
@@ -83,7 +89,7 @@ pub(super) fn read(
 
     let provider = provider?;
     let settings = AccountSettings {
-        provider: provider.label,
+        provider: if provider.label.is_empty() { host(&provider.endpoints) } else { provider.label },
         endpoints: Arc::new(provider.endpoints),
         client: client?,
         grant: grant?,
@@ -114,6 +120,11 @@ fn profile(table: &mut Table<'_>) -> Option<Profile> {
         );
     }
     profile
+}
+
+/// The name of a provider that nothing but a token endpoint tells of.
+fn host(endpoints: &EndpointSettings) -> String {
+    endpoints.token.as_ref().and_then(|token| token.host_str()).unwrap_or_default().to_owned()
 }
 
 fn sign_in(table: &mut Table<'_>, kind: Option<GrantKind>) -> Option<SignInMode> {

@@ -10,10 +10,12 @@ use url::Url;
 
 use super::decode::{self, keys_of};
 use super::diagnostic::{ConfigError, Diagnostic, FileId, Place, Report, Written, quoted};
+use super::files::warn_of_writers;
 use super::nearest::nearest;
 use super::node::{Entries, Node, Value, overlay};
 use super::{ACCOUNT_KEYS, profile, read as read_file, toml_entries};
 use crate::domain::account::AccountName;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::Profile;
 use crate::domain::provider_file::{EndpointTemplates, Origin, ParameterKind, Provider, ProviderFile, names_in};
 
@@ -151,6 +153,7 @@ fn installed(folder: &Path, report: &Report) -> BTreeMap<String, Arc<Provider>> 
     for path in paths {
         let file = report.add_file(&path);
         let place = report.whole(file);
+        warn_of_writers(&path, &place);
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         // As strict as the name of an account, which is likely to be the same.
         if name.parse::<AccountName>().is_err() {
@@ -191,7 +194,10 @@ fn read(name: &str, written: &Entries, place: &Place<'_>, origin: Origin) -> Opt
     };
     let file = decode::read::<ProviderFile>(&part(&|key| keys_of::<ProviderFile>().contains(&key)), place);
     let profile = profile::read(&part(&|key| Profile::KEYS.contains(&key)), place);
-    let provider = Provider { name: name.to_owned(), origin, file: file?, profile: profile? };
+    let mut provider = Provider { name: name.to_owned(), origin, file: file?, profile: profile? };
+    if provider.file.extends.is_some() {
+        leave_out_inherited(&mut provider, written);
+    }
     check(&provider, &entries, place);
     Some(provider)
 }
@@ -220,6 +226,28 @@ fn base(written: &Entries, place: &Place<'_>) -> Option<Option<Entries>> {
         );
     }
     Some(Some(base))
+}
+
+/// Leaves out what is inherited and has no place here: parameters that nothing has, and grants without an endpoint.
+fn leave_out_inherited(provider: &mut Provider, written: &Entries) {
+    let is_written = |table: &str, key: &str| match written.get(table).map(|node| &node.value) {
+        Some(Value::Table(entries)) => entries.contains_key(key),
+        _ => false,
+    };
+    let Provider { file, profile, .. } = provider;
+    let ProviderFile { parameters, grants, endpoints, .. } = file;
+    parameters.retain(|name, _| {
+        let in_address = endpoints.all().any(|(_, template)| names_in(template).any(|other| other == name));
+        in_address || profile::has_parameter(profile, name) || is_written("parameters", name)
+    });
+    grants.retain(|grant, _| {
+        let has_endpoint = match grant {
+            GrantKind::DeviceCode => endpoints.device_authorization.is_some(),
+            GrantKind::AuthorizationCode => endpoints.authorization.is_some(),
+            _ => true,
+        };
+        has_endpoint || endpoints.issuer.is_some() || is_written("grants", grant.name())
+    });
 }
 
 /// Has everything of a base file stand at the line that names the base.

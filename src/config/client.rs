@@ -1,12 +1,13 @@
 //! The client of an account, as it was registered at the provider.
 
 use super::files::Files;
-use super::table::Table;
+use super::table::{Entry, Table};
 use crate::domain::client_key::ClientKey;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::{ClientAuth, Profile};
 use crate::domain::provider_file::Provider;
 use crate::domain::secret::Secret;
-use crate::domain::settings::{ClientSettings, GrantKind};
+use crate::domain::settings::ClientSettings;
 use crate::domain::text;
 
 /// How many secrets a client may have: a new one, and the one that it replaces.
@@ -20,14 +21,21 @@ pub(super) fn read(
     profile: Option<&Profile>,
     files: &Files,
 ) -> Option<ClientSettings> {
-    let id = client_id(table, provider);
+    // The file of a service account names its client itself.
+    let id = if table.has("service_account_file") && !table.has("client_id") {
+        table.known("client_id");
+        Some(String::new())
+    } else {
+        client_id(table, provider)
+    };
     refuse_inline_secrets(table);
     let secrets = secrets(table, files);
     let key = key(table, files);
     check_means(table, files, profile);
     let has_means = has_secret(table, files) || table.has("private_key_file") || table.has("client_secret");
     let missing = table.place.below("client_secret_file", None);
-    if let Some(provider) = provider.filter(|provider| provider.file.needs_secret && !has_means) {
+    let shows_secret = kind != Some(GrantKind::JwtBearer);
+    if let Some(provider) = provider.filter(|provider| shows_secret && provider.file.needs_secret && !has_means) {
         missing.error(
             "this key is missing",
             format!(
@@ -95,15 +103,44 @@ fn key(table: &mut Table<'_>, files: &Files) -> Option<ClientKey> {
     if let (Some(id), None) = (&id, &file) {
         id.place.error("there is no key of that name", "write private_key_file = \"…\" beside it, or take it out");
     }
+    let certificate = table.text("certificate_file");
+    if let (Some(certificate), None) = (&certificate, &file) {
+        certificate.place.error("there is no key to this certificate", "write private_key_file = \"…\" beside it");
+    }
     let file = file?;
     let pem: Secret = files.pem(&file)?;
     match ClientKey::from_pem(&pem, id.map(|id| text::printable(id.value))) {
-        Ok(key) => Some(key),
+        Ok(key) => match certificate {
+            Some(certificate) => with_certificate(key, &certificate, files),
+            None => Some(key),
+        },
         Err(reason) => {
             file.place.error(
                 reason.to_string(),
                 "make one that fits with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out client.key`, and \
                  register its public half",
+            );
+            None
+        }
+    }
+}
+
+/// The key with the thumbprints of its certificate (RFC 7515 4.1.7 and 4.1.8).
+fn with_certificate(key: ClientKey, certificate: &Entry<'_, &str>, files: &Files) -> Option<ClientKey> {
+    let path = files.public(certificate)?;
+    let pem = match std::fs::read(&path) {
+        Ok(pem) => pem,
+        Err(error) => {
+            certificate.place.error(format!("it cannot be read: {error}"), "let the user who runs the agent read it");
+            return None;
+        }
+    };
+    match key.with_certificate(&pem) {
+        Ok(key) => Some(key),
+        Err(reason) => {
+            certificate.place.error(
+                reason.to_string(),
+                "name the PEM file of the certificate that is registered, made for this key",
             );
             None
         }

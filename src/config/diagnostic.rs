@@ -165,6 +165,14 @@ impl<'a> Place<'a> {
         self.report.warnings.borrow_mut().push(self.diagnostic(message.into(), help.into()));
     }
 
+    /// The same, unless the same was noted of another place.
+    pub(super) fn warn_once(&self, message: String, help: String) {
+        let is_known = self.report.warnings.borrow().iter().any(|(_, known)| known.message == message);
+        if !is_known {
+            self.warn(message, help);
+        }
+    }
+
     /// The place of `key` below this one, on the same line unless the key has one of its own.
     pub(super) fn below(&self, key: &str, written: Option<Written>) -> Place<'a> {
         let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));

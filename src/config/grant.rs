@@ -1,22 +1,29 @@
 //! How an account comes by its tokens.
 
+use std::sync::Arc;
+
 use url::Url;
 
+use super::address::{AddressUse, http_address};
 use super::diagnostic::quoted;
 use super::files::Files;
 use super::table::{Entry, Table};
+use crate::domain::grant_kind::GrantKind;
+use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::loopback::leads_to_loopback;
-use crate::domain::provider_file::{FileGrant, Provider};
-use crate::domain::settings::{GrantKind, GrantSettings};
+use crate::domain::provider_file::Provider;
+use crate::domain::settings::{ClientSettings, EndpointSettings, GrantSettings};
 use crate::domain::text;
 
 /// Where the browser comes back to if the configuration does not say: on the device itself (RFC 8252 7.3).
 pub(crate) const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1:8629/oauth2/redirect";
 
 /// The keys that go with one grant alone.
-const KEYS: [(&str, GrantKind, &str); 4] = [
+const KEYS: [(&str, GrantKind, &str); 6] = [
     ("redirect_uri", GrantKind::AuthorizationCode, "authorization_code"),
     ("refresh_token_file", GrantKind::RefreshToken, "refresh_token"),
+    ("service_account_file", GrantKind::JwtBearer, "jwt_bearer"),
+    ("subject", GrantKind::JwtBearer, "jwt_bearer"),
     ("username", GrantKind::Password, "password"),
     ("password_file", GrantKind::Password, "password"),
 ];
@@ -35,7 +42,14 @@ pub(super) fn kind(table: &mut Table<'_>) -> Option<GrantKind> {
 }
 
 /// Reads the keys of the grant, and complains about those of others.
-pub(super) fn read(kind: GrantKind, table: &mut Table<'_>, files: &Files, allow_http: bool) -> Option<GrantSettings> {
+pub(super) fn read(
+    kind: GrantKind,
+    table: &mut Table<'_>,
+    files: &Files,
+    allow_http: bool,
+    client: Option<&mut ClientSettings>,
+    endpoints: Option<&mut EndpointSettings>,
+) -> Option<GrantSettings> {
     for (key, owner, name) in KEYS {
         if owner != kind {
             let message = format!("this goes only with grant = {}", quoted(name));
@@ -58,8 +72,59 @@ pub(super) fn read(kind: GrantKind, table: &mut Table<'_>, files: &Files, allow_
             let token = files.secret_if_there(&entry);
             Some(GrantSettings::RefreshToken { token })
         }
+        GrantKind::JwtBearer => jwt_bearer(table, files, allow_http, client?, endpoints?),
         GrantKind::Password => password(table, files),
     }
+}
+
+/// Reads who signs: a service account by its file, or the client by its key.
+fn jwt_bearer(
+    table: &mut Table<'_>,
+    files: &Files,
+    allow_http: bool,
+    client: &mut ClientSettings,
+    endpoints: &mut EndpointSettings,
+) -> Option<GrantSettings> {
+    let subject = table.text("subject").map(|subject| subject.value.to_owned());
+    let Some(file) = table.text("service_account_file") else {
+        let Some(key) = client.key.take() else {
+            table.place.below("private_key_file", None).error(
+                "with grant = \"jwt_bearer\" the account signs with a key (RFC 7523 2.1)",
+                "name its file: private_key_file = \"…\", or service_account_file = \"…\" for a service account of Google",
+            );
+            return None;
+        };
+        let bearer = JwtBearer { key, issuer: client.id.clone(), subject, is_service_account: false };
+        return Some(GrantSettings::JwtBearer(Arc::new(bearer)));
+    };
+    if let Some(place) = table.place_of("private_key_file") {
+        place.error("the service account's file has its key in it", "take it out");
+    }
+    let json = files.pem(&file)?;
+    let (bearer, token) = match JwtBearer::from_service_account(&json, subject) {
+        Ok(read) => read,
+        Err(reason) => {
+            file.place.error(reason.to_string(), "download the key of the service account again, as JSON");
+            return None;
+        }
+    };
+    let address = Entry { value: token.as_str(), place: file.place.clone() };
+    http_address(&address, AddressUse::Endpoint, allow_http)?;
+    match &endpoints.token {
+        None if endpoints.issuer.is_none() => endpoints.token = Some(Arc::new(token)),
+        Some(known) if **known == token => {}
+        _ => {
+            file.place.error(
+                "this service account has another token endpoint than the account's provider",
+                "take out provider, issuer or token_endpoint: the file says where tokens are",
+            );
+            return None;
+        }
+    }
+    if client.id.is_empty() {
+        client.id.clone_from(&bearer.issuer);
+    }
+    Some(GrantSettings::JwtBearer(Arc::new(bearer)))
 }
 
 fn password(table: &mut Table<'_>, files: &Files) -> Option<GrantSettings> {
@@ -111,17 +176,17 @@ fn redirect_uri(entry: &Entry<'_, &str>, allow_http: bool) -> Option<String> {
 
 /// Warns of scopes that the provider is known not to give by this grant.
 pub(super) fn check_scopes(provider: &Provider, kind: GrantKind, scopes: &[Entry<'_, &str>]) {
-    let (grant, by) = match kind {
-        GrantKind::DeviceCode => (FileGrant::DeviceCode, "to devices"),
-        GrantKind::AuthorizationCode => (FileGrant::AuthorizationCode, "by a browser"),
-        GrantKind::ClientCredentials | GrantKind::RefreshToken | GrantKind::Password => return,
+    let by = match kind {
+        GrantKind::DeviceCode => "to devices",
+        GrantKind::AuthorizationCode => "by a browser",
+        GrantKind::ClientCredentials | GrantKind::JwtBearer | GrantKind::RefreshToken | GrantKind::Password => return,
     };
-    let Some(registration) = provider.grant(grant).filter(|registration| !registration.scopes.is_empty()) else {
+    let Some(registration) = provider.grant(kind).filter(|registration| !registration.scopes.is_empty()) else {
         return;
     };
     for scope in scopes.iter().filter(|scope| !registration.scopes.iter().any(|given| given == scope.value)) {
         let others = provider.file.grants.iter().filter(|(other, registration)| {
-            **other != grant && (registration.scopes.is_empty() || registration.scopes.iter().any(|s| s == scope.value))
+            **other != kind && (registration.scopes.is_empty() || registration.scopes.iter().any(|s| s == scope.value))
         });
         let others: Vec<_> = others.map(|(other, _)| format!("grant = \"{}\"", other.name())).collect();
         let keep = format!("keep to {}", registration.scopes.join(", "));

@@ -6,6 +6,7 @@ mod catalog;
 mod client;
 mod decode;
 mod diagnostic;
+mod edit;
 mod files;
 mod grant;
 mod mqtt;
@@ -39,6 +40,7 @@ use table::Table;
 
 pub(crate) use catalog::{Catalog, FOLDER as PROVIDERS_FOLDER};
 pub(crate) use diagnostic::{ConfigError, Diagnostic};
+pub(crate) use edit::without_account;
 pub(crate) use grant::DEFAULT_REDIRECT_URI;
 pub(crate) use provisioning::declared;
 
@@ -135,6 +137,7 @@ pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Confi
 fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Option<Settings> {
     let files = Files::beside(path, environment.credentials_directory.as_deref());
     let catalog = Catalog::beside(path, root.place.report);
+    files::warn_of_writers(path, &root.place);
     let mqtt = mqtt::read(root.section("mqtt"), &files);
     let store = store::read(root.section("store"), environment, &files);
     let sections = root.section("accounts").sections();

@@ -42,6 +42,16 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> 
              of yours asks who it is",
         );
     }
+    if let (Some(listen), Some(address)) = (&listen, address)
+        && !address.ip().is_loopback()
+        && !has_code
+        && behind_proxy
+    {
+        listen.place.warn(
+            "whoever reaches this address without the proxy is let in",
+            "listen on 127.0.0.1:8628 if the proxy is on this device, or add an access code (access_code_file)",
+        );
+    }
     table.refuse(
         "access_code",
         "an access code must not stand in this file",

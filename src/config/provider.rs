@@ -11,9 +11,10 @@ use super::address::{AddressUse, http_address, is_host, is_label, is_segment};
 use super::catalog::{self, Catalog};
 use super::table::{Entry, Table};
 use super::{ACCOUNT_KEYS, profile};
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::{FileGrant, Parameter, ParameterKind, Provider, fill};
-use crate::domain::settings::{EndpointSettings, GrantKind};
+use crate::domain::provider_file::{Parameter, ParameterKind, Provider, fill};
+use crate::domain::settings::EndpointSettings;
 use crate::domain::text;
 
 /// The keys of the endpoints, beside `issuer`.
@@ -128,13 +129,14 @@ fn named_endpoint<'e>(endpoints: &'e EndpointSettings, key: &str) -> Option<&'e 
 
 /// Complains about a grant that the provider is known not to have.
 fn require_grant(provider: &Provider, name: &Entry<'_, &str>, kind: Option<GrantKind>, endpoints: &EndpointSettings) {
-    let (grant, other) = match kind {
-        Some(GrantKind::DeviceCode) => (FileGrant::DeviceCode, "device grant"),
-        Some(GrantKind::AuthorizationCode) => (FileGrant::AuthorizationCode, "authorization code grant"),
+    let Some(grant) = kind else { return };
+    let other = match grant {
+        GrantKind::DeviceCode => "device grant",
+        GrantKind::AuthorizationCode => "authorization code grant",
         _ => return,
     };
     let has_endpoint = match grant {
-        FileGrant::DeviceCode => endpoints.device_authorization.is_some(),
+        GrantKind::DeviceCode => endpoints.device_authorization.is_some(),
         _ => endpoints.authorization.is_some(),
     };
     if provider.grant(grant).is_none() || (!has_endpoint && endpoints.issuer.is_none()) {
@@ -180,10 +182,14 @@ fn require_some_way(table: &Table<'_>, kind: Option<GrantKind>) {
     let first = match kind {
         GrantKind::DeviceCode => Some("device_authorization_endpoint"),
         GrantKind::AuthorizationCode => Some("authorization_endpoint"),
-        GrantKind::ClientCredentials | GrantKind::RefreshToken | GrantKind::Password => None,
+        GrantKind::ClientCredentials | GrantKind::JwtBearer | GrantKind::RefreshToken | GrantKind::Password => None,
     };
     let has_first = first.is_some_and(|first| table.has(first));
     let has_token = table.has("token_endpoint");
+    if kind == GrantKind::JwtBearer && table.has("service_account_file") {
+        // Its file says where tokens are.
+        return;
+    }
     if table.has("issuer") || (has_token && (has_first || first.is_none())) {
         return;
     }

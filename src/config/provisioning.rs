@@ -25,12 +25,13 @@ use crate::domain::text;
 
 /// The keys that a declaration may have beside `client_secret` and the parameters of the providers that it may use. All
 /// others name a file of the device, lower its guard, or say how a provider works, which its administrator says.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "allow",
     "authorization_endpoint",
     "client_auth",
     "client_id",
     "device_authorization_endpoint",
+    "device_token_endpoint",
     "grant",
     "identity",
     "issuer",
@@ -49,15 +50,17 @@ const KEYS: [&str; 20] = [
 ];
 
 /// The keys that are for the configuration file alone, and why.
-const NOT_DECLARABLE: [(&str, &str); 8] = [
+const NOT_DECLARABLE: [(&str, &str); 10] = [
     ("allow_http", "only the configuration file of the device may allow plain HTTP"),
     ("ca_file", "only the configuration file of the device may name files"),
+    ("certificate_file", "only the configuration file of the device may name files"),
     ("client_secret_file", "only the configuration file of the device may name files"),
     ("password", "a user's password is not declared over MQTT"),
     ("password_file", "only the configuration file of the device may name files"),
     ("private_key_file", "only the configuration file of the device may name files"),
     ("private_key_id", "a private key is named in the configuration file of the device"),
     ("refresh_token_file", "only the configuration file of the device may name files"),
+    ("service_account_file", "only the configuration file of the device may name files"),
 ];
 
 /// The reason why a declaration says nothing of how a provider works.
@@ -132,7 +135,7 @@ fn refusals(declaration: &Declaration, provisioning: &ProvisioningSettings) -> V
     for (key, value) in settings.iter().filter(|(_, value)| !value.is_null()) {
         if let Some((_, why)) = NOT_DECLARABLE.iter().find(|(other, _)| other == key) {
             refusals.push(format!("{key}: {why}."));
-        } else if key == "grant" && matches!(value.as_str(), Some("password" | "refresh_token")) {
+        } else if key == "grant" && matches!(value.as_str(), Some("jwt_bearer" | "password" | "refresh_token")) {
             let why = "this grant needs a file of the device, which only its configuration file may name";
             refusals.push(format!("grant: {why}."));
         } else if Profile::KEYS.contains(&key.as_str()) && !KEYS.contains(&key.as_str()) {

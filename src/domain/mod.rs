@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod declaration;
 pub(crate) mod expiry;
 pub(crate) mod fault;
+pub(crate) mod grant_kind;
 pub(crate) mod identity;
 pub(crate) mod jwt_bearer;
 pub(crate) mod loopback;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::Profile;
 
 /// A provider that is known by name.
@@ -52,7 +53,7 @@ pub(crate) struct ProviderFile {
     /// The endpoints.
     pub(crate) endpoints: EndpointTemplates,
     /// The grants that it has, each with the kind of client to register.
-    pub(crate) grants: BTreeMap<FileGrant, Registration>,
+    pub(crate) grants: BTreeMap<GrantKind, Registration>,
     /// The pages that say so.
     pub(crate) sources: Vec<Source>,
 }
@@ -135,36 +136,6 @@ impl EndpointTemplates {
     }
 }
 
-/// A grant that a provider's file can speak of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FileGrant {
-    /// RFC 8628.
-    DeviceCode,
-    /// RFC 6749 4.1.
-    AuthorizationCode,
-    /// RFC 6749 4.4.
-    ClientCredentials,
-    /// RFC 7523 2.1.
-    JwtBearer,
-    /// RFC 6749 4.3.
-    Password,
-}
-
-impl FileGrant {
-    /// The value of `grant` in an account.
-    #[must_use]
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::DeviceCode => "device_code",
-            Self::AuthorizationCode => "authorization_code",
-            Self::ClientCredentials => "client_credentials",
-            Self::JwtBearer => "jwt_bearer",
-            Self::Password => "password",
-        }
-    }
-}
-
 /// The client that is registered for a grant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -189,14 +160,14 @@ pub(crate) struct Source {
 
 impl Provider {
     /// The registration for a grant, if the provider has it.
-    pub(crate) fn grant(&self, grant: FileGrant) -> Option<&Registration> {
+    pub(crate) fn grant(&self, grant: GrantKind) -> Option<&Registration> {
         self.file.grants.get(&grant)
     }
 
     /// True if devices get none of some of these scopes, or the provider has no device grant at all.
     #[must_use]
     pub(crate) fn needs_browser(&self, scopes: &[String]) -> bool {
-        let Some(device) = self.grant(FileGrant::DeviceCode) else { return true };
+        let Some(device) = self.grant(GrantKind::DeviceCode) else { return true };
         !device.scopes.is_empty() && !scopes.iter().all(|scope| device.scopes.contains(scope))
     }
 }

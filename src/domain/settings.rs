@@ -249,30 +249,6 @@ impl AccountSettings {
     }
 }
 
-/// The grants that an account can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum GrantKind {
-    /// The device authorization grant (RFC 8628).
-    DeviceCode,
-    /// The authorization code grant (RFC 6749 4.1).
-    AuthorizationCode,
-    /// The client credentials grant (RFC 6749 4.4).
-    ClientCredentials,
-    /// A refresh token from elsewhere (RFC 6749 6).
-    RefreshToken,
-    /// The resource owner password credentials grant (RFC 6749 4.3).
-    Password,
-}
-
-impl GrantKind {
-    /// True if a user approves each sign-in.
-    #[must_use]
-    pub(crate) fn has_user(self) -> bool {
-        matches!(self, Self::DeviceCode | Self::AuthorizationCode)
-    }
-}
-
 /// A grant, with what an account needs for it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GrantSettings {

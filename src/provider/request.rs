@@ -132,7 +132,8 @@ impl Requests<'_> {
             .map_err(|_| Unbuildable)?,
         );
         let answer: StandardDeviceAuthorizationResponse = serde_json::from_str(&answer).map_err(|_| Unbuildable)?;
-        let built = self.client().set_token_uri(TokenUrl::from_url(Url::clone(&self.endpoints.token)));
+        let url = self.account.endpoints.device_token.as_ref().unwrap_or(&self.endpoints.token);
+        let built = self.client().set_token_uri(TokenUrl::from_url(Url::clone(url)));
         let request = built.exchange_device_access_token(&answer);
         let request = captured(|transport| {
             let _ = request.request(transport, |_: Duration| {}, None);

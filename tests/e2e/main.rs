@@ -28,6 +28,7 @@ mod node_red;
 mod page;
 mod password;
 mod pictures;
+mod provider_files;
 mod providers;
 mod provisioning;
 mod qr;

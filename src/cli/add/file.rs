@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use crate::cli::exit::{Exit, Failure};
-use crate::config::{self, Environment, toml_text};
+use crate::config::{self, ConfigError, Diagnostic, Environment, toml_text};
 use crate::domain::account::AccountName;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
@@ -41,11 +41,27 @@ impl NewAccount {
             failure
         };
         let text = format!("{}{}", ending_with_a_blank_line(former), self.section());
-        let loaded = config::parse(&text, config, &Environment::from_process()).map_err(|error| undo(error.into()))?;
+        let loaded =
+            config::parse(&text, config, &Environment::from_process()).map_err(|error| undo(self.refused(error)))?;
         replace(config, &text).map_err(|error| {
             undo(Failure::new(Exit::Failed, format!("{} cannot be written: {error}.", config.display())))
         })?;
         Ok(Written { secret_file, settings: loaded.settings })
+    }
+
+    /// A failure that names no lines: those of the new section are not in the file.
+    fn refused(&self, error: ConfigError) -> Failure {
+        let section = format!("accounts.{}", self.name);
+        if !error.diagnostics.iter().all(|diagnostic| diagnostic.key.starts_with(&section)) {
+            return error.into();
+        }
+        let told = error.diagnostics.iter().map(|Diagnostic { key, message, help, .. }| {
+            let key = key.strip_prefix(&section).unwrap_or(key).trim_start_matches('.');
+            let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
+            format!("{key}{message}\n  help: {help}")
+        });
+        let told: Vec<_> = told.collect();
+        Failure::new(Exit::Config, format!("the account cannot be added as it is.\n{}", told.join("\n")))
     }
 
     fn secret_name(&self) -> String {
@@ -96,7 +112,7 @@ impl NewAccount {
 }
 
 /// Puts a new file in the place of the old one, whole or not at all, with the same owner and rights.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     // A link stays a link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("."));

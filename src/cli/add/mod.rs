@@ -2,6 +2,7 @@
 
 mod file;
 mod questions;
+mod remove;
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};
@@ -16,12 +17,15 @@ use super::remote::RunningAgent;
 use super::{BOLD, DIM, GOOD, WARN, login, say};
 use crate::config::{self, Catalog, DEFAULT_REDIRECT_URI, Environment};
 use crate::domain::account::AccountName;
-use crate::domain::provider_file::{FileGrant, Provider};
+use crate::domain::grant_kind::GrantKind;
+use crate::domain::provider_file::Provider;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
 use crate::wire::Verb;
 use file::NewAccount;
 use questions::Questions;
+
+pub(super) use remove::remove;
 
 /// The configuration of a device that has none yet.
 const FIRST: &str = "[mqtt]\nurl = \"mqtt://127.0.0.1:1883\"\n";
@@ -94,10 +98,10 @@ fn account(
     let grant = set.iter().find(|(key, _)| key == "grant").map(|(_, grant)| grant.as_str());
     let needs_browser = grant.is_none() && provider.is_some_and(|provider| provider.needs_browser(&scopes));
     if needs_browser {
-        keys.push(("grant".to_owned(), FileGrant::AuthorizationCode.name().to_owned()));
+        keys.push(("grant".to_owned(), GrantKind::AuthorizationCode.name().to_owned()));
     }
     if questions.can_ask() {
-        let grant = if needs_browser { Some(FileGrant::AuthorizationCode.name()) } else { grant };
+        let grant = if needs_browser { Some(GrantKind::AuthorizationCode.name()) } else { grant };
         register(provider, grant)?;
     }
     let client_id = match wanted.client_id {
@@ -169,7 +173,7 @@ fn known(answer: &str, catalog: &Catalog) -> Result<Option<Arc<Provider>>, Strin
 
 /// Says where the application is registered, and what is good to know before.
 fn register(provider: Option<&Provider>, grant: Option<&str>) -> Result<(), Failure> {
-    let grant = grant.unwrap_or(FileGrant::DeviceCode.name());
+    let grant = grant.unwrap_or(GrantKind::DeviceCode.name());
     say("")?;
     let Some(provider) = provider else {
         return say(&format!("Register this device at the provider, as a client with grant = \"{grant}\"."));
@@ -180,7 +184,7 @@ fn register(provider: Option<&Provider>, grant: Option<&str>) -> Result<(), Fail
     if let Some((_, registration)) = file.grants.iter().find(|(other, _)| other.name() == grant) {
         say(&format!("  {}", registration.register))?;
     }
-    if grant == FileGrant::AuthorizationCode.name() {
+    if grant == GrantKind::AuthorizationCode.name() {
         say(&format!("  redirect address: {BOLD}{DEFAULT_REDIRECT_URI}{BOLD:#}"))?;
     }
     for note in &file.notes {

@@ -1,5 +1,6 @@
 use super::super::Catalog;
 use super::{account, complaint, errors, github, load_text};
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::ClientAuth;
 use crate::domain::settings::{PublishMode, SignInMode};
 
@@ -72,13 +73,18 @@ fn the_parameters_of_a_preset_are_filled_in() {
 fn every_provider_can_be_used_with_its_parameters_and_each_of_its_grants() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("the.secret"), "s").unwrap();
+    let curve = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let key = std::process::Command::new("openssl").args(curve).output().unwrap().stdout;
+    std::fs::write(folder.path().join("client.key"), key).unwrap();
     for provider in Catalog::default().usable() {
         for grant in provider.file.grants.keys() {
             let mut lines = vec![
                 format!("[accounts.a]\nclient_id = \"x\"\nprovider = \"{}\"", provider.name),
                 format!("grant = \"{}\"", grant.name()),
             ];
-            if provider.file.needs_secret || grant.name() == "client_credentials" {
+            if *grant == GrantKind::JwtBearer {
+                lines.push("private_key_file = \"client.key\"".to_owned());
+            } else if provider.file.needs_secret || *grant == GrantKind::ClientCredentials {
                 lines.push("client_secret_file = \"the.secret\"".to_owned());
             }
             for (name, parameter) in &provider.file.parameters {

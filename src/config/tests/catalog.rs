@@ -3,8 +3,9 @@ use std::path::Path;
 
 use super::super::catalog::{built_in, read_text};
 use super::super::{Catalog, Environment, PROVIDERS_FOLDER, load};
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::RequestKind;
-use crate::domain::provider_file::{EndpointTemplates, FileGrant};
+use crate::domain::provider_file::EndpointTemplates;
 
 const PLANT: &str = "\
 title = \"The plant's server\"
@@ -51,8 +52,8 @@ fn every_built_in_file_is_whole() {
         let EndpointTemplates { issuer, device_authorization, authorization, .. } = &provider.file.endpoints;
         if issuer.is_none() {
             let has = |grant| provider.grant(grant).is_some();
-            assert_eq!(device_authorization.is_some(), has(FileGrant::DeviceCode), "{name}");
-            assert_eq!(authorization.is_some(), has(FileGrant::AuthorizationCode), "{name}");
+            assert_eq!(device_authorization.is_some(), has(GrantKind::DeviceCode), "{name}");
+            assert_eq!(authorization.is_some(), has(GrantKind::AuthorizationCode), "{name}");
         }
     }
     assert!(built_in().is_sorted());

@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use super::{account, complaint, errors, github, load_text};
 use crate::config::{Catalog, Environment, parse};
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::RequestKind;
-use crate::domain::provider_file::{FileGrant, Provider};
+use crate::domain::provider_file::Provider;
 use crate::domain::settings::{AccountSettings, GrantSettings};
 use crate::testing::keys;
 
@@ -43,7 +44,7 @@ fn the_implicit_grant_is_refused_with_what_to_use_instead_and_why() {
         errors(&plant("grant = \"authorisation_code\"\n")),
         "/conf/config.toml:4: accounts.plant.grant: there is no value \"authorisation_code\"\n  \
          help: did you mean \"authorization_code\"? The values are: device_code, authorization_code, \
-         client_credentials, refresh_token, password"
+         client_credentials, jwt_bearer, refresh_token, password"
     );
 }
 
@@ -202,7 +203,7 @@ fn a_scope_that_google_refuses_to_devices_is_said_with_the_grant_that_works() {
 #[test]
 fn a_provider_without_the_grant_says_which_it_has() {
     let without = |provider: &Arc<Provider>| {
-        provider.grant(FileGrant::DeviceCode).is_none() && provider.file.parameters.is_empty()
+        provider.grant(GrantKind::DeviceCode).is_none() && provider.file.parameters.is_empty()
     };
     for preset in Catalog::default().usable().into_iter().filter(without) {
         let text =
@@ -223,4 +224,40 @@ fn a_grant_that_is_unknown_is_the_only_complaint() {
     assert_eq!(complaint(text), "2: accounts.a.grant: there is no value \"device\"");
     let text = "[accounts.a]\ngrant = \"device\"\ntoken_endpoint = \"https://id.example/t\"\nclient_id = \"c\"\n";
     assert_eq!(complaint(text), "2: accounts.a.grant: there is no value \"device\"");
+}
+
+#[test]
+fn a_machine_signs_for_itself_with_a_service_account_or_its_own_key() {
+    let curve = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let pem = std::process::Command::new("openssl").args(curve).output().unwrap().stdout;
+    let pem = String::from_utf8(pem).unwrap();
+    let json = |token_uri: &str| {
+        serde_json::json!({
+            "type": "service_account", "private_key_id": "k1", "private_key": pem,
+            "client_email": "meter@plant.example", "token_uri": token_uri,
+        })
+        .to_string()
+    };
+    let google = "https://oauth2.googleapis.com/token";
+    let alone =
+        "[accounts.g]\ngrant = \"jwt_bearer\"\nservice_account_file = \"a.json\"\nsubject = \"ann@plant.example\"\n";
+    for text in [alone.to_owned(), format!("{alone}provider = \"google\"\n")] {
+        let (account, warnings) = beside(&[("a.json", &json(google))], &text).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert_eq!(account.endpoints.token.as_ref().unwrap().as_str(), google);
+        assert_eq!(account.client.id, "meter@plant.example");
+        let GrantSettings::JwtBearer(bearer) = &account.grant else { panic!("{:?}", account.grant) };
+        assert!(bearer.is_service_account && bearer.subject.as_deref() == Some("ann@plant.example"));
+    }
+    let other = beside(&[("a.json", &json("https://evil.example/t"))], &format!("{alone}provider = \"google\"\n"));
+    assert!(other.unwrap_err().contains("another token endpoint than the account's provider"));
+    let plain = beside(&[("a.json", &json("http://evil.example/t"))], alone).unwrap_err();
+    assert!(plain.contains("plain http://"), "{plain}");
+
+    let own = plant("grant = \"jwt_bearer\"\nprivate_key_file = \"k\"\n");
+    let (account, _) = beside(&[("k", &pem)], &own).unwrap();
+    let GrantSettings::JwtBearer(bearer) = &account.grant else { panic!("{:?}", account.grant) };
+    assert!(!bearer.is_service_account && bearer.issuer == "x" && account.client.key.is_none());
+    assert!(complaint(&plant("grant = \"jwt_bearer\"\n")).contains("the account signs with a key"));
+    assert!(complaint(&plant("subject = \"x\"\n")).contains("this goes only with grant = \"jwt_bearer\""));
 }
