@@ -1,6 +1,9 @@
 //! What the agent publishes: the JSON of the contract.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::payload::Payload;
@@ -52,6 +55,7 @@ struct TokenMessage<'a> {
     authorization: Option<&'a str>,
     expires_at: Option<i64>,
     scope: Option<&'a str>,
+    extra: BTreeMap<&'a str, &'a RawValue>,
 }
 
 impl<'a> TokenMessage<'a> {
@@ -63,8 +67,14 @@ impl<'a> TokenMessage<'a> {
             authorization: Some(authorization),
             expires_at: token.expires_at.map(UnixTime::seconds),
             scope: token.scope.as_deref(),
+            extra: token.extra.iter().filter_map(extra).collect(),
         }
     }
+}
+
+/// A further member as it goes out; each is JSON already.
+fn extra<'a>((name, value): (&'a String, &'a Secret)) -> Option<(&'a str, &'a RawValue)> {
+    Some((name, serde_json::from_str(value.expose()).ok()?))
 }
 
 /// A token as it stands in a header (RFC 6750 2.1).
@@ -95,6 +105,7 @@ pub(crate) fn withdrawn_token(account: &AccountName) -> Payload {
         authorization: None,
         expires_at: None,
         scope: None,
+        extra: BTreeMap::new(),
     })
 }
 
@@ -123,6 +134,8 @@ pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) 
         scope: Option<String>,
         grant: Option<&'static str>,
         signed_in_at: Option<i64>,
+        sign_in_ends_at: Option<i64>,
+        extra: Vec<String>,
         user: Option<String>,
         user_changed_at: Option<i64>,
         declared: Option<&'static str>,
@@ -146,6 +159,8 @@ pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) 
         scope: status.scope.clone(),
         grant: set_up.grant,
         signed_in_at: status.signed_in_at.map(UnixTime::seconds),
+        sign_in_ends_at: status.sign_in_ends_at.map(UnixTime::seconds),
+        extra: status.extra.clone(),
         user: status.user.clone(),
         user_changed_at: status.user_changed_at.map(UnixTime::seconds),
         declared: set_up.declared,
@@ -227,10 +242,11 @@ mod tests {
             expires_at: Some(UnixTime::new(1_800_000_000)),
             usable_until: None,
             scope: Some("openid email".to_owned()),
+            extra: [("instance_url".to_owned(), Secret::new("\"https://a.example\"".to_owned()))].into(),
         };
         assert_eq!(
             text(&token(&google(), &view)),
-            r#"{"account":"google","access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email"}"#
+            r#"{"account":"google","access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email","extra":{"instance_url":"https://a.example"}}"#
         );
     }
 
@@ -238,7 +254,7 @@ mod tests {
     fn a_withdrawn_token_has_every_key() {
         assert_eq!(
             text(&withdrawn_token(&google())),
-            r#"{"account":"google","access_token":null,"token_type":"Bearer","authorization":null,"expires_at":null,"scope":null}"#
+            r#"{"account":"google","access_token":null,"token_type":"Bearer","authorization":null,"expires_at":null,"scope":null,"extra":{}}"#
         );
     }
 
@@ -252,6 +268,8 @@ mod tests {
             last_refresh_at: None,
             scope: None,
             signed_in_at: None,
+            sign_in_ends_at: None,
+            extra: Vec::new(),
             user: None,
             user_changed_at: None,
             error: Some(ErrorView {
@@ -267,7 +285,7 @@ mod tests {
                 SetUp { grant: Some("device_code"), declared: Some("file"), sign_in_needed: false },
                 &view
             ))),
-            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
+            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"sign_in_ends_at":null,"extra":[],"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
         );
     }
 
