@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use oauth2mqtt::testing::FaultCode;
-use oauth2mqtt::testing::PRESETS;
+use toml::{Table, Value};
 
 use crate::page::{self, Page, root};
 
@@ -18,20 +18,65 @@ fn the_fault_codes_are_those_of_the_program() {
     compare("docs/operations.md", "faults", &table);
 }
 
+/// The keys of a provider's file that every provider has. All others say what is peculiar to it.
+const COMMON: [&str; 11] = [
+    "title",
+    "register_at",
+    "notes",
+    "retired",
+    "needs_secret",
+    "scopes",
+    "parameters",
+    "endpoints",
+    "grants",
+    "sources",
+    "extends",
+];
+
 #[test]
-fn the_known_providers_are_those_of_the_program() {
-    let mut table = String::from("| `provider` | name | grants | also needs | good to know |\n|---|---|---|---|---|\n");
-    for preset in PRESETS {
-        let grants = [("`device_code`", preset.for_device), ("`authorization_code`", preset.for_code)];
-        let grants: Vec<_> =
-            grants.iter().filter(|(_, register)| !register.is_empty()).map(|(name, _)| *name).collect();
-        let has_default = |key: &&&str| preset.defaults.iter().any(|(name, _)| name == *key);
-        let needs = preset.parameters.iter().filter(|key| !has_default(key)).copied();
-        let needs: Vec<_> =
-            needs.chain(preset.needs_secret.then_some("client_secret_file")).map(|key| format!("`{key}`")).collect();
-        let (name, title, note) = (preset.name, preset.title, preset.note);
-        let row = format!("| `{name}` | {title} | {} | {} | {note} |\n", grants.join(", "), needs.join(", "));
-        table.push_str(&row.replace("|  |", "| |").replace("|  |", "| |"));
+fn the_known_providers_are_those_of_their_files() {
+    let mut table = String::from(
+        "| `provider` | name | grants | also needs | good to know | peculiar | source |\n|---|---|---|---|---|---|---|\n",
+    );
+    let files = fs::read_dir(root().join("providers")).unwrap().map(|entry| entry.unwrap().path());
+    let files: BTreeSet<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    assert!(files.len() > 20, "{}", files.len());
+    for path in files {
+        let file: Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+        if file.contains_key("retired") {
+            continue;
+        }
+        let names =
+            |key: &str| file.get(key).and_then(Value::as_table).into_iter().flatten().map(|(name, _)| name.clone());
+        let code = |names: Vec<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let parameters = file.get("parameters").and_then(Value::as_table).into_iter().flatten();
+        let is_required = |value: &Value| value.get("default").is_none();
+        let mut needs: Vec<_> =
+            parameters.filter(|(_, value)| is_required(value)).map(|(name, _)| name.clone()).collect();
+        needs.extend(
+            file.get("needs_secret")
+                .is_some_and(|needs| needs == &Value::Boolean(true))
+                .then(|| "client_secret_file".to_owned()),
+        );
+        let peculiar: Vec<_> = file.keys().filter(|key| !COMMON.contains(&key.as_str())).cloned().collect();
+        let notes = file.get("notes").and_then(Value::as_array).into_iter().flatten();
+        let notes: Vec<_> = notes.filter_map(Value::as_str).collect();
+        let sources = file.get("sources").and_then(Value::as_array).into_iter().flatten();
+        let source =
+            |source: &Value| format!("[{}]({})", source["read"].as_str().unwrap(), source["url"].as_str().unwrap());
+        let sources: Vec<_> = sources.map(source).collect();
+        assert!(!sources.is_empty(), "{}: no source", path.display());
+        let cells = [
+            format!("`{}`", path.file_stem().unwrap().to_str().unwrap()),
+            file["title"].as_str().unwrap().to_owned(),
+            code(names("grants").collect()),
+            code(needs),
+            notes.join(" "),
+            code(peculiar),
+            sources.join(", "),
+        ];
+        table.push_str(&format!("| {} |\n", cells.join(" | ")).replace("|  |", "| |").replace("|  |", "| |"));
     }
     compare("docs/providers.md", "presets", &table);
 }
