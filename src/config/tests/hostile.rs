@@ -1,3 +1,4 @@
+use super::super::catalog::read_text;
 use super::load_text;
 use crate::domain::text::is_printable;
 use crate::testing::hostile::bombard;
@@ -15,6 +16,23 @@ fn configurations() {
             assert!(error.lines().all(is_printable), "{error:?}");
             // As many complaints as there are faults are wanted.
             error.chars().take(8_000).collect()
+        }
+    });
+}
+
+#[test]
+fn provider_files() {
+    bombard("provider-files", |text, _| match read_text("plant", &String::from_utf8_lossy(text)) {
+        Ok(provider) => {
+            let addresses = provider.file.endpoints.all();
+            assert!(addresses.into_iter().all(|(_, template)| !template.contains([' ', '\\', '#'])), "{provider:?}");
+            String::new()
+        }
+        Err(errors) => {
+            let path = std::path::Path::new("/conf/providers.d/plant.toml");
+            let told: Vec<_> = errors.iter().map(|error| error.in_file(path).to_string()).collect();
+            assert!(told.iter().all(|error| error.lines().all(is_printable)), "{told:?}");
+            told.join("\n").chars().take(8_000).collect()
         }
     });
 }
