@@ -90,7 +90,7 @@ size=$(skopeo inspect --raw "dir:target/image/index" | jq --raw-output '.manifes
     xargs -I '{}' jq '[.layers[].size] | add' 'target/image/index/{}.manifest.json')
 [ "$size" -le 6000000 ] || fail "the image has $size bytes"
 equal 'the user' "$(podman image inspect --format '{{.User}}' "$image:$version")" 65532:65532
-contains "$(podman image inspect --format '{{.HealthCheck.Test}}' "$image:$version")" 'oauth2mqtt status'
+contains "$(podman image inspect --format '{{.HealthCheck.Test}}' "$image:$version")" 'oauth2mqtt status --check'
 
 it 'exits with an error that names the missing configuration'
 said=$(podman run --rm --network none "$image:$version" 2>&1) && fail 'it runs without a configuration'
