@@ -242,10 +242,14 @@ impl Connection {
     /// Waits for a whole packet; sends meanwhile, and asks whether the broker is there.
     async fn frame(&mut self) -> Result<Frame, End> {
         loop {
-            // The header has up to five bytes of its own.
             let most = usize::try_from(self.largest).unwrap_or(usize::MAX);
-            if let Some(frame) = Frame::take(&mut self.received, most).map_err(|BadFrame| End::NotMqtt)? {
-                return Ok(frame);
+            match Frame::take(&mut self.received, most) {
+                Ok(Some(frame)) => return Ok(frame),
+                Ok(None) => {}
+                Err(BadFrame) if self.is_open => {
+                    return Err(End::Broken("it sent a packet that is malformed, or larger than it may be".to_owned()));
+                }
+                Err(BadFrame) => return Err(End::NotMqtt),
             }
             // A server of another kind would otherwise be waited for, to send what looks like the rest of a packet.
             if !self.is_open && self.received.first().is_some_and(|&first| !matches!(first, 0x20 | 0xe0)) {
