@@ -1,7 +1,6 @@
 //! Brokers that refuse, go away, or cannot bear something: each is told with its reason, and costs nothing else.
 
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -218,14 +217,4 @@ fn a_broker_that_lacks_a_feature_is_used_without_it_and_told_to_lack_it() {
         assert!(!world.agent_log().contains("no broker"), "{}", world.agent_log());
         world.stop_agent();
     }
-}
-
-#[test]
-fn a_name_with_several_addresses_is_tried_to_the_end() {
-    let broker = ScriptedBroker::start(WELCOME, |_| Reply::Acknowledges);
-    // Nobody listens on ::1 at that port.
-    let device = Device::new(&format!("url = \"mqtt://localhost:{}\"\n", broker.port()), 1);
-    let agent = device.agent();
-    wait_until("its topics", Duration::from_secs(5), || statuses(&broker) == 1);
-    agent.kill();
 }
