@@ -89,15 +89,13 @@ impl ClientKey {
     /// # Errors
     /// When there is no certificate in it, or one for another key.
     pub(crate) fn with_certificate(self, pem: &[u8]) -> Result<Self, InvalidKey> {
-        let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| InvalidKey::NoCertificate)?;
+        let (certificate, thumbprints) = Thumbprints::of(pem)?;
         let public = self.pair.public_half();
         // A certificate holds the public half byte for byte (RFC 5280 4.1.2.7), and nothing else of its length.
         if !certificate.windows(public.len()).any(|window| window == public) {
             return Err(InvalidKey::OtherCertificate);
         }
-        let thumbprint = |algorithm| URL_SAFE_NO_PAD.encode(digest(algorithm, &certificate));
-        let certificate = Thumbprints { sha1: thumbprint(&SHA1_FOR_LEGACY_USE_ONLY), sha256: thumbprint(&SHA256) };
-        Ok(Self { certificate: Some(certificate), ..self })
+        Ok(Self { certificate: Some(thumbprints), ..self })
     }
 
     /// The algorithm that it signs with where none is chosen (RFC 7518 3.1, RFC 8037 3.1).
@@ -142,6 +140,19 @@ impl ClientKey {
             }
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
         }
+    }
+}
+
+impl Thumbprints {
+    /// Those of the first certificate in a PEM file, with that certificate.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn of(pem: &[u8]) -> Result<(CertificateDer<'static>, Self), InvalidKey> {
+        let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| InvalidKey::NoCertificate)?;
+        let thumbprint = |algorithm| URL_SAFE_NO_PAD.encode(digest(algorithm, &certificate));
+        let thumbprints = Self { sha1: thumbprint(&SHA1_FOR_LEGACY_USE_ONLY), sha256: thumbprint(&SHA256) };
+        Ok((certificate, thumbprints))
     }
 }
 
@@ -221,18 +232,11 @@ impl fmt::Debug for ClientKey {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
+    use crate::testing::keys;
 
-    fn openssl(arguments: &str, input: &str) -> String {
-        use std::io::Write as _;
-        let mut command = Command::new("openssl");
-        command.args(arguments.split(' ')).stdin(std::process::Stdio::piped());
-        let mut child =
-            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    fn file(name: &str) -> String {
+        std::fs::read_to_string(format!("{}/tests/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))).unwrap()
     }
 
     fn read(pem: &str) -> Result<ClientKey, InvalidKey> {
@@ -241,60 +245,48 @@ mod tests {
 
     #[test]
     fn keys_are_read_in_every_usual_form_of_pem() {
-        let rsa = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", "");
-        let p256 = openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256", "");
-        let p384 = openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384", "");
-        let ed25519 = openssl("genpkey -algorithm ED25519", "");
-        let pkcs1 = openssl("rsa -traditional", &rsa);
-        let sec1 = [openssl("ec", &p256), openssl("ec", &p384)];
-        assert!(pkcs1.contains("BEGIN RSA PRIVATE KEY") && sec1[0].contains("BEGIN EC PRIVATE KEY"));
+        assert!(file("rsa-2048-pkcs1").contains("BEGIN RSA PRIVATE KEY"));
+        assert!(
+            file("p256-sec1").contains("BEGIN EC PARAMETERS") && file("p384-sec1").contains("BEGIN EC PRIVATE KEY")
+        );
         for (pem, name) in [
-            (&rsa, "RS256"),
-            (&pkcs1, "RS256"),
-            (&p256, "ES256"),
-            (&sec1[0], "ES256"),
-            (&p384, "ES384"),
-            (&sec1[1], "ES384"),
-            (&ed25519, "EdDSA"),
+            (file("rsa-2048"), "RS256"),
+            (file("rsa-2048-pkcs1"), "RS256"),
+            (file("p256"), "ES256"),
+            (file("p256-sec1"), "ES256"),
+            (file("p384"), "ES384"),
+            (file("p384-sec1"), "ES384"),
+            (keys::ed25519(), "EdDSA"),
         ] {
-            let key = read(pem).unwrap();
+            let key = read(&pem).unwrap();
             assert_eq!(key.usual_algorithm().name(), name);
             assert!(key.sign(key.usual_algorithm(), b"message").is_ok());
         }
-        assert_eq!(read(&sec1[0]).unwrap(), read(&p256).unwrap());
-        let with_parameters = openssl("ecparam -name prime256v1 -genkey", "");
-        assert!(with_parameters.contains("EC PARAMETERS") && read(&with_parameters).is_ok());
-        assert_eq!(read(&openssl("genpkey -algorithm X25519", "")).unwrap_err(), InvalidKey::Kind);
+        assert_eq!(read(&file("p256-sec1")).unwrap(), read(&file("p256")).unwrap());
+        assert_eq!(read(&file("p384-sec1")).unwrap(), read(&file("p384")).unwrap());
+        assert_eq!(read(&file("x25519")).unwrap_err(), InvalidKey::Kind);
         assert_eq!(read("hunter2").unwrap_err(), InvalidKey::NoKey);
     }
 
     #[test]
     fn a_key_signs_with_the_algorithms_of_its_kind_alone() {
-        let key = read(&openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", "")).unwrap();
+        let rsa = read(&keys::rsa(2048)).unwrap();
         for (name, algorithm) in SigningAlgorithm::ALL {
             let is_rsa = name.starts_with(['R', 'P']);
-            assert_eq!(key.sign(algorithm, b"message").is_ok(), is_rsa, "{name}");
+            assert_eq!(rsa.sign(algorithm, b"message").is_ok(), is_rsa, "{name}");
         }
-        let key = read(&openssl("genpkey -algorithm ED25519", "")).unwrap();
-        assert_eq!(key.sign(SigningAlgorithm::Es256, b"message").unwrap_err(), InvalidKey::Algorithm);
+        let ed25519 = read(&keys::ed25519()).unwrap();
+        assert_eq!(ed25519.sign(SigningAlgorithm::Es256, b"message").unwrap_err(), InvalidKey::Algorithm);
     }
 
     #[test]
-    fn the_thumbprints_of_a_certificate_are_those_that_openssl_computes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.pem");
-        let pem = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", "");
-        std::fs::write(&path, &pem).unwrap();
-        let certificate = openssl(&format!("req -x509 -subj /CN=device -key {}", path.display()), "");
-        let key = read(&pem).unwrap().with_certificate(certificate.as_bytes()).unwrap();
-        let thumbprints = key.certificate.unwrap();
-        for (algorithm, thumbprint) in [("sha1", &thumbprints.sha1), ("sha256", &thumbprints.sha256)] {
-            let line = openssl(&format!("x509 -noout -fingerprint -{algorithm}"), &certificate);
-            let bytes = URL_SAFE_NO_PAD.decode(thumbprint).unwrap();
-            let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-            assert_eq!(line.trim().split_once('=').unwrap().1, hex.join(":"));
-        }
-        let other = read(&openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", "")).unwrap();
+    fn a_certificate_must_be_for_the_key() {
+        let certificate = file("rsa-2048-certificate");
+        let key = read(&keys::rsa(2048)).unwrap().with_certificate(certificate.as_bytes()).unwrap();
+        assert_eq!(key.certificate.map(|it| (it.sha1.len(), it.sha256.len())), Some((27, 43)));
+        let other = read(&file("p256")).unwrap();
         assert_eq!(other.with_certificate(certificate.as_bytes()).unwrap_err(), InvalidKey::OtherCertificate);
+        let none = read(&keys::rsa(2048)).unwrap().with_certificate(b"hunter2");
+        assert_eq!(none.unwrap_err(), InvalidKey::NoCertificate);
     }
 }

@@ -62,6 +62,7 @@ impl JwtBearer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::keys;
 
     fn read(json: &serde_json::Value) -> Result<(JwtBearer, Url), InvalidServiceAccount> {
         JwtBearer::from_service_account(&Secret::new(json.to_string()), None)
@@ -69,10 +70,9 @@ mod tests {
 
     #[test]
     fn the_file_of_a_service_account_is_read_as_downloaded() {
-        let pem = std::process::Command::new("openssl").args(["genrsa", "2048"]).output().unwrap().stdout;
         let mut file = serde_json::json!({
             "type": "service_account", "project_id": "plant", "private_key_id": "k1",
-            "private_key": String::from_utf8(pem).unwrap(), "client_email": "meter@plant.example", "client_id": "1",
+            "private_key": keys::rsa(2048), "client_email": "meter@plant.example", "client_id": "1",
             "auth_uri": "https://accounts.example/auth", "token_uri": "https://oauth2.example/token",
         });
         let (bearer, token_uri) = read(&file).unwrap();

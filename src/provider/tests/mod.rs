@@ -1,5 +1,6 @@
 //! What providers send, by the quirks they have.
 
+mod assertions;
 mod directory;
 mod kinds;
 mod peculiar_requests;

@@ -9,6 +9,7 @@ use crate::domain::jwt_bearer::JwtBearer;
 use crate::provider::assertion;
 use crate::provider::credential::credentials;
 use crate::provider::request::{self, Requests, Revoke};
+use crate::testing::keys;
 use oauth2::HttpRequest;
 
 const REDIRECT: &str = "HTTP://Flows.Example.com:443/cb";
@@ -210,9 +211,8 @@ fn a_revocation_names_the_token_as_the_provider_calls_it() {
 }
 
 fn service_account() -> (JwtBearer, url::Url) {
-    let pem = std::process::Command::new("openssl").args(["genrsa", "2048"]).output().unwrap().stdout;
     let file = json!({
-        "type": "service_account", "private_key_id": "k1", "private_key": String::from_utf8(pem).unwrap(),
+        "type": "service_account", "private_key_id": "k1", "private_key": keys::rsa(2048),
         "client_email": "meter@plant.example", "token_uri": "https://provider.example/token",
     });
     JwtBearer::from_service_account(&Secret::new(file.to_string()), None).unwrap()

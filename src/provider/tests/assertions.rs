@@ -1,0 +1,97 @@
+//! Assertions, compared claim by claim with those that Google's and Microsoft's own libraries make.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::client_key::{ClientKey, Thumbprints};
+use crate::domain::jwt_bearer::JwtBearer;
+use crate::provider::assertion;
+use crate::testing::keys;
+
+/// What `tests/assertions/make.py` made with google-auth and msal.
+fn expected() -> Value {
+    serde_json::from_str(include_str!("../../../tests/assertions/expected.json")).unwrap()
+}
+
+/// Header and claims; times as the lifetime, and an id that is used once as nothing.
+fn parts(assertion: &Secret) -> Value {
+    let part = |number: usize| -> Value {
+        let part = assertion.expose().split('.').nth(number).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    };
+    let mut claims = part(1);
+    let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    let members = claims.as_object_mut().unwrap();
+    members.insert("exp".to_owned(), life.into());
+    members.remove("iat");
+    if let Some(id) = members.get_mut("jti") {
+        assert!(id.as_str().unwrap().len() >= 20);
+        *id = Value::Null;
+    }
+    json!({ "header": part(0), "claims": claims })
+}
+
+fn at(token: &str) -> Endpoints {
+    Endpoints { token: Arc::new(token.parse().unwrap()), issuer: None, ..endpoints() }
+}
+
+#[test]
+fn the_assertion_of_a_service_account_is_the_one_that_google_auth_makes() {
+    let expected = expected();
+    let mut file = expected["service_account_file"].clone();
+    file["private_key"] = keys::rsa(2048).into();
+    let file = Secret::new(file.to_string());
+    let scopes: Vec<String> = serde_json::from_value(expected["scopes"].clone()).unwrap();
+    for (name, subject) in [("google", None), ("google_with_subject", Some("ann@plant.example".to_owned()))] {
+        let (bearer, token_uri) = JwtBearer::from_service_account(&file, subject).unwrap();
+        let made = assertion::of_grant(&bearer, &scopes, &at(token_uri.as_str()), &Profile::default()).unwrap();
+        assert_eq!(parts(&made), expected[name], "{name}");
+    }
+}
+
+#[test]
+fn the_assertion_of_a_client_with_a_certificate_is_the_one_that_msal_makes_for_both_thumbprints() {
+    let expected = expected();
+    let (_, thumbprints) = Thumbprints::of(expected["certificate"].as_str().unwrap().as_bytes()).unwrap();
+    let mut key = ClientKey::from_pem(&Secret::new(keys::rsa(2048)), None).unwrap();
+    key.certificate = Some(thumbprints);
+    for (thumbprint, algorithm) in [("x5t", "RS256"), ("x5t#S256", "PS256")] {
+        let profile = profile(json!({
+            "assertion_thumbprint": thumbprint, "assertion_algorithm": algorithm, "assertion_lifetime": 600,
+            "assertion_audience": "token_endpoint",
+        }));
+        let made = assertion::of_client(&key, "the-client", &at("https://provider.example/token"), &profile).unwrap();
+        let mut expected = expected["microsoft"][thumbprint].clone();
+        // The standard has no padding there (RFC 7515 4.1.8); Microsoft takes both.
+        expected["header"][thumbprint] = expected["header"][thumbprint].as_str().unwrap().trim_end_matches('=').into();
+        expected["claims"]["exp"] = 600.into();
+        assert_eq!(parts(&made), expected, "{thumbprint}");
+    }
+}
+
+#[test]
+fn a_template_that_was_not_filled_in_is_never_signed() {
+    let key = ClientKey::from_pem(&Secret::new(keys::ed25519()), None).unwrap();
+    for issuer in ["https://login.example/{tenantid}/v2.0", "https://login.example/{tid}/v2.0"] {
+        let endpoints = Endpoints { issuer: Some(issuer.to_owned()), ..endpoints() };
+        let made = assertion::of_client(&key, "the-client", &endpoints, &Profile::default()).unwrap();
+        assert_eq!(parts(&made)["claims"]["aud"], "https://provider.example/token");
+    }
+}
+
+#[test]
+fn an_assertion_has_the_audience_that_the_provider_wants() {
+    let key = ClientKey::from_pem(&Secret::new(keys::ed25519()), None).unwrap();
+    let audience = |file: Value| {
+        let made = assertion::of_client(&key, "the-client", &endpoints(), &profile(file)).unwrap();
+        parts(&made)["claims"]["aud"].clone()
+    };
+    assert_eq!(audience(json!({})), "https://provider.example");
+    assert_eq!(audience(json!({ "assertion_audience": "token_endpoint" })), "https://provider.example/token", "Okta");
+    assert_eq!(
+        audience(json!({ "assertion_audience": "https://login.salesforce.com" })),
+        "https://login.salesforce.com"
+    );
+}
