@@ -6,6 +6,7 @@
 mod args;
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -44,7 +45,8 @@ fn write_providers(out: &Path) -> Result<(), Box<dyn Error>> {
     let mut list = String::from("&[\n");
     for path in paths {
         let name = path.file_stem().and_then(|name| name.to_str()).ok_or("a provider's file has no name")?;
-        list += &format!("    ({name:?}, include_str!({path:?})),\n");
+        let path = path.to_str().ok_or("the path of the sources is not UTF-8")?;
+        writeln!(list, "    ({name:?}, include_str!({path:?})),")?;
     }
     fs::write(out.join("providers.rs"), list + "]\n")?;
     Ok(())
