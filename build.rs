@@ -151,7 +151,7 @@ fn write_providers(out: &Path) -> Result<(), Box<dyn Error>> {
     let mut list = String::from("&[\n");
     for path in paths {
         let name = path.file_stem().and_then(|name| name.to_str()).ok_or("a provider's file has no name")?;
-        let path = path.to_str().ok_or("a provider's file has no path in UTF-8")?;
+        let path = path.to_str().ok_or("the path of the sources is not UTF-8")?;
         writeln!(list, "    ({name:?}, include_str!({path:?})),")?;
     }
     fs::write(out.join("providers.rs"), list + "]\n")?;

@@ -69,7 +69,7 @@ fn whole(catalog: &Catalog, name: &str) -> Result<(), Failure> {
     for (key, template) in file.endpoints.all() {
         say(&format!("  {DIM}endpoint{DIM:#}  {key}: {template}"))?;
     }
-    for line in catalog.settings(&provider) {
+    for line in Catalog::settings(&provider) {
         say(&format!("  {DIM}setting{DIM:#}   {line}"))?;
     }
     for source in &file.sources {

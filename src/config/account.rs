@@ -108,7 +108,9 @@ pub(super) fn read(
 
 /// The account's own settings of what is peculiar to its provider.
 fn profile(table: &mut Table<'_>) -> Option<Profile> {
-    Profile::KEYS.iter().for_each(|key| table.known(key));
+    for key in Profile::KEYS {
+        table.known(key);
+    }
     let written = table.written().filter(|(key, _)| Profile::KEYS.contains(key));
     let entries: Entries = written.map(|(key, node)| (key.to_owned(), node.clone())).collect();
     let profile = profile::read(&entries, &table.place);

@@ -99,7 +99,7 @@ impl Catalog {
     }
 
     /// Lists what is peculiar to a provider, as its file says it: a line of TOML for each key.
-    pub(crate) fn settings(&self, provider: &Provider) -> Vec<String> {
+    pub(crate) fn settings(provider: &Provider) -> Vec<String> {
         let entries = match &provider.origin {
             Origin::BuiltIn => built_in_entries(&provider.name),
             Origin::Installed(path) => {
@@ -183,11 +183,7 @@ fn installed(folder: &Path, report: &Report) -> BTreeMap<String, Arc<Provider>> 
 
 /// Reads a provider from the keys and values of its file; `None` if anything is wrong, which is in the report.
 fn read(name: &str, written: &Entries, place: &Place<'_>, origin: Origin) -> Option<Provider> {
-    let base = base(written, place)?;
-    let entries = match base {
-        Some(base) => overlay(base, written),
-        None => written.clone(),
-    };
+    let entries = overlay(base(written, place)?, written);
     check_keys(&entries, place);
     let part = |is_part: &dyn Fn(&str) -> bool| -> Entries {
         entries.iter().filter(|(key, _)| is_part(key)).map(|(key, node)| (key.clone(), node.clone())).collect()
@@ -204,9 +200,10 @@ fn read(name: &str, written: &Entries, place: &Place<'_>, origin: Origin) -> Opt
 
 /// The built-in file that this one is laid over: nothing of its endpoints, if this one has some of its own. Tokens of one
 /// provider are not sent to another.
-fn base(written: &Entries, place: &Place<'_>) -> Option<Option<Entries>> {
-    let Some(node) = written.get("extends") else { return Some(None) };
-    let Value::Text(name) = &node.value else { return Some(None) };
+fn base(written: &Entries, place: &Place<'_>) -> Option<Entries> {
+    let Some(node) = written.get("extends") else { return Some(Entries::new()) };
+    // Reading it complains.
+    let Value::Text(name) = &node.value else { return Some(Entries::new()) };
     let Some(mut base) = built_in_entries(name) else {
         place.below("extends", Some(node.written)).error(
             format!("no provider {} is built in", quoted(name)),
@@ -225,7 +222,7 @@ fn base(written: &Entries, place: &Place<'_>) -> Option<Option<Entries>> {
             Written { file: place.written.file, line: written.get("extends").and_then(|node| node.written.line) },
         );
     }
-    Some(Some(base))
+    Some(base)
 }
 
 /// Leaves out what is inherited and has no place here: parameters that nothing has, and grants without an endpoint.

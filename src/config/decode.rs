@@ -123,12 +123,10 @@ impl Fault {
                 let (expected, example) = in_words(expected);
                 let help = if example.is_empty() {
                     "see provider-files.md in the documentation".to_owned()
+                } else if key.is_empty() {
+                    format!("write each as {example}")
                 } else {
-                    if key.is_empty() {
-                        format!("write each as {example}")
-                    } else {
-                        format!("write it as {key} = {example}")
-                    }
+                    format!("write it as {key} = {example}")
                 };
                 place.error(mismatch(expected, node), help);
             }

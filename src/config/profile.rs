@@ -52,7 +52,9 @@ pub(super) fn filled(file: &Profile, values: &BTreeMap<&str, String>) -> Profile
         &mut requests.refresh,
         &mut requests.revocation,
     ] {
-        params.values_mut().for_each(|value| *value = fill(value, values));
+        for value in params.values_mut() {
+            *value = fill(value, values);
+        }
     }
     file
 }

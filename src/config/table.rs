@@ -59,13 +59,11 @@ impl<'a> Table<'a> {
 
     /// The same, or `default` where there is none; `None` if what is there is wrong.
     pub(super) fn value_or<T: DeserializeOwned>(&mut self, key: &str, default: T) -> Option<T> {
-        match self.has(key) {
-            true => self.value(key).map(|entry| entry.value),
-            false => {
-                self.known(key);
-                Some(default)
-            }
+        if self.has(key) {
+            return self.value(key).map(|entry| entry.value);
         }
+        self.known(key);
+        Some(default)
     }
 
     /// A text that must be there and say something; `help` tells what to write.

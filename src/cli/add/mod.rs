@@ -192,15 +192,13 @@ fn known(answer: &str, catalog: &Catalog) -> Result<Option<Arc<Provider>>, Strin
         return config::issuer_problem(answer).map_or(Ok(None), Err);
     }
     let name = answer.trim().to_ascii_lowercase();
-    match catalog.find(&name) {
-        Some(provider) => match &provider.file.retired {
-            Some(reason) => Err(format!("{name}: {reason}.")),
-            None => Ok(Some(provider)),
-        },
-        None => {
-            let (message, help) = catalog.unknown(&name);
-            Err(format!("{message}; {help}."))
-        }
+    let Some(provider) = catalog.find(&name) else {
+        let (message, help) = catalog.unknown(&name);
+        return Err(format!("{message}; {help}."));
+    };
+    match &provider.file.retired {
+        Some(reason) => Err(format!("{name}: {reason}.")),
+        None => Ok(Some(provider)),
     }
 }
 

@@ -29,7 +29,7 @@ fn providers() -> String {
     for provider in catalog.usable() {
         let Provider { name, file, .. } = provider.as_ref();
         let grants: Vec<_> = file.grants.keys().map(|grant| format!("`{}`", grant.name())).collect();
-        let peculiar: Vec<_> = catalog.settings(&provider).iter().map(|line| format!("`{line}`")).collect();
+        let peculiar: Vec<_> = Catalog::settings(&provider).iter().map(|line| format!("`{line}`")).collect();
         let sources: Vec<_> =
             file.sources.iter().map(|source| format!("[{}]({}), {}", source.says, source.url, source.read)).collect();
         writeln!(
