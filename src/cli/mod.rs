@@ -10,6 +10,7 @@ mod login;
 mod providers;
 mod remote;
 mod run;
+mod service_user;
 mod status;
 
 use std::io::Write as _;
