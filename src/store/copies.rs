@@ -21,18 +21,18 @@ use sha2::{Digest, Sha256};
 use super::folder;
 use super::sealed_record::{Records, SealedRecord};
 
-/// What a disk writes at once, or a multiple of it.
+/// The size of a page: a disk writes as much at once, or a part of it.
 const PAGE: usize = 4096;
 const FILE_MAGIC: &[u8; 8] = b"o2mqcop1";
 const SLOT_MAGIC: &[u8; 4] = b"slot";
 /// Magic, serial, length of the name, length of the sealed record, digest.
 const HEADER: usize = 4 + 8 + 2 + 4 + 8;
-/// How many slots the file grows by at least; growing costs a sync of the file's length.
+/// The least number of slots that the file grows by; growing costs a sync of the file's length.
 const GROWTH: usize = 4;
-/// More pages in a slot than any record can need.
+/// The most pages of a slot: more than any record can need.
 const MOST_PAGES: u32 = 4096;
 
-/// The open file.
+/// The open file of slots.
 #[derive(Debug)]
 pub(super) struct Copies {
     path: PathBuf,
@@ -54,7 +54,7 @@ enum Slot {
 #[derive(Debug, Default)]
 pub(super) struct CopiedRecords {
     pub(super) records: Records,
-    /// Whether every slot is as it was left, so that nothing can be missing.
+    /// Set where every slot is as it was left, so that nothing can be missing.
     pub(super) is_whole: bool,
 }
 

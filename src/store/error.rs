@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::mounts;
 
-/// Why the store cannot be opened. Each says what happened, where, and what to do.
+/// Reasons why the store cannot be opened. Each says what happened, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
@@ -33,15 +33,15 @@ pub enum OpenError {
     /// The file system does not let the agent work.
     #[error("Cannot {doing} {path}: {reason}. {help}", path = .path.display())]
     Files {
-        /// What was tried.
+        /// The attempt.
         doing: &'static str,
         /// With which file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's words.
         reason: String,
-        /// What to do.
+        /// Advice.
         help: &'static str,
-        /// Whether the disk is to blame, so that the same may work later.
+        /// Set where the disk is to blame, so that the same may work later.
         is_of_disk: bool,
     },
     /// The key is there but must not or cannot be used.
@@ -49,9 +49,9 @@ pub enum OpenError {
     Key {
         /// The file of the key.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
-        /// What to do.
+        /// Advice.
         help: &'static str,
     },
 }
@@ -87,12 +87,12 @@ impl OpenError {
     }
 }
 
-/// Why the database cannot be used.
+/// Reasons why the database cannot be used.
 #[derive(Debug)]
 pub(super) enum DatabaseError {
     /// Another process has it open.
     InUse,
-    /// What is on disk is not, or no longer, a database of this kind.
+    /// The files are not, or no longer, a database of this kind.
     Damaged(String),
     /// The system refuses: no room, no permission, a failing disk.
     Files(io::Error),
@@ -155,7 +155,7 @@ pub(super) fn is_of_disk(error: &io::Error) -> bool {
         )
 }
 
-/// What an I/O error says. Those that sled passes on hold Rust's inner view of the error, which helps nobody.
+/// Returns the text of an I/O error. Those that sled passes on hold Rust's inner view of the error, which helps nobody.
 pub(super) fn reason(error: &io::Error) -> String {
     if error.raw_os_error().is_some() { error.to_string() } else { error.kind().to_string() }
 }

@@ -72,13 +72,13 @@ pub struct SealedTokens {
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// What was in it, by name.
+    /// The records that were in it, by name.
     pub records: Vec<(AccountName, StoredRecord)>,
     /// The accounts that were declared, as far as they can be read.
     pub declarations: Vec<(AccountName, Result<Declaration, Fault>)>,
     /// The former store, if it would not open.
     pub set_aside: Option<SetAside>,
-    /// Whether there was no key, and one was made.
+    /// Set when there was no key, and one was made.
     pub key_made: bool,
 }
 
@@ -96,7 +96,7 @@ pub enum StoredRecord {
 pub struct SetAside {
     /// The folder that it is in now.
     pub path: PathBuf,
-    /// Why it would not open.
+    /// The reason why it would not open.
     pub reason: String,
 }
 
@@ -105,7 +105,7 @@ pub struct SetAside {
 pub enum RecordKind {
     /// Its sign-in.
     SignIn,
-    /// What it is, where that is not in the configuration file.
+    /// Its settings, where they are not in the configuration file.
     Declaration,
 }
 
@@ -125,11 +125,11 @@ const DECLARED: &str = "declared/";
 /// The end of one save or erase.
 #[derive(Clone, Debug)]
 pub struct Ack {
-    /// Whose.
+    /// The account.
     pub account: AccountName,
-    /// Of what.
+    /// The kind of record.
     pub kind: RecordKind,
-    /// Which, as the sender counts.
+    /// The number of the change, as the sender counts.
     pub revision: u64,
     /// Success when it is safe on disk; if not, what was there before, or what was sent, is.
     pub result: Result<(), Fault>,

@@ -68,15 +68,15 @@ pub(super) struct Writer<F> {
     pub(super) start: Start,
     /// `None` after a failure, until they can be opened again.
     pub(super) files: Option<ReplicatedFiles>,
-    /// What the files are to hold.
+    /// The records that the files are to hold.
     pub(super) wanted: Wanted,
-    /// That of the newest record.
+    /// The serial of the newest record.
     pub(super) serial: u64,
     /// The serial below which no record counts.
     pub(super) floor: Floor,
     /// The names under which the files may have tokens or a client's secret, in some version or other.
     pub(super) with_secrets: BTreeSet<Vec<u8>>,
-    /// Whether the log may have gaps, and has to be written again before anything else.
+    /// Set while the log may have gaps, and has to be written again before anything else.
     pub(super) has_gaps: bool,
     /// When the disk may be tried again.
     pub(super) retry: Retry,
@@ -197,25 +197,25 @@ impl<F: Fn(Ack)> Writer<F> {
         Ok(())
     }
 
-    /// Seals every record that is left anew, and then writes down that no earlier one counts any more.
+    /// Seals every remaining record again, and then writes down that no earlier one counts any more.
     ///
     /// In this order: were the floor on the disk first, a power cut would take the records that are still below it.
     fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<Floor, DatabaseError> {
         let key = self.wanted.key();
         let floor = Floor::new(self.serial + 1);
-        let mut sealed_anew = RecordChanges::new();
+        let mut resealed = RecordChanges::new();
         for (name, record) in self.wanted.all() {
             let Ok(text_name) = std::str::from_utf8(&name) else { continue };
             // What does not open is of another key or machine, which has a floor of its own.
             let Ok(Unsealed { text, .. }) = key.open(text_name, &record) else { continue };
             self.serial += 1;
             let record = key.seal(text_name, self.serial, self.floor.serial(), &text).map_err(io::Error::other)?;
-            sealed_anew.insert(name, RecordChange::Put(record));
+            resealed.insert(name, RecordChange::Put(record));
         }
         self.serial += 1;
         let record = key.seal(floor::NAME, self.serial, floor.serial(), b"").map_err(io::Error::other)?;
         let raised = RecordChanges::from([(floor::NAME.into(), RecordChange::Put(record))]);
-        for changes in [sealed_anew, raised] {
+        for changes in [resealed, raised] {
             self.wanted.change(&changes);
             files.write(&changes, || self.wanted.all())?;
         }

@@ -1,4 +1,4 @@
-//! How a sign-in that waits for the user is written down.
+//! The written form of a sign-in that waits for the user.
 
 use std::time::Duration;
 
@@ -44,9 +44,7 @@ struct WrittenCodeRequest {
     code_verifier: Secret,
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
-    /// Where it is not written, the issuer is only where it was promised.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    names_issuer: Option<bool>,
+    names_issuer: bool,
 }
 
 impl From<&PendingSignIn> for WrittenPending {
@@ -81,14 +79,13 @@ impl From<WrittenDeviceCode> for DeviceCode {
 impl From<CodeRequest> for WrittenCodeRequest {
     fn from(request: CodeRequest) -> Self {
         let CodeRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
-        Self { address, redirect_uri, state, code_verifier, issuer, names_issuer: Some(names_issuer) }
+        Self { address, redirect_uri, state, code_verifier, issuer, names_issuer }
     }
 }
 
 impl From<WrittenCodeRequest> for CodeRequest {
     fn from(request: WrittenCodeRequest) -> Self {
         let WrittenCodeRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
-        let names_issuer = names_issuer.unwrap_or(issuer.is_some());
         Self { address, redirect_uri, state, code_verifier, issuer, names_issuer }
     }
 }
