@@ -163,7 +163,9 @@ impl<F: Fn(Ack)> Writer<F> {
         }
         match self.attempt(changes, forget) {
             Ok(()) => {
-                self.retry.succeeded();
+                if self.retry.succeeded() {
+                    tracing::info!(path = %self.path.display(), "the store works again; nothing is missing from it");
+                }
                 Ok(())
             }
             Err(error) => {
@@ -227,7 +229,6 @@ impl<F: Fn(Ack)> Writer<F> {
         folder::make_private(&self.path)?;
         let files = ReplicatedFiles::reopen(&self.path, self.start, &self.wanted.all(), self.has_gaps)?;
         self.has_gaps = false;
-        tracing::info!(path = %self.path.display(), "the store works again; nothing is missing from it");
         Ok(files)
     }
 
