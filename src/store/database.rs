@@ -84,8 +84,8 @@ impl Database {
     /// Makes it hold these records and no others; they are safe after the next [`Database::sync`].
     pub(super) fn hold(&self, records: &Records) -> Result<(), DatabaseError> {
         let found = self.records()?;
-        for (name, kept) in records.iter().filter(|(name, kept)| found.get(*name) != Some(kept)) {
-            self.put(name, Some(kept))?;
+        for (name, record) in records.iter().filter(|(name, record)| found.get(*name) != Some(record)) {
+            self.put(name, Some(record))?;
         }
         for name in found.keys().filter(|name| !records.contains_key(*name)) {
             self.put(name, None)?;
@@ -94,9 +94,9 @@ impl Database {
     }
 
     /// Puts a record in the place of an earlier one, or takes it out. It is safe after the next [`Database::sync`].
-    pub(super) fn put(&self, name: &[u8], kept: Option<&SealedRecord>) -> Result<(), DatabaseError> {
-        match kept {
-            Some(kept) => self.sled.insert(name, kept.as_bytes())?,
+    pub(super) fn put(&self, name: &[u8], record: Option<&SealedRecord>) -> Result<(), DatabaseError> {
+        match record {
+            Some(record) => self.sled.insert(name, record.as_bytes())?,
             None => self.sled.remove(name)?,
         };
         Ok(())

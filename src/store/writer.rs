@@ -184,10 +184,17 @@ impl<F: Fn(Ack)> Writer<F> {
     /// Writes; after a failure the files are given up, and opened again the next time.
     fn attempt(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), DatabaseError> {
         let mut files = match self.files.take() {
-            Some(mut files) => {
-                files.write(changes, || self.wanted.all())?;
-                files
-            }
+            Some(mut files) => match files.write(changes, || self.wanted.all()) {
+                Ok(()) => files,
+                // Whatever ended it, perhaps a signal or a lack of memory: the disk may be well.
+                Err(DatabaseError::Ended(why)) => {
+                    tracing::warn!(%why, "the database is opened again");
+                    self.has_gaps = true;
+                    drop(files);
+                    self.reopen()?
+                }
+                Err(error) => return Err(error),
+            },
             None => self.reopen()?,
         };
         if forget {
