@@ -81,6 +81,12 @@ impl OpenError {
         Self::Files { doing, path: path.to_owned(), reason: reason(error), help, is_of_disk: is_of_disk(error) }
     }
 
+    /// Makes the error of a database that the disk does not explain.
+    pub(super) fn database(doing: &'static str, path: &Path, reason: String) -> Self {
+        let help = "Check the disk, the memory and the kernel's log; the sign-ins in the store are left as they are.";
+        Self::Files { doing, path: path.to_owned(), reason, help, is_of_disk: true }
+    }
+
     /// Returns whether the same may work later without anybody changing a setting: a disk that is full, read-only or failing.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Files { is_of_disk: true, .. })
@@ -98,6 +104,8 @@ pub(super) enum DatabaseError {
     Files(io::Error),
     /// The process of the database ended in the middle, as it does at a panic.
     Ended(String),
+    /// The process of the database cannot be started.
+    NotStarted(io::Error),
 }
 
 impl DatabaseError {
@@ -107,15 +115,15 @@ impl DatabaseError {
         match self {
             Self::Files(error) => !matches!(error.kind(), StorageFull | QuotaExceeded),
             Self::Ended(_) => true,
-            Self::InUse | Self::Damaged(_) => false,
+            Self::InUse | Self::Damaged(_) | Self::NotStarted(_) => false,
         }
     }
 
-    /// Returns whether the disk is to blame, rather than a setting, so that the same may work later.
+    /// Returns whether the disk or the memory is to blame, rather than a setting, so that the same may work later.
     pub(super) fn is_of_disk(&self) -> bool {
         match self {
             Self::Files(error) => is_of_disk(error),
-            Self::Ended(_) => true,
+            Self::Ended(_) | Self::NotStarted(_) => true,
             Self::InUse | Self::Damaged(_) => false,
         }
     }
@@ -134,6 +142,7 @@ impl std::fmt::Display for DatabaseError {
             Self::Damaged(why) => write!(f, "it is damaged ({why})"),
             Self::Files(error) => f.write_str(&reason(error)),
             Self::Ended(why) => f.write_str(why),
+            Self::NotStarted(error) => write!(f, "its process cannot be started: {error}"),
         }
     }
 }

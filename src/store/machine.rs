@@ -34,7 +34,9 @@ impl Machine {
     #[must_use]
     pub fn this() -> Option<Self> {
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let runtime = env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+        // Several have colons between them.
+        let runtime = env::var("RUNTIME_DIRECTORY").ok();
+        let runtime = runtime.and_then(|folders| folders.split(':').next().map(PathBuf::from));
         Self::below(Path::new("/"), credentials.as_deref()).map(|machine| machine.kept_in(runtime))
     }
 

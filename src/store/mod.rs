@@ -24,7 +24,6 @@ mod tests;
 mod wanted;
 mod writer;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
@@ -187,9 +186,9 @@ fn open_with(
     let (key, key_made) = key::obtain(&settings.key, binding)?;
     let refused = |error| match error {
         DatabaseError::InUse => OpenError::InUse { path: path.clone() },
-        DatabaseError::Damaged(why) => OpenError::files("make a new store in", path, &io::Error::other(why)),
-        DatabaseError::Ended(why) => OpenError::files("open the store in", path, &io::Error::other(why)),
+        DatabaseError::Damaged(why) => OpenError::database("make a new store in", path, why),
         DatabaseError::Files(error) => OpenError::files("open the store in", path, &error),
+        error => OpenError::database("open the store in", path, error.to_string()),
     };
     let mut retry = Retry::default();
     let opened = ReplicatedFiles::open(path, now.wall, start)
