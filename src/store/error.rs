@@ -58,11 +58,12 @@ pub enum OpenError {
 
 impl OpenError {
     pub(super) fn files(doing: &'static str, path: &Path, error: &io::Error) -> Self {
+        let is_sandboxed = error.kind() == io::ErrorKind::ReadOnlyFilesystem && mounts::is_read_only_by_sandbox(path);
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 "Let the user that runs the agent own it, or name another folder: path in [store]."
             }
-            io::ErrorKind::ReadOnlyFilesystem if mounts::is_read_only_by_sandbox(path) => {
+            _ if is_sandboxed => {
                 "The disk can be written, but not by this service: run systemctl edit oauth2mqtt, and write \
                  ReadWritePaths= with this folder below [Service]."
             }
@@ -78,7 +79,8 @@ impl OpenError {
             }
             _ => "Check the disk and the kernel's log; the sign-ins in the store are left as they are.",
         };
-        Self::Files { doing, path: path.to_owned(), reason: reason(error), help, is_of_disk: is_of_disk(error) }
+        let is_of_disk = is_of_disk(error) && !is_sandboxed;
+        Self::Files { doing, path: path.to_owned(), reason: reason(error), help, is_of_disk }
     }
 
     /// Makes the error of a database that the disk does not explain.
