@@ -55,6 +55,9 @@ rust_target() { # ARCHITECTURE, as Debian calls it
 # Whether Debian has the source of the standard library, with the compiler that it belongs to.
 has_source() { debian rustc-web rust-web-src; }
 
+# The compiler's version, which is that of its standard library.
+rust_version() { if has_source; then /usr/bin/rustc --version; else rustc --version; fi | cut -d ' ' -f 2; }
+
 compile() { # TARGET
     local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src
     # No path of this machine in the binary.

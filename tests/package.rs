@@ -1,15 +1,17 @@
 //! What the Debian package brings to `/etc` is good as it is, and shows every key that there is.
 #![allow(clippy::unwrap_used)]
 
+mod example_files;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use oauth2mqtt::testing::config::{self, Environment, Loaded};
+use oauth2mqtt::testing::config::{self, Configuration, Environment};
 
 const CONFIG: &str = include_str!("../systemd/config.toml");
 
-fn parse(text: &str, path: &Path) -> Result<Loaded, String> {
+fn parse(text: &str, path: &Path) -> Result<Configuration, String> {
     config::parse(text, path, &Environment::default()).map_err(|error| error.to_string())
 }
 
@@ -31,13 +33,7 @@ fn as_it_is_installed_it_names_no_account_and_is_good() {
 #[test]
 fn every_example_in_it_is_good() {
     let folder = tempfile::tempdir().unwrap();
-    let key = Command::new("openssl").args(["genpkey", "-algorithm", "ED25519"]).output().unwrap().stdout;
-    for line in in_force().lines().filter(|line| line.contains("_file = ")) {
-        let name = line.split('"').nth(1).unwrap();
-        let path = folder.path().join(name);
-        fs::write(&path, if name == "line-7.key" { &key[..] } else { b"of no importance" }).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    }
+    example_files::write(folder.path(), &in_force());
     // What goes with mqtts:// alone is beside an address of this device.
     let text = in_force().replace("url = \"mqtt://127.0.0.1:1883\"", "url = \"mqtts://broker.example.com\"");
     let loaded = parse(&text, &folder.path().join("config.toml")).unwrap_or_else(|error| panic!("{error}"));
@@ -59,5 +55,27 @@ fn it_has_every_key_that_the_program_knows() {
         let is_there = CONFIG.lines().any(|line| line.starts_with(&format!("#{key} = ")));
         // Which of them a provider needs, `oauth2mqtt providers` says.
         assert!(is_there || ["realm", "host", "domain"].contains(&key), "{key} is not in systemd/config.toml");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_with_its_exit_codes_and_an_example() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_oauth2mqtt"));
+    let help = String::from_utf8(Command::new(binary).arg("--help").output().unwrap().stdout).unwrap();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands: Vec<_> = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(commands.contains(&"login") && commands.len() > 10, "{commands:?}");
+    let pages = commands.iter().map(|command| format!("oauth2mqtt-{command}.1"));
+    for name in pages.chain(["oauth2mqtt.1".to_owned()]) {
+        let path = binary.with_file_name("assets").join(&name);
+        let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for section in ["SYNOPSIS", "OPTIONS", "\"EXIT STATUS\"", "EXAMPLES"] {
+            assert!(page.contains(&format!(".SH {section}\n")), "{name} has no {section}");
+        }
     }
 }

@@ -4,20 +4,19 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::SharedProvider;
 use crate::domain::account::AccountName;
 use crate::domain::record::Fingerprint;
-use crate::domain::session::{Rules, Session, Way};
-use crate::domain::settings::{AccountSettings, GrantSettings, SignInMode, TlsSettings};
+use crate::domain::session::{Acquisition, Rules, Session};
+use crate::domain::settings::{AccountSettings, GrantSettings, PublishMode, SignInMode, TlsSettings};
 use crate::platform::clock;
 use crate::platform::tls::Tls;
 use crate::provider::{Directory, EndpointQuery, Http, Provider};
-use crate::wire::{self, AccountInfo, SetUp};
+use crate::wire::{self, AccountInfo, SetUp, StatusMessage};
 
-/// How many requests to one provider are under way at a time. After an outage a thousand accounts are due at once, and
+/// The number of requests to one provider that are under way at a time. After an outage a thousand accounts are due at once, and
 /// neither the device nor the provider should meet them all at the same moment.
 const AT_A_TIME: usize = 8;
 
@@ -26,12 +25,12 @@ pub(super) struct Account {
     pub(super) settings: Arc<AccountSettings>,
     pub(super) provider: SharedProvider,
     pub(super) session: Session,
-    /// What the configuration now says of it, to be applied when no answer is awaited. Boxed, since it is large and seldom.
-    pub(super) change: Option<Box<Change>>,
+    /// The change of the configuration, to be applied when no answer is awaited. Boxed, since it is large and seldom.
+    pub(super) change: Option<Box<PendingChange>>,
 }
 
 /// A change of the configuration that waits for its moment.
-pub(super) enum Change {
+pub(super) enum PendingChange {
     Replace(AccountSettings),
     /// It goes, and its sign-in stays in the store.
     Remove,
@@ -40,37 +39,52 @@ pub(super) enum Change {
 }
 
 impl Account {
-    pub(super) fn info<'a>(&'a self, name: &'a AccountName) -> AccountInfo<'a> {
+    pub(super) fn info(&self, name: &AccountName) -> AccountInfo {
         AccountInfo {
-            name: name.as_str(),
-            provider: &self.settings.provider,
-            grant: self.settings.grant.name(),
-            scopes: &self.settings.scopes,
+            name: name.to_string(),
+            provider: self.settings.provider.clone(),
+            grant: self.settings.grant.name().to_owned(),
+            scopes: self.settings.scopes.clone(),
+            publish: match self.settings.publish {
+                PublishMode::Retained => "retained".to_owned(),
+                PublishMode::OnRequest => "on_request".to_owned(),
+            },
         }
     }
 
-    /// What `status` says now.
-    pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> impl Serialize + use<> {
+    /// Returns the content of `status` now.
+    pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> StatusMessage {
         wire::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
     }
 
-    /// What `status` says of the settings.
+    /// The settings that the account will have once a change of the configuration is applied; `None` if it will be removed.
+    pub(super) fn coming_settings(&self) -> Option<&AccountSettings> {
+        match self.change.as_deref() {
+            None => Some(&self.settings),
+            Some(PendingChange::Replace(settings)) => Some(settings),
+            Some(PendingChange::Remove | PendingChange::Forget) => None,
+        }
+    }
+
+    /// Returns the part of `status` that comes from the settings.
     pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
         SetUp { grant: Some(self.settings.grant.name()), declared: Some(self.settings.declared.name()), sign_in_needed }
     }
 }
 
-/// How a session for these settings behaves.
+/// Returns the rules by which a session for these settings behaves.
 pub(super) fn rules(settings: &AccountSettings) -> Rules {
-    let way = match &settings.grant {
-        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Way::User,
-        GrantSettings::ClientCredentials | GrantSettings::Password { .. } => Way::Unattended,
+    let acquisition = match &settings.grant {
+        GrantSettings::DeviceCode | GrantSettings::AuthorizationCode { .. } => Acquisition::User,
+        GrantSettings::ClientCredentials | GrantSettings::JwtBearer(_) | GrantSettings::Password { .. } => {
+            Acquisition::Unattended
+        }
         GrantSettings::RefreshToken { token } => {
-            Way::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
+            Acquisition::Import(token.as_ref().map(|token| Fingerprint::of(token.expose())))
         }
     };
     Rules {
-        way,
+        acquisition,
         offer: settings.sign_in == SignInMode::Offer,
         allow: settings.allow.clone(),
         tells_user: settings.identity,
@@ -78,7 +92,7 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
     }
 }
 
-/// What accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
+/// The parts that accounts share: certificate authorities, HTTP clients, and a measure of how much is asked at a time.
 #[derive(Default)]
 pub(super) struct Clients {
     tls: Tls,

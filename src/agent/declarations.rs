@@ -3,23 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Agent;
-use super::accounts::{Change, rules};
+use super::accounts::{PendingChange, rules};
 use super::reload;
-use super::requests::{Asked, Asker, MOST_WAITING, Refusal, ReplyTo, busy, failed, sentence};
+use super::requests::{Asked, Asker, MOST_WAITING, ReplyTo, busy, data, sentence};
 use crate::config;
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
 use crate::domain::policy;
 use crate::domain::rate_limit::Throttle;
-use crate::domain::record::Record;
-use crate::domain::session::{Command, Event, Found, Rules, Ticket};
+use crate::domain::record::{Record, StoredRecord};
+use crate::domain::session::{Command, Event, Rules, Ticket};
 use crate::domain::settings::{AccountSettings, Declared};
 use crate::platform::clock;
 use crate::store::Ack;
-use crate::wire::{Outcome, Transaction, Verb};
+use crate::wire::{DeclareMessage, ErrorCode, ForgetMessage, RequestError, Transaction, Verb};
 
 /// The most accounts that may be declared: each has its place in the store and in the broker's memory.
 const MOST: usize = 32;
@@ -27,7 +27,7 @@ const MOST: usize = 32;
 /// Nobody waits for the answer to a command with this ticket.
 const UNHEARD: Ticket = Ticket(0);
 
-/// What was declared, and who waits to hear that it is safe.
+/// The declared accounts, and the requests that wait until they are safe on disk.
 pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
     changes: Throttle,
@@ -38,7 +38,7 @@ pub(super) struct Declarations {
 }
 
 impl Declarations {
-    /// What the store had.
+    /// Takes up the declarations that the store had.
     pub(super) fn from_store(found: Vec<(AccountName, Result<Declaration, crate::domain::fault::Fault>)>) -> Self {
         let mut by_name = BTreeMap::new();
         for (name, declaration) in found {
@@ -61,19 +61,19 @@ impl Declarations {
         self.by_name.keys()
     }
 
-    /// Whether the account asks for something else by now than its sign-in was for.
+    /// Returns whether the account asks for something else by now than its sign-in was for.
     pub(super) fn needs_sign_in(&self, name: &AccountName) -> bool {
         self.by_name.get(name).is_some_and(|declaration| declaration.sign_in_needed)
     }
 }
 
-fn too_many_changes(wait: Duration) -> Refusal {
+fn too_many_changes(wait: Duration) -> RequestError {
     let error = format!(
         "Too much has been declared anew or changed in a short time; the next change is taken in {} s. Declaring the same again \
          changes nothing. See whether a flow declares something else each time.",
         wait.as_secs() + 1
     );
-    ("too_many_changes", error)
+    RequestError::new(ErrorCode::TooManyChanges, error)
 }
 
 impl Agent {
@@ -100,13 +100,15 @@ impl Agent {
         accounts
     }
 
-    /// Whether the account may be declared or signed in, and is not about to go with all that is kept of it.
-    pub(super) fn is_not_forgotten(&self, name: &AccountName) -> Result<(), Refusal> {
-        let is_leaving =
-            self.accounts.get(name).is_some_and(|account| matches!(account.change.as_deref(), Some(Change::Forget)));
+    /// Returns whether the account may be declared or signed in, and is not about to go with all that is kept of it.
+    pub(super) fn is_not_forgotten(&self, name: &AccountName) -> Result<(), RequestError> {
+        let is_leaving = self
+            .accounts
+            .get(name)
+            .is_some_and(|account| matches!(account.change.as_deref(), Some(PendingChange::Forget)));
         if is_leaving || self.declarations.forgetting.contains(name) {
             let error = format!("{name} is being forgotten. Declare it once the request to forget it is answered.");
-            return Err(("signing_out", error));
+            return Err(RequestError::new(ErrorCode::SigningOut, error));
         }
         Ok(())
     }
@@ -118,25 +120,25 @@ impl Agent {
         declaration: Option<Declaration>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let name = self.may_declare(account)?;
         self.is_not_forgotten(&name)?;
         let Some(provisioning) = &self.settings.provisioning else { return Ok(()) };
         let Some(mut declaration) = declaration else {
             let error = "The request has no \"settings\": the keys of the account, as in the configuration file.";
-            return Err(("invalid_request", error.to_owned()));
+            return Err(RequestError::invalid(error));
         };
         let settings = config::declared(&name, &declaration, provisioning)
-            .map_err(|reason| ("invalid_declaration", sentence(&reason)))?;
+            .map_err(|reason| RequestError::new(ErrorCode::InvalidDeclaration, sentence(&reason)))?;
         let former = self.declarations.by_name.get(&name);
         if former.is_none() && self.declarations.by_name.len() >= MOST {
             let error = format!("There are {MOST} declared accounts already. Forget one, then declare this one.");
-            return Err(("too_many_accounts", error));
+            return Err(RequestError::new(ErrorCode::TooManyAccounts, error));
         }
         let running = self.accounts.contains_key(&name);
         if let Some(former) = former.filter(|former| running && former.is_same_as(&declaration)) {
-            let answer = json!({ "account": name, "changed": false, "sign_in_needed": former.sign_in_needed });
-            self.respond(reply_to, &Outcome::Done(answer), transaction);
+            let answer = DeclareMessage::new(&name, false, former.sign_in_needed);
+            self.respond(reply_to, Ok(answer), transaction);
             return Ok(());
         }
         if self.declarations.waiting.len() >= MOST_WAITING {
@@ -145,18 +147,18 @@ impl Agent {
         // Whatever goes on from here ends on disk.
         self.declarations.changes.take(clock::now().boot).map_err(too_many_changes)?;
         let former = self.declarations.by_name.get(&name);
-        let asks_otherwise = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
+        let requests_other_tokens = former.is_some_and(|former| !former.asks_the_same_as(&declaration));
         let needed_before = former.is_some_and(|former| former.sign_in_needed);
         // Without a user the agent sees to it by itself.
         let has_user = settings.grant.has_user();
-        declaration.sign_in_needed = has_user && (asks_otherwise || needed_before) && self.is_signed_in(&name);
-        if asks_otherwise && running {
+        declaration.sign_in_needed = has_user && (requests_other_tokens || needed_before) && self.is_signed_in(&name);
+        if requests_other_tokens && running {
             // What the user would approve is not what is asked for any more.
             self.tell(&name, Event::Command(Command::Cancel, UNHEARD));
         }
-        let answer = json!({ "account": name, "changed": true, "sign_in_needed": declaration.sign_in_needed });
+        let answer = DeclareMessage::new(&name, true, declaration.sign_in_needed);
         let revision = self.save_declaration(&name, declaration);
-        self.declarations.waiting.insert(revision, (reply_to.clone(), transaction.clone(), answer));
+        self.declarations.waiting.insert(revision, (reply_to.clone(), transaction.clone(), data(&answer)));
         tracing::info!(account = name.as_str(), provider = settings.provider, "declared");
         self.take_up(&name, settings)
     }
@@ -167,10 +169,10 @@ impl Agent {
         account: Option<AccountName>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let name = self.may_declare(account)?;
         if !self.declarations.by_name.contains_key(&name) {
-            return Err(("unknown_account", format!("No account {name} was declared.")));
+            return Err(RequestError::new(ErrorCode::UnknownAccount, format!("No account {name} was declared.")));
         }
         if !self.accounts.contains_key(&name) {
             // It was left out, and nothing says any more where its tokens could be revoked.
@@ -192,8 +194,8 @@ impl Agent {
         if let Some(account) = self.accounts.get_mut(name) {
             // An account that the file has by now comes in its place.
             let is_of_file = |settings: &AccountSettings| settings.declared == Declared::File;
-            if !matches!(account.change.as_deref(), Some(Change::Replace(settings)) if is_of_file(settings)) {
-                account.change = Some(Box::new(Change::Forget));
+            if !matches!(account.change.as_deref(), Some(PendingChange::Replace(settings)) if is_of_file(settings)) {
+                account.change = Some(Box::new(PendingChange::Forget));
                 self.store.erase(name, reload::UNHEARD.0);
             }
         } else {
@@ -201,7 +203,7 @@ impl Agent {
         }
         self.declarations.last += 1;
         self.store.forget(name, self.declarations.last);
-        let answer = (reply_to.clone(), transaction.clone(), json!({ "account": name }));
+        let answer = (reply_to.clone(), transaction.clone(), data(&ForgetMessage { account: name.to_string() }));
         self.declarations.waiting.insert(self.declarations.last, answer);
     }
 
@@ -225,7 +227,7 @@ impl Agent {
         let of_file = |record: &Record| {
             record.signed_in.as_ref().is_some_and(|signed_in| signed_in.client.declared_in() == Declared::File)
         };
-        if matches!(self.spare.get(name), Some(Found::Record(record)) if !of_file(record)) {
+        if matches!(self.spare.get(name), Some(StoredRecord::Record(record)) if !of_file(record)) {
             self.spare.remove(name);
             self.store.erase(name, reload::UNHEARD.0);
         }
@@ -240,10 +242,10 @@ impl Agent {
             return;
         };
         let outcome = match ack.result {
-            Ok(()) => Outcome::Done(answer),
-            Err(fault) => failed((fault.code.name(), fault.message)),
+            Ok(()) => Ok(answer),
+            Err(fault) => Err(RequestError::new(fault.code, fault.message)),
         };
-        self.respond(&reply_to, &outcome, &transaction);
+        self.respond(&reply_to, outcome, &transaction);
     }
 
     /// Somebody signed the account in as it is now.
@@ -255,19 +257,19 @@ impl Agent {
         }
     }
 
-    fn may_declare(&self, account: Option<AccountName>) -> Result<AccountName, Refusal> {
+    fn may_declare(&self, account: Option<AccountName>) -> Result<AccountName, RequestError> {
         if self.settings.provisioning.is_none() {
             let error =
                 "This device takes no declarations: its configuration has no [provisioning] with enabled = true.";
-            return Err(("provisioning_disabled", error.to_owned()));
+            return Err(RequestError::new(ErrorCode::ProvisioningDisabled, error));
         }
         let Some(name) = account else {
-            return Err(("invalid_request", "The request names no account.".to_owned()));
+            return Err(RequestError::invalid("The request names no account."));
         };
         let in_file = self.accounts.get(&name).is_some_and(|account| account.settings.declared == Declared::File);
         if in_file {
             let error = format!("{name} is in the configuration file of the device, and only changed there.");
-            return Err(("declared_in_file", error));
+            return Err(RequestError::new(ErrorCode::DeclaredInFile, error));
         }
         Ok(name)
     }
@@ -283,13 +285,14 @@ impl Agent {
         self.declarations.last
     }
 
-    fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), Refusal> {
+    fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), RequestError> {
         if let Some(account) = self.accounts.get_mut(name) {
-            account.change = Some(Box::new(Change::Replace(settings)));
+            account.change = Some(Box::new(PendingChange::Replace(settings)));
             self.apply_waiting_changes();
         } else {
-            self.add(name, settings).map_err(|error| ("invalid_declaration", error.to_string()))?;
-            self.tell(name, Event::BrokerConnected);
+            self.add(name, settings)
+                .map_err(|error| RequestError::new(ErrorCode::InvalidDeclaration, error.to_string()))?;
+            self.tell(name, Event::PublishAll);
         }
         self.publish_info();
         Ok(())

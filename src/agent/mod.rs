@@ -4,17 +4,18 @@
 
 mod accounts;
 mod declarations;
-mod last_words;
 mod opening;
 mod page;
 mod perform;
 mod redirects;
 mod refusals;
 mod reload;
+mod request_limits;
 mod requests;
 mod signals;
 mod stop;
 mod summary;
+mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -27,28 +28,30 @@ use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Publication, 
 use crate::config::Environment;
 use crate::domain::account::AccountName;
 use crate::domain::clock::{BootTime, Now};
-use crate::domain::policy::{self, Chance};
+use crate::domain::policy::{self, Jitter};
 use crate::domain::rate_limit::Throttle;
-use crate::domain::session::{Answer, Event as SessionEvent, Found, RequestId, Revision};
+use crate::domain::record::StoredRecord;
+use crate::domain::session::{Event as SessionEvent, ProviderAnswer, RequestId, Revision};
 use crate::domain::settings::Settings;
-use crate::page::{Page, Press};
+use crate::page::{ButtonPress, Page};
 use crate::platform::clock;
 use crate::platform::redirect_listener::Arrival;
 use crate::platform::systemd::ServiceManager;
 use crate::platform::timer::{Alarm, ClockWatch};
-use crate::store::{self, Ack, OpenError, Opened, RecordKind, Store, StoredRecord};
+use crate::store::{self, Ack, OpenError, Opened, RecordKind, Store};
 use crate::wire::{self, Topics};
 use accounts::{Account, Clients};
 use declarations::Declarations;
 use redirects::Redirects;
 use refusals::Refusals;
-use requests::{Complaints, Tickets, Writes};
+use request_limits::{Complaints, RequestLimits};
+use requests::Tickets;
 use signals::Signals;
 
 /// The largest packet that a request may be, in bytes.
 const LARGEST_REQUEST: u32 = 16 * 1024;
 
-/// How many wake-ups may wait for the loop.
+/// The number of events that may wait for the loop.
 const EVENTS: usize = 64;
 
 /// Why the daemon could not start, or had to end.
@@ -73,7 +76,7 @@ pub(crate) enum RunError {
 pub(crate) struct Origin {
     /// The file.
     pub path: PathBuf,
-    /// What the service manager said.
+    /// The environment that the service manager set.
     pub environment: Environment,
 }
 
@@ -81,10 +84,10 @@ pub(crate) struct Origin {
 #[derive(Debug)]
 enum Event {
     Link(LinkEvent),
-    Answered(AccountName, RequestId, Answer),
+    Answered(AccountName, RequestId, ProviderAnswer),
     Stored(Ack),
     Browser(Arrival),
-    Pressed(Press),
+    Pressed(ButtonPress),
     AlarmRang,
     /// The link can take what an account has to publish at a new connection.
     MayAnnounce,
@@ -105,8 +108,8 @@ impl From<Arrival> for Event {
     }
 }
 
-impl From<Press> for Event {
-    fn from(press: Press) -> Self {
+impl From<ButtonPress> for Event {
+    fn from(press: ButtonPress) -> Self {
         Self::Pressed(press)
     }
 }
@@ -130,7 +133,7 @@ pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunErr
     loop {
         alarm.set(agent.next_wake())?;
         // One line for everything that happens at the same moment: it takes a look at every account.
-        let nothing_waits = wakeups.is_empty() && agent.unannounced.is_empty();
+        let nothing_waits = wakeups.is_empty() && agent.to_announce.is_empty();
         if agent.summary_is_old && nothing_waits && manager.is_there() {
             agent.summary_is_old = false;
             manager.status(&agent.summary());
@@ -164,18 +167,18 @@ struct Agent {
     origin: Origin,
     /// Boxed: in a tree they would lie side by side with room for as many more.
     accounts: BTreeMap<AccountName, Box<Account>>,
-    /// What the store has of accounts that the configuration does not name now.
-    spare: HashMap<AccountName, Found>,
+    /// The records of accounts that the configuration does not name now.
+    spare: HashMap<AccountName, StoredRecord>,
     clients: Clients,
     store: Store,
     /// Why the next boot forgets the store, if it does.
     store_forgets: Option<String>,
     link: Link,
     /// The accounts that went while there was no connection to say so on.
-    gone_unheard: BTreeSet<AccountName>,
+    removed_while_offline: BTreeSet<AccountName>,
     /// The accounts that have not yet published their state on the present connection, and those that are gone. One after
     /// the other, as the link takes it: the messages of a thousand at once would be megabytes.
-    unannounced: VecDeque<AccountName>,
+    to_announce: VecDeque<AccountName>,
     topics: Topics,
     tickets: Tickets,
     redirects: Redirects,
@@ -186,13 +189,13 @@ struct Agent {
     last_seen: Now,
     epochs: u64,
     broker_is_there: bool,
-    /// Whether there is a broker as far as the journal goes, which is told of a change and not of every attempt.
+    /// True if there is a broker as far as the journal goes, which is told of a change and not of every attempt.
     journal_has_broker: Option<bool>,
     losses: Throttle,
     refusals: Refusals,
     complaints: Complaints,
-    writes: Writes,
-    /// Whether the service manager has to be told anew how things stand.
+    limits: RequestLimits,
+    /// True if the service manager has to be told anew how things stand.
     summary_is_old: bool,
 }
 
@@ -222,7 +225,7 @@ impl Agent {
                 tracing::error!(account = account.as_str(), %fault, "a stored sign-in stays closed; it is kept as it is");
             }
         }
-        let spare = opened.records.into_iter().map(|(name, loaded)| (name, found(loaded))).collect();
+        let spare = opened.records.into_iter().map(|(name, loaded)| (name, loaded)).collect();
         let link = broker::connect(connector, topics.requests(), events.clone());
         let accounts = std::mem::take(&mut settings.accounts);
         let mut agent = Self {
@@ -234,11 +237,11 @@ impl Agent {
             store: opened.store,
             store_forgets,
             link,
-            gone_unheard: BTreeSet::new(),
-            unannounced: VecDeque::new(),
+            removed_while_offline: BTreeSet::new(),
+            to_announce: VecDeque::new(),
             topics,
             tickets: Tickets::default(),
-            redirects: Redirects::default(),
+            redirects: Redirects::from_process(),
             declarations: Declarations::from_store(opened.declarations),
             page: None,
             events,
@@ -250,7 +253,7 @@ impl Agent {
             losses: Throttle::new(policy::LOSSES_TOLD),
             refusals: Refusals::default(),
             complaints: Complaints::default(),
-            writes: Writes::default(),
+            limits: RequestLimits::default(),
             summary_is_old: true,
         };
         agent.page = agent.open_page(agent.settings.page.as_ref());
@@ -294,7 +297,7 @@ impl Agent {
                 self.broker_changed(true);
                 self.publish_retained(self.topics.state(), wire::state(true));
                 self.publish_info();
-                self.unannounced = self.names_to_announce().collect();
+                self.to_announce = self.names_to_announce().collect();
             }
             LinkEvent::Lost(error, wait) => {
                 if self.journal_has_broker == Some(false) || self.losses.take(clock::now().boot).is_err() {
@@ -306,7 +309,7 @@ impl Agent {
                 self.broker_changed(false);
             }
             LinkEvent::Refused(topic, refusal) => self.refused(topic, &refusal),
-            LinkEvent::Taken(topic) => self.taken(&topic),
+            LinkEvent::Accepted(topic) => self.accepted(&topic),
             LinkEvent::Request { topic, payload, response_topic, correlation } => {
                 self.request(&topic, &payload, response_topic, correlation);
             }
@@ -321,24 +324,24 @@ impl Agent {
 
     /// Waits until there is an account to announce, and room for it on the link.
     async fn may_announce(&self) {
-        if self.unannounced.is_empty() {
+        if self.to_announce.is_empty() {
             std::future::pending::<()>().await;
         }
         self.link.has_room().await;
     }
 
     fn announce_next(&mut self) {
-        if let Some(name) = self.unannounced.pop_front() {
+        if let Some(name) = self.to_announce.pop_front() {
             if let Some(account) = self.accounts.get(&name) {
-                self.say_last_words_beside(&name, account);
+                self.withdraw_unpublished(&name, account);
             } else {
-                self.say_last_words(&name);
-                self.gone_unheard.remove(&name);
+                self.withdraw_all(&name);
+                self.removed_while_offline.remove(&name);
             }
-            self.tell(&name, SessionEvent::BrokerConnected);
+            self.tell(&name, SessionEvent::PublishAll);
         }
-        if self.unannounced.is_empty() {
-            self.unannounced.shrink_to_fit();
+        if self.to_announce.is_empty() {
+            self.to_announce.shrink_to_fit();
         }
     }
 
@@ -376,7 +379,7 @@ impl Agent {
     /// Tells one session of one event, and does what it wants done.
     fn tell(&mut self, name: &AccountName, event: SessionEvent) {
         let Some(account) = self.accounts.get_mut(name) else { return };
-        let actions = account.session.handle(event, clock::now(), Chance::new(fastrand::f64()));
+        let actions = account.session.handle(event, clock::now(), Jitter::new(fastrand::f64()));
         for action in actions {
             self.perform(name, action);
         }
@@ -384,7 +387,7 @@ impl Agent {
 
     fn publish_info(&self) {
         let accounts: Vec<_> = self.accounts.iter().map(|(name, account)| account.info(name)).collect();
-        self.publish_retained(self.topics.info(), wire::info(self.started.wall, &accounts));
+        self.publish_retained(self.topics.info(), wire::info(self.started.wall, accounts));
     }
 
     fn publish_retained(&self, topic: String, payload: wire::Payload) {
@@ -392,12 +395,5 @@ impl Agent {
     }
 }
 
-fn found(loaded: StoredRecord) -> Found {
-    match loaded {
-        StoredRecord::Record(record) => Found::Record(record),
-        StoredRecord::Unreadable(fault) => Found::Unreadable(fault),
-    }
-}
-
-/// What is shared with the task that asks a provider.
+/// The provider, shared with the task that asks it.
 type SharedProvider = Arc<crate::provider::Provider>;

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::Event;
 use super::signals::Signals;
-use crate::domain::policy::{self, Chance};
+use crate::domain::policy::{self, Jitter};
 use crate::domain::settings::StoreSettings;
 use crate::platform::clock;
 use crate::platform::systemd::ServiceManager;
@@ -57,7 +57,7 @@ pub(super) async fn open_store(
         }
         failures += 1;
         manager.status(&format!("waits for the store: {error}"));
-        let pause = policy::retry_wait(failures, Some(LEAST_PAUSE), Chance::new(fastrand::f64()));
+        let pause = policy::retry_wait(failures, Some(LEAST_PAUSE), Jitter::new(fastrand::f64()));
         let over = sleep(pause);
         tokio::pin!(over);
         loop {

@@ -1,4 +1,4 @@
-//! What the sign-in page shows, and what is done when somebody presses a button there.
+//! Keeps the sign-in page current, and carries out what somebody presses there.
 
 use tokio::sync::oneshot;
 
@@ -7,12 +7,15 @@ use super::requests::{Asked, Asker, sentence};
 use crate::domain::account::AccountName;
 use crate::domain::session::{Command, Event};
 use crate::domain::settings::PageSettings;
-use crate::page::{self, AccountView, Page, Press, Wish};
+use crate::page::{self, AccountView, ButtonPress, Page, PageCommand};
 use crate::platform::clock;
 use crate::wire::Verb;
 
-/// Takes how a press of a button ended.
-type Outcome = oneshot::Sender<Result<(), String>>;
+/// Takes the result of the press of a button.
+type PressAnswer = oneshot::Sender<Result<(), String>>;
+
+/// The client by which the limits on requests count those of the page.
+const PAGE: &str = "page";
 
 impl Agent {
     /// Serves the page, if it is wanted. Without it everything else still works, so a page that cannot be served ends
@@ -34,14 +37,14 @@ impl Agent {
     /// Shows on the page whether there is a broker.
     pub(super) fn show_broker(&self, connected: bool) {
         if let Some(page) = &self.page {
-            page.board().show_broker(connected);
+            page.content().show_broker(connected);
         }
     }
 
     /// Takes an account off the page.
     pub(super) fn take_off_page(&self, name: &AccountName) {
         if let Some(page) = &self.page {
-            page.board().remove(name);
+            page.content().remove(name);
         }
     }
 
@@ -53,42 +56,42 @@ impl Agent {
             status: account.session.status(clock::now()),
             pending: account.session.pending(),
         };
-        page.board().show(name, view);
+        page.content().show(name, view);
     }
 
-    /// Somebody pressed a button on the page.
-    pub(super) fn pressed(&mut self, press: Press) {
-        let Press { account, wish, answer } = press;
-        if let Err((_, refusal)) = self.known(Some(&account)) {
+    /// Carries out the press of a button on the page.
+    pub(super) fn pressed(&mut self, press: ButtonPress) {
+        let ButtonPress { account, command, answer } = press;
+        if let Err(error) = self.known(Some(&account)) {
             // Whoever has closed the page meanwhile needs no answer.
-            let _ = answer.send(Err(refusal));
+            let _ = answer.send(Err(error.message));
             return;
         }
-        tracing::info!(account = account.as_str(), ?wish, "asked for on the page");
-        match wish {
-            Wish::Login => self.carry_out_press(&account, Verb::Login, Command::Login, answer),
-            Wish::NewCode => {
+        tracing::info!(account = account.as_str(), ?command, "asked for on the page");
+        match command {
+            PageCommand::Login => self.carry_out_press(&account, Verb::Login, Command::Login, answer),
+            PageCommand::NewCode => {
                 // Without a code that waits there is nothing to give up, and a sign-in brings one all the same.
                 let (unheard, _) = oneshot::channel();
                 self.carry_out_press(&account, Verb::Cancel, Command::Cancel, unheard);
                 self.carry_out_press(&account, Verb::Login, Command::Login, answer);
             }
-            Wish::Complete(address) => match self.find_redirection(Some(account.clone()), &address) {
+            PageCommand::Complete(address) => match self.find_redirection(Some(account.clone()), &address) {
                 Ok((_, redirection)) => {
                     self.carry_out_press(&account, Verb::Complete, Command::Complete(redirection), answer);
                 }
                 // Whoever has closed the page meanwhile needs no answer.
                 Err(reason) => drop(answer.send(Err(sentence(&reason)))),
             },
-            Wish::Cancel => self.carry_out_press(&account, Verb::Cancel, Command::Cancel, answer),
-            Wish::Logout => self.carry_out_press(&account, Verb::Logout, Command::Logout, answer),
+            PageCommand::Cancel => self.carry_out_press(&account, Verb::Cancel, Command::Cancel, answer),
+            PageCommand::Logout => self.carry_out_press(&account, Verb::Logout, Command::Logout, answer),
         }
     }
 
-    fn carry_out_press(&mut self, account: &AccountName, verb: Verb, command: Command, answer: Outcome) {
-        if let Err((_, refusal)) = self.admit(account, &command) {
+    fn carry_out_press(&mut self, account: &AccountName, verb: Verb, command: Command, answer: PressAnswer) {
+        if let Err(error) = self.admit(account, &command, PAGE) {
             // Whoever has closed the page meanwhile needs no answer.
-            let _ = answer.send(Err(refusal));
+            let _ = answer.send(Err(error.message));
             return;
         }
         // If there is no room, the browser is told that the agent has not answered.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Agent;
-use crate::broker::Refusal;
+use crate::broker::TopicRefusal;
 use crate::domain::policy;
 use crate::domain::rate_limit::Complaint;
 use crate::domain::text::printable;
@@ -23,7 +23,7 @@ impl Default for Refusals {
 
 impl Agent {
     /// The broker does not take what belongs on this topic, or the subscription to it.
-    pub(super) fn refused(&mut self, topic: String, refusal: &Refusal) {
+    pub(super) fn refused(&mut self, topic: String, refusal: &TopicRefusal) {
         if topic == self.topics.requests() {
             tracing::error!(topic, %refusal, "nobody can ask anything of this agent, the command line included");
         } else if self.is_own(&topic) {
@@ -40,7 +40,7 @@ impl Agent {
     }
 
     /// The broker takes what it had refused.
-    pub(super) fn taken(&mut self, topic: &str) {
+    pub(super) fn accepted(&mut self, topic: &str) {
         tracing::info!(topic, "the broker takes this again");
         self.refusals.topics.remove(topic);
         self.summary_is_old = true;

@@ -1,12 +1,14 @@
 //! Accounts are added, changed and removed without a restart and without touching the others.
 
-use super::accounts::{Account, Change, rules};
+use std::sync::Arc;
+
+use super::accounts::{Account, PendingChange, rules};
 use super::{Agent, RunError};
 use crate::config;
 use crate::domain::account::AccountName;
-use crate::domain::policy::Chance;
-use crate::domain::record::Record;
-use crate::domain::session::{Event, Found, Revision, Session};
+use crate::domain::policy::Jitter;
+use crate::domain::record::{Record, StoredRecord};
+use crate::domain::session::{Event, Revision, Session};
 use crate::domain::settings::{AccountSettings, PublishMode};
 use crate::platform::clock;
 
@@ -18,7 +20,7 @@ impl Agent {
     pub(super) fn add(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), RunError> {
         let (settings, provider) =
             self.clients.provider(settings).map_err(|reason| RunError::Account(name.clone(), reason))?;
-        let found = self.spare.remove(name).unwrap_or_else(|| Found::Record(Record::default()));
+        let found = self.spare.remove(name).unwrap_or_else(|| StoredRecord::Record(Record::default()));
         let session = self.session(&settings, found);
         let account = Account { settings, provider, session, change: None };
         self.accounts.insert(name.clone(), Box::new(account));
@@ -47,9 +49,9 @@ impl Agent {
         let accounts = self.with_declared(settings.accounts);
         for (name, account) in &mut self.accounts {
             account.change = match accounts.get(name) {
-                Some(wanted) => Some(Box::new(Change::Replace(wanted.clone()))),
-                None if matches!(account.change.as_deref(), Some(Change::Forget)) => continue,
-                None => Some(Box::new(Change::Remove)),
+                Some(wanted) => Some(Box::new(PendingChange::Replace(wanted.clone()))),
+                None if matches!(account.change.as_deref(), Some(PendingChange::Forget)) => continue,
+                None => Some(Box::new(PendingChange::Remove)),
             };
         }
         for (name, wanted) in accounts {
@@ -60,7 +62,7 @@ impl Agent {
                 tracing::error!(%error, "the account is left out");
             } else {
                 tracing::info!(account = name.as_str(), "added");
-                self.tell(&name, Event::BrokerConnected);
+                self.tell(&name, Event::PublishAll);
             }
         }
         self.apply_waiting_changes();
@@ -80,9 +82,9 @@ impl Agent {
         for name in names {
             let Some(account) = self.accounts.get_mut(&name) else { continue };
             match account.change.take().map(|change| *change) {
-                Some(Change::Replace(settings)) => self.replace(&name, settings),
-                Some(Change::Remove) => self.remove(&name, true),
-                Some(Change::Forget) => self.remove(&name, false),
+                Some(PendingChange::Replace(settings)) => self.replace(&name, settings),
+                Some(PendingChange::Remove) => self.remove(&name, true),
+                Some(PendingChange::Forget) => self.remove(&name, false),
                 None => {}
             }
         }
@@ -100,8 +102,8 @@ impl Agent {
         let is_changed = account.settings != settings;
         let retires = account.settings.publish == PublishMode::Retained && settings.publish == PublishMode::OnRequest;
         let tells_no_more = account.settings.identity && !settings.identity;
-        let asked = |settings: &AccountSettings| (settings.scopes.clone(), settings.params.clone());
-        let asks_otherwise = asked(&account.settings) != asked(&settings);
+        let asked = |settings: &AccountSettings| (settings.scopes.clone(), Arc::clone(&settings.profile));
+        let requests_other_tokens = asked(&account.settings) != asked(&settings);
         let told =
             |settings: &AccountSettings| (settings.provider.clone(), settings.grant.name(), settings.scopes.clone());
         let tells_otherwise = told(&account.settings) != told(&settings);
@@ -109,8 +111,8 @@ impl Agent {
         let same_client = *account.session.client() == settings.binding();
         if same_client && account.session.can_go_on_under(&rules) {
             account.session.set_rules(rules);
-            if asks_otherwise {
-                account.session.asks_otherwise(clock::now());
+            if requests_other_tokens {
+                account.session.requests_other_tokens(clock::now());
             }
             account.settings = settings;
             account.provider = provider;
@@ -129,7 +131,7 @@ impl Agent {
             self.withdraw_identity(name);
         }
         self.tell(name, if is_changed { Event::Reconfigured } else { Event::FilesReadAgain });
-        self.tell(name, Event::BrokerConnected);
+        self.tell(name, Event::PublishAll);
     }
 
     /// Takes an account away; what the store has of it is kept for one of that name, or not.
@@ -140,14 +142,14 @@ impl Agent {
         self.take_off_page(name);
         match account.session.into_found() {
             // Names may come and go without end; what is empty is kept for none.
-            Found::Record(record) if record.is_empty() => {}
+            StoredRecord::Record(record) if record.is_empty() => {}
             found if keep => drop(self.spare.insert(name.clone(), found)),
             _ => self.store.erase(name, UNHEARD.0),
         }
         if self.broker_is_there {
-            self.say_last_words_as(name, set_up, account.settings.identity);
+            self.withdraw_all_as(name, set_up, account.settings.identity);
         } else {
-            self.gone_unheard.insert(name.clone());
+            self.removed_while_offline.insert(name.clone());
         }
         self.redirects.may_have_changed = true;
         self.publish_info();
@@ -155,9 +157,9 @@ impl Agent {
         tracing::info!(account = name.as_str(), "{what}");
     }
 
-    fn session(&mut self, settings: &AccountSettings, found: Found) -> Session {
+    fn session(&mut self, settings: &AccountSettings, found: StoredRecord) -> Session {
         self.epochs += 1;
-        let chance = Chance::new(fastrand::f64());
-        Session::restore(settings.binding(), rules(settings), self.epochs, found, clock::now(), chance)
+        let jitter = Jitter::new(fastrand::f64());
+        Session::restore(settings.binding(), rules(settings), self.epochs, found, clock::now(), jitter)
     }
 }

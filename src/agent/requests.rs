@@ -1,6 +1,7 @@
-//! What others ask of the agent over MQTT, and its responses.
+//! Requests over MQTT, and the responses.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,46 +10,24 @@ use tokio::sync::oneshot;
 
 use super::Agent;
 use super::accounts::Account;
+use super::request_limits::LimitedRequest;
 use crate::broker::{Correlation, Publication, Unsent};
 use crate::domain::account::AccountName;
-use crate::domain::clock::BootTime;
 use crate::domain::fault::FaultCode;
-use crate::domain::policy;
-use crate::domain::rate_limit::{Complaint, Throttle};
 use crate::domain::secret::Secret;
-use crate::domain::session::{Command, Event, Refused, Ticket};
+use crate::domain::session::{Command, CommandError, Event, Ticket};
 use crate::domain::settings::PublishMode;
 use crate::domain::text::printable;
 use crate::platform::clock;
-use crate::wire::{self, Outcome, Payload, Request, Transaction, Verb, response};
+use crate::wire::{
+    self, ErrorCode, Payload, ReloadMessage, Request, RequestError, Response, StatusMessage, Transaction, Verb,
+};
 
 /// The most requests that wait for an answer at a time.
 pub(super) const MOST_WAITING: usize = 256;
 
 /// The longest correlation data that is kept for a response, in bytes.
 const LONGEST_CORRELATION: usize = 1024;
-
-/// What is left of the requests that make the agent write.
-pub(super) struct Writes {
-    of_all: Throttle,
-    /// For accounts of which not all is left.
-    of_account: HashMap<AccountName, Throttle>,
-}
-
-impl Default for Writes {
-    fn default() -> Self {
-        Self { of_all: Throttle::new(policy::ALL_WRITING_REQUESTS), of_account: HashMap::new() }
-    }
-}
-
-impl Writes {
-    fn take(&mut self, account: &AccountName, now: BootTime) -> Result<(), Duration> {
-        self.of_account.retain(|_, throttle| !throttle.is_whole(now));
-        let unused = || Throttle::new(policy::WRITING_REQUESTS);
-        self.of_account.entry(account.clone()).or_insert_with(unused).take(now)?;
-        self.of_all.take(now)
-    }
-}
 
 /// Requests that wait for a session.
 #[derive(Default)]
@@ -85,26 +64,9 @@ impl ReplyTo {
     }
 }
 
-/// What is written down of requests that nobody can be told of, within bounds: a flood of them must not fill the journal.
-pub(super) struct Complaints {
-    unknown_verb: Complaint,
-    response_topic: Complaint,
-    dropped: Complaint,
-}
-
-impl Default for Complaints {
-    fn default() -> Self {
-        let [unknown_verb, response_topic, dropped] = [(); 3].map(|()| Complaint::new(policy::COMPLAINTS));
-        Self { unknown_verb, response_topic, dropped }
-    }
-}
-
-/// The code and the sentence of a request that is refused.
-pub(super) type Refusal = (&'static str, String);
-
 impl Tickets {
     /// A ticket for a request, if there is room for it.
-    pub(super) fn issue(&mut self, asked: Asked) -> Result<Ticket, Refusal> {
+    pub(super) fn issue(&mut self, asked: Asked) -> Result<Ticket, RequestError> {
         if self.waiting.len() >= MOST_WAITING {
             return Err(busy());
         }
@@ -116,6 +78,7 @@ impl Tickets {
 }
 
 impl Agent {
+    /// Carries out a request, and answers it now or later.
     pub(super) fn request(
         &mut self,
         topic: &str,
@@ -124,33 +87,30 @@ impl Agent {
         correlation: Option<Correlation>,
     ) {
         let Some(name) = self.topics.verb(topic) else { return };
-        let Some(verb) = Verb::find(name) else {
-            if let Some(withheld) = self.complaints.unknown_verb.is_due(clock::now().boot) {
-                tracing::warn!(verb = printable(name), withheld, "ignored a request with an unknown verb");
+        let topic = response_topic.unwrap_or_else(|| self.topics.response(name));
+        if !self.topics.may_respond_to(&topic) {
+            if let Some(withheld) = self.complaints.response_topic.is_due(clock::now().boot) {
+                let topic = printable(&topic);
+                tracing::warn!(topic, withheld, "ignored a request whose response topic is not allowed");
             }
             return;
-        };
-        let reply_to = match response_topic {
-            None => ReplyTo { topic: self.topics.response(verb.name()), correlation },
-            Some(topic) if self.topics.may_respond_to(&topic) => ReplyTo { topic, correlation },
-            Some(topic) => {
-                if let Some(withheld) = self.complaints.response_topic.is_due(clock::now().boot) {
-                    let topic = printable(&topic);
-                    tracing::warn!(topic, withheld, "ignored a request whose answer would go where it must not");
-                }
-                return;
-            }
-        };
+        }
+        let reply_to = ReplyTo { topic, correlation };
         if reply_to.correlation.as_ref().is_some_and(|data| data.len() > LONGEST_CORRELATION) {
             let error = format!("The correlation data is longer than {LONGEST_CORRELATION} bytes.");
             let reply_to = ReplyTo { correlation: None, ..reply_to };
-            self.respond(&reply_to, &failed(("invalid_request", error)), &Transaction::default());
+            self.refuse(&reply_to, RequestError::invalid(error), &Transaction::default());
             return;
         }
+        let Some(verb) = Verb::find(name) else {
+            let transaction = Request::read(Verb::Status, payload).map_or_else(|(_, it)| it, |it| it.transaction);
+            self.refuse(&reply_to, unknown_verb(name), &transaction);
+            return;
+        };
         let request = match Request::read(verb, payload) {
             Ok(request) => request,
             Err((error, transaction)) => {
-                self.respond(&reply_to, &failed(("invalid_request", error)), &transaction);
+                self.refuse(&reply_to, RequestError::invalid(error), &transaction);
                 return;
             }
         };
@@ -160,8 +120,8 @@ impl Agent {
             Verb::Forget => self.forget(account, &transaction, &reply_to),
             _ => self.carry_out(verb, account, redirected_to, &transaction, &reply_to),
         };
-        if let Err(refusal) = outcome {
-            self.respond(&reply_to, &failed(refusal), &transaction);
+        if let Err(error) = outcome {
+            self.refuse(&reply_to, error, &transaction);
         }
     }
 
@@ -173,7 +133,7 @@ impl Agent {
         redirected_to: Option<Secret>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let (name, command) = match verb {
             Verb::Status => return self.respond_status(account.as_ref(), transaction, reply_to),
             Verb::Token => return self.respond_token(account.as_ref(), transaction, reply_to),
@@ -185,7 +145,7 @@ impl Agent {
             Verb::Logout => (self.known(account.as_ref())?, Command::Logout),
             Verb::Declare | Verb::Forget => return Ok(()),
         };
-        self.admit(&name, &command)?;
+        self.admit(&name, &command, &reply_to.topic)?;
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
         let ticket = self.tickets.issue(Asked { verb, asker })?;
         tracing::debug!(account = name.as_str(), verb = verb.name(), "requested");
@@ -193,9 +153,10 @@ impl Agent {
         Ok(())
     }
 
-    /// Whether a command may be given now: what makes the agent write is not taken without end, since a card bears only so
-    /// much.
-    pub(super) fn admit(&mut self, name: &AccountName, command: &Command) -> Result<(), Refusal> {
+    /// Admits a command of a client, unless there have been too many that make the agent write: a card wears out.
+    ///
+    /// Whoever is signed in can always be signed out: that takes a sign-in first, and those are limited.
+    pub(super) fn admit(&mut self, name: &AccountName, command: &Command, client: &str) -> Result<(), RequestError> {
         let now = clock::now();
         if matches!(command, Command::Login) {
             self.is_not_forgotten(name)?;
@@ -206,55 +167,57 @@ impl Agent {
             Command::Login => session.pending().is_none(),
             Command::Cancel => session.pending().is_some(),
             Command::Refresh => session.would_refresh(now),
-            Command::Logout => true,
+            Command::Logout => !session.has_sign_in(),
             // Without a sign-in that was begun before it is refused.
             Command::Complete(_) => false,
         };
-        if writes { self.writes.take(name, now.boot).map_err(too_many_requests) } else { Ok(()) }
+        match LimitedRequest::of(command).filter(|_| writes) {
+            Some(kind) => self.limits.take(kind, name, client, now.boot).map_err(too_many_requests),
+            None => Ok(()),
+        }
     }
 
     fn completion(
         &self,
         account: Option<AccountName>,
         redirected_to: Option<Secret>,
-    ) -> Result<(AccountName, Command), Refusal> {
+    ) -> Result<(AccountName, Command), RequestError> {
         let Some(address) = redirected_to else {
             let error = "The request has no \"redirected_to\": the address that the browser was sent to.";
-            return Err(("invalid_request", error.to_owned()));
+            return Err(RequestError::invalid(error));
         };
         if account.is_some() {
             self.known(account.as_ref())?;
         }
-        let (name, redirection) =
-            self.find_redirection(account, &address).map_err(|reason| ("redirect_invalid", sentence(&reason)))?;
+        let (name, redirection) = self
+            .find_redirection(account, &address)
+            .map_err(|reason| RequestError::new(FaultCode::RedirectInvalid, sentence(&reason)))?;
         Ok((name, Command::Complete(redirection)))
     }
 
     /// A session has done what a ticket was for, or not.
-    pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), Refused>) {
+    pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), CommandError>) {
         let Some(Asked { verb, asker }) = self.tickets.waiting.remove(&ticket) else { return };
         let Some(account) = self.accounts.get(name) else { return };
         match asker {
             Asker::Broker { reply_to, transaction } => {
                 let outcome = match (result, verb) {
-                    (Err(refused), _) => failed((code(&refused), sentence(&refused.to_string()))),
-                    (Ok(()), Verb::Login) => {
-                        Outcome::Done(data(&wire::sign_in(name, account.session.pending().as_ref())))
-                    }
+                    (Err(refused), _) => Err(RequestError::new(code(&refused), sentence(&refused.to_string()))),
+                    (Ok(()), Verb::Login) => Ok(data(&wire::sign_in(name, account.session.pending().as_ref()))),
                     (Ok(()), Verb::Forget) => return self.forgotten(name, &transaction, &reply_to),
-                    (Ok(()), _) => Outcome::Done(data(&self.status_of(name, account))),
+                    (Ok(()), _) => Ok(data(&self.status_of(name, account))),
                 };
                 if verb == Verb::Forget {
                     self.not_forgotten(name);
                 }
-                self.respond(&reply_to, &outcome, &transaction);
+                self.respond(&reply_to, outcome, &transaction);
             }
             // A browser that has gone away needs no answer.
             Asker::Browser(browser) => drop(browser.send(result.map_err(|refused| sentence(&refused.to_string())))),
         }
     }
 
-    fn status_of(&self, name: &AccountName, account: &Account) -> impl Serialize + use<> {
+    fn status_of(&self, name: &AccountName, account: &Account) -> StatusMessage {
         account.status(name, self.declarations.needs_sign_in(name))
     }
 
@@ -263,23 +226,40 @@ impl Agent {
         account: Option<&AccountName>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         if account.is_some() {
             let name = self.known(account)?;
             let status = self.accounts.get(&name).map(|account| self.status_of(&name, account));
-            self.respond(reply_to, &Outcome::Done(data(&status)), transaction);
+            self.respond(reply_to, Ok(status), transaction);
         } else {
             let all = self.accounts.iter().map(|(name, account)| self.status_of(name, account));
-            let all = data(&all.collect::<Vec<_>>());
-            self.respond(reply_to, &Outcome::Done(all), transaction);
+            let all: Vec<_> = all.collect();
+            self.respond(reply_to, Ok(all), transaction);
         }
         Ok(())
     }
 
-    fn respond_reload(&mut self, transaction: &Transaction, reply_to: &ReplyTo) -> Result<(), Refusal> {
-        let accounts = self.reload().map_err(|error| ("bad_configuration", error))?;
-        let data = serde_json::json!({ "accounts": accounts });
-        self.respond(reply_to, &Outcome::Done(data), transaction);
+    fn respond_reload(&mut self, transaction: &Transaction, reply_to: &ReplyTo) -> Result<(), RequestError> {
+        self.limits.take_reload(clock::now().boot).map_err(too_many_requests)?;
+        let before: BTreeMap<_, _> =
+            self.accounts.iter().map(|(name, account)| (name.clone(), Arc::clone(&account.settings))).collect();
+        let accounts = self.reload().map_err(|error| RequestError::new(ErrorCode::BadConfiguration, error))?;
+        let names = |names: Vec<&AccountName>| names.into_iter().map(AccountName::to_string).collect();
+        let after: BTreeMap<_, _> =
+            self.accounts.iter().filter_map(|(name, account)| Some((name, account.coming_settings()?))).collect();
+        let message = ReloadMessage {
+            accounts,
+            added: names(after.keys().copied().filter(|name| !before.contains_key(*name)).collect()),
+            changed: names(
+                before
+                    .iter()
+                    .filter(|(name, old)| after.get(name).is_some_and(|new| **new != ***old))
+                    .map(|(name, _)| name)
+                    .collect(),
+            ),
+            removed: names(before.keys().filter(|name| !after.contains_key(name)).collect()),
+        };
+        self.respond(reply_to, Ok(message), transaction);
         Ok(())
     }
 
@@ -288,31 +268,32 @@ impl Agent {
         account: Option<&AccountName>,
         transaction: &Transaction,
         reply_to: &ReplyTo,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RequestError> {
         let name = self.known(account)?;
         if !self.topics.may_carry_token(&reply_to.topic) {
             let error = "Tokens stay at the device's own broker: ask with a response topic below $local/.";
-            return Err(("token_is_local", error.to_owned()));
+            return Err(RequestError::new(ErrorCode::TokenIsLocal, error));
         }
         let Some(account) = self.accounts.get(&name) else { return Ok(()) };
         if account.settings.publish == PublishMode::Retained {
             let topic = self.topics.account(&name, crate::domain::session::Topic::Token);
-            return Err((
-                "token_is_retained",
+            return Err(RequestError::new(
+                ErrorCode::TokenIsRetained,
                 format!("The token of {name} is retained on {topic}; subscribe to that."),
             ));
         }
-        let Some((token, access_token)) = self.token(&name, &account.session) else {
-            return Err(("no_token", format!("There is no good token of {name} now. Request status to see why.")));
+        let Some(token) = account.session.token(clock::now()) else {
+            let error = format!("There is no valid token of {name} now. Request status to see why.");
+            return Err(RequestError::new(ErrorCode::NoToken, error));
         };
-        let payload = wire::token_response(&name, &token, &access_token, transaction);
+        let payload = wire::token_response(&name, &token, transaction);
         self.send(reply_to, payload, transaction);
         Ok(())
     }
 
-    pub(super) fn known(&self, account: Option<&AccountName>) -> Result<AccountName, Refusal> {
+    pub(super) fn known(&self, account: Option<&AccountName>) -> Result<AccountName, RequestError> {
         let Some(name) = account else {
-            return Err(("invalid_request", "The request names no account.".to_owned()));
+            return Err(RequestError::invalid("The request names no account."));
         };
         if self.accounts.contains_key(name) {
             return Ok(name.clone());
@@ -320,24 +301,30 @@ impl Agent {
         let known: Vec<_> = self.accounts.keys().map(AccountName::as_str).collect();
         let known =
             if known.is_empty() { "there is none".to_owned() } else { format!("there is: {}", known.join(", ")) };
-        Err(("unknown_account", format!("There is no account {name}; {known}.")))
+        Err(RequestError::new(ErrorCode::UnknownAccount, format!("There is no account {name}; {known}.")))
     }
 
+    /// Responds to a request as it ended.
     pub(super) fn respond<T: Serialize>(
         &mut self,
         reply_to: &ReplyTo,
-        outcome: &Outcome<T>,
+        result: Result<T, RequestError>,
         transaction: &Transaction,
     ) {
-        self.send(reply_to, response(outcome, transaction), transaction);
+        self.send(reply_to, Payload::json(&Response::new(result, transaction)), transaction);
+    }
+
+    fn refuse(&mut self, reply_to: &ReplyTo, error: RequestError, transaction: &Transaction) {
+        self.respond::<()>(reply_to, Err(error), transaction);
     }
 
     fn send(&mut self, reply_to: &ReplyTo, payload: Payload, transaction: &Transaction) {
         let sent = match self.link.respond(reply_to.publication(payload)) {
             Err(Unsent::TooLarge(refusal)) => {
                 let error = format!("The response is too large: {refusal}.");
-                let failed = failed(("response_too_large", error));
-                self.link.respond(reply_to.publication(response(&failed, transaction)))
+                let error = RequestError::new(ErrorCode::ResponseTooLarge, error);
+                let response = Response::<()>::new(Err(error), transaction);
+                self.link.respond(reply_to.publication(Payload::json(&response)))
             }
             other => other,
         };
@@ -351,37 +338,37 @@ impl Agent {
 }
 
 /// A payload without secrets as a value.
-fn data(message: &impl Serialize) -> Value {
+pub(super) fn data(message: &impl Serialize) -> Value {
     serde_json::to_value(message).unwrap_or_default()
 }
 
-fn too_many_requests(wait: Duration) -> Refusal {
+fn too_many_requests(wait: Duration) -> RequestError {
     let error = format!(
-        "Too much has been asked for in a short time that the agent has to write down; the next is taken in {} s. See whether a \
-         flow asks in a loop.",
+        "Too many requests of this kind in a short time: the next is taken in {} s. Check whether a flow sends them in a loop.",
         wait.as_secs() + 1
     );
-    ("too_many_requests", error)
+    RequestError::new(ErrorCode::TooManyRequests, error)
 }
 
-pub(super) fn busy() -> Refusal {
-    ("busy", "Too many requests wait for an answer. Try again in a moment.".to_owned())
+pub(super) fn busy() -> RequestError {
+    RequestError::new(ErrorCode::Busy, "Too many requests wait for an answer. Try again in a moment.")
 }
 
-pub(super) fn failed((code, error): Refusal) -> Outcome<Value> {
-    Outcome::Failed { code, error }
+fn unknown_verb(name: &str) -> RequestError {
+    let known = Verb::ALL.map(Verb::name).join(", ");
+    RequestError::new(ErrorCode::UnknownVerb, format!("There is no verb \"{}\"; there are: {known}.", printable(name)))
 }
 
-fn code(refused: &Refused) -> &'static str {
+fn code(refused: &CommandError) -> ErrorCode {
     match refused {
-        Refused::NotSignedIn => "not_signed_in",
-        Refused::NoRefreshToken => "no_refresh_token",
-        Refused::NothingPending => "nothing_pending",
-        Refused::Cancelled => "cancelled",
-        Refused::NotOurRedirection => FaultCode::RedirectInvalid.name(),
-        Refused::AlreadyImported => "already_imported",
-        Refused::SigningOut => "signing_out",
-        Refused::Failed(fault) => fault.code.name(),
+        CommandError::NotSignedIn => ErrorCode::NotSignedIn,
+        CommandError::NoRefreshToken => FaultCode::NoRefreshToken.into(),
+        CommandError::NothingPending => ErrorCode::NothingPending,
+        CommandError::Cancelled => ErrorCode::Cancelled,
+        CommandError::NotOurRedirection => FaultCode::RedirectInvalid.into(),
+        CommandError::AlreadyImported => ErrorCode::AlreadyImported,
+        CommandError::SigningOut => ErrorCode::SigningOut,
+        CommandError::Failed(fault) => fault.code.into(),
     }
 }
 

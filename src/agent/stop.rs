@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Agent, Event, SessionEvent};
 use crate::wire;
 
-/// How long an orderly end waits for the answers of providers, each of which may carry the only good refresh token.
+/// The time that an orderly end waits for the answers of providers, each of which may carry the only good refresh token.
 const LAST_ANSWERS: Duration = Duration::from_secs(40);
 
 impl Agent {

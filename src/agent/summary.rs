@@ -36,20 +36,20 @@ fn summary(accounts: &[(&str, StatusView)], broker_is_there: bool, refused: usiz
 }
 
 fn one(name: &str, status: &StatusView) -> String {
-    let trouble = status.error.as_ref().map(|error| format!(" ({})", error.code)).unwrap_or_default();
+    let active_fault = status.error.as_ref().map(|error| format!(" ({})", error.code)).unwrap_or_default();
     match status.state {
         SessionState::Active => {
             let user = status.user.as_ref().map(|user| format!(" as {}", printable(user))).unwrap_or_default();
             match status.next_refresh_at {
-                Some(at) => format!("{name}: signed in{user}, next refresh {}{trouble}", time(at)),
-                None => format!("{name}: signed in{user}, with a token that cannot be refreshed{trouble}"),
+                Some(at) => format!("{name}: signed in{user}, next refresh {}{active_fault}", time(at)),
+                None => format!("{name}: signed in{user}, with a token that cannot be refreshed{active_fault}"),
             }
         }
-        SessionState::AwaitingUser => format!("{name}: waits for somebody to approve the sign-in{trouble}"),
-        SessionState::SignedOut => format!("{name}: waits for oauth2mqtt login {name}{trouble}"),
+        SessionState::AwaitingUser => format!("{name}: waits for somebody to approve the sign-in{active_fault}"),
+        SessionState::SignedOut => format!("{name}: waits for oauth2mqtt login {name}{active_fault}"),
         SessionState::Expired => match status.next_refresh_at {
-            Some(at) => format!("{name}: the token lapsed, next attempt {}{trouble}", time(at)),
-            None => format!("{name}: the token lapsed{trouble}"),
+            Some(at) => format!("{name}: the token lapsed, next attempt {}{active_fault}", time(at)),
+            None => format!("{name}: the token lapsed{active_fault}"),
         },
     }
 }

@@ -3,33 +3,41 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use rumqttc::v5::Request;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, PublishProperties};
-use rumqttc::v5::{AsyncClient, Event, EventLoop};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, PublishProperties, Subscribe};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-use super::options::{BrokerError, CONTENT_TYPE, Connector};
+use super::connection::Connection;
+use super::connector::{BrokerError, CONTENT_TYPE, Connector};
 use crate::wire::Payload;
+
+/// The time for an orderly end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection for the length of one command.
 #[derive(Debug)]
 pub(crate) struct Call {
-    client: AsyncClient,
+    /// Packets to send; the connection ends in order when this is dropped.
+    requests: mpsc::Sender<Request>,
     incoming: mpsc::Receiver<Result<Message, BrokerError>>,
     task: JoinHandle<()>,
+    retains: bool,
+    acknowledges: bool,
 }
 
 /// A message from the broker.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// Where it was published.
+    /// The topic.
     pub topic: String,
-    /// What it says.
+    /// The message itself.
     pub payload: Bytes,
 }
 
-/// Why a call came to nothing.
+/// The reason why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     /// The connection could not be made, or broke.
@@ -45,19 +53,18 @@ impl Call {
     ///
     /// # Errors
     /// When the broker cannot be reached or does not want this client.
-    pub(crate) async fn connect(connector: Connector) -> Result<Self, CallError> {
-        let (client, mut eventloop) = AsyncClient::new(connector.options(), 16);
-        loop {
-            match eventloop.poll().await {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => break,
-                Ok(_) => {}
-                Err(error) => return Err(connector.explain(&error).into()),
-            }
-        }
+    pub(crate) async fn connect(mut connector: Connector) -> Result<Self, CallError> {
+        let connection = connector.open().await?;
+        let limits = connection.limits();
+        let (requests, to_send) = mpsc::channel(16);
         let (sender, incoming) = mpsc::channel(64);
-        // A task of its own, because the library must not be interrupted in the middle of a packet.
-        let task = tokio::spawn(forward(connector, eventloop, sender));
-        Ok(Self { client, incoming, task })
+        let task = tokio::spawn(forward(connector, connection, to_send, sender));
+        Ok(Self { requests, incoming, task, retains: limits.retains, acknowledges: limits.acknowledges })
+    }
+
+    /// Returns whether the broker keeps retained messages. Without them it cannot be seen whether an agent is there.
+    pub(crate) fn broker_retains(&self) -> bool {
+        self.retains
     }
 
     /// Subscribes to a topic.
@@ -65,7 +72,8 @@ impl Call {
     /// # Errors
     /// When the connection is closed.
     pub(crate) async fn subscribe(&self, topic: &str) -> Result<(), CallError> {
-        self.client.subscribe(topic, QoS::AtLeastOnce).await.map_err(|_| CallError::Closed)
+        let subscribe = Subscribe::new(Filter::new(topic, QoS::AtLeastOnce), None);
+        self.requests.send(Request::Subscribe(subscribe)).await.map_err(|_| CallError::Closed)
     }
 
     /// Sends a request whose answer is to go to `response_topic`.
@@ -79,13 +87,12 @@ impl Call {
             response_topic: Some(response_topic.to_owned()),
             ..PublishProperties::default()
         };
-        self.client
-            .publish_with_properties(topic, QoS::AtLeastOnce, false, Bytes::from_owner(payload), properties)
-            .await
-            .map_err(|_| CallError::Closed)
+        let qos = if self.acknowledges { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+        let publish = Publish::new(topic, qos, Bytes::from_owner(payload), Some(properties));
+        self.requests.send(Request::Publish(publish)).await.map_err(|_| CallError::Closed)
     }
 
-    /// The next message.
+    /// Returns the next message.
     ///
     /// # Errors
     /// When the connection breaks.
@@ -94,24 +101,44 @@ impl Call {
     }
 
     /// Ends the connection in order.
-    pub(crate) async fn close(mut self) {
-        if self.client.disconnect().await.is_ok() {
-            let _ = tokio::time::timeout(Duration::from_secs(1), &mut self.task).await;
+    pub(crate) async fn close(self) {
+        let Self { requests, incoming, mut task, .. } = self;
+        drop((requests, incoming));
+        if timeout(CLOSE_TIMEOUT, &mut task).await.is_err() {
+            task.abort();
         }
     }
 }
 
-async fn forward(connector: Connector, mut eventloop: EventLoop, sender: mpsc::Sender<Result<Message, BrokerError>>) {
+async fn forward(
+    connector: Connector,
+    mut connection: Connection,
+    mut to_send: mpsc::Receiver<Request>,
+    sender: mpsc::Sender<Result<Message, BrokerError>>,
+) {
     loop {
-        let message = match eventloop.poll().await {
-            Ok(Event::Incoming(Packet::Publish(publish))) => {
-                Ok(Message { topic: String::from_utf8_lossy(&publish.topic).into_owned(), payload: publish.payload })
+        let ended = tokio::select! {
+            packet = connection.next() => match packet {
+                Ok(Packet::Publish(publish)) => {
+                    let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+                    // Nobody waits for it any more while the connection is being closed.
+                    let _ = sender.send(Ok(Message { topic, payload: publish.payload })).await;
+                    None
+                }
+                Ok(_) => None,
+                Err(end) => Some(end),
+            },
+            request = to_send.recv() => {
+                let Some(request) = request else {
+                    let _ = connection.send(Request::Disconnect);
+                    connection.flush().await;
+                    return;
+                };
+                connection.send(request).err()
             }
-            Ok(_) => continue,
-            Err(error) => Err(connector.explain(&error)),
         };
-        let ended = message.is_err();
-        if sender.send(message).await.is_err() || ended {
+        if let Some(end) = ended {
+            let _ = sender.send(Err(connector.explain(end))).await;
             return;
         }
     }

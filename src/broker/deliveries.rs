@@ -1,18 +1,41 @@
-//! What becomes of messages on their way: which the broker has taken, and which it refuses.
+//! Messages on their way: which the broker has accepted, which it refuses, and which it cannot bear.
+//!
+//! Some brokers end the connection at a publish that their rules refuse, and some never acknowledge one. Either would keep
+//! everything else from being published. So the topic is found, left out, and tried again seldom.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::v5::{PubAckReason, SubscribeReasonCode};
+use tokio::time::Instant;
 
-/// Why the broker does not take something, and what to do.
+use super::connection::{End, PACKET_IDS};
+use super::reason::Reason;
+
+/// The time for the broker to acknowledge a message that it has read.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The time for which a topic is left out at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_secs(5 * 60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
+
+/// The most topics of responses that are left out. Requesters name them, and could name new ones without end.
+const MOST_RESPONSE_TOPICS: usize = 32;
+
+/// The identifier of the subscription's packet; those of messages are above it.
+pub(super) const SUBSCRIPTION: u16 = 1;
+
+/// The reason why the broker does not accept a topic, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// The client has no right to it (MQTT 5, reason code 0x87).
-    #[error("the broker does not let this agent. Give its user the right in the broker's access rules (ACL)")]
-    NotAuthorized,
-    /// The message is larger than the broker takes (MQTT 5, 3.2.2.3.6).
+pub(crate) enum TopicRefusal {
+    /// The broker's answer, with its reason code.
+    #[error("the broker refuses it: {reason}. {}", reason.next_step_for_topic())]
+    Answered {
+        /// The reason that it gave.
+        reason: Reason,
+    },
+    /// The message is larger than the broker accepts (MQTT 5, 3.2.2.3.6).
     #[error(
-        "{bytes} bytes are more than the {most} that the broker takes. Raise its limit, such as mosquitto's max_packet_size"
+        "{bytes} bytes are more than the {most} that the broker accepts. Raise its limit, such as mosquitto's max_packet_size"
     )]
     TooLarge {
         /// The size of the packet.
@@ -20,89 +43,255 @@ pub(crate) enum Refusal {
         /// The broker's Maximum Packet Size.
         most: usize,
     },
-    /// Something else, by the name of its reason code.
-    #[error("the broker answered {0}. See its log, and its limits for this agent's user")]
-    Other(String),
+    /// The broker ends the connection when it gets this, and has said why.
+    #[error(
+        "the broker ends the connection when it gets this: {reason}. {} The agent leaves it out, and tries again in a few minutes \
+         and then ever more seldom", reason.next_step_for_topic()
+    )]
+    Disconnects {
+        /// The reason that it gave.
+        reason: Reason,
+    },
+    /// The broker closes the connection when it gets this.
+    #[error(
+        "the broker closes the connection when it gets this, without a reason. See its log, and its access rules for this \
+         agent's user. The agent leaves it out, and tries again in a few minutes and then ever more seldom"
+    )]
+    HangsUp,
+    /// The broker has read the message, and does not acknowledge it.
+    #[error(
+        "the broker does not acknowledge it within {} s. See its log. The agent leaves it out, and tries again in a few minutes \
+         and then ever more seldom", ACKNOWLEDGE_TIMEOUT.as_secs()
+    )]
+    Unacknowledged,
 }
 
-/// A change in what the broker takes.
+/// A change in what the broker accepts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum TopicChange {
     /// It refuses a topic or filter that it had not refused before, or that may differ each time.
-    Refused(String, Refusal),
-    /// It takes again what it had refused.
-    Taken(String),
+    Refused(String, TopicRefusal),
+    /// It accepts again what it had refused.
+    Accepted(String),
+}
+
+/// The topic of a message, or the filter of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Subject {
+    /// Its text.
+    pub(super) name: String,
+    /// True if it comes again and again, as the topics of responses do not.
+    pub(super) lasts: bool,
 }
 
 /// Follows each message to its acknowledgement, and remembers what is refused through all connections, so that each is said
 /// once.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
-    /// Handed to the library, which numbers them in this order.
-    handed_over: VecDeque<Subject>,
     /// By packet identifier (MQTT 5, 2.2.1).
-    sent: HashMap<u16, Subject>,
+    in_flight: BTreeMap<u16, (Subject, Instant)>,
+    /// No longer waited for; their identifiers must not be used again on this connection.
+    given_up: BTreeMap<u16, Subject>,
+    last_id: u16,
     refused: HashSet<String>,
+    left_out: HashMap<String, LeftOut>,
+    /// Topics of responses among those, oldest first.
+    response_topics: VecDeque<String>,
+    /// Of these, one may have ended a connection. While there are any, one message is sent after the other.
+    suspects: BTreeSet<String>,
 }
 
-/// What an acknowledgement is for.
-#[derive(Debug)]
-pub(super) struct Subject {
-    /// A topic, or the filter of a subscription.
-    pub(super) name: String,
-    /// Whether it comes again and again. Who asks names the topics of responses: they could be remembered without end.
-    pub(super) lasts: bool,
+/// A topic that is left out.
+#[derive(Clone, Copy, Debug)]
+struct LeftOut {
+    until: Instant,
+    pause: Duration,
+    /// True if it must be tried while nothing else is under way.
+    alone: bool,
 }
 
 impl Deliveries {
-    /// Nothing is under way on a new connection.
+    /// Forgets what was under way; a new connection begins.
     pub(super) fn begin(&mut self) {
-        self.handed_over.clear();
-        self.sent.clear();
+        self.in_flight.clear();
+        self.given_up.clear();
+        self.last_id = 0;
     }
 
-    /// A message is about to be given to the library.
-    pub(super) fn handed_over(&mut self, subject: Subject) {
-        self.handed_over.push_back(subject);
+    /// Returns whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty()
     }
 
-    /// The library has sent the next message under this identifier.
-    pub(super) fn sent(&mut self, packet: u16) {
-        if let Some(subject) = self.handed_over.pop_front() {
-            self.sent.insert(packet, subject);
-        }
+    /// Returns whether one more message may be sent, to a broker that accepts `most` without an acknowledgement.
+    pub(super) fn have_room(&self, most: usize) -> bool {
+        let alone =
+            !self.suspects.is_empty() || self.in_flight.values().any(|(subject, _)| self.is_tried_alone(subject));
+        let window = if alone { 1 } else { most.min(usize::from(PACKET_IDS) / 2) };
+        self.in_flight.len() < window && self.places_taken() < most
     }
 
-    /// The broker has acknowledged a message.
-    pub(super) fn published(&mut self, packet: u16, reason: PubAckReason) -> Option<Change> {
-        let refusal = match reason {
-            PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
-            PubAckReason::NotAuthorized => Some(Refusal::NotAuthorized),
-            other => Some(Refusal::Other(format!("{other:?}"))),
+    /// Returns whether messages without an acknowledgement take up everything, with nothing else under way.
+    pub(super) fn are_blocked(&self, most: usize) -> bool {
+        !self.given_up.is_empty() && self.places_taken() >= most.min(usize::from(PACKET_IDS) - 1)
+    }
+
+    fn places_taken(&self) -> usize {
+        // The subscription is no message (MQTT 5, 4.9).
+        let messages = |id: &&u16| **id != SUBSCRIPTION;
+        self.in_flight.keys().filter(messages).count() + self.given_up.keys().filter(messages).count()
+    }
+
+    fn is_tried_alone(&self, subject: &Subject) -> bool {
+        self.left_out.get(&subject.name).is_some_and(|left_out| left_out.alone)
+    }
+
+    /// Notes that a message is sent, and returns its identifier.
+    pub(super) fn sent(&mut self, subject: Subject, now: Instant) -> u16 {
+        let ids = SUBSCRIPTION + 1..=PACKET_IDS;
+        let is_free = |id: &u16| !self.in_flight.contains_key(id) && !self.given_up.contains_key(id);
+        let above = ids.clone().filter(|&id| id > self.last_id).find(is_free);
+        // There is one, or there would be no room.
+        let id = above.or_else(|| ids.clone().find(is_free)).unwrap_or(PACKET_IDS);
+        self.last_id = id;
+        self.in_flight.insert(id, (subject, now));
+        id
+    }
+
+    /// Notes that the subscription is sent.
+    pub(super) fn subscribing(&mut self, filter: &str, now: Instant) {
+        self.in_flight.insert(SUBSCRIPTION, (Subject { name: filter.to_owned(), lasts: true }, now));
+    }
+
+    /// Notes an acknowledgement, and returns when that message was sent.
+    pub(super) fn acknowledged(
+        &mut self,
+        id: u16,
+        refusal: Option<TopicRefusal>,
+    ) -> (Option<Instant>, Option<TopicChange>) {
+        let (subject, sent) = match (self.in_flight.remove(&id), self.given_up.remove(&id)) {
+            (Some((subject, sent)), _) => (subject, Some(sent)),
+            (None, Some(subject)) => (subject, None),
+            (None, None) => return (None, None),
         };
-        let subject = self.sent.remove(&packet)?;
-        self.settle(subject, refusal)
+        self.suspects.remove(&subject.name);
+        self.left_out.remove(&subject.name);
+        self.response_topics.retain(|name| *name != subject.name);
+        (sent, self.settle(subject, refusal))
     }
 
-    /// The broker has answered the one subscription.
-    pub(super) fn subscribed(&mut self, filter: &str, reason: SubscribeReasonCode) -> Option<Change> {
-        let refusal = match reason {
-            SubscribeReasonCode::Success(_) => None,
-            SubscribeReasonCode::NotAuthorized => Some(Refusal::NotAuthorized),
-            other => Some(Refusal::Other(format!("{other:?}"))),
-        };
-        self.settle(Subject { name: filter.to_owned(), lasts: true }, refusal)
-    }
-
-    /// It is known how the broker takes it.
-    pub(super) fn settle(&mut self, subject: Subject, refusal: Option<Refusal>) -> Option<Change> {
+    /// Notes how the broker takes a subject, and returns what is new about that.
+    pub(super) fn settle(&mut self, subject: Subject, refusal: Option<TopicRefusal>) -> Option<TopicChange> {
         let Subject { name, lasts } = subject;
         match refusal {
-            None => self.refused.remove(&name).then_some(Change::Taken(name)),
-            Some(refusal) if !lasts || self.refused.insert(name.clone()) => Some(Change::Refused(name, refusal)),
+            None => self.refused.remove(&name).then_some(TopicChange::Accepted(name)),
+            Some(refusal) if !lasts || self.refused.insert(name.clone()) => Some(TopicChange::Refused(name, refusal)),
             Some(_) => None,
         }
     }
+
+    /// The moment for [`Deliveries::give_up`], while anything is under way.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.in_flight.values().map(|&(_, sent)| sent + ACKNOWLEDGE_TIMEOUT).min()
+    }
+
+    /// Gives up messages that should have been acknowledged by now, of those that the broker has read. `None` for the broker
+    /// has to be asked for a sign of life first.
+    pub(super) fn give_up(&mut self, now: Instant, read_up_to: Instant) -> Option<Vec<TopicChange>> {
+        let late: Vec<_> = self.in_flight.iter().filter(|(_, (_, sent))| *sent + ACKNOWLEDGE_TIMEOUT <= now).collect();
+        let read: Vec<_> = late.iter().filter(|(_, (_, sent))| *sent <= read_up_to).map(|(id, _)| **id).collect();
+        if read.is_empty() && !late.is_empty() {
+            return None;
+        }
+        let mut changes = Vec::new();
+        for id in read {
+            if let Some((subject, _)) = self.in_flight.remove(&id) {
+                self.given_up.insert(id, subject.clone());
+                self.suspects.remove(&subject.name);
+                self.leave_out(&subject, now, false);
+                changes.extend(self.settle(subject, Some(TopicRefusal::Unacknowledged)));
+            }
+        }
+        Some(changes)
+    }
+
+    /// Draws conclusions from the end of a connection.
+    pub(super) fn ended(&mut self, end: &End, now: Instant) -> Option<TopicChange> {
+        let under_way: Vec<_> = std::mem::take(&mut self.in_flight).into_values().map(|(subject, _)| subject).collect();
+        if !may_be_for_a_message(end) {
+            return None;
+        }
+        match under_way.as_slice() {
+            // It was restarted, perhaps with other rules.
+            [] => {
+                self.suspects.clear();
+                for left_out in self.left_out.values_mut() {
+                    left_out.until = now;
+                }
+                None
+            }
+            [only] if is_for_one_message(end) || self.suspects.contains(&only.name) || self.is_tried_alone(only) => {
+                let only = only.clone();
+                self.suspects.remove(&only.name);
+                self.leave_out(&only, now, true);
+                let refusal = match end {
+                    End::Disconnected(reason) => TopicRefusal::Disconnects { reason: reason.clone() },
+                    _ => TopicRefusal::HangsUp,
+                };
+                self.settle(only, Some(refusal))
+            }
+            several => {
+                self.suspects.extend(several.iter().map(|subject| subject.name.clone()));
+                None
+            }
+        }
+    }
+
+    /// Stops suspecting anything: the connection has lasted.
+    pub(super) fn trust(&mut self) {
+        self.suspects.clear();
+    }
+
+    fn leave_out(&mut self, subject: &Subject, now: Instant, alone: bool) {
+        let before = self.left_out.get(&subject.name).map(|left_out| left_out.pause * 2);
+        let pause = before.unwrap_or(FIRST_PAUSE).min(LONGEST_PAUSE);
+        self.left_out.insert(subject.name.clone(), LeftOut { until: now + pause, pause, alone });
+        if !subject.lasts && before.is_none() {
+            self.response_topics.push_back(subject.name.clone());
+            if self.response_topics.len() > MOST_RESPONSE_TOPICS
+                && let Some(oldest) = self.response_topics.pop_front()
+            {
+                self.left_out.remove(&oldest);
+            }
+        }
+    }
+
+    /// Returns whether this topic is left out at `now`.
+    pub(super) fn leave_this_out(&self, name: &str, now: Instant) -> bool {
+        let may_be_tried = |left_out: &LeftOut| left_out.until <= now && (!left_out.alone || self.in_flight.is_empty());
+        self.left_out.get(name).is_some_and(|left_out| !may_be_tried(left_out))
+    }
+
+    /// The moment at which one of these topics may be tried again, as far as what is under way allows it.
+    pub(super) fn next_trial<'a>(&self, names: impl Iterator<Item = &'a String>) -> Option<Instant> {
+        let left_out = names.filter_map(|name| self.left_out.get(name));
+        left_out.filter(|left_out| !left_out.alone || self.in_flight.is_empty()).map(|left_out| left_out.until).min()
+    }
+}
+
+/// Returns whether a broker may end a connection in this way because of a message.
+fn may_be_for_a_message(end: &End) -> bool {
+    const FOR_A_MESSAGE: [u8; 13] = [0x80, 0x81, 0x82, 0x83, 0x87, 0x8f, 0x90, 0x93, 0x95, 0x97, 0x99, 0x9a, 0x9b];
+    match end {
+        End::Closed => true,
+        End::Disconnected(reason) => FOR_A_MESSAGE.contains(&reason.code()),
+        _ => false,
+    }
+}
+
+/// Returns whether the reason is about what was sent last, and nothing else.
+fn is_for_one_message(end: &End) -> bool {
+    matches!(end, End::Disconnected(reason) if matches!(reason.code(), 0x87 | 0x8f | 0x90 | 0x95 | 0x99))
 }
 
 #[cfg(test)]
@@ -113,53 +302,128 @@ mod tests {
         Subject { name: name.to_owned(), lasts: true }
     }
 
-    fn refused(name: &str) -> Change {
-        Change::Refused(name.to_owned(), Refusal::NotAuthorized)
+    fn response(name: &str) -> Subject {
+        Subject { name: name.to_owned(), lasts: false }
+    }
+
+    fn not_authorized() -> TopicRefusal {
+        TopicRefusal::Answered { reason: Reason::new(0x87, None) }
+    }
+
+    fn refused(name: &str) -> TopicChange {
+        TopicChange::Refused(name.to_owned(), not_authorized())
+    }
+
+    fn after(now: Instant, time: Duration) -> Instant {
+        now + time
     }
 
     #[test]
-    fn what_is_refused_is_said_once_and_taken_back_when_it_is_taken() {
+    fn what_is_refused_is_said_once_and_so_is_that_it_is_accepted_again() {
+        let now = Instant::now();
         let mut deliveries = Deliveries::default();
-        for name in ["a", "b", "a", "a", "a"] {
-            deliveries.handed_over(retained(name));
-        }
-        for packet in 1..=5 {
-            deliveries.sent(packet);
-        }
-        assert_eq!(deliveries.published(1, PubAckReason::NotAuthorized), Some(refused("a")));
-        assert_eq!(deliveries.published(2, PubAckReason::NoMatchingSubscribers), None);
-        assert_eq!(deliveries.published(3, PubAckReason::NotAuthorized), None);
-        assert_eq!(deliveries.published(4, PubAckReason::Success), Some(Change::Taken("a".to_owned())));
-        assert_eq!(deliveries.published(5, PubAckReason::Success), None);
+        let ids: Vec<_> = ["a", "b", "a", "a"].iter().map(|name| deliveries.sent(retained(name), now)).collect();
+        assert_eq!(deliveries.acknowledged(ids[0], Some(not_authorized())), (Some(now), Some(refused("a"))));
+        assert_eq!(deliveries.acknowledged(ids[1], None).1, None);
+        assert_eq!(deliveries.acknowledged(ids[2], Some(not_authorized())).1, None);
+        assert_eq!(deliveries.acknowledged(ids[3], None).1, Some(TopicChange::Accepted("a".to_owned())));
+        assert_eq!(deliveries.acknowledged(ids[3], None), (None, None));
     }
 
     #[test]
     fn a_new_connection_counts_anew_and_forgets_no_refusal() {
+        let now = Instant::now();
         let mut deliveries = Deliveries::default();
-        deliveries.handed_over(retained("a"));
-        deliveries.sent(1);
-        assert_eq!(deliveries.published(1, PubAckReason::NotAuthorized), Some(refused("a")));
-        deliveries.handed_over(retained("lost"));
+        let first = deliveries.sent(retained("a"), now);
+        assert_eq!(deliveries.acknowledged(first, Some(not_authorized())).1, Some(refused("a")));
         deliveries.begin();
-        deliveries.handed_over(retained("a"));
-        deliveries.sent(1);
-        assert_eq!(deliveries.published(1, PubAckReason::NotAuthorized), None);
+        assert_eq!(deliveries.sent(retained("a"), now), first);
+        assert_eq!(deliveries.acknowledged(first, Some(not_authorized())).1, None);
     }
 
     #[test]
-    fn topics_that_others_name_are_not_remembered() {
+    fn topics_that_others_name_are_not_remembered_without_end() {
+        let now = Instant::now();
         let mut deliveries = Deliveries::default();
-        let response = || Subject { name: "reply".to_owned(), lasts: false };
-        assert_eq!(deliveries.settle(response(), Some(Refusal::NotAuthorized)), Some(refused("reply")));
-        assert_eq!(deliveries.settle(response(), Some(Refusal::NotAuthorized)), Some(refused("reply")));
+        assert_eq!(deliveries.settle(response("r"), Some(not_authorized())), Some(refused("r")));
+        assert_eq!(deliveries.settle(response("r"), Some(not_authorized())), Some(refused("r")));
+        for number in 0..1_000 {
+            deliveries.sent(response(&number.to_string()), now);
+            assert!(deliveries.ended(&End::Disconnected(Reason::new(0x87, None)), now).is_some());
+        }
         assert!(deliveries.refused.is_empty());
+        assert_eq!(deliveries.left_out.len(), MOST_RESPONSE_TOPICS);
     }
 
     #[test]
-    fn a_subscription_can_be_refused_too() {
+    fn identifiers_are_not_used_again_while_a_message_has_no_acknowledgement() {
+        let now = Instant::now();
         let mut deliveries = Deliveries::default();
-        assert_eq!(deliveries.subscribed("r/+", SubscribeReasonCode::NotAuthorized), Some(refused("r/+")));
-        let granted = SubscribeReasonCode::Success(rumqttc::v5::mqttbytes::QoS::AtLeastOnce);
-        assert_eq!(deliveries.subscribed("r/+", granted), Some(Change::Taken("r/+".to_owned())));
+        let stuck = deliveries.sent(retained("stuck"), now);
+        for _ in 0..500 {
+            let id = deliveries.sent(retained("a"), now);
+            assert!(id != stuck && id != SUBSCRIPTION);
+            deliveries.acknowledged(id, None);
+        }
+        let late = after(now, ACKNOWLEDGE_TIMEOUT);
+        assert_eq!(deliveries.give_up(late, now - Duration::from_secs(1)), None, "it may not have been read");
+        let changes = deliveries.give_up(late, now).unwrap();
+        assert_eq!(changes, [TopicChange::Refused("stuck".to_owned(), TopicRefusal::Unacknowledged)]);
+        assert!(deliveries.leave_this_out("stuck", late) && deliveries.have_room(32) && !deliveries.are_blocked(32));
+        for _ in 0..500 {
+            let id = deliveries.sent(retained("a"), now);
+            assert_ne!(id, stuck);
+            deliveries.acknowledged(id, None);
+        }
+        assert!(deliveries.are_blocked(1), "a broker with one place has none left");
+    }
+
+    #[test]
+    fn the_topic_that_ends_connections_is_found_left_out_and_tried_again() {
+        let mut now = Instant::now();
+        let mut deliveries = Deliveries::default();
+        for name in ["a", "bad", "c"] {
+            deliveries.sent(retained(name), now);
+        }
+        assert_eq!(deliveries.ended(&End::Closed, now), None);
+        deliveries.begin();
+        let id = deliveries.sent(retained("a"), now);
+        assert!(!deliveries.have_room(32), "one after the other");
+        deliveries.acknowledged(id, None);
+        deliveries.sent(retained("bad"), now);
+        let found = TopicChange::Refused("bad".to_owned(), TopicRefusal::HangsUp);
+        assert_eq!(deliveries.ended(&End::Closed, now), Some(found));
+        assert!(deliveries.leave_this_out("bad", now) && !deliveries.leave_this_out("c", now));
+
+        deliveries.begin();
+        let id = deliveries.sent(retained("c"), now);
+        deliveries.acknowledged(id, None);
+        assert!(deliveries.have_room(32) && deliveries.suspects.is_empty());
+        now = after(now, FIRST_PAUSE);
+        let other = deliveries.sent(retained("c"), now);
+        assert!(deliveries.leave_this_out("bad", now), "it is tried alone");
+        assert_eq!(deliveries.next_trial([&"bad".to_owned()].into_iter()), None);
+        deliveries.acknowledged(other, None);
+        assert!(!deliveries.leave_this_out("bad", now));
+        assert_eq!(deliveries.next_trial([&"bad".to_owned()].into_iter()), Some(now));
+        deliveries.sent(retained("bad"), now);
+        assert!(!deliveries.have_room(32));
+        assert_eq!(deliveries.ended(&End::Closed, now), None, "it was said before");
+        assert!(deliveries.leave_this_out("bad", after(now, FIRST_PAUSE)), "more seldom than before");
+        assert_eq!(deliveries.ended(&End::Closed, now), None);
+        assert!(!deliveries.leave_this_out("bad", now), "the broker was restarted");
+        let id = deliveries.sent(retained("bad"), now);
+        assert_eq!(deliveries.acknowledged(id, None).1, Some(TopicChange::Accepted("bad".to_owned())));
+    }
+
+    #[test]
+    fn a_broker_that_goes_for_its_own_reasons_blames_no_topic() {
+        let now = Instant::now();
+        let mut deliveries = Deliveries::default();
+        for code in [0x89, 0x8b, 0x8d, 0x8e, 0x98, 0x9c] {
+            deliveries.sent(retained("a"), now);
+            assert_eq!(deliveries.ended(&End::Disconnected(Reason::new(code, None)), now), None);
+            assert!(deliveries.suspects.is_empty());
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! What waits to be sent to the broker.
+//! Messages that wait to be sent to the broker.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::deliveries::Refusal;
+use super::deliveries::TopicRefusal;
 use crate::domain::clock::BootTime;
 use crate::wire::Payload;
 
@@ -13,10 +13,10 @@ use crate::wire::Payload;
 /// waited longest for one is the likeliest to have given up, and who asks after a flood is answered.
 const MOST_RESPONSES: usize = 256;
 
-/// How many bytes of responses may wait, unless one alone has more.
+/// The most bytes of responses that wait, unless one alone has more.
 const MOST_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// What a packet has beside topic, payload and correlation data, at most, in bytes (MQTT 5, 3.3): the header, the lengths, and
+/// The size of a packet without topic, payload and correlation data, at most, in bytes (MQTT 5, 3.3): the header, the lengths, and
 /// the other properties that this agent sends.
 const PACKET_OVERHEAD: usize = 42;
 
@@ -24,31 +24,31 @@ const PACKET_OVERHEAD: usize = 42;
 /// asks without end would keep the accounts' topics from ever being published.
 const FEW: usize = 32;
 
-/// What a requester gave to recognise the response by (MQTT 5, 4.10).
+/// Correlation data, by which a requester recognises the response (MQTT 5, 4.10).
 pub(crate) type Correlation = Vec<u8>;
 
 /// One message for the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Publication {
-    /// Where.
+    /// The topic.
     pub topic: String,
-    /// What.
+    /// The message.
     pub payload: Payload,
-    /// Whether the broker keeps it for later subscribers.
+    /// True if the broker keeps it for later subscribers.
     pub retain: bool,
-    /// When it must no longer be given to anybody; `None` for never.
+    /// The moment from which nobody must get it any more; `None` for never.
     pub good_until: Option<BootTime>,
     /// For a response.
     pub correlation: Option<Correlation>,
 }
 
-/// Why a message is not sent.
+/// The reason why a message is not sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unsent {
     /// Too many responses wait; older ones are not sent, and this one is.
     Older,
     /// It is larger than the broker takes.
-    TooLarge(Refusal),
+    TooLarge(TopicRefusal),
 }
 
 /// Messages in the order they came, of which a newer one on a retained topic takes the place of an older one.
@@ -56,18 +56,20 @@ pub(crate) enum Unsent {
 /// So it never holds more than the topics there are, however long the broker is slow.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingMessages>,
     changed: Notify,
     taken: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingMessages {
     retained: HashMap<String, Publication>,
-    order: VecDeque<String>,
+    /// The topics of those, in the order in which they are sent: tokens before all else.
+    tokens: VecDeque<String>,
+    others: VecDeque<String>,
     responses: VecDeque<Publication>,
     response_bytes: usize,
-    /// Whether there is a connection. Without one nothing waits: at the next, everything is published afresh.
+    /// True if there is a connection. Without one nothing waits: at the next, everything is published afresh.
     connected: bool,
     /// The broker's Maximum Packet Size, if it has one (MQTT 5, 3.2.2.3.6).
     largest: Option<usize>,
@@ -85,7 +87,8 @@ impl Outbox {
         if publication.retain {
             let topic = publication.topic.clone();
             if waiting.retained.insert(topic.clone(), publication).is_none() {
-                waiting.order.push_back(topic);
+                let order = if is_token(&topic) { &mut waiting.tokens } else { &mut waiting.others };
+                order.push_back(topic);
             }
         } else if let Some(refusal) = publication.refused_by(waiting.largest) {
             return Err(Unsent::TooLarge(refusal));
@@ -107,18 +110,18 @@ impl Outbox {
 
     /// There is a connection from now on, to a broker that takes packets up to this size.
     pub(super) fn connected(&self, largest: Option<usize>) {
-        self.begin_anew(Waiting { connected: true, largest, ..Waiting::default() });
+        self.begin_anew(WaitingMessages { connected: true, largest, ..WaitingMessages::default() });
     }
 
     /// There is none any more.
     pub(super) fn disconnected(&self) {
-        self.begin_anew(Waiting::default());
+        self.begin_anew(WaitingMessages::default());
     }
 
     /// Whatever waited for another connection is forgotten.
-    fn begin_anew(&self, empty: Waiting) {
+    fn begin_anew(&self, empty: WaitingMessages) {
         let mut waiting = self.lock();
-        *waiting = Waiting { closed: waiting.closed, ..empty };
+        *waiting = WaitingMessages { closed: waiting.closed, ..empty };
         self.taken.notify_one();
     }
 
@@ -151,17 +154,17 @@ impl Outbox {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingMessages> {
         // Nothing that is done under the lock can leave it half done.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Publication {
-    /// Whether it is too large for a broker that takes packets up to this size.
-    pub(super) fn refused_by(&self, largest: Option<usize>) -> Option<Refusal> {
+    /// Returns whether it is too large for a broker that takes packets up to this size.
+    pub(super) fn refused_by(&self, largest: Option<usize>) -> Option<TopicRefusal> {
         let bytes = self.bytes() + PACKET_OVERHEAD;
-        largest.filter(|&most| bytes > most).map(|most| Refusal::TooLarge { bytes, most })
+        largest.filter(|&most| bytes > most).map(|most| TopicRefusal::TooLarge { bytes, most })
     }
 
     fn bytes(&self) -> usize {
@@ -169,9 +172,9 @@ impl Publication {
     }
 }
 
-impl Waiting {
+impl WaitingMessages {
     fn is_crowded(&self) -> bool {
-        self.order.len() >= FEW
+        self.tokens.len() + self.others.len() >= FEW
     }
 
     /// Drops the oldest responses until one of so many bytes has room, and says whether there were any to drop.
@@ -186,13 +189,13 @@ impl Waiting {
         dropped
     }
 
-    /// Retained messages come first: whoever has an answer finds what came of his request on the topics.
+    /// Retained messages come first: whoever has an answer finds the outcome of the request on the topics.
     fn take(&mut self) -> Option<Publication> {
         self.take_retained().or_else(|| self.take_response())
     }
 
     fn take_retained(&mut self) -> Option<Publication> {
-        let topic = self.order.pop_front()?;
+        let topic = self.tokens.pop_front().or_else(|| self.others.pop_front())?;
         self.retained.remove(&topic)
     }
 
@@ -201,6 +204,11 @@ impl Waiting {
         self.response_bytes -= response.bytes();
         Some(response)
     }
+}
+
+/// Returns whether it is the topic of a token: whatever else the broker does not accept, these should be there.
+fn is_token(topic: &str) -> bool {
+    topic.ends_with("/token")
 }
 
 #[cfg(test)]
@@ -229,6 +237,18 @@ mod tests {
         assert_eq!(outbox.next().await.unwrap().topic, "b");
         outbox.close();
         assert!(outbox.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn tokens_come_before_all_else() {
+        let outbox = connected();
+        for topic in ["a/status", "a/token", "b/status", "b/mail/token"] {
+            outbox.put(publication(topic, true, true)).unwrap();
+        }
+        outbox.put(publication("r/token", true, false)).unwrap();
+        for topic in ["a/token", "b/mail/token", "a/status", "b/status", "r/token"] {
+            assert_eq!(outbox.next().await.unwrap().topic, topic);
+        }
     }
 
     #[tokio::test]
@@ -303,7 +323,7 @@ mod tests {
             ..publication("r", true, false)
         };
         assert_eq!(outbox.put(of_size(1_000)), Ok(()));
-        let refusal = Refusal::TooLarge { bytes: 1_001, most: 1_000 };
+        let refusal = TopicRefusal::TooLarge { bytes: 1_001, most: 1_000 };
         assert_eq!(outbox.put(of_size(1_001)), Err(Unsent::TooLarge(refusal)));
     }
 

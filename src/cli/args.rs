@@ -1,17 +1,17 @@
-//! The command line as it is typed. The build script reads this file too, for the man page and the completions, so it
-//! uses nothing but clap.
+//! The command line as it is typed. The build script reads this file too, for the manual and the completions, so it uses
+//! nothing but clap.
 
 use std::path::PathBuf;
 
-use clap::{Args as Flags, Parser, Subcommand, ValueEnum};
+use clap::{Args as Flags, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Signs this device in to OAuth 2.0 providers once, and publishes the current access tokens over MQTT.
 ///
 /// The agent (oauth2mqtt run) keeps the sign-ins, refreshes the tokens and publishes them. Every other command that
-/// names an account asks the running agent over MQTT, with the broker settings of the configuration file; a flow can
-/// do the same.
+/// names an account sends a request to the running agent over MQTT, with the broker settings of the configuration file. A
+/// flow can do the same.
 #[derive(Debug, Parser)]
-#[command(name = "oauth2mqtt", version, max_term_width = 100, after_help = EXIT_CODES, after_long_help = AFTER)]
+#[command(name = "oauth2mqtt", version, max_term_width = 100, disable_help_subcommand = true)]
 pub(crate) struct Args {
     /// The configuration file
     #[arg(
@@ -20,22 +20,16 @@ pub(crate) struct Args {
         env = "OAUTH2MQTT_CONFIG",
         hide_env_values = true,
         default_value = "/etc/oauth2mqtt/config.toml",
-        value_name = "PATH"
+        value_name = "PATH",
+        value_hint = ValueHint::FilePath
     )]
     pub(crate) config: PathBuf,
 
-    /// How much the agent writes to the journal; never a token or a secret
-    #[arg(
-        long,
-        global = true,
-        env = "OAUTH2MQTT_LOG",
-        hide_env_values = true,
-        default_value = "info",
-        value_name = "LEVEL"
-    )]
-    pub(crate) log: LogLevel,
+    /// The same as `oauth2mqtt run --log`
+    #[arg(long = "log", id = "log-before-run", hide = true, value_name = "LEVEL")]
+    pub(crate) log: Option<LogLevel>,
 
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -43,85 +37,126 @@ pub(crate) struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the agent, until a signal ends it (SIGHUP reads the configuration again)
-    Run,
+    /// Run the agent until a signal ends it; SIGHUP makes it read the configuration again
+    Run {
+        /// How much to log to standard error; no level shows a token or a secret
+        #[arg(long, env = "OAUTH2MQTT_LOG", hide_env_values = true, default_value = "info", value_name = "LEVEL")]
+        log: LogLevel,
+    },
     /// Check the configuration and every file that it names
     Check {
-        /// The configuration of the broker, in which bridges are looked at that would carry tokens off this device
-        #[arg(long, default_value = "/etc/mosquitto/mosquitto.conf", value_name = "PATH")]
+        /// The configuration file of mosquitto, to look for bridges that would carry tokens off this device
+        #[arg(long, default_value = "/etc/mosquitto/mosquitto.conf", value_name = "PATH", value_hint = ValueHint::FilePath)]
         broker_config: PathBuf,
     },
+    /// Find out why something does not work: configuration, clock, proxy, store, network, providers, broker and agent
+    ///
+    /// Each line passes, warns or fails, and says what to do next. There is no secret in the output, so that it can be pasted into a
+    /// bug report.
+    Doctor,
     /// Sign in: show a QR code and a link, and wait until somebody has approved
     Login {
-        /// The account's name in the configuration
+        /// The name of the account in the configuration
         account: String,
+        /// Show the QR code even if it does not fit the terminal
+        #[arg(long)]
+        qr: bool,
     },
-    /// Go on with a sign-in whose browser was sent back to another machine: reads the redirected address from standard
-    /// input
+    /// Complete a sign-in on another machine: read the address that the browser was redirected to from standard input
     ///
-    /// The address has a code in it that is good once. `oauth2mqtt login` takes it as well, while it waits.
+    /// The address contains a code that can be used once. `oauth2mqtt login` accepts it too, while it waits.
     Complete {
-        /// The account's name in the configuration
+        /// The name of the account in the configuration
         account: String,
     },
-    /// Give up a sign-in that waits for approval
+    /// Cancel a pending sign-in
     Cancel {
-        /// The account's name in the configuration
+        /// The name of the account in the configuration
         account: String,
     },
     /// Show the state of one account, or of all
     Status {
-        /// The account's name in the configuration
+        /// The name of the account in the configuration
         account: Option<String>,
-        /// Print what the agent says as JSON
+        /// Print the agent's answer as JSON
         #[arg(long)]
         json: bool,
+        /// Print only the accounts that need somebody, and exit with 77 if there are any: for health checks and scripts
+        #[arg(long)]
+        check: bool,
     },
     /// Print the current access token
     ///
-    /// Whoever reads the output can use the account until the token ends.
+    /// Whoever reads the output can use the account until the token expires.
     Token {
-        /// The account's name in the configuration
+        /// The name of the account in the configuration
         account: String,
     },
     /// Refresh the access token now
     Refresh {
-        /// The account's name in the configuration
+        /// The name of the account in the configuration
         account: String,
     },
-    /// Revoke the tokens at the provider and forget them
+    /// Sign out: revoke the tokens at the provider and erase them here
     Logout {
-        /// The account's name in the configuration
+        /// The name of the account in the configuration
         account: String,
     },
     /// Add an account: ask for what is missing, write it to the configuration, and sign in
     ///
-    /// Every other line of the configuration stays as it is. The client secret goes into a file of its own.
+    /// Every other line of the configuration stays as it is. The client secret is written to a file of its own.
     Add(Wanted),
-    /// Have the running agent read its configuration again
+    /// Remove an account: sign it out, take it out of the configuration, and remove its secret's file
+    ///
+    /// Every other line of the configuration stays as it is.
+    Remove {
+        /// The account's name in the configuration
+        account: String,
+    },
+    /// Make the running agent read its configuration again
     Reload,
-    /// List the providers known by name, what each needs, and where to register
+    /// Open the sign-in page in a browser, or print its address
+    Open,
+    /// List the providers known by name, or show one of them whole with an example
+    Providers {
+        /// The provider's name
+        name: Option<String>,
+    },
+    /// Print names for the completions of the shells
+    #[command(hide = true)]
+    Names {
+        /// Which names
+        what: Names,
+    },
+}
+
+/// The names that shells complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Names {
+    /// Of the accounts in the configuration
+    Accounts,
+    /// Of the built-in providers
     Providers,
 }
 
-/// What can be said of the account beforehand.
+/// The answers to the questions of `oauth2mqtt add` that are given beforehand.
 #[derive(Debug, Flags)]
 pub(crate) struct Wanted {
-    /// The account's name in the configuration and in its topics
+    /// The name of the account in the configuration and in its topics
     pub(crate) account: Option<String>,
-    /// A provider known by name; `oauth2mqtt providers` lists them
+    /// A built-in provider; `oauth2mqtt providers` lists them
     #[arg(long, conflicts_with = "issuer")]
     pub(crate) provider: Option<String>,
-    /// The address of any other provider with metadata
-    #[arg(long, value_name = "ADDRESS")]
+    /// The issuer address of any other provider with metadata
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::Url)]
     pub(crate) issuer: Option<String>,
     /// The client ID of the registration
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
-    /// A file with the client secret, to be copied; "-" reads standard input
-    #[arg(long, value_name = "PATH")]
+    /// The file to copy the client secret from; "-" reads standard input
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(crate) client_secret_from: Option<PathBuf>,
-    /// What to ask for, with commas between
+    /// The scopes to ask for, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "SCOPE")]
     pub(crate) scopes: Option<Vec<String>>,
     /// Any other key of the account, such as tenant=common
@@ -129,45 +164,17 @@ pub(crate) struct Wanted {
     pub(crate) set: Vec<String>,
 }
 
-/// How much is written to the journal.
+/// How much the agent logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogLevel {
-    /// What ended badly
+    /// Failures
     Error,
-    /// And what may
+    /// And what may become one
     Warn,
     /// And what happens to accounts
     Info,
-    /// And why
+    /// And each request to a provider, and each publication
     Debug,
     /// And everything else
     Trace,
 }
-
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  done
-   1  it failed or was refused
-   2  the command line makes no sense
-  69  no broker can be reached, or no agent is running
-  75  a passing fault; the same may work later
-  78  the configuration is bad";
-
-const AFTER: &str = "\
-Exit codes:
-   0  done
-   1  it failed or was refused
-   2  the command line makes no sense
-  69  no broker can be reached, or no agent is running
-  75  a passing fault; the same may work later
-  78  the configuration is bad
-
-Files:
-  /etc/oauth2mqtt/config.toml  the broker and the accounts
-  /var/lib/oauth2mqtt          the sealed store, and its key unless a credential \"store.key\" is passed
-
-Examples:
-  oauth2mqtt check
-  oauth2mqtt login google
-  oauth2mqtt status
-  mosquitto_sub -V mqttv5 -t 'oauth2mqtt/google/token'";

@@ -53,13 +53,13 @@ fn with_tokens(settings: &Settings, topics: &Topics) -> Vec<(String, &'static st
 /// What the broker's configuration says of bridges.
 #[derive(Default)]
 struct Bridges {
-    patterns: Vec<Pattern>,
+    patterns: Vec<BridgedTopic>,
     /// What could not be read, and why.
     unread: Vec<String>,
 }
 
 /// What a bridge carries away.
-struct Pattern {
+struct BridgedTopic {
     connection: String,
     /// With the prefix that it has on this side.
     filter: String,
@@ -99,12 +99,12 @@ impl Bridges {
                     // The prefix on this side stands after the quality of service; "" stands for none.
                     let prefix = words.get(4).filter(|prefix| **prefix != "\"\"").unwrap_or(&"");
                     let filter = format!("{prefix}{pattern}");
-                    self.patterns.push(Pattern { connection: connection.clone(), filter, file: file.to_owned() });
+                    self.patterns.push(BridgedTopic { connection: connection.clone(), filter, file: file.to_owned() });
                 }
                 // Without a direction it goes out.
                 ["topic", pattern] => {
                     let filter = pattern.to_owned();
-                    self.patterns.push(Pattern { connection: connection.clone(), filter, file: file.to_owned() });
+                    self.patterns.push(BridgedTopic { connection: connection.clone(), filter, file: file.to_owned() });
                 }
                 _ => {}
             }

@@ -1,13 +1,13 @@
 //! Checks the configuration.
 
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::path::Path;
 
 use super::bridge;
 use super::exit::Failure;
 use super::{BOLD, GOOD, WARN, say, service_user};
 use crate::config::{self, Environment};
+use crate::domain::loopback::is_loopback;
 use crate::domain::settings::{BrokerAddress, PublishMode, SignInMode};
 use crate::store;
 
@@ -58,9 +58,7 @@ pub(super) fn check(path: &Path, broker: &Path) -> Result<(), Failure> {
 /// Whether the broker is on this device, so that its configuration may be here as well.
 fn is_here(address: &BrokerAddress) -> bool {
     match address {
-        BrokerAddress::Tcp { host, .. } | BrokerAddress::Tls { host, .. } => {
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
+        BrokerAddress::Tcp { host, .. } | BrokerAddress::Tls { host, .. } => is_loopback(host),
         BrokerAddress::Unix(_) => true,
     }
 }

@@ -1,74 +1,31 @@
-//! Lines that fit the terminal: broken between words, and what follows stands under its beginning.
+//! Text that fits the terminal: lines are broken between words, and continue below their beginning.
 
-use std::os::fd::AsFd;
+use textwrap::{Options, WordSeparator, WordSplitter};
 
-/// Fewer columns than this are not reckoned with: a word would be all that a line holds.
+/// The least width, in columns, for which lines are broken: on fewer, a line would hold a single word.
 const FEWEST: usize = 20;
 
-/// How many columns the terminal has; `None` where there is no terminal, and lines stay as they are.
-pub(super) fn columns(stream: impl AsFd) -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(stream).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
-}
-
-/// `text` with its lines broken between words where they are longer than `columns`. What follows the break is indented
-/// by `hang`, or else as the line itself is.
+/// `text` with the lines broken that are longer than `columns`. What follows a break is indented by `hang`, or as the line
+/// itself is. Colours take no room, and two spaces stay two spaces.
 pub(super) fn wrapped(text: &str, hang: Option<usize>, columns: Option<usize>) -> String {
     let Some(columns) = columns.filter(|columns| *columns >= FEWEST) else { return text.to_owned() };
-    let lines = text.split('\n').map(|line| wrapped_line(line, hang, columns));
+    let lines = text.split('\n').map(|line| {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let hang = " ".repeat(hang.unwrap_or(indent).min(columns / 2));
+        let options = Options::new(columns)
+            .initial_indent(&line[..indent])
+            .subsequent_indent(&hang)
+            .break_words(false)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation);
+        textwrap::wrap(&line[indent..], options).join("\n")
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn wrapped_line(line: &str, hang: Option<usize>, columns: usize) -> String {
-    let indent = line.len() - line.trim_start_matches(' ').len();
-    let hang = hang.unwrap_or(indent).min(columns / 2);
-    let mut whole = " ".repeat(indent);
-    let (mut width, mut is_empty) = (indent, true);
-    // Two spaces in a row are two columns of a table; only where the line breaks are they dropped.
-    for (gap, word) in words(&line[indent..]) {
-        let word_width = visible_width(word);
-        if !is_empty && width + gap + word_width > columns {
-            whole.push('\n');
-            whole.push_str(&" ".repeat(hang));
-            width = hang;
-        } else {
-            whole.push_str(&" ".repeat(gap));
-            width += gap;
-        }
-        whole.push_str(word);
-        width += word_width;
-        is_empty = false;
-    }
-    whole
-}
-
-/// The words, each with the number of spaces before it.
-fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut gap = 0;
-    line.split(' ').enumerate().filter_map(move |(at, word)| {
-        if at > 0 {
-            gap += 1;
-        }
-        if word.is_empty() {
-            return None;
-        }
-        Some((std::mem::take(&mut gap), word))
-    })
-}
-
-/// How many columns a text takes, without what only changes its colour.
+/// The number of columns that a text takes, without the sequences that change its colour.
 pub(super) fn visible_width(text: &str) -> usize {
-    let mut width = 0;
-    let mut is_escape = false;
-    for c in text.chars() {
-        match (is_escape, c) {
-            (false, '\u{1b}') => is_escape = true,
-            (true, 'm') => is_escape = false,
-            (true, _) => {}
-            (false, _) => width += 1,
-        }
-    }
-    width
+    textwrap::core::display_width(text)
 }
 
 #[cfg(test)]
@@ -88,6 +45,11 @@ mod tests {
         let styled = "\u{1b}[1mgoogle\u{1b}[0m    active  x";
         assert_eq!(wrapped(styled, None, Some(20)), styled);
         assert_eq!(visible_width(styled), 19);
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!(visible_width("漢字"), 4);
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Signs in: shows where to approve, and waits until somebody has.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::exit::{Exit, Failure};
+use super::login_screen::{Screen, show};
 use super::remote::RunningAgent;
-use super::{BOLD, DIM, GOOD, WARN, layout, say};
+use super::terminal::Terminal;
+use super::{BOLD, GOOD, WARN, layout, say};
 use crate::broker::Message;
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
@@ -17,50 +18,43 @@ use crate::domain::secret::Secret;
 use crate::domain::session::Topic;
 use crate::domain::text::printable;
 use crate::platform::clock;
-use crate::ui::qr::{Ink, Qr};
 use crate::ui::relative_time;
-use crate::wire::Verb;
+use crate::wire::{ErrorCode, InfoMessage, Presence, SignInMessage, StateMessage, StatusMessage, Verb};
 
-#[derive(Deserialize)]
-struct SignIn {
-    pending: bool,
-    verification_uri: Option<String>,
-    verification_uri_complete: Option<String>,
-    user_code: Option<String>,
-    redirect_uri: Option<String>,
-    expires_at: Option<i64>,
-}
+/// The time after the end of a code within which the agent says so.
+const GRACE: Duration = Duration::from_secs(15);
 
-#[derive(Deserialize)]
-struct Status {
-    state: String,
-    expires_at: Option<i64>,
-    user: Option<String>,
-    error: Option<StatusError>,
-}
-
-#[derive(Deserialize)]
-struct StatusError {
-    message: String,
-}
-
+/// Signs in.
 pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Result<(), Failure> {
-    let answer = agent.ask(Verb::Login, Some(account)).await?;
-    let mut shown: SignIn = serde_json::from_value(answer).map_err(|_| not_understood())?;
-    if shown.pending {
-        show(account, &shown)?;
+    login_on(agent, account, &Screen::default()).await
+}
+
+/// Signs in, and shows it as `screen` says.
+pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, screen: &Screen) -> Result<(), Failure> {
+    let before: StatusMessage = agent.ask(Verb::Status, Some(account)).await?;
+    let shown: SignInMessage = agent.ask(Verb::Login, Some(account)).await?;
+    if shown.pending && before.state == "active" {
+        let user = user(&before);
+        say(&format!("{account} is signed in already{user}. The new sign-in takes its place once it is approved."))?;
     }
-    let (status_topic, sign_in_topic) =
-        (agent.topics().account(account, Topic::Status), agent.topics().account(account, Topic::SignIn));
+    if shown.pending {
+        show(account, &shown, screen)?;
+    }
+    let topics = agent.topics();
+    let (state_topic, status_topic, sign_in_topic) =
+        (topics.state(), topics.account(account, Topic::Status), topics.account(account, Topic::SignIn));
     // In this order the status that belongs to the end of a sign-in is there before the end is seen.
+    agent.subscribe(&state_topic).await?;
     agent.subscribe(&status_topic).await?;
     agent.subscribe(&sign_in_topic).await?;
-    let mut status: Option<Status> = None;
-    let mut countdown = Countdown::new(shown.redirect_uri.is_none());
+    let mut status: Option<StatusMessage> = None;
+    let mut countdown = Countdown::new(&shown);
     let mut pasted = if shown.redirect_uri.is_some() { lines_of_stdin() } else { None };
+    let mut shown = shown;
     loop {
+        let overdue_at = countdown.expires.map(|at| at + GRACE);
         let message = tokio::select! {
-            message = countdown.until_next(agent, shown.expires_at) => message?,
+            message = countdown.until_next(agent) => message?,
             line = next_line(&mut pasted) => {
                 countdown.clear()?;
                 if let Err(failure) = agent.complete(account, &line).await {
@@ -68,65 +62,39 @@ pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Re
                 }
                 None
             }
+            () = passed(overdue_at) => {
+                countdown.clear()?;
+                return Err(overdue(account));
+            }
         };
         let Some(message) = message else { continue };
-        if message.topic == status_topic {
+        if message.topic == state_topic {
+            let state: Option<StateMessage> = serde_json::from_slice(&message.payload).ok();
+            if state.is_some_and(|message| message.state == Presence::Offline) {
+                countdown.clear()?;
+                return Err(agent_stopped(account));
+            }
+        } else if message.topic == status_topic {
             status = serde_json::from_slice(&message.payload).ok();
+        } else if message.topic == sign_in_topic {
+            let now: SignInMessage = serde_json::from_slice(&message.payload).map_err(|_| Failure::not_understood())?;
+            if !now.pending {
+                countdown.clear()?;
+                let status = status.ok_or_else(Failure::not_understood)?;
+                return ended(agent, account, &before, &status).await;
+            }
+            if now.verification_uri != shown.verification_uri || now.user_code != shown.user_code {
+                countdown.clear()?;
+                say("There is a new code.")?;
+                show(account, &now, screen)?;
+                countdown = Countdown::new(&now);
+            }
+            shown = now;
         }
-        if message.topic != sign_in_topic {
-            continue;
-        }
-        let now: SignIn = serde_json::from_slice(&message.payload).map_err(|_| not_understood())?;
-        if !now.pending {
-            countdown.clear()?;
-            return ended(agent, account, status.as_ref());
-        }
-        if now.verification_uri != shown.verification_uri || now.user_code != shown.user_code {
-            countdown.clear()?;
-            say("There is a new one.")?;
-            show(account, &now)?;
-        }
-        shown = now;
     }
 }
 
-/// The address and the code, as a picture and as text. What comes from the provider is made fit for the terminal here
-/// as well, because what this command reads comes from the broker, and not only the agent can write there.
-fn show(account: &AccountName, sign_in: &SignIn) -> Result<(), Failure> {
-    let short = sign_in.verification_uri.as_deref().map(printable).unwrap_or_default();
-    let full = sign_in.verification_uri_complete.as_deref().map(whole);
-    say("")?;
-    if let Some(drawn) = picture(full.as_deref().unwrap_or(&short)).or_else(|| picture(&short)) {
-        write!(anstream::stdout(), "{drawn}").map_err(|error| Failure::output(&error))?;
-        say("")?;
-    }
-    say(&format!("To sign in {BOLD}{account}{BOLD:#}, scan the code with a phone, or open"))?;
-    if let Some(redirect_uri) = sign_in.redirect_uri.as_deref().map(printable) {
-        say(&format!("  {}", full.unwrap_or(short)))?;
-        say("")?;
-        say(&format!("After you have approved, the browser goes to {BOLD}{redirect_uri}{BOLD:#}."))?;
-        say("If it cannot reach that, copy the address that it shows, paste it here, and press Enter.")?;
-        if let Some(at) = sign_in.expires_at {
-            say(&format!("It lapses {}.", relative_time::relative(UnixTime::new(at), clock::now().wall)))?;
-        }
-    } else {
-        say(&format!("  {BOLD}{short}{BOLD:#}"))?;
-        let code = sign_in.user_code.as_deref().map(printable).unwrap_or_default();
-        say(&format!("and enter  {BOLD}{code}{BOLD:#}"))?;
-        if let Some(full) = full {
-            say(&format!("{DIM}With the code in it: {full}{DIM:#}"))?;
-        }
-    }
-    say("")?;
-    say(&format!("{DIM}Ctrl-C leaves the sign-in waiting; `oauth2mqtt cancel {account}` gives it up.{DIM:#}"))
-}
-
-/// An address to be opened, whole: cut, it would lead nowhere.
-fn whole(address: &str) -> String {
-    address.chars().filter(char::is_ascii_graphic).collect()
-}
-
-/// What is typed or pasted, line by line; read by a thread of its own, which ends with the program.
+/// The lines of standard input, read by a thread that ends with the program.
 fn lines_of_stdin() -> Option<mpsc::Receiver<Secret>> {
     let (lines, pasted) = mpsc::channel(1);
     let read = move || {
@@ -140,7 +108,7 @@ fn lines_of_stdin() -> Option<mpsc::Receiver<Secret>> {
     std::thread::Builder::new().name("stdin".to_owned()).spawn(read).ok().map(|_| pasted)
 }
 
-/// The next line; for ever, if there are no more.
+/// The next line; waits for ever if there is none.
 async fn next_line(pasted: &mut Option<mpsc::Receiver<Secret>>) -> Secret {
     if let Some(lines) = pasted
         && let Some(line) = lines.recv().await
@@ -150,68 +118,120 @@ async fn next_line(pasted: &mut Option<mpsc::Receiver<Secret>>) -> Secret {
     std::future::pending().await
 }
 
-/// The QR code, if the terminal is wide enough for it.
-fn picture(address: &str) -> Option<String> {
-    let qr = Qr::new(address).ok()?;
-    let terminal = std::io::stdout().is_terminal();
-    let columns = layout::columns(std::io::stdout()).unwrap_or(80);
-    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    (qr.columns() <= columns).then(|| qr.terminal(if colours { Ink::Colours } else { Ink::Plain }))
-}
-
-fn ended(agent: &RunningAgent, account: &AccountName, status: Option<&Status>) -> Result<(), Failure> {
-    let Some(status) = status else { return Err(not_understood()) };
-    if let Some(error) = &status.error {
-        return Err(Failure::new(Exit::Failed, printable(&error.message)));
+/// Says how the sign-in ended, by the status before it and the status now.
+async fn ended(
+    agent: &mut RunningAgent,
+    account: &AccountName,
+    before: &StatusMessage,
+    status: &StatusMessage,
+) -> Result<(), Failure> {
+    let has_user = !matches!(status.grant.as_deref(), Some("client_credentials" | "password"));
+    let is_new = status.signed_in_at.is_some() && status.signed_in_at != before.signed_in_at;
+    if status.state == "active" && (is_new || !has_user) {
+        return signed_in(agent, account, status).await;
     }
-    if status.state != "active" {
-        return Err(Failure::new(Exit::Failed, "the sign-in was cancelled."));
+    let identity = |status: &StatusMessage| status.error.as_ref().map(|error| (error.code.clone(), error.since));
+    let kept = if status.state == "active" || status.state == "expired" {
+        format!("\n  help: the former sign-in{} is kept, and refreshed as before", user(status))
+    } else {
+        String::new()
+    };
+    match status.error.as_ref().filter(|_| identity(status) != identity(before)) {
+        Some(error) => {
+            let exit = ErrorCode::find(&error.code).map_or(Exit::Failed, Exit::from);
+            Err(Failure::new(exit, format!("{}{kept}", printable(&error.message))))
+        }
+        None => Err(Failure::new(Exit::Failed, format!("the sign-in was cancelled.{kept}"))),
     }
-    let user = status.user.as_deref().map(|user| format!(" as {}", printable(user))).unwrap_or_default();
-    say(&format!("{GOOD}Signed in{user}.{GOOD:#}"))?;
-    let topic = agent.topics().account(account, Topic::Token);
-    let end = status.expires_at.map(UnixTime::new);
-    let end =
-        end.map_or_else(String::new, |at| format!(", and ends {}", relative_time::relative(at, clock::now().wall)));
-    say(&format!("The access token is on the topic {BOLD}{topic}{BOLD:#}{end}. It is refreshed by itself."))
 }
 
-fn not_understood() -> Failure {
-    Failure::new(Exit::Failed, "the agent's messages are not understood. Are agent and command of the same version?")
+async fn signed_in(agent: &mut RunningAgent, account: &AccountName, status: &StatusMessage) -> Result<(), Failure> {
+    say(&format!("{GOOD}Signed in{}.{GOOD:#}", user(status)))?;
+    let info: Option<InfoMessage> = agent.retained_message(&agent.topics().info()).await?;
+    let info = info.and_then(|info| info.accounts.into_iter().find(|it| it.name == account.as_str()));
+    let place = if info.is_some_and(|account| account.publish == "on_request") {
+        format!("The access token is given on request: `oauth2mqtt token {account}`.")
+    } else {
+        let topic = agent.topics().account(account, Topic::Token);
+        format!("The access token is on the topic {BOLD}{topic}{BOLD:#}.")
+    };
+    let now = clock::now().wall;
+    let at = |time: i64| relative_time::relative(UnixTime::new(time), now);
+    let end = match (status.expires_at, status.next_refresh_at) {
+        (Some(end), Some(refresh)) => format!(" It expires {}, and is refreshed {}.", at(end), at(refresh)),
+        (None, Some(refresh)) => format!(" It is refreshed {}.", at(refresh)),
+        (Some(end), None) => {
+            format!(" It expires {}, and cannot be refreshed: somebody has to sign in again then.", at(end))
+        }
+        (None, None) => " The provider says nothing of when it expires, and it cannot be refreshed.".to_owned(),
+    };
+    say(&format!("{place}{end}"))
 }
 
-/// Whether the terminal has room for the text on one line: what is broken in two could not be taken back.
-fn fits(text: &str) -> bool {
-    layout::columns(std::io::stdout()).is_none_or(|columns| layout::visible_width(text) < columns)
+fn user(status: &StatusMessage) -> String {
+    status.user.as_deref().map(|user| format!(" as {}", printable(user))).unwrap_or_default()
+}
+
+fn agent_stopped(account: &AccountName) -> Failure {
+    let message = format!(
+        "the agent has stopped. The sign-in is kept, and goes on when the agent runs again.\n  help: start it with \
+         `sudo systemctl start oauth2mqtt`, then run `oauth2mqtt login {account}` again"
+    );
+    Failure::new(Exit::Unavailable, message)
+}
+
+fn overdue(account: &AccountName) -> Failure {
+    let message = format!(
+        "the sign-in has expired, and the agent has not said so.\n  help: see how it is with `oauth2mqtt status {account}`, and \
+         start another sign-in with `oauth2mqtt login {account}`"
+    );
+    Failure::new(Exit::Unavailable, message)
+}
+
+/// Waits until a moment has passed; for ever if there is none.
+async fn passed(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A line that counts down while nothing happens, on a terminal.
 struct Countdown {
     ticks: tokio::time::Interval,
+    expires: Option<Instant>,
     shown: bool,
+    terminal: Terminal,
 }
 
 impl Countdown {
-    /// Where an address may be pasted, no line is written over what is being typed.
-    fn new(wanted: bool) -> Self {
+    fn new(sign_in: &SignInMessage) -> Self {
+        let terminal = Terminal::stdout();
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { ticks, shown: wanted && std::io::stdout().is_terminal() }
+        // The agent's clock and this one may differ, so a code that seems to have expired already is given no end.
+        let left =
+            sign_in.expires_at.map(|at| UnixTime::new(at).since(clock::now().wall)).filter(|left| !left.is_zero());
+        let expires = left.map(|left| Instant::now() + left);
+        // Where an address may be pasted, no line is written over what is being typed.
+        let shown = terminal.obeys && sign_in.redirect_uri.is_none();
+        Self { ticks, expires, shown, terminal }
     }
 
     /// The next message, or `None` after a second without one.
-    async fn until_next(
-        &mut self,
-        agent: &mut RunningAgent,
-        expires_at: Option<i64>,
-    ) -> Result<Option<Message>, Failure> {
+    async fn until_next(&mut self, agent: &mut RunningAgent) -> Result<Option<Message>, Failure> {
         tokio::select! {
             message = agent.next() => message.map(Some),
             _ = self.ticks.tick() => {
-                let left = expires_at.map(|at| UnixTime::new(at).since(clock::now().wall));
-                let left = left.map_or_else(String::new, relative_time::countdown);
-                let long = format!("Waiting for approval. It lapses in {left}.");
-                self.line(if fits(&long) { &long } else { &left })?;
+                let left = self.expires.map(|at| at.saturating_duration_since(Instant::now()));
+                let left = left.map(relative_time::countdown);
+                let long = left.as_ref().map_or_else(
+                    || "Waiting for approval.".to_owned(),
+                    |left| format!("Waiting for approval. The code expires in {left}."),
+                );
+                let short = left.as_ref().map(|left| format!("It expires in {left}.")).unwrap_or_default();
+                let fits = |text: &str| self.terminal.columns.is_none_or(|columns| layout::visible_width(text) < columns);
+                self.line([&long, &short].into_iter().find(|text| fits(text)).map_or("", String::as_str))?;
                 Ok(None)
             }
         }

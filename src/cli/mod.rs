@@ -1,35 +1,45 @@
-//! The program: reads the command line, and runs the agent or asks the one that runs.
+//! The command line: runs the agent, or asks the one that runs.
 
 mod add;
 mod args;
 mod bridge;
 mod check;
+mod doctor;
 mod exit;
+mod journal;
 mod layout;
 mod login;
+mod login_screen;
+mod manual;
+mod names;
+mod open;
 mod providers;
 mod remote;
 mod run;
 mod service_user;
 mod status;
+mod terminal;
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use clap::Parser;
+use clap::FromArgMatches as _;
 
 use crate::config::{self, Environment};
 use crate::domain::account::AccountName;
+use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
 use crate::domain::text::printable;
 use crate::store::process;
-use crate::wire::Verb;
+use crate::wire::{ReloadMessage, StatusMessage, Verb};
 use args::{Args, Command};
 use exit::{Exit, Failure};
+use login_screen::Screen;
 use remote::RunningAgent;
+use terminal::Terminal;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -46,7 +56,7 @@ pub fn main() -> ExitCode {
     {
         return process::main(Path::new(&folder));
     }
-    let args = Args::parse();
+    let args = Args::from_arg_matches(&manual::command().get_matches()).unwrap_or_else(|error| error.exit());
     match execute(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -60,7 +70,7 @@ pub fn main() -> ExitCode {
 /// A failure as it stands on the terminal: each error with its mark, and what helps below it.
 fn complaint(message: &str) -> String {
     const HELP: &str = "  help: ";
-    let columns = layout::columns(std::io::stderr());
+    let columns = Terminal::stderr().columns;
     let mut lines = Vec::new();
     for line in message.split('\n') {
         lines.push(match line.strip_prefix(HELP) {
@@ -68,27 +78,33 @@ fn complaint(message: &str) -> String {
             None => layout::wrapped(&format!("{BAD}error:{BAD:#} {line}"), Some("error: ".len()), columns),
         });
     }
-    lines.join("\n")
+    Terminal::stderr().fit(lines.join("\n"))
 }
 
 fn execute(args: Args) -> Result<(), Failure> {
     let config = args.config.as_path();
     match args.command {
-        Command::Run => run::run(config, args.log),
+        Command::Run { log } => run::run(config, args.log.unwrap_or(log)),
         Command::Check { broker_config } => check::check(config, &broker_config),
-        Command::Providers => providers::list(),
+        Command::Providers { name } => providers::show(config, name.as_deref()),
         Command::Add(wanted) => add::add(config, wanted),
-        Command::Login { account } => ask(config, async |agent| login::login(agent, &name(&account)?).await),
-        Command::Status { account, json } => ask(config, async |agent| {
+        Command::Remove { account } => add::remove(config, &account),
+        Command::Login { account, qr } => {
+            let page = settings(config)?.page.as_ref().and_then(open::address_from_elsewhere);
+            let screen = Screen { always_qr: qr, page };
+            ask(config, async |agent| login::login_on(agent, &name(&account)?, &screen).await)
+        }
+        Command::Status { account, json, check } => ask(config, async |agent| {
             let account = account.as_deref().map(name).transpose()?;
-            status::show(agent, account.as_ref(), json).await
+            let looks = status::Looks { json, check };
+            status::show(agent, account.as_ref(), looks).await
         }),
         Command::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
         Command::Complete { account } => complete(config, &account),
-        Command::Reload => ask(config, async |agent| {
-            agent.ask(Verb::Reload, None).await?;
-            say(&format!("{GOOD}The agent has read its configuration again.{GOOD:#}"))
-        }),
+        Command::Reload => ask(config, reload),
+        Command::Doctor => doctor::doctor(config),
+        Command::Open => open::open(config),
+        Command::Names { what } => names::print(config, what),
         Command::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),
         Command::Refresh { account } => simple(config, &account, Verb::Refresh, "Refreshed."),
         Command::Logout { account } => logout(config, &account),
@@ -118,7 +134,7 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 fn simple(config: &Path, account: &str, verb: Verb, done: &str) -> Result<(), Failure> {
     let account = name(account)?;
     ask(config, async |agent| {
-        agent.ask(verb, Some(&account)).await?;
+        agent.ask::<StatusMessage>(verb, Some(&account)).await?;
         say(&format!("{GOOD}{done}{GOOD:#}"))
     })
 }
@@ -126,13 +142,29 @@ fn simple(config: &Path, account: &str, verb: Verb, done: &str) -> Result<(), Fa
 fn logout(config: &Path, account: &str) -> Result<(), Failure> {
     let account = name(account)?;
     ask(config, async |agent| {
-        let status = agent.ask(Verb::Logout, Some(&account)).await?;
-        say(&format!("{GOOD}Signed out.{GOOD:#}"))?;
-        match status["error"]["message"].as_str() {
-            Some(message) => say(&format!("{WARN}But:{WARN:#} {}", printable(message))),
-            None => Ok(()),
+        let status: StatusMessage = agent.ask(Verb::Logout, Some(&account)).await?;
+        match status.error.filter(|error| error.code == FaultCode::NotRevoked.name()) {
+            None => say(&format!("{GOOD}Signed out.{GOOD:#}")),
+            Some(error) => {
+                let message = format!("signed out on this device only. {}", printable(&error.message));
+                Err(Failure::new(Exit::Failed, message))
+            }
         }
     })
+}
+
+/// Has the agent read its configuration again, and says what changed.
+async fn reload(agent: &mut RunningAgent) -> Result<(), Failure> {
+    let message: ReloadMessage = agent.ask(Verb::Reload, None).await?;
+    say(&format!("{GOOD}The agent has read its configuration again.{GOOD:#}"))?;
+    let changes = [("added", &message.added), ("changed", &message.changed), ("removed", &message.removed)];
+    if changes.iter().all(|(_, accounts)| accounts.is_empty()) {
+        return say("No account has changed. [mqtt], [store] and [page] take effect at the next start of the agent.");
+    }
+    for (what, accounts) in changes.iter().filter(|(_, accounts)| !accounts.is_empty()) {
+        say(&format!("  {BOLD}{what:8}{BOLD:#} {}", printable(&accounts.join(", "))))?;
+    }
+    Ok(())
 }
 
 fn complete(config: &Path, account: &str) -> Result<(), Failure> {
@@ -141,7 +173,7 @@ fn complete(config: &Path, account: &str) -> Result<(), Failure> {
     std::io::stdin()
         .read_line(&mut line)
         .map_err(|error| Failure::new(Exit::Failed, format!("standard input cannot be read: {error}.")))?;
-    let redirected_to = Secret::new(line);
+    let redirected_to = Secret::new(line.trim().to_owned());
     ask(config, async |agent| {
         agent.complete(&account, &redirected_to).await?;
         say(&format!("{GOOD}Signed in.{GOOD:#}"))
@@ -164,6 +196,7 @@ fn name(text: &str) -> Result<AccountName, Failure> {
 
 /// Writes a line for the user, broken where it would not fit the terminal.
 fn say(line: &str) -> Result<(), Failure> {
-    let line = layout::wrapped(line, None, layout::columns(std::io::stdout()));
+    let terminal = Terminal::stdout();
+    let line = terminal.fit(layout::wrapped(line, None, terminal.columns));
     writeln!(anstream::stdout(), "{line}").map_err(|error| Failure::output(&error))
 }

@@ -1,21 +1,23 @@
-//! The running agent, as any other client of the broker sees it.
+//! The running agent, asked over MQTT as by any other client of the broker.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::exit::{Exit, Failure};
 use crate::broker::{Call, Connector, Message};
 use crate::domain::account::AccountName;
+use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
 use crate::domain::session::Topic;
 use crate::domain::settings::MqttSettings;
-use crate::domain::text::printable;
 use crate::platform::tls::Tls;
-use crate::wire::{Payload, Topics, Verb};
+use crate::wire::{
+    ErrorCode, Payload, Presence, Request, RequestError, Response, StateMessage, StatusMessage, TokenMessage, Topics,
+    Verb,
+};
 
 /// The largest packet that is taken: the state of a thousand accounts is in one.
 const LARGEST: u32 = 8 * 1024 * 1024;
@@ -28,39 +30,13 @@ const RETAINED: Duration = Duration::from_secs(3);
 const OWN_ANSWER: Duration = Duration::from_secs(10);
 const PROVIDERS_ANSWER: Duration = Duration::from_secs(75);
 
-/// The agent that runs somewhere behind the broker.
+/// A connection to the running agent, through the broker.
 pub(super) struct RunningAgent {
     call: Call,
     topics: Topics,
     reply_topic: String,
-    /// What came while something else was waited for.
+    /// Messages that arrived while another was awaited.
     aside: Vec<Message>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    status: String,
-    #[serde(default)]
-    data: Value,
-    #[serde(default)]
-    error: String,
-    #[serde(default)]
-    code: String,
-}
-
-#[derive(Deserialize)]
-struct TokenAnswer {
-    #[serde(default)]
-    data: Option<TokenData>,
-    #[serde(default)]
-    error: String,
-    #[serde(default)]
-    code: String,
-}
-
-#[derive(Deserialize)]
-struct TokenData {
-    access_token: Option<Secret>,
 }
 
 impl RunningAgent {
@@ -75,9 +51,13 @@ impl RunningAgent {
         let mut agent = Self { call, topics, reply_topic, aside: Vec::new() };
         let state = agent.topics.state();
         agent.call.subscribe(&agent.reply_topic).await?;
+        if !agent.call.broker_retains() {
+            // Then it cannot be seen whether an agent is there; the answer will show it.
+            return Ok(agent);
+        }
         let state = agent.retained(&state).await?;
-        let state: Option<Value> = state.and_then(|payload| serde_json::from_slice(&payload).ok());
-        if state.is_some_and(|state| state["state"] == "online") {
+        let state: Option<StateMessage> = state.and_then(|payload| serde_json::from_slice(&payload).ok());
+        if state.is_some_and(|message| message.state == Presence::Online) {
             return Ok(agent);
         }
         Err(Failure::new(
@@ -121,48 +101,68 @@ impl RunningAgent {
         if self.aside.is_empty() { Ok(self.call.next().await?) } else { Ok(self.aside.remove(0)) }
     }
 
-    /// Sends a request and returns the data of the answer.
-    pub(super) async fn ask(&mut self, verb: Verb, account: Option<&AccountName>) -> Result<Value, Failure> {
-        let payload = self.exchange(verb, about(account)).await?;
-        let answer: Answer = serde_json::from_slice(&payload).map_err(|_| not_understood())?;
-        if answer.status == "ok" { Ok(answer.data) } else { Err(refusal(&answer.code, &answer.error)) }
+    /// Sends a request about one account, or about all, and returns the data of the response.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &mut self,
+        verb: Verb,
+        account: Option<&AccountName>,
+    ) -> Result<T, Failure> {
+        let response = self.exchange(verb, &Request::about(account)).await?;
+        response.map_err(|error| in_words_of_commands(error, account))
     }
 
-    /// Hands over the address that the provider sent the user's browser to, and waits for how that ends.
+    /// Hands over the address that the provider redirected the user's browser to, and waits for the end of the sign-in.
     pub(super) async fn complete(&mut self, account: &AccountName, redirected_to: &Secret) -> Result<(), Failure> {
-        #[derive(Serialize)]
-        struct Completion<'a> {
-            account: &'a str,
-            redirected_to: &'a str,
-        }
-        let completion = Completion { account: account.as_str(), redirected_to: redirected_to.expose() };
-        let payload = self.exchange(Verb::Complete, Payload::json(&completion)).await?;
-        let answer: Answer = serde_json::from_slice(&payload).map_err(|_| not_understood())?;
-        if answer.status == "ok" { Ok(()) } else { Err(refusal(&answer.code, &answer.error)) }
+        let request = Request { redirected_to: Some(redirected_to.clone()), ..Request::about(Some(account)) };
+        let response = self.exchange::<StatusMessage>(Verb::Complete, &request).await?;
+        response.map(drop).map_err(|error| in_words_of_commands(error, Some(account)))
     }
 
-    /// The access token of an account, wherever it is to be had.
+    /// The access token of an account, from its topic or by a request.
     pub(super) async fn token(&mut self, account: &AccountName) -> Result<Secret, Failure> {
-        let payload = self.exchange(Verb::Token, about(Some(account))).await?;
-        let answer: TokenAnswer = serde_json::from_slice(&payload).map_err(|_| not_understood())?;
-        let data = match answer.data {
-            Some(data) => Some(data),
-            None if answer.code == "token_is_retained" => {
-                let topic = self.topics.account(account, Topic::Token);
-                let payload = self.retained(&topic).await?;
-                payload.map(|payload| serde_json::from_slice(&payload).map_err(|_| not_understood())).transpose()?
+        let message = match self.exchange::<TokenMessage>(Verb::Token, &Request::about(Some(account))).await? {
+            Ok(message) => Some(message),
+            Err(error) if error.code == ErrorCode::TokenIsRetained && !self.call.broker_retains() => {
+                let message = format!(
+                    "this broker keeps no retained messages, so the token of {account} is not there to be read. Allow them, such \
+                     as with mosquitto's retain_available, or write publish = \"on_request\" in this account."
+                );
+                return Err(Failure::new(Exit::Unavailable, message));
             }
-            None => return Err(refusal(&answer.code, &answer.error)),
+            Err(error) if error.code == ErrorCode::TokenIsRetained => {
+                let payload = self.retained(&self.topics.account(account, Topic::Token)).await?;
+                payload.as_deref().map(read).transpose()?
+            }
+            Err(error) => return Err(in_words_of_commands(error, Some(account))),
         };
-        data.and_then(|data: TokenData| data.access_token).ok_or_else(|| {
-            Failure::new(
-                Exit::Failed,
-                format!("there is no good token of {account} now. See why with `oauth2mqtt status {account}`."),
-            )
-        })
+        let token = message.and_then(|message| message.access_token).ok_or_else(|| no_token(account))?;
+        // Whoever may write on the topic could otherwise have the terminal obey, or a script read a second line.
+        if token.expose().chars().all(|c| c.is_ascii_graphic()) {
+            Ok(token)
+        } else {
+            let message = format!(
+                "what is on the topic of {account} is no access token (RFC 6750 2.1): it has characters that none has. Find out \
+                 who else may publish there."
+            );
+            Err(Failure::new(Exit::Failed, message))
+        }
     }
 
-    async fn exchange(&mut self, verb: Verb, request: Payload) -> Result<Bytes, Failure> {
+    /// The retained message on a topic, if there is one that can be read.
+    pub(super) async fn retained_message<T: DeserializeOwned>(&mut self, topic: &str) -> Result<Option<T>, Failure> {
+        Ok(self.retained(topic).await?.and_then(|payload| serde_json::from_slice(&payload).ok()))
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &mut self,
+        verb: Verb,
+        request: &Request,
+    ) -> Result<Result<T, RequestError>, Failure> {
+        let payload = self.response(verb, Payload::json(request)).await?;
+        read::<Response<T>>(&payload)?.into_result().ok_or_else(Failure::not_understood)
+    }
+
+    async fn response(&mut self, verb: Verb, request: Payload) -> Result<Bytes, Failure> {
         let reply_topic = self.reply_topic.clone();
         self.call.request(&self.topics.request(verb.name()), request, &reply_topic).await?;
         let time = match verb {
@@ -172,8 +172,8 @@ impl RunningAgent {
         let answer = self.message_on(&reply_topic, time).await?;
         answer.ok_or_else(|| {
             let message = format!(
-                "the agent did not answer within {} s. See its journal, and whether the broker lets this user make \
-                 requests.",
+                "the agent did not answer within {} s. Look into its journal, and check that the broker lets this user \
+                 publish requests.",
                 time.as_secs()
             );
             Failure::new(Exit::Unavailable, message)
@@ -186,26 +186,33 @@ impl RunningAgent {
     }
 }
 
-/// A request about one account, or about all.
-fn about(account: Option<&AccountName>) -> Payload {
-    Payload::json(&serde_json::json!({ "account": account.map(AccountName::as_str) }))
+fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(payload).map_err(|_| Failure::not_understood())
 }
 
-fn not_understood() -> Failure {
-    Failure::new(Exit::Failed, "the agent's answer is not understood. Are agent and command of the same version?")
+fn no_token(account: &AccountName) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format!("there is no valid access token of {account} now. See why with `oauth2mqtt status {account}`."),
+    )
 }
 
-fn refusal(code: &str, error: &str) -> Failure {
-    const PASSING: [&str; 8] = [
-        "busy",
-        "signing_out",
-        "provider_unreachable",
-        "provider_timeout",
-        "provider_unavailable",
-        "rate_limited",
-        "not_an_oauth_answer",
-        "tls_failed",
-    ];
-    let exit = if PASSING.contains(&code) { Exit::TryAgain } else { Exit::Failed };
-    Failure::new(exit, printable(error))
+/// The failure of a refused request, with commands where the agent's own text names requests over MQTT.
+fn in_words_of_commands(error: RequestError, account: Option<&AccountName>) -> Failure {
+    let Some(account) = account else { return error.into() };
+    let message = match error.code {
+        ErrorCode::NoToken => return no_token(account),
+        ErrorCode::NotSignedIn => format!("{account} is not signed in. Sign in with `oauth2mqtt login {account}`."),
+        ErrorCode::Fault(FaultCode::NoRefreshToken) => format!(
+            "{account} has no refresh token, so only a new sign-in brings a new access token: `oauth2mqtt login {account}`."
+        ),
+        ErrorCode::NothingPending => format!("no sign-in of {account} is pending."),
+        ErrorCode::Cancelled => "the sign-in was cancelled.".to_owned(),
+        ErrorCode::Fault(FaultCode::RedirectInvalid) => format!(
+            "this address belongs to no sign-in of {account} that is pending. Start one with `oauth2mqtt login {account}`, \
+             and use the newest address only."
+        ),
+        _ => return error.into(),
+    };
+    Failure::new(error.code.into(), message)
 }

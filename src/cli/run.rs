@@ -1,6 +1,5 @@
 //! Runs the agent.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 
 use rustix::fs::Mode;
@@ -12,14 +11,24 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::args::LogLevel;
 use super::exit::{Exit, Failure};
+use super::journal::Journal;
+use super::terminal::Terminal;
 use crate::agent::{self, Origin, RunError};
-use crate::config::{self, Environment, Loaded};
+use crate::config::{self, Configuration, Environment};
 
 pub(super) fn run(config: &Path, level: LogLevel) -> Result<(), Failure> {
     keep_to_itself();
-    start_log(level);
+    let journal = Journal::start(std::io::stderr())
+        .map_err(|error| Failure::new(Exit::Failed, format!("the log cannot start: {error}.")))?;
+    start_log(level, &journal);
+    let result = run_agent(config);
+    journal.flush();
+    result
+}
+
+fn run_agent(config: &Path) -> Result<(), Failure> {
     let environment = Environment::from_process();
-    let Loaded { settings, warnings } = config::load(config, &environment)?;
+    let Configuration { settings, warnings } = config::load(config, &environment)?;
     // Consumed here: what is still held once the agent runs is held for months.
     for warning in warnings {
         tracing::warn!("{}", warning.in_file(config));
@@ -46,7 +55,7 @@ fn keep_to_itself() {
 }
 
 /// Logs to standard error: of this program alone, because only of it is it known that no secret is in what it writes.
-fn start_log(level: LogLevel) {
+fn start_log(level: LogLevel, journal: &Journal) {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -55,8 +64,8 @@ fn start_log(level: LogLevel) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(journal.clone())
+        .with_ansi(Terminal::stderr().obeys)
         .with_target(false);
     let registry = tracing_subscriber::registry().with(Targets::new().with_target("oauth2mqtt", level));
     // The journal has its own clock.

@@ -3,72 +3,67 @@
 use std::io::Write as _;
 
 use anstyle::Style;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
+use super::terminal::Terminal;
 use super::{BAD, BOLD, DIM, GOOD, WARN, layout, say};
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 use crate::domain::text::printable;
 use crate::platform::clock;
 use crate::ui::relative_time;
-use crate::wire::Verb;
+use crate::wire::{StatusMessage, Verb};
 
-#[derive(Deserialize)]
-struct Status {
-    account: String,
-    state: String,
-    expires_at: Option<i64>,
-    next_refresh_at: Option<i64>,
-    scope: Option<String>,
-    user: Option<String>,
-    signed_in_at: Option<i64>,
-    user_changed_at: Option<i64>,
-    declared: String,
-    sign_in_needed: bool,
-    error: Option<Error>,
-}
-
-#[derive(Deserialize)]
-struct Error {
-    code: String,
-    message: String,
-    since: i64,
-    retry_at: Option<i64>,
-}
-
-/// One line about an account: what it is about, and what there is to say.
+/// One line about an account: its label and its text.
 struct Row {
     style: Style,
     label: &'static str,
     text: String,
 }
 
-/// How wide the labels are.
+/// The width of the labels, in columns.
 const LABELS: usize = 13;
 
 /// On a terminal with fewer columns for the text than this, the text stands below its label.
 const FEWEST: usize = 36;
 
-pub(super) async fn show(agent: &mut RunningAgent, account: Option<&AccountName>, json: bool) -> Result<(), Failure> {
-    let answer = agent.ask(Verb::Status, account).await?;
-    if json {
-        let text = serde_json::to_string_pretty(&answer).unwrap_or_default();
-        return writeln!(anstream::stdout(), "{text}").map_err(|error| Failure::output(&error));
+/// How the status is printed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looks {
+    /// As JSON.
+    pub(super) json: bool,
+    /// The accounts that need somebody alone, and the exit code says whether there are any.
+    pub(super) check: bool,
+}
+
+/// Shows the state of one account, or of all.
+pub(super) async fn show(agent: &mut RunningAgent, account: Option<&AccountName>, looks: Looks) -> Result<(), Failure> {
+    let all: Vec<StatusMessage> = match account {
+        Some(_) => vec![agent.ask(Verb::Status, account).await?],
+        None => agent.ask(Verb::Status, None).await?,
+    };
+    if looks.json {
+        let text = match account {
+            Some(_) => serde_json::to_string_pretty(&all.first()),
+            None => serde_json::to_string_pretty(&all),
+        };
+        writeln!(anstream::stdout(), "{}", text.unwrap_or_default()).map_err(|error| Failure::output(&error))?;
     }
-    let all = if answer.is_array() { answer } else { Value::Array(vec![answer]) };
-    let all: Vec<Status> = serde_json::from_value(all).map_err(|_| {
-        Failure::new(Exit::Failed, "the agent's answer is not understood. Are agent and command of the same version?")
-    })?;
+    if looks.check {
+        return check(&all);
+    }
+    if looks.json { Ok(()) } else { show_all(&all) }
+}
+
+fn show_all(all: &[StatusMessage]) -> Result<(), Failure> {
     if all.is_empty() {
         return say("The configuration names no account yet. Add one with `sudo oauth2mqtt add`.");
     }
     let width = all.iter().map(|status| status.account.len()).max().unwrap_or_default();
-    let columns = layout::columns(std::io::stdout());
+    let columns = Terminal::stdout().columns;
     let now = clock::now().wall;
-    for status in &all {
+    for status in all {
         let rows = rows(status, now);
         let name = printable(&status.account);
         let indent = width + 2 + LABELS + 2;
@@ -79,6 +74,27 @@ pub(super) async fn show(agent: &mut RunningAgent, account: Option<&AccountName>
         }
     }
     Ok(())
+}
+
+/// Fails if an account needs somebody, and says what each of them needs.
+fn check(all: &[StatusMessage]) -> Result<(), Failure> {
+    let needy: Vec<_> = all.iter().filter(|status| needs_somebody(status)).map(need).collect();
+    if needy.is_empty() { Ok(()) } else { Err(Failure::new(Exit::NeedsSomebody, needy.join("\n"))) }
+}
+
+/// Says what an account needs.
+fn need(status: &StatusMessage) -> String {
+    let account = printable(&status.account);
+    match &status.error {
+        Some(error) => format!("{account}: {}", printable(&error.message)),
+        None => format!("{account} is not signed in.\n  help: sign in with `oauth2mqtt login {account}`"),
+    }
+}
+
+/// Whether the account has no valid token, and nothing changes that before somebody does something.
+pub(super) fn needs_somebody(status: &StatusMessage) -> bool {
+    let is_stuck = status.error.as_ref().is_some_and(|error| error.retry_at.is_none());
+    status.needs_user || (status.state != "active" && is_stuck)
 }
 
 fn side_by_side(name: &str, width: usize, rows: &[Row], columns: Option<usize>) -> Result<(), Failure> {
@@ -103,7 +119,7 @@ fn below_each_other(name: &str, rows: &[Row], columns: Option<usize>) -> Result<
     Ok(())
 }
 
-fn rows(status: &Status, now: UnixTime) -> Vec<Row> {
+fn rows(status: &StatusMessage, now: UnixTime) -> Vec<Row> {
     let (style, label) = state(&status.state);
     let mut rows = vec![Row { style, label, text: summary(status, now) }];
     let mut row = |style, label, text| rows.push(Row { style, label, text });
@@ -115,12 +131,12 @@ fn rows(status: &Status, now: UnixTime) -> Vec<Row> {
     if let Some(scope) = &status.scope {
         row(DIM, "scopes", printable(scope));
     }
-    if status.declared == "mqtt" {
+    if status.declared.as_deref() == Some("mqtt") {
         row(DIM, "declared", "over MQTT, by a flow".to_owned());
     }
     if status.sign_in_needed {
         let account = printable(&status.account);
-        let text = format!("it asks for something else now; sign in again with `oauth2mqtt login {account}`");
+        let text = format!("its settings ask for something else now; sign in again with `oauth2mqtt login {account}`");
         row(WARN, "outdated", text);
     }
     if let Some(error) = &status.error {
@@ -141,18 +157,18 @@ fn state(state: &str) -> (Style, &'static str) {
     }
 }
 
-fn summary(status: &Status, now: UnixTime) -> String {
+fn summary(status: &StatusMessage, now: UnixTime) -> String {
     let at = |time: Option<i64>| time.map(|at| relative_time::relative(UnixTime::new(at), now));
     let account = printable(&status.account);
     match status.state.as_str() {
         "active" => match (at(status.expires_at), at(status.next_refresh_at)) {
-            (Some(end), Some(refresh)) => format!("token ends {end}, next refresh {refresh}"),
-            (Some(end), None) => format!("token ends {end}, and cannot be refreshed"),
+            (Some(end), Some(refresh)) => format!("token expires {end}, next refresh {refresh}"),
+            (Some(end), None) => format!("token expires {end}, and cannot be refreshed"),
             (None, Some(refresh)) => format!("next refresh {refresh}"),
-            (None, None) => "the token has no known end".to_owned(),
+            (None, None) => "the provider says nothing of when the token expires".to_owned(),
         },
-        "expired" => "the token has lapsed; the sign-in is kept".to_owned(),
-        "awaiting_user" => format!("see the code with `oauth2mqtt login {account}`"),
+        "expired" => "the token has expired; the sign-in is kept".to_owned(),
+        "awaiting_user" => format!("a sign-in is pending; see the code with `oauth2mqtt login {account}`"),
         _ => format!("sign in with `oauth2mqtt login {account}`"),
     }
 }

@@ -1,73 +1,83 @@
 //! One `[accounts.NAME]` section.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::catalog::Catalog;
 use super::client;
 use super::diagnostic::quoted;
 use super::files::Files;
-use super::grant::{self, Kind};
-use super::provider;
+use super::grant;
+use super::node::Entries;
 use super::table::{Entry, Table};
+use super::{profile, provider};
 use crate::domain::account::AccountName;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::identity::{Admission, AllowList};
-use crate::domain::settings::{AccountSettings, Declared, PublishMode, SignInMode};
-use crate::domain::text;
+use crate::domain::profile::{Pkce, Profile};
+use crate::domain::settings::{AccountSettings, Declared, EndpointSettings, PublishMode, SignInMode};
 
-/// What the grant itself sends, and `params` must not (RFC 6749, RFC 7636, RFC 8628).
-const RESERVED_PARAMS: [&str; 17] = [
-    "client_assertion",
-    "client_assertion_type",
+/// The keys of an account beside those of [`Profile`] and the parameters of its provider.
+pub(super) const ACCOUNT_KEYS: [&str; 29] = [
+    "allow",
+    "allow_http",
+    "authorization_endpoint",
+    "ca_file",
+    "certificate_file",
     "client_id",
     "client_secret",
-    "code",
-    "code_challenge",
-    "code_challenge_method",
-    "code_verifier",
-    "device_code",
-    "grant_type",
+    "client_secret_file",
+    "device_authorization_endpoint",
+    "device_token_endpoint",
+    "grant",
+    "identity",
+    "issuer",
     "password",
+    "password_file",
+    "private_key_file",
+    "private_key_id",
+    "provider",
+    "publish",
     "redirect_uri",
-    "refresh_token",
-    "response_type",
-    "scope",
-    "state",
+    "refresh_token_file",
+    "revocation_endpoint",
+    "scopes",
+    "service_account_file",
+    "sign_in",
+    "subject",
+    "token_endpoint",
+    "userinfo_endpoint",
     "username",
 ];
 
-const SIGN_IN: [(&str, SignInMode); 2] = [("on_request", SignInMode::OnRequest), ("offer", SignInMode::Offer)];
-
-const PUBLISH: [(&str, PublishMode); 2] = [("retained", PublishMode::Retained), ("on_request", PublishMode::OnRequest)];
-
 /// Reads the section of the account `name`.
-pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(AccountName, AccountSettings)> {
+pub(super) fn read(
+    name: &str,
+    mut table: Table<'_>,
+    files: &Files,
+    catalog: &Catalog,
+) -> Option<(AccountName, AccountSettings)> {
     let name = name.parse::<AccountName>().map_err(|reason| {
         table.place.error(reason.to_string(), "choose another name; it stands in the topics of this account");
     });
     let allow_http = table.flag("allow_http");
     let kind = grant::kind(&mut table);
-    // What goes with a grant that is not known cannot be told.
-    let provider = provider::read(&mut table, kind.unwrap_or(Kind::DeviceCode), allow_http);
-    let preset = provider.as_ref().and_then(|provider| provider.preset);
-    let client = client::read(&mut table, preset, kind, files);
-    let grant = kind.and_then(|kind| grant::read(kind, &mut table, files, allow_http));
-    let separator = preset.map_or(' ', |preset| preset.scope_separator);
+    let mut provider = provider::read(&mut table, kind, allow_http, catalog);
+    let known = provider.as_ref().and_then(|provider| provider.known.clone());
+    let known = known.as_deref();
+    let profile = profile(&mut table);
+    let mut client = client::read(&mut table, known, kind, profile.as_ref(), files);
+    let endpoints = provider.as_mut().map(|provider| &mut provider.endpoints);
+    let grant = kind.and_then(|kind| grant::read(kind, &mut table, files, allow_http, client.as_mut(), endpoints));
     let entries = table.texts("scopes");
-    if let Some(preset) = preset.filter(|_| kind == Some(Kind::DeviceCode)) {
-        grant::check_device_scopes(preset, &entries);
+    if let (Some(known), Some(kind)) = (known, kind) {
+        grant::check_scopes(known, kind, &entries);
     }
-    let scopes = scopes(&entries, separator);
-    let mut params = params(table.section("params"));
-    if let Some(preset) = preset.filter(|_| kind == Some(Kind::AuthorizationCode)) {
-        let defaults =
-            preset.authorization_params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        params = defaults.chain(params).collect();
-    }
+    let file_profile = provider.as_ref().map(|provider| provider.profile.clone()).unwrap_or_default();
+    let profile = profile.map(|profile| profile::layered(profile, file_profile));
+    let scopes = scopes(&entries, profile.as_ref().map_or(" ", |profile| profile.scope_separator()));
     let sign_in = sign_in(&mut table, kind);
-    let publish = match table.text("publish") {
-        Some(mode) => mode.choose(&PUBLISH),
-        None => Some(PublishMode::Retained),
-    };
+    let publish = table.value_or("publish", PublishMode::Retained);
     let allow = allow(&mut table);
     let identity = table.flag("identity");
     let ca_file = table.text("ca_file").and_then(|file| files.public(&file));
@@ -79,13 +89,12 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
 
     let provider = provider?;
     let settings = AccountSettings {
-        provider: provider.label,
+        provider: if provider.label.is_empty() { host(&provider.endpoints) } else { provider.label },
         endpoints: Arc::new(provider.endpoints),
         client: client?,
         grant: grant?,
         scopes,
-        scope_separator: separator,
-        params,
+        profile: Arc::new(profile?),
         sign_in: sign_in?,
         publish: publish?,
         allow,
@@ -97,12 +106,33 @@ pub(super) fn read(name: &str, mut table: Table<'_>, files: &Files) -> Option<(A
     Some((name.ok()?, settings))
 }
 
-fn sign_in(table: &mut Table<'_>, kind: Option<Kind>) -> Option<SignInMode> {
-    let Some(mode) = table.text("sign_in") else { return Some(SignInMode::OnRequest) };
-    if kind.is_some_and(|kind| !kind.has_user()) {
-        mode.place.error("with this grant no user approves anything", "take it out; the agent signs in by itself");
+/// The account's own settings of what is peculiar to its provider.
+fn profile(table: &mut Table<'_>) -> Option<Profile> {
+    Profile::KEYS.iter().for_each(|key| table.known(key));
+    let written = table.written().filter(|(key, _)| Profile::KEYS.contains(key));
+    let entries: Entries = written.map(|(key, node)| (key.to_owned(), node.clone())).collect();
+    let profile = profile::read(&entries, &table.place);
+    let off = profile.as_ref().is_some_and(|profile| profile.pkce == Some(Pkce::Off));
+    if let Some(place) = table.place_of("pkce").filter(|_| off) {
+        place.warn(
+            "without PKCE, whoever intercepts the redirection can take the sign-in for themselves (RFC 9700 2.1.1)",
+            "leave it on, unless the provider refuses code_challenge; a secret of the client then has to protect the code",
+        );
     }
-    mode.choose(&SIGN_IN)
+    profile
+}
+
+/// The name of a provider that nothing but a token endpoint tells of.
+fn host(endpoints: &EndpointSettings) -> String {
+    endpoints.token.as_ref().and_then(|token| token.host_str()).unwrap_or_default().to_owned()
+}
+
+fn sign_in(table: &mut Table<'_>, kind: Option<GrantKind>) -> Option<SignInMode> {
+    let mode = table.value_or("sign_in", SignInMode::OnRequest);
+    if let Some(place) = table.place_of("sign_in").filter(|_| kind.is_some_and(|kind| !kind.has_user())) {
+        place.error("with this grant no user approves anything", "take it out; the agent signs in by itself");
+    }
+    mode
 }
 
 fn allow(table: &mut Table<'_>) -> AllowList {
@@ -124,7 +154,7 @@ fn allow(table: &mut Table<'_>) -> AllowList {
 }
 
 /// Whoever is to be told apart must first be known.
-fn check_identity(table: &Table<'_>, kind: Kind, allow: &AllowList, scopes: &[String], by_userinfo: bool) {
+fn check_identity(table: &Table<'_>, kind: GrantKind, allow: &AllowList, scopes: &[String], by_userinfo: bool) {
     let places = [table.place_of("allow"), table.place_of("identity")];
     for place in places.into_iter().flatten() {
         if !kind.has_user() {
@@ -146,12 +176,12 @@ fn check_identity(table: &Table<'_>, kind: Kind, allow: &AllowList, scopes: &[St
 }
 
 /// The scopes, each of the characters of RFC 6749 3.3.
-fn scopes(entries: &[Entry<'_, &str>], separator: char) -> Vec<String> {
+fn scopes(entries: &[Entry<'_, &str>], separator: &str) -> Vec<String> {
     let mut seen = HashSet::new();
     let mut scopes = Vec::new();
     for entry in entries {
-        let of_a_scope = |c: char| matches!(c, '\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e') && c != separator;
-        if entry.value.is_empty() || !entry.value.chars().all(of_a_scope) {
+        let of_a_scope = |c: char| matches!(c, '\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
+        if entry.value.is_empty() || entry.value.contains(separator) || !entry.value.chars().all(of_a_scope) {
             entry.place.error(
                 format!("{} is not a scope", quoted(entry.value)),
                 "write each scope in quotes of its own: scopes = [\"openid\", \"email\"]",
@@ -165,21 +195,4 @@ fn scopes(entries: &[Entry<'_, &str>], separator: char) -> Vec<String> {
     // They are held as long as the agent runs.
     scopes.shrink_to_fit();
     scopes
-}
-
-fn params(table: Table<'_>) -> BTreeMap<String, String> {
-    let mut params = BTreeMap::new();
-    for (name, entry) in table.named_texts() {
-        if RESERVED_PARAMS.contains(&name) {
-            entry.place.error(
-                "the sign-in itself sends this parameter",
-                "take it out; client_id, client_secret_file and scopes are keys of the account",
-            );
-        } else if name.is_empty() || !text::is_printable(name) {
-            entry.place.error("this is no name of a parameter", "write the name as the provider documents it");
-        } else {
-            params.insert(name.to_owned(), entry.value.to_owned());
-        }
-    }
-    params
 }

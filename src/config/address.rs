@@ -1,10 +1,9 @@
 //! Which addresses an endpoint may have.
 
-use std::net::IpAddr;
-
-use url::{Host, Url};
+use url::Url;
 
 use super::table::Entry;
+use crate::domain::loopback::leads_to_loopback;
 use crate::domain::text;
 
 /// What an address is for, which decides whether it may have a query.
@@ -29,7 +28,7 @@ pub(super) fn http_address(entry: &Entry<'_, &str>, purpose: AddressUse, allow_h
     }
 }
 
-fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Result<Url, (String, &'static str)> {
+pub(super) fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Result<Url, (String, &'static str)> {
     const IN_FULL: &str = "write the address in full, such as \"https://login.example.com/path\"";
     let wrong = |message: &str, help| Err((message.to_owned(), help));
 
@@ -60,27 +59,19 @@ fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Result<Url, (Str
     Ok(url)
 }
 
-fn leads_to_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => is_loopback(name),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether a host is this device itself: `localhost`, 127.0.0.0/8 or `::1`, without brackets.
-pub(super) fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Whether the text is a host with or without a port, and nothing that would change the rest of an address.
+/// True if the text is a host with or without a port, and nothing that would change the rest of an address.
 pub(super) fn is_host(value: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
     value.chars().all(plain) && Url::parse(&format!("https://{value}/")).is_ok_and(|url| url.path() == "/")
 }
 
-/// Whether the text is one segment of a path, and nothing that would change the rest of an address.
+/// True if the text is one label of a host's name (RFC 1123 2.1).
+pub(super) fn is_label(value: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (1..=63).contains(&value.len()) && value.chars().all(plain) && !value.starts_with('-') && !value.ends_with('-')
+}
+
+/// True if the text is one segment of a path, and nothing that would change the rest of an address.
 pub(super) fn is_segment(value: &str) -> bool {
     let changes_the_rest = |c: char| matches!(c, '/' | '\\' | '?' | '#' | '%');
     !matches!(value, "." | "..") && text::is_printable(value) && !value.contains(changes_the_rest)

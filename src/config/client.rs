@@ -1,56 +1,56 @@
 //! The client of an account, as it was registered at the provider.
 
 use super::files::Files;
-use super::grant::Kind;
 use super::table::{Entry, Table};
 use crate::domain::client_key::ClientKey;
-use crate::domain::presets::Preset;
+use crate::domain::grant_kind::GrantKind;
+use crate::domain::profile::{ClientAuth, Profile};
+use crate::domain::provider_file::Provider;
 use crate::domain::secret::Secret;
-use crate::domain::settings::{ClientAuth, ClientSettings};
+use crate::domain::settings::ClientSettings;
 use crate::domain::text;
 
 /// How many secrets a client may have: a new one, and the one that it replaces.
 pub(super) const MOST_SECRETS: usize = 2;
 
-const CLIENT_AUTH: [(&str, ClientAuth); 4] = [
-    ("none", ClientAuth::None),
-    ("client_secret_post", ClientAuth::Post),
-    ("client_secret_basic", ClientAuth::Basic),
-    ("private_key_jwt", ClientAuth::PrivateKeyJwt),
-];
-
 /// Reads the keys about the client.
 pub(super) fn read(
     table: &mut Table<'_>,
-    preset: Option<&Preset>,
-    kind: Option<Kind>,
+    provider: Option<&Provider>,
+    kind: Option<GrantKind>,
+    profile: Option<&Profile>,
     files: &Files,
 ) -> Option<ClientSettings> {
-    let id = client_id(table, preset);
+    // The file of a service account names its client itself.
+    let id = if table.has("service_account_file") && !table.has("client_id") {
+        table.known("client_id");
+        Some(String::new())
+    } else {
+        client_id(table, provider)
+    };
     refuse_inline_secrets(table);
     let secrets = secrets(table, files);
     let key = key(table, files);
-    let auth = table.text("client_auth");
-    let auth = auth.as_ref().and_then(|entry| Some((entry.choose(&CLIENT_AUTH)?, entry)));
-    check_means(table, files, auth);
+    check_means(table, files, profile);
     let has_means = has_secret(table, files) || table.has("private_key_file") || table.has("client_secret");
     let missing = table.place.below("client_secret_file", None);
-    if let Some(preset) = preset.filter(|preset| preset.needs_secret && !has_means) {
+    let shows_secret = kind != Some(GrantKind::JwtBearer);
+    if let Some(provider) = provider.filter(|provider| shows_secret && provider.file.needs_secret && !has_means) {
         missing.error(
             "this key is missing",
             format!(
                 "{} signs in no device without the client's secret: put it in a file and name it, such as \
                  client_secret_file = \"{}.secret\"",
-                preset.title, preset.name
+                provider.file.title, provider.name
             ),
         );
-    } else if kind == Some(Kind::ClientCredentials) && !has_means {
+    } else if kind == Some(GrantKind::ClientCredentials) && !has_means {
         missing.error(
             "with grant = \"client_credentials\" the client has to show who it is (RFC 6749 4.4)",
             "name the file with its secret: client_secret_file = \"…\", or with its key: private_key_file = \"…\"",
         );
     }
-    Some(ClientSettings { id: id?, secrets, key, auth: auth.map(|(auth, _)| auth) })
+    Some(ClientSettings { id: id?, secrets, key })
 }
 
 /// The secrets in the files that are named, or those of a declaration.
@@ -70,20 +70,22 @@ fn secrets(table: &mut Table<'_>, files: &Files) -> Vec<Secret> {
 }
 
 /// What the client shows must be what it has.
-fn check_means(table: &Table<'_>, files: &Files, auth: Option<(ClientAuth, &Entry<'_, &str>)>) {
+fn check_means(table: &Table<'_>, files: &Files, profile: Option<&Profile>) {
     let (has_secret, has_key) = (has_secret(table, files), table.has("private_key_file"));
     if let Some(place) = table.place_of("private_key_file").filter(|_| has_secret) {
         place.error("a client has a secret or a key, not both", "take out client_secret_file or private_key_file");
     }
+    let sends_empty = profile.is_some_and(|profile| profile.empty_secret == Some(true));
+    let auth = profile.and_then(|profile| profile.client_auth);
+    let Some((auth, place)) = auth.zip(table.place_of("client_auth")) else { return };
     match auth {
-        Some((ClientAuth::None, entry)) if has_secret || has_key => entry.place.error(
+        ClientAuth::None if has_secret || has_key => place.error(
             "a client with a secret or a key does not sign in without it",
             "take out client_auth, or client_secret_file and private_key_file if the registration has none",
         ),
-        Some((ClientAuth::Post | ClientAuth::Basic, entry)) if !has_secret => entry
-            .place
+        ClientAuth::Post | ClientAuth::Basic if !has_secret && !sends_empty => place
             .error("this way of signing in needs a secret", "name the file that holds it: client_secret_file = \"…\""),
-        Some((ClientAuth::PrivateKeyJwt, entry)) if !has_key => entry.place.error(
+        ClientAuth::PrivateKeyJwt if !has_key => place.error(
             "this way of signing in needs a private key",
             "name the PEM file that holds it: private_key_file = \"…\"",
         ),
@@ -101,10 +103,17 @@ fn key(table: &mut Table<'_>, files: &Files) -> Option<ClientKey> {
     if let (Some(id), None) = (&id, &file) {
         id.place.error("there is no key of that name", "write private_key_file = \"…\" beside it, or take it out");
     }
+    let certificate = table.text("certificate_file");
+    if let (Some(certificate), None) = (&certificate, &file) {
+        certificate.place.error("there is no key to this certificate", "write private_key_file = \"…\" beside it");
+    }
     let file = file?;
     let pem: Secret = files.pem(&file)?;
     match ClientKey::from_pem(&pem, id.map(|id| text::printable(id.value))) {
-        Ok(key) => Some(key),
+        Ok(key) => match certificate {
+            Some(certificate) => with_certificate(key, &certificate, files),
+            None => Some(key),
+        },
         Err(reason) => {
             file.place.error(
                 reason.to_string(),
@@ -116,8 +125,30 @@ fn key(table: &mut Table<'_>, files: &Files) -> Option<ClientKey> {
     }
 }
 
-fn client_id(table: &mut Table<'_>, preset: Option<&Preset>) -> Option<String> {
-    let where_to = preset.map_or("the provider", |preset| preset.register_at);
+/// The key with the thumbprints of its certificate (RFC 7515 4.1.7 and 4.1.8).
+fn with_certificate(key: ClientKey, certificate: &Entry<'_, &str>, files: &Files) -> Option<ClientKey> {
+    let path = files.public(certificate)?;
+    let pem = match std::fs::read(&path) {
+        Ok(pem) => pem,
+        Err(error) => {
+            certificate.place.error(format!("it cannot be read: {error}"), "let the user who runs the agent read it");
+            return None;
+        }
+    };
+    match key.with_certificate(&pem) {
+        Ok(key) => Some(key),
+        Err(reason) => {
+            certificate.place.error(
+                reason.to_string(),
+                "name the PEM file of the certificate that is registered, made for this key",
+            );
+            None
+        }
+    }
+}
+
+fn client_id(table: &mut Table<'_>, provider: Option<&Provider>) -> Option<String> {
+    let where_to = provider.map_or("the provider", |provider| &provider.file.register_at);
     let help = format!("register the application at {where_to}, then write client_id = \"…\"");
     let id = table.required_text("client_id", &help)?;
     if !text::is_printable(id.value) {

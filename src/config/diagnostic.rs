@@ -12,6 +12,8 @@ const LONGEST_QUOTE: usize = 60;
 /// One thing that is wrong, or that somebody should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// The file it is about, where that is not the configuration file itself.
+    pub file: Option<PathBuf>,
     /// The line it is about, counted from one.
     pub line: Option<usize>,
     /// The key it is about, such as `accounts.google.client_id`; empty where the whole file is meant.
@@ -23,7 +25,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// The diagnostic as text: `path:line: key: what is wrong`, and below it what to do.
+    /// The diagnostic as text: `path:line: key: what is wrong`, and below it what to do. `path` is the configuration file.
     #[must_use]
     pub fn in_file<'a>(&'a self, path: &'a Path) -> impl fmt::Display + 'a {
         InFile { diagnostic: self, path }
@@ -37,8 +39,8 @@ struct InFile<'a> {
 
 impl fmt::Display for InFile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Diagnostic { line, key, message, help } = self.diagnostic;
-        f.write_str(&shown_path(self.path))?;
+        let Diagnostic { file, line, key, message, help } = self.diagnostic;
+        f.write_str(&shown_path(file.as_deref().unwrap_or(self.path)))?;
         if let Some(line) = line {
             write!(f, ":{line}")?;
         }
@@ -54,7 +56,7 @@ impl fmt::Display for InFile<'_> {
 pub struct ConfigError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong, in the order of the lines; never empty.
+    /// What is wrong, in the order of files and lines; never empty.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -72,50 +74,84 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// One of the files that are read: the configuration file, or a provider's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FileId(usize);
+
+impl FileId {
+    /// The configuration file.
+    pub(super) const CONFIGURATION: Self = Self(0);
+}
+
+/// A place in a file; the line is counted from one, and `None` where there are no lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Written {
+    pub(super) file: FileId,
+    pub(super) line: Option<usize>,
+}
+
+/// The lines of a text.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        let after_newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self(std::iter::once(0).chain(after_newlines).collect())
+    }
+
+    /// The line of the byte at `offset`, counted from one.
+    pub(super) fn at(&self, offset: usize) -> usize {
+        self.0.partition_point(|start| *start <= offset)
+    }
+}
+
 /// Collects what is found while a file is read, so that one reading finds all of it.
 ///
 /// Whoever reports an error goes on with whatever value is at hand: with an error in the report, nothing that was made
 /// of the file is used.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Report {
-    line_starts: Vec<usize>,
-    errors: RefCell<Vec<Diagnostic>>,
-    warnings: RefCell<Vec<Diagnostic>>,
+    /// The files beside the configuration file.
+    files: RefCell<Vec<PathBuf>>,
+    errors: RefCell<Vec<(FileId, Diagnostic)>>,
+    warnings: RefCell<Vec<(FileId, Diagnostic)>>,
 }
 
 impl Report {
-    /// An empty report about a file with this text.
-    pub(super) fn new(text: &str) -> Self {
-        let after_newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self {
-            line_starts: std::iter::once(0).chain(after_newlines).collect(),
-            errors: RefCell::default(),
-            warnings: RefCell::default(),
-        }
+    /// Takes in one more file, which places may be in.
+    pub(super) fn add_file(&self, path: &Path) -> FileId {
+        let mut files = self.files.borrow_mut();
+        files.push(path.to_owned());
+        FileId(files.len())
     }
 
-    /// The line of the byte at `offset`, counted from one.
-    pub(super) fn line_at(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|start| *start <= offset)
+    /// The place of a whole file.
+    pub(super) fn whole(&self, file: FileId) -> Place<'_> {
+        Place { report: self, key: String::new(), written: Written { file, line: None } }
     }
 
-    /// The errors and the warnings, each in the order of the lines.
+    /// True if nothing is wrong so far.
+    pub(super) fn has_no_error(&self) -> bool {
+        self.errors.borrow().is_empty()
+    }
+
+    /// The errors and the warnings, each in the order of files and lines.
     pub(super) fn finish(self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
-        let sorted = |mut found: Vec<Diagnostic>| {
-            found.sort_by_key(|diagnostic| diagnostic.line);
-            found
+        let sorted = |mut found: Vec<(FileId, Diagnostic)>| {
+            found.sort_by_key(|(file, diagnostic)| (*file, diagnostic.line));
+            found.into_iter().map(|(_, diagnostic)| diagnostic).collect()
         };
         (sorted(self.errors.into_inner()), sorted(self.warnings.into_inner()))
     }
 }
 
-/// A place in the file that can be complained about.
+/// A place in a file that can be complained about.
 #[derive(Clone, Debug)]
 pub(super) struct Place<'a> {
     pub(super) report: &'a Report,
     /// The key with everything above it, joined by dots; empty for the file as a whole.
     pub(super) key: String,
-    pub(super) line: Option<usize>,
+    pub(super) written: Written,
 }
 
 impl<'a> Place<'a> {
@@ -129,16 +165,26 @@ impl<'a> Place<'a> {
         self.report.warnings.borrow_mut().push(self.diagnostic(message.into(), help.into()));
     }
 
+    /// The same, unless the same was noted of another place.
+    pub(super) fn warn_once(&self, message: String, help: String) {
+        let is_known = self.report.warnings.borrow().iter().any(|(_, known)| known.message == message);
+        if !is_known {
+            self.warn(message, help);
+        }
+    }
+
     /// The place of `key` below this one, on the same line unless the key has one of its own.
-    pub(super) fn below(&self, key: &str, line: Option<usize>) -> Place<'a> {
+    pub(super) fn below(&self, key: &str, written: Option<Written>) -> Place<'a> {
         let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         let key = if is_bare { shortened(key) } else { quoted(key) };
         let key = if self.key.is_empty() { key } else { format!("{}.{key}", self.key) };
-        Place { report: self.report, key, line: line.or(self.line) }
+        Place { report: self.report, key, written: written.unwrap_or(self.written) }
     }
 
-    fn diagnostic(&self, message: String, help: String) -> Diagnostic {
-        Diagnostic { line: self.line, key: self.key.clone(), message, help }
+    fn diagnostic(&self, message: String, help: String) -> (FileId, Diagnostic) {
+        let Written { file, line } = self.written;
+        let path = file.0.checked_sub(1).and_then(|at| self.report.files.borrow().get(at).cloned());
+        (file, Diagnostic { file: path, line, key: self.key.clone(), message, help })
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::diagnostic::shown_path;
+use super::diagnostic::{Place, shown_path};
 use super::table::Entry;
 use crate::domain::secret::Secret;
 use crate::domain::text;
@@ -18,6 +18,9 @@ const NO_FILES_HELP: &str = "take it out; a client's secret can be declared itse
 
 /// The largest secret, in bytes: what is larger is some other file.
 const LARGEST_SECRET: usize = 64 * 1024;
+
+/// The mark that some editors put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The folders in which relative names are looked for.
 pub(super) struct Files {
@@ -65,7 +68,7 @@ impl Files {
     pub(super) fn secret(&self, entry: &Entry<'_, &str>) -> Option<Secret> {
         let path = self.private(entry)?;
         match read_secret(&path) {
-            Ok(secret) => Some(secret),
+            Ok(read) => Some(told(read, &path, entry)),
             Err((message, help)) => {
                 entry.place.error(format!("{}: {message}", shown_path(&path)), help);
                 None
@@ -83,7 +86,7 @@ impl Files {
     pub(super) fn pem(&self, entry: &Entry<'_, &str>) -> Option<Secret> {
         let path = self.private(entry)?;
         match read_text(&path) {
-            Ok(text) => Some(text),
+            Ok(read) => Some(told(read, &path, entry)),
             Err((message, help)) => {
                 entry.place.error(format!("{}: {message}", shown_path(&path)), help);
                 None
@@ -122,7 +125,10 @@ impl Files {
         let unspeakable = content == Content::Private && may_be_the_secret(name);
         for path in &candidates {
             let metadata = match check_readable(path) {
-                Ok(metadata) => metadata,
+                Ok(metadata) => {
+                    warn_of_writers(path, &entry.place);
+                    metadata
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
                 Err(error) => {
                     let file = if unspeakable { "the file".to_owned() } else { shown_path(path) };
@@ -168,6 +174,39 @@ enum Content {
     Private,
 }
 
+/// Warns if every user of this device can change the file, or put another in its place.
+pub(super) fn warn_of_writers(path: &Path, place: &Place<'_>) {
+    /// Only its owner can remove a file from a folder with this mode, such as `/tmp`.
+    const STICKY: u32 = 0o1000;
+    const BY_OTHERS: u32 = 0o002;
+    let mode = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.filter(|folder| mode(folder) & (BY_OTHERS | STICKY) == BY_OTHERS);
+    let file = Some(path).filter(|path| mode(path) & BY_OTHERS != 0);
+    for writable in file.into_iter().chain(folder) {
+        let writable = shown_path(writable);
+        place.warn_once(format!("every user of this device can change {writable}"), format!("chmod o-w {writable}"));
+    }
+}
+
+/// The text that was read; what was left out of it is told.
+fn told(ReadText { text, left_out }: ReadText, path: &Path, entry: &Entry<'_, &str>) -> Secret {
+    if let Some(left_out) = left_out {
+        entry.place.warn(
+            format!("{}: {left_out} left out", shown_path(path)),
+            "save the file as plain UTF-8 text with the secret alone on its first line",
+        );
+    }
+    text
+}
+
+/// A text of a file.
+struct ReadText {
+    text: Secret,
+    /// What stood around it that nobody can have meant.
+    left_out: Option<&'static str>,
+}
+
 /// Whether a name that leads to no file looks as a generated secret does.
 fn may_be_the_secret(name: &str) -> bool {
     !name.starts_with(['/', '.'])
@@ -193,19 +232,20 @@ fn check_readable(path: &Path) -> io::Result<Metadata> {
 }
 
 /// Reads a secret of one line.
-fn read_secret(path: &Path) -> Result<Secret, (String, &'static str)> {
-    let secret = read_text(path)?;
-    if secret.expose().contains(char::is_control) {
+fn read_secret(path: &Path) -> Result<ReadText, (String, &'static str)> {
+    let read = read_text(path)?;
+    if read.text.expose().contains(char::is_control) {
         return Err((
             "it holds more than one line, or control characters".to_owned(),
             "let it hold the secret and nothing else, on one line",
         ));
     }
-    Ok(secret)
+    Ok(read)
 }
 
-/// Reads a text without leaving a copy in memory that is not wiped.
-fn read_text(path: &Path) -> Result<Secret, (String, &'static str)> {
+/// Reads a text without leaving a copy in memory that is not wiped. A byte order mark, which editors put first, blanks
+/// around it and ends of lines are no part of it.
+fn read_text(path: &Path) -> Result<ReadText, (String, &'static str)> {
     let mut buffer = Zeroizing::new(vec![0; LARGEST_SECRET + 1]);
     let length = fill(path, &mut buffer)
         .map_err(|error| (format!("it cannot be read: {error}"), "let the user who runs the agent read it"))?;
@@ -216,11 +256,19 @@ fn read_text(path: &Path) -> Result<Secret, (String, &'static str)> {
     let Ok(text) = std::str::from_utf8(&buffer[..length]) else {
         return wrong("it is not UTF-8 text", "save the secret as plain text");
     };
-    let text = text.trim_end();
-    if text.trim_start().is_empty() {
+    let without_mark = text.trim_start_matches(BYTE_ORDER_MARK);
+    let bare = without_mark.trim();
+    if bare.is_empty() {
         return wrong("it is empty", "write the secret into it");
     }
-    Ok(Secret::new(text.to_owned()))
+    let has_blanks = without_mark.trim_end_matches('\n') != bare;
+    let left_out = match (without_mark.len() < text.len(), has_blanks) {
+        (true, true) => Some("a byte order mark and blanks are"),
+        (true, false) => Some("a byte order mark is"),
+        (false, true) => Some("blanks or carriage returns around it are"),
+        (false, false) => None,
+    };
+    Ok(ReadText { text: Secret::new(bare.to_owned()), left_out })
 }
 
 /// Reads as much of the file as the buffer takes, and says how much that was.

@@ -2,19 +2,25 @@
 
 mod account;
 mod address;
+mod catalog;
 mod client;
+mod decode;
 mod diagnostic;
+mod edit;
 mod files;
 mod grant;
 mod mqtt;
 mod nearest;
+mod node;
 mod page;
+mod profile;
 mod provider;
 mod provisioning;
 mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+pub(crate) mod toml_text;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,11 +31,16 @@ use toml::de::DeTable;
 
 use crate::domain::settings::Settings;
 use crate::domain::text;
-use diagnostic::Report;
+use account::ACCOUNT_KEYS;
+use address::AddressUse;
+use diagnostic::{FileId, Lines, Report};
 use files::Files;
+use node::Entries;
 use table::Table;
 
+pub(crate) use catalog::{Catalog, FOLDER as PROVIDERS_FOLDER};
 pub(crate) use diagnostic::{ConfigError, Diagnostic};
+pub(crate) use edit::without_account;
 pub(crate) use grant::DEFAULT_REDIRECT_URI;
 pub(crate) use provisioning::declared;
 
@@ -38,10 +49,10 @@ const LARGEST: u64 = 1024 * 1024;
 
 /// A usable configuration.
 #[derive(Clone, Debug)]
-pub struct Loaded {
-    /// What it says.
+pub struct Configuration {
+    /// The settings.
     pub settings: Settings,
-    /// What somebody should know all the same, in the order of the lines.
+    /// Remarks on what is allowed but may not be meant, in the order of files and lines.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -72,11 +83,35 @@ impl Environment {
     }
 }
 
+/// The names of the built-in providers that can be used.
+#[must_use]
+pub fn built_in_providers() -> Vec<String> {
+    Catalog::default().usable().iter().map(|provider| provider.name.clone()).collect()
+}
+
+/// Reads the provider files beside the configuration file at `path`; those that are built in are there as well.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(crate) fn catalog(path: &Path) -> Result<Catalog, ConfigError> {
+    let report = Report::default();
+    let catalog = Catalog::beside(path, &report);
+    let (diagnostics, _) = report.finish();
+    if diagnostics.is_empty() { Ok(catalog) } else { Err(ConfigError { path: path.to_owned(), diagnostics }) }
+}
+
+/// Tells what is wrong with the address of an issuer, if anything is.
+#[must_use]
+pub(crate) fn issuer_problem(issuer: &str) -> Option<String> {
+    let (message, help) = address::check(issuer, AddressUse::Issuer, false).err()?;
+    Some(format!("{message}; {help}."))
+}
+
 /// Reads the file at `path`, and the files with secrets that it names.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
+pub fn load(path: &Path, environment: &Environment) -> Result<Configuration, ConfigError> {
     parse(&read(path)?, path, environment)
 }
 
@@ -84,46 +119,60 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErro
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
+pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Configuration, ConfigError> {
     let fail = |diagnostics| Err(ConfigError { path: path.to_owned(), diagnostics });
-    let report = Report::new(text);
-    let (document, syntax_errors) = DeTable::parse_recoverable(text);
-    if !syntax_errors.is_empty() {
-        return fail(syntax_diagnostics(&report, &syntax_errors));
-    }
-    let settings = settings(Table::root(&report, document.get_ref()), path, environment);
+    let report = Report::default();
+    let entries = match toml_entries(text, FileId::CONFIGURATION) {
+        Ok(entries) => entries,
+        Err(diagnostics) => return fail(diagnostics),
+    };
+    let settings = settings(Table::root(&report, FileId::CONFIGURATION, &entries), path, environment);
     let (errors, warnings) = report.finish();
     match settings {
-        Some(settings) if errors.is_empty() => Ok(Loaded { settings, warnings }),
+        Some(settings) if errors.is_empty() => Ok(Configuration { settings, warnings }),
         _ => fail(errors),
     }
 }
 
 fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Option<Settings> {
     let files = Files::beside(path, environment.credentials_directory.as_deref());
+    let catalog = Catalog::beside(path, root.place.report);
+    files::warn_of_writers(path, &root.place);
     let mqtt = mqtt::read(root.section("mqtt"), &files);
     let store = store::read(root.section("store"), environment, &files);
     let sections = root.section("accounts").sections();
     let wants_page = root.has("page");
     let page = page::read(root.section("page"), &files);
-    let accounts = sections.into_iter().filter_map(|(name, table)| account::read(name, table, &files)).collect();
-    let provisioning = provisioning::read(root.section("provisioning"));
+    let accounts =
+        sections.into_iter().filter_map(|(name, table)| account::read(name, table, &files, &catalog)).collect();
+    let provisioning = provisioning::read(root.section("provisioning"), &catalog);
     root.finish();
     let page = if wants_page { Some(page?) } else { None };
     Some(Settings { mqtt: mqtt?, store: store?, page, provisioning, accounts })
 }
 
+/// The keys and values of a TOML text, or what is wrong with its lines.
+fn toml_entries(text: &str, file: FileId) -> Result<Entries, Vec<Diagnostic>> {
+    let lines = Lines::of(text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(syntax_diagnostics(&lines, &errors));
+    }
+    Ok(node::from_toml(document.get_ref(), file, &|offset| lines.at(offset)))
+}
+
 /// One complaint for each line that is not TOML: what follows on the same line is mostly an echo of it.
-fn syntax_diagnostics(report: &Report, errors: &[toml::de::Error]) -> Vec<Diagnostic> {
+fn syntax_diagnostics(lines: &Lines, errors: &[toml::de::Error]) -> Vec<Diagnostic> {
     let mut diagnostics: Vec<Diagnostic> = errors
         .iter()
         .map(|error| Diagnostic {
-            line: error.span().map(|span| report.line_at(span.start)),
+            file: None,
+            line: error.span().map(|span| lines.at(span.start)),
             key: String::new(),
             message: format!("this is not TOML: {}", text::printable(error.message())),
             help: match error.message() {
                 "duplicate key" => "write each section once, and each key once in its section",
-                _ => "mend this line; texts stand in double quotes, as in client_id = \"abc\"",
+                _ => "correct this line; texts stand in double quotes, as in client_id = \"abc\"",
             }
             .to_owned(),
         })
@@ -136,7 +185,7 @@ fn syntax_diagnostics(report: &Report, errors: &[toml::de::Error]) -> Vec<Diagno
 fn read(path: &Path) -> Result<String, ConfigError> {
     const ANOTHER: &str = "name another file with --config PATH or the variable OAUTH2MQTT_CONFIG";
     let fail = |line, message: String, help: String| {
-        let diagnostic = Diagnostic { line, key: String::new(), message, help };
+        let diagnostic = Diagnostic { file: None, line, key: String::new(), message, help };
         Err(ConfigError { path: path.to_owned(), diagnostics: vec![diagnostic] })
     };
     let mut bytes = Vec::new();
@@ -155,7 +204,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     }
     String::from_utf8(bytes).or_else(|error| {
         let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
-        let line = Report::new(&good).line_at(good.len());
+        let line = Lines::of(&good).at(good.len());
         fail(Some(line), "this line is not UTF-8 text".to_owned(), "save the file as UTF-8".to_owned())
     })
 }

@@ -1,12 +1,13 @@
 //! The `[mqtt]` section.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use url::Url;
 
-use super::address::is_loopback;
 use super::files::Files;
 use super::table::{Entry, Table};
+use crate::domain::loopback::is_loopback;
 use crate::domain::settings::{BrokerAddress, BrokerLogin, MqttSettings, TlsIdentity, TlsSettings};
 use crate::domain::text;
 
@@ -38,6 +39,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<MqttSettings> 
         }
     }
     let login = login(&mut table, files);
+    let broker_user = table.text("broker_user").and_then(|user| broker_user(&user));
     let base_topic = table.text("base_topic").map_or(Some("oauth2mqtt"), |topic| base_topic(&topic));
     let local_tokens = table.flag("local_tokens");
     if let Some(place) = table.place_of("local_tokens").filter(|_| local_tokens) {
@@ -66,6 +68,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<MqttSettings> 
             Address::Unix(path) => BrokerAddress::Unix(path),
         },
         login,
+        broker_user,
         base_topic: base_topic?.to_owned(),
         local_tokens,
         client_id: client_id?.to_owned(),
@@ -90,6 +93,8 @@ fn check_address(value: &str, allow_plaintext: bool) -> Result<Address, (String,
     if !text::is_printable(value) {
         return wrong("an unprintable character is in this address", FORMS);
     }
+    let (value, zone) = without_zone(value);
+    let value = value.as_ref();
     let url = Url::parse(value).map_err(|reason| (format!("this is not an address: {reason}"), FORMS))?;
     if !matches!(url.scheme(), "mqtt" | "mqtts" | "mqtt+unix") {
         return wrong("this is not the address of an MQTT broker", FORMS);
@@ -125,7 +130,7 @@ fn check_address(value: &str, allow_plaintext: bool) -> Result<Address, (String,
     if !matches!(url.path(), "" | "/") {
         return wrong("this address has a path", "take it out; topics start with base_topic");
     }
-    let host = host.to_owned();
+    let host = zone.map_or_else(|| host.to_owned(), |zone| format!("{host}%{zone}"));
     if url.scheme() == "mqtts" {
         return Ok(Address::Tls { host, port: url.port().unwrap_or(8883) });
     }
@@ -136,6 +141,22 @@ fn check_address(value: &str, allow_plaintext: bool) -> Result<Address, (String,
         );
     }
     Ok(Address::Tcp { host, port: url.port().unwrap_or(1883) })
+}
+
+/// Takes the zone out of a link-local address such as `mqtt://[fe80::1%25eth0]` (RFC 6874), which addresses as they are parsed
+/// do not have. The per cent sign may stand alone, as other programs show it.
+fn without_zone(value: &str) -> (Cow<'_, str>, Option<&str>) {
+    let parts = value.split_once('%').and_then(|(before, rest)| Some((before, rest.split_once(']')?)));
+    let Some((before, (zone, after))) = parts.filter(|(before, _)| before.to_ascii_lowercase().contains("//[fe80:"))
+    else {
+        return (value.into(), None);
+    };
+    let zone = zone.strip_prefix("25").unwrap_or(zone);
+    let is_interface = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if zone.is_empty() || !zone.chars().all(is_interface) {
+        return (value.into(), None);
+    }
+    (format!("{before}]{after}").into(), Some(zone))
 }
 
 fn tls(table: &mut Table<'_>, files: &Files) -> TlsSettings {
@@ -165,6 +186,15 @@ fn login(table: &mut Table<'_>, files: &Files) -> Option<BrokerLogin> {
         username.place.error("this is no user name", "write the name that the broker knows the agent by");
     }
     Some(BrokerLogin { username: username.value.to_owned(), password })
+}
+
+fn broker_user(user: &Entry<'_, &str>) -> Option<String> {
+    let usable = !user.value.is_empty() && !user.value.contains(':') && text::is_printable(user.value);
+    if !usable {
+        user.place
+            .error("this is no user of a device", "write the user that the broker runs as, such as \"mosquitto\"");
+    }
+    usable.then(|| user.value.to_owned())
 }
 
 fn base_topic<'a>(topic: &Entry<'a, &'a str>) -> Option<&'a str> {

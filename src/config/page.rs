@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use url::Url;
+
 use super::address::is_host;
 use super::diagnostic::quoted;
 use super::files::Files;
@@ -40,14 +42,25 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> 
              of yours asks who it is",
         );
     }
+    if let (Some(listen), Some(address)) = (&listen, address)
+        && !address.ip().is_loopback()
+        && !has_code
+        && behind_proxy
+    {
+        listen.place.warn(
+            "whoever reaches this address without the proxy is let in",
+            "listen on 127.0.0.1:8628 if the proxy is on this device, or add an access code (access_code_file)",
+        );
+    }
     table.refuse(
         "access_code",
         "an access code must not stand in this file",
         "put it in a file of its own, and name that file with access_code_file",
     );
     let hosts = table.texts("hosts").iter().filter_map(host).collect();
+    let embed_in = table.texts("embed_in").iter().filter_map(origin).collect();
     table.finish();
-    Some(PageSettings { listen: address?, access_code: code.map(|(code, _)| code), hosts })
+    Some(PageSettings { listen: address?, access_code: code.map(|(code, _)| code), hosts, embed_in })
 }
 
 fn address(listen: &Entry<'_, &str>) -> Option<SocketAddr> {
@@ -70,4 +83,20 @@ fn host(entry: &Entry<'_, &str>) -> Option<String> {
         "write the name that stands in the browser's address line, without https:// and port",
     );
     None
+}
+
+/// An origin as it stands in a header: scheme, host and port, and nothing more (RFC 6454 6.2).
+fn origin(entry: &Entry<'_, &str>) -> Option<String> {
+    let url = Url::parse(entry.value).ok();
+    let origin =
+        url.filter(|url| matches!(url.scheme(), "http" | "https")).map(|url| url.origin().ascii_serialization());
+    let is_whole = |origin: &String| entry.value.trim_end_matches('/').eq_ignore_ascii_case(origin);
+    let origin = origin.filter(is_whole);
+    if origin.is_none() {
+        entry.place.error(
+            format!("{} is not the origin of a page", quoted(entry.value)),
+            "write scheme and host, and the port where there is one, such as \"https://dashboard.example.com\"",
+        );
+    }
+    origin
 }

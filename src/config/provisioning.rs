@@ -1,82 +1,88 @@
 //! The `[provisioning]` section, and accounts that are declared under it.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::Value;
-use toml::de::DeTable;
 use url::Url;
 
 use super::account;
 use super::address::{AddressUse, http_address};
+use super::catalog::Catalog;
 use super::client::MOST_SECRETS;
-use super::diagnostic::{Diagnostic, Report, quoted};
+use super::diagnostic::{Diagnostic, FileId, Report, quoted};
 use super::files::Files;
 use super::grant::DEFAULT_REDIRECT_URI;
 use super::nearest::nearest;
+use super::node;
+use super::provider::ENDPOINT_KEYS;
 use super::table::Table;
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
-use crate::domain::presets::Preset;
+use crate::domain::profile::Profile;
+use crate::domain::provider_file::Provider;
 use crate::domain::settings::{AccountSettings, Declared, GrantSettings, ProvisioningSettings};
 use crate::domain::text;
 
-/// The keys that a declaration may have beside `client_secret`. What is not here either names a file of the device, or lowers
-/// its guard.
-const KEYS: [&str; 23] = [
+/// The keys that a declaration may have beside `client_secret` and the parameters of the providers that it may use. All
+/// others name a file of the device, lower its guard, or say how a provider works, which its administrator says.
+const KEYS: [&str; 21] = [
     "allow",
-    "application",
     "authorization_endpoint",
     "client_auth",
     "client_id",
     "device_authorization_endpoint",
-    "domain",
+    "device_token_endpoint",
     "grant",
-    "host",
     "identity",
     "issuer",
     "params",
+    "prompt",
     "provider",
     "publish",
-    "realm",
     "redirect_uri",
+    "request_params",
     "revocation_endpoint",
+    "scope_at_refresh",
     "scopes",
     "sign_in",
-    "tenant",
     "token_endpoint",
-    "url",
     "userinfo_endpoint",
 ];
 
 /// The keys that are for the configuration file alone, and why.
-const NOT_DECLARABLE: [(&str, &str); 8] = [
+const NOT_DECLARABLE: [(&str, &str); 10] = [
     ("allow_http", "only the configuration file of the device may allow plain HTTP"),
     ("ca_file", "only the configuration file of the device may name files"),
+    ("certificate_file", "only the configuration file of the device may name files"),
     ("client_secret_file", "only the configuration file of the device may name files"),
     ("password", "a user's password is not declared over MQTT"),
     ("password_file", "only the configuration file of the device may name files"),
     ("private_key_file", "only the configuration file of the device may name files"),
     ("private_key_id", "a private key is named in the configuration file of the device"),
     ("refresh_token_file", "only the configuration file of the device may name files"),
+    ("service_account_file", "only the configuration file of the device may name files"),
 ];
 
-/// The parameters of presets that decide on whose server an account is.
-const WHOSE_SERVER: [&str; 3] = ["domain", "host", "url"];
+/// The reason why a declaration says nothing of how a provider works.
+const NOT_PECULIAR: &str = "how a provider works is said in its file, which whoever administers the device installs";
 
 /// The longest client secret, and the longest text of any other key, in bytes.
 const LONGEST: usize = 2_048;
 
 /// Reads the section; without `enabled = true` nothing may be declared.
-pub(super) fn read(mut table: Table<'_>) -> Option<ProvisioningSettings> {
+pub(super) fn read(mut table: Table<'_>, catalog: &Catalog) -> Option<ProvisioningSettings> {
     let enabled = table.flag("enabled");
     let issuers = table.texts("issuers");
     let issuers: Vec<_> = issuers.iter().map(|entry| (http_address(entry, AddressUse::Issuer, false), entry)).collect();
     let presets = table.texts("presets");
-    for preset in presets.iter().filter(|preset| Preset::find(preset.value).is_none()) {
-        preset.place.error(
-            format!("there is no preset for a provider {}", quoted(preset.value)),
-            "`oauth2mqtt providers` lists them; name any other provider in issuers",
-        );
+    let presets: Vec<(_, Option<Arc<Provider>>)> = presets
+        .into_iter()
+        .map(|preset| (catalog.find(preset.value), preset))
+        .map(|(found, preset)| (preset, found))
+        .collect();
+    for (preset, _) in presets.iter().filter(|(_, provider)| provider.is_none()) {
+        let (message, _) = catalog.unknown(preset.value);
+        preset.place.error(message, "`oauth2mqtt providers` lists them; name any other provider in issuers");
     }
     if enabled && issuers.is_empty() && presets.is_empty() {
         table.place.warn(
@@ -86,7 +92,7 @@ pub(super) fn read(mut table: Table<'_>) -> Option<ProvisioningSettings> {
     }
     table.finish();
     let issuers = issuers.into_iter().filter_map(|(issuer, _)| issuer).collect();
-    let presets = presets.iter().map(|preset| preset.value.to_owned()).collect();
+    let presets = presets.into_iter().filter_map(|(_, provider)| provider).collect();
     enabled.then_some(ProvisioningSettings { issuers, presets })
 }
 
@@ -103,14 +109,12 @@ pub(crate) fn declared(
     if !refusals.is_empty() {
         return Err(refusals.join(" "));
     }
-    let text = as_toml(declaration)
-        .ok_or("A value is neither a text, a truth value, a list of texts nor an object of texts.")?;
-    let report = Report::new(&text);
-    // What was written from JSON values is TOML.
-    let document = DeTable::parse(&text).map_err(|_| "The declaration cannot be read.")?;
+    let report = Report::default();
+    let entries = node::from_json(&declaration.settings, FileId::CONFIGURATION);
     let files = Files::none(declaration.secrets.clone());
-    let table = Table::root(&report, document.get_ref());
-    let account = account::read(name.as_str(), table, &files);
+    let table = Table::root(&report, FileId::CONFIGURATION, &entries);
+    let catalog = Catalog::of(provisioning.presets.iter().cloned());
+    let account = account::read(name.as_str(), table, &files, &catalog);
     let (errors, _) = report.finish();
     match account {
         Some((_, mut settings)) if errors.is_empty() => {
@@ -126,23 +130,27 @@ pub(crate) fn declared(
 fn refusals(declaration: &Declaration, provisioning: &ProvisioningSettings) -> Vec<String> {
     let Declaration { settings, secrets, .. } = declaration;
     let mut refusals = Vec::new();
-    for (key, value) in settings {
+    let parameters = provisioning.presets.iter().flat_map(|provider| provider.file.parameters.keys());
+    let keys: Vec<&str> = KEYS.into_iter().chain(parameters.map(String::as_str)).collect();
+    for (key, value) in settings.iter().filter(|(_, value)| !value.is_null()) {
         if let Some((_, why)) = NOT_DECLARABLE.iter().find(|(other, _)| other == key) {
             refusals.push(format!("{key}: {why}."));
-        } else if key == "grant" && matches!(value.as_str(), Some("password" | "refresh_token")) {
+        } else if key == "grant" && matches!(value.as_str(), Some("jwt_bearer" | "password" | "refresh_token")) {
             let why = "this grant needs a file of the device, which only its configuration file may name";
             refusals.push(format!("grant: {why}."));
-        } else if !KEYS.contains(&key.as_str()) {
-            let guess = nearest(key, &KEYS).map(|known| format!("; did you mean {known}?"));
-            let keys = || format!("; the keys are: {}, client_secret.", KEYS.join(", "));
+        } else if Profile::KEYS.contains(&key.as_str()) && !KEYS.contains(&key.as_str()) {
+            refusals.push(format!("{key}: {NOT_PECULIAR}."));
+        } else if !keys.contains(&key.as_str()) {
+            let guess = nearest(key, &keys).map(|known| format!("; did you mean {known}?"));
+            let all = || format!("; the keys are: {}, client_secret.", keys.join(", "));
             let shown = text::printable(key);
-            refusals.push(format!("{shown}: there is no such key in a declaration{}", guess.unwrap_or_else(keys)));
+            refusals.push(format!("{shown}: there is no such key in a declaration{}", guess.unwrap_or_else(all)));
         } else if is_too_long(value) {
             refusals.push(format!("{}: this is too long.", text::printable(key)));
         }
     }
     if let Some(Value::String(preset)) = settings.get("provider")
-        && !provisioning.presets.contains(preset)
+        && !provisioning.presets.iter().any(|provider| provider.name == *preset)
     {
         refusals.push(format!("provider: [provisioning] presets of the device do not name {}.", quoted(preset)));
     }
@@ -173,39 +181,36 @@ fn is_too_long(value: &Value) -> bool {
     }
 }
 
-/// Tokens and secrets go only where the administrator of the device allows it: to what the declaration itself names only below
-/// one of the issuers, and to a preset's own addresses.
+/// Tokens and secrets go only where the administrator of the device allows it: to what the declaration itself names, all of
+/// it below one of the issuers, or to the addresses of a provider's file, of which it can change none.
 fn check_addresses(
     declaration: &Declaration,
     settings: &AccountSettings,
     provisioning: &ProvisioningSettings,
 ) -> Result<(), String> {
-    let named = |key: &str| declaration.settings.contains_key(key);
-    let chosen_server = WHOSE_SERVER.iter().any(|key| named(key));
+    let named = |key: &str| declaration.settings.get(key).is_some_and(|value| !value.is_null());
     let endpoints = &settings.endpoints;
-    let addresses = [
-        ("issuer", &endpoints.issuer),
-        ("device_authorization_endpoint", &endpoints.device_authorization),
-        ("authorization_endpoint", &endpoints.authorization),
-        ("token_endpoint", &endpoints.token),
-        ("revocation_endpoint", &endpoints.revocation),
-        ("userinfo_endpoint", &endpoints.userinfo),
-    ];
-    let to_check = addresses.iter().filter(|(key, _)| named(key) || chosen_server);
-    for (key, address) in to_check.filter_map(|(key, address)| Some((key, address.as_ref()?))) {
-        if !provisioning.issuers.iter().any(|issuer| is_below(address, issuer)) {
-            return Err(format!(
-                "{key}: [provisioning] issuers of the device do not name this address, nor one above it. Let whoever \
-                 administers the device add it."
-            ));
-        }
+    if let Some(key) = ENDPOINT_KEYS.iter().find(|key| named("issuer") && named(key)) {
+        return Err(format!(
+            "{key}: a declaration has an issuer or all endpoints, not both. Leave the key out; the issuer's metadata names \
+             the endpoints."
+        ));
     }
-    // A sign-in belongs to its issuer and token endpoint: what would get its tokens is no further away than those.
-    let home = endpoints.token.as_ref().or(endpoints.issuer.as_ref());
-    for (key, address) in [("revocation_endpoint", &endpoints.revocation), ("userinfo_endpoint", &endpoints.userinfo)] {
-        let is_elsewhere = |address: &Url| home.is_none_or(|home| home.origin() != address.origin());
-        if named(key) && address.as_deref().is_some_and(is_elsewhere) {
-            return Err(format!("{key}: this is another server than that of the token endpoint or issuer."));
+    let provider = provisioning.presets.iter().find(|provider| provider.name == settings.provider && !endpoints.named);
+    let chooses_server = provider.is_some_and(|provider| {
+        provider.file.parameters.iter().any(|(key, parameter)| parameter.kind.chooses_server() && named(key))
+    });
+    if endpoints.named || chooses_server {
+        let addresses = endpoints.addresses();
+        let mut allowed: Vec<&Url> = provisioning.issuers.iter().collect();
+        for (key, address) in addresses {
+            allowed.retain(|issuer| is_below(address, issuer));
+            if allowed.is_empty() {
+                return Err(format!(
+                    "{key}: [provisioning] issuers of the device name no address that is above this one and those beside it. \
+                     Let whoever administers the device add it."
+                ));
+            }
         }
     }
     match &settings.grant {
@@ -214,7 +219,7 @@ fn check_addresses(
         }
         // The agent listens there: a port of the declarer's choice could be that of another program, while it restarts.
         GrantSettings::AuthorizationCode { redirect_uri }
-            if redirect_uri.scheme() == "http" && redirect_uri.as_str() != DEFAULT_REDIRECT_URI =>
+            if !redirect_uri.to_ascii_lowercase().starts_with("https:") && **redirect_uri != *DEFAULT_REDIRECT_URI =>
         {
             Err(format!(
                 "redirect_uri: on the device itself a declared account has {DEFAULT_REDIRECT_URI}, and no other address. Leave the key \
@@ -225,58 +230,16 @@ fn check_addresses(
     }
 }
 
-/// Whether `address` is `above` or below it. An escape in a path might be undone by a server, and lead up again.
+/// True if `address` is `above` or below it, segment by segment. What one server reads differently from another is below
+/// nothing: an escape might be undone and lead up again, some read `..;` as `..`, and some two slashes as one.
 fn is_below(address: &Url, above: &Url) -> bool {
-    let (path, above_path) = (address.path(), above.path().trim_end_matches('/'));
-    let below = path.strip_prefix(above_path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    address.origin() == above.origin() && below && !path.contains('%')
-}
-
-/// The declaration as the configuration file would have it, but for the secrets.
-fn as_toml(declaration: &Declaration) -> Option<String> {
-    let mut text = String::new();
-    for (key, value) in &declaration.settings {
-        let value = value_as_toml(value)?;
-        if !value.is_empty() {
-            writeln!(text, "{} = {value}", text_as_toml(key)).ok()?;
-        }
-    }
-    Some(text)
-}
-
-/// A value as TOML; empty for `null`, which stands for nothing.
-fn value_as_toml(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => Some(String::new()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Number(number) => number.as_i64().map(|number| number.to_string()),
-        Value::String(text) => Some(text_as_toml(text)),
-        Value::Array(items) => {
-            let items: Option<Vec<_>> = items.iter().map(|item| item.as_str().map(text_as_toml)).collect();
-            Some(format!("[{}]", items?.join(", ")))
-        }
-        Value::Object(members) => {
-            let member = |(key, value): (&String, &Value)| {
-                Some(format!("{} = {}", text_as_toml(key), text_as_toml(value.as_str()?)))
-            };
-            let members: Option<Vec<_>> = members.iter().map(member).collect();
-            Some(format!("{{ {} }}", members?.join(", ")))
-        }
-    }
-}
-
-fn text_as_toml(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            character if character.is_control() => {
-                let _ = write!(quoted, "\\U{:08X}", u32::from(character));
-            }
-            character => quoted.push(character),
-        }
-    }
-    quoted + "\""
+    let segments = |url: &Url| -> Vec<String> {
+        let path = url.path().strip_suffix('/').unwrap_or(url.path());
+        path.split('/').skip(1).map(str::to_owned).collect()
+    };
+    let is_plain = |segment: &String| !segment.is_empty() && !segment.contains(['%', ';', '\\']) && *segment != "..";
+    let (address_path, above_path) = (segments(address), segments(above));
+    address.origin() == above.origin() && address_path.iter().all(is_plain) && address_path.starts_with(&above_path)
 }
 
 /// What is wrong, for somebody who sees no file and no lines.

@@ -1,9 +1,11 @@
-//! Reads one TOML table key by key; what has the wrong type, and what nobody asked for, goes to the report.
+//! Reads one table key by key; what has the wrong type, and what nobody asked for, goes to the report.
 
-use toml::de::{DeTable, DeValue};
+use serde::de::DeserializeOwned;
 
-use super::diagnostic::{Place, Report, quoted};
+use super::decode::{self, mismatch};
+use super::diagnostic::{FileId, Place, Report};
 use super::nearest::nearest;
+use super::node::{Entries, Node, Value};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -12,45 +14,28 @@ pub(super) struct Entry<'a, T> {
     pub(super) place: Place<'a>,
 }
 
-impl<'a, T> Entry<'a, T> {
-    fn with<U>(self, value: U) -> Entry<'a, U> {
-        Entry { value, place: self.place }
-    }
-}
-
-impl<'a> Entry<'a, &'a str> {
-    /// The meaning of the text, out of a few that there are.
-    pub(super) fn choose<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
-        if let Some((_, meaning)) = choices.iter().find(|(name, _)| *name == self.value) {
-            return Some(*meaning);
-        }
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let mut help = format!("write one of: {}", names.join(", "));
-        if let Some(name) = nearest(self.value, &names) {
-            help = format!("did you mean {name:?}? The values are: {}", names.join(", "));
-        }
-        self.place.error(format!("there is no value {}", quoted(self.value)), help);
-        None
-    }
-}
-
 /// A table of the file, or the empty one where the file has none.
 pub(super) struct Table<'a> {
     pub(super) place: Place<'a>,
-    entries: Option<&'a DeTable<'a>>,
+    entries: Option<&'a Entries>,
     /// The keys that this table may have, as far as they were asked for.
-    known: Vec<&'static str>,
+    known: Vec<String>,
     /// Keys that were complained about already.
-    refused: Vec<&'static str>,
+    refused: Vec<String>,
 }
 
 impl<'a> Table<'a> {
     /// The table that is the whole file.
-    pub(super) fn root(report: &'a Report, entries: &'a DeTable<'a>) -> Self {
-        Self::new(Place { report, key: String::new(), line: None }, Some(entries))
+    pub(super) fn root(report: &'a Report, file: FileId, entries: &'a Entries) -> Self {
+        Self::at(report.whole(file), entries)
     }
 
-    fn new(place: Place<'a>, entries: Option<&'a DeTable<'a>>) -> Self {
+    /// A table of another making, at a place of the file.
+    pub(super) fn at(place: Place<'a>, entries: &'a Entries) -> Self {
+        Self::new(place, Some(entries))
+    }
+
+    fn new(place: Place<'a>, entries: Option<&'a Entries>) -> Self {
         Self { place, entries, known: Vec::new(), refused: Vec::new() }
     }
 
@@ -60,15 +45,33 @@ impl<'a> Table<'a> {
     }
 
     /// A text.
-    pub(super) fn text(&mut self, key: &'static str) -> Option<Entry<'a, &'a str>> {
+    pub(super) fn text(&mut self, key: &str) -> Option<Entry<'a, &'a str>> {
         let entry = self.entry(key)?;
         as_text(entry, &format!("write it as {key} = \"…\""))
     }
 
+    /// A value of whatever type serde reads.
+    pub(super) fn value<T: DeserializeOwned>(&mut self, key: &str) -> Option<Entry<'a, T>> {
+        let entry = self.entry(key)?;
+        let value = decode::read_value(entry.value, &entry.place)?;
+        Some(Entry { value, place: entry.place })
+    }
+
+    /// The same, or `default` where there is none; `None` if what is there is wrong.
+    pub(super) fn value_or<T: DeserializeOwned>(&mut self, key: &str, default: T) -> Option<T> {
+        match self.has(key) {
+            true => self.value(key).map(|entry| entry.value),
+            false => {
+                self.known(key);
+                Some(default)
+            }
+        }
+    }
+
     /// A text that must be there and say something; `help` tells what to write.
-    pub(super) fn required_text(&mut self, key: &'static str, help: &str) -> Option<Entry<'a, &'a str>> {
+    pub(super) fn required_text(&mut self, key: &str, help: &str) -> Option<Entry<'a, &'a str>> {
         if !self.has(key) {
-            self.known.push(key);
+            self.known(key);
             self.place.below(key, None).error("this key is missing", help);
             return None;
         }
@@ -81,14 +84,14 @@ impl<'a> Table<'a> {
     }
 
     /// A truth value; false where there is none.
-    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+    pub(super) fn flag(&mut self, key: &str) -> bool {
         self.flag_or(key, false)
     }
 
     /// True or false, or what is so where it is not written.
-    pub(super) fn flag_or(&mut self, key: &'static str, default: bool) -> bool {
+    pub(super) fn flag_or(&mut self, key: &str, default: bool) -> bool {
         let Some(entry) = self.entry(key) else { return default };
-        if let Some(value) = entry.value.as_bool() {
+        if let Value::Bool(value) = entry.value.value {
             return value;
         }
         entry.place.error(mismatch("true or false", entry.value), format!("write it as {key} = {}", !default));
@@ -96,33 +99,28 @@ impl<'a> Table<'a> {
     }
 
     /// A list of texts; an empty one where there is none.
-    pub(super) fn texts(&mut self, key: &'static str) -> Vec<Entry<'a, &'a str>> {
+    pub(super) fn texts(&mut self, key: &str) -> Vec<Entry<'a, &'a str>> {
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let help = format!("write it as {key} = [\"one\", \"two\"]");
-        let Some(items) = entry.value.as_array() else {
+        let Value::List(items) = &entry.value.value else {
             entry.place.error(mismatch("a list of texts", entry.value), help);
             return Vec::new();
         };
-        let item_place = |offset| Place { line: Some(self.place.report.line_at(offset)), ..entry.place.clone() };
-        items
-            .iter()
-            .filter_map(|item| {
-                as_text(Entry { value: item.get_ref(), place: item_place(item.span().start) }, help.as_str())
-            })
-            .collect()
+        let item_place = |item: &Node| Place { written: item.written, ..entry.place.clone() };
+        items.iter().filter_map(|item| as_text(Entry { value: item, place: item_place(item) }, &help)).collect()
     }
 
     /// A text, or a list of them; an empty list where there is neither.
-    pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<Entry<'a, &'a str>> {
+    pub(super) fn text_or_texts(&mut self, key: &str) -> Vec<Entry<'a, &'a str>> {
         match self.entry(key) {
-            Some(entry) if entry.value.is_array() => self.texts(key),
+            Some(entry) if matches!(entry.value.value, Value::List(_)) => self.texts(key),
             Some(entry) => as_text(entry, &format!("write it as {key} = \"…\"")).into_iter().collect(),
             None => Vec::new(),
         }
     }
 
     /// A table, empty where there is none.
-    pub(super) fn section(&mut self, key: &'static str) -> Table<'a> {
+    pub(super) fn section(&mut self, key: &str) -> Table<'a> {
         let table = self.entry(key).and_then(as_table);
         table.unwrap_or_else(|| Table::new(self.place.below(key, None), None))
     }
@@ -132,14 +130,13 @@ impl<'a> Table<'a> {
         self.entries().filter_map(|(name, entry)| Some((name, as_table(entry)?))).collect()
     }
 
-    /// Every entry as a text, with its name: this table's keys are the user's to choose.
-    pub(super) fn named_texts(self) -> Vec<(&'a str, Entry<'a, &'a str>)> {
-        let texts = self.entries().filter_map(|(name, entry)| Some((name, as_text(entry, "write it in quotes")?)));
-        texts.collect()
+    /// The keys that are written, with their values.
+    pub(super) fn written(&self) -> impl Iterator<Item = (&'a str, &'a Node)> + use<'a> {
+        self.entries.into_iter().flatten().map(|(key, node)| (key.as_str(), node))
     }
 
     /// Complains about the key if it is there.
-    pub(super) fn refuse(&mut self, key: &'static str, message: &str, help: &str) {
+    pub(super) fn refuse(&mut self, key: &str, message: &str, help: &str) {
         if let Some(place) = self.place_of(key) {
             place.error(message, help);
         }
@@ -147,17 +144,18 @@ impl<'a> Table<'a> {
     }
 
     /// Lets the key be there, because something else that was complained about decides on it.
-    pub(super) fn ignore(&mut self, key: &'static str) {
-        self.refused.push(key);
+    pub(super) fn ignore(&mut self, key: &str) {
+        self.refused.push(key.to_owned());
     }
 
     /// Complains about every key that was never asked for.
     pub(super) fn finish(self) {
         for (key, entry) in self.entries() {
-            if self.known.contains(&key) || self.refused.contains(&key) {
+            if self.known.iter().chain(&self.refused).any(|known| known == key) {
                 continue;
             }
-            let help = match nearest(key, &self.known) {
+            let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+            let help = match nearest(key, &known) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("the keys here are: {}", self.known.join(", ")),
             };
@@ -167,37 +165,40 @@ impl<'a> Table<'a> {
 
     /// Where the key stands, if it does.
     pub(super) fn place_of(&self, key: &str) -> Option<Place<'a>> {
-        let (written, _) = self.entries?.get_key_value(key)?;
-        Some(self.place.below(key, Some(self.place.report.line_at(written.span().start))))
+        let node = self.entries?.get(key)?;
+        Some(self.place.below(key, Some(node.written)))
     }
 
-    fn entry(&mut self, key: &'static str) -> Option<Entry<'a, &'a DeValue<'a>>> {
-        if !self.known.contains(&key) {
-            self.known.push(key);
+    /// Counts the key among those that this table may have.
+    pub(super) fn known(&mut self, key: &str) {
+        if !self.known.iter().any(|known| known == key) {
+            self.known.push(key.to_owned());
         }
-        let value = self.entries?.get(key)?.get_ref();
-        Some(Entry { value, place: self.place_of(key)? })
     }
 
-    fn entries(&self) -> impl Iterator<Item = (&'a str, Entry<'a, &'a DeValue<'a>>)> {
-        self.entries.into_iter().flatten().map(|(key, value)| {
-            let line = self.place.report.line_at(key.span().start);
-            let key = key.get_ref().as_ref();
-            (key, Entry { value: value.get_ref(), place: self.place.below(key, Some(line)) })
-        })
+    fn entry(&mut self, key: &str) -> Option<Entry<'a, &'a Node>> {
+        self.known(key);
+        Some(Entry { value: self.entries?.get(key)?, place: self.place_of(key)? })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&'a str, Entry<'a, &'a Node>)> {
+        self.entries
+            .into_iter()
+            .flatten()
+            .map(|(key, node)| (key.as_str(), Entry { value: node, place: self.place.below(key, Some(node.written)) }))
     }
 }
 
-fn as_text<'a>(entry: Entry<'a, &'a DeValue<'a>>, help: &str) -> Option<Entry<'a, &'a str>> {
-    let Some(text) = entry.value.as_str() else {
+fn as_text<'a>(entry: Entry<'a, &'a Node>, help: &str) -> Option<Entry<'a, &'a str>> {
+    let Value::Text(text) = &entry.value.value else {
         entry.place.error(mismatch("a text in quotes", entry.value), help);
         return None;
     };
-    Some(entry.with(text))
+    Some(Entry { value: text, place: entry.place })
 }
 
-fn as_table<'a>(entry: Entry<'a, &'a DeValue<'a>>) -> Option<Table<'a>> {
-    let Some(entries) = entry.value.as_table() else {
+fn as_table<'a>(entry: Entry<'a, &'a Node>) -> Option<Table<'a>> {
+    let Value::Table(entries) = &entry.value.value else {
         entry.place.error(
             mismatch("a section", entry.value),
             format!("write a line [{}] and its keys below", entry.place.key),
@@ -205,17 +206,4 @@ fn as_table<'a>(entry: Entry<'a, &'a DeValue<'a>>) -> Option<Table<'a>> {
         return None;
     };
     Some(Table::new(entry.place, Some(entries)))
-}
-
-/// Says what type was expected and which was found; never the value, which may be a secret at the wrong place.
-fn mismatch(expected: &str, found: &DeValue<'_>) -> String {
-    let found = match found {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a section",
-    };
-    format!("this takes {expected}, and {found} stands here")
 }

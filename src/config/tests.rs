@@ -1,5 +1,8 @@
 mod accounts;
 mod broker;
+mod catalog;
+mod decode;
+mod docs;
 mod grants;
 mod hostile;
 mod named_files;
@@ -9,13 +12,13 @@ mod whole_file;
 
 use std::path::Path;
 
-use super::{Environment, Loaded, parse};
+use super::{Configuration, Environment, parse};
 use crate::domain::settings::AccountSettings;
 
 /// A path in a folder that no machine has.
 const PATH: &str = "/conf/config.toml";
 
-fn load_text(text: &str) -> Result<Loaded, String> {
+fn load_text(text: &str) -> Result<Configuration, String> {
     parse(text, Path::new(PATH), &Environment::default()).map_err(|error| error.to_string())
 }
 

@@ -122,7 +122,7 @@ impl Now {
         UnixTime::new(self.wall.seconds().saturating_sub(ago))
     }
 
-    /// How far the Unix time was set forward or back since `earlier`, beyond what has passed; `None` if by less than
+    /// Returns how far the Unix time was set forward or back since `earlier`, beyond what has passed; `None` if by less than
     /// two seconds, which rounding and slewing account for.
     #[must_use]
     pub fn step_since(self, earlier: Self) -> Option<Duration> {
@@ -132,7 +132,7 @@ impl Now {
     }
 }
 
-/// Whether the Unix time is worth anything after a boot.
+/// Trust in the Unix time after a boot.
 ///
 /// A device without a battery-backed clock starts with the time that was written down before the power went, however long
 /// that is ago, or with that of its system's release. Nothing about the time itself shows it.

@@ -13,7 +13,7 @@ pub struct Expiry {
     life: Duration,
     from: UnixTime,
     ends: BootTime,
-    /// Whether `ends` was counted from the start of the life, rather than found from Unix times.
+    /// True if `ends` was counted from the start of the life, rather than found from Unix times.
     counted: bool,
 }
 
@@ -27,7 +27,7 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// Whether as much has passed since on either clock, which is not so after another boot.
+    /// Returns whether as much has passed since on either clock, which is not so after another boot.
     fn is_of_this_boot(self, boot: BootTime, now: Now) -> bool {
         let beginning = Now { boot, wall: self.wall };
         boot <= now.boot && now.step_since(beginning).is_none()

@@ -94,7 +94,7 @@ pub enum FaultCode {
 }
 
 impl FaultCode {
-    /// Every code, in the order of the table in the README.
+    /// Every code, in the order of the table in `docs/operations.md`.
     pub const ALL: [Self; 29] = [
         Self::AccessDenied,
         Self::CodeExpired,
@@ -127,7 +127,7 @@ impl FaultCode {
         Self::StoreFailed,
     ];
 
-    /// The stable name, as it stands in `status`, in the journal and in the README.
+    /// The stable name, as it stands in `status`, in the journal and in the documentation.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

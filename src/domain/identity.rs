@@ -12,7 +12,7 @@ pub struct Identity {
     pub sub: String,
     /// The e-mail address.
     pub email: Option<String>,
-    /// Whether the provider vouches that the address is the user's.
+    /// True if the provider vouches that the address is the user's.
     pub email_verified: bool,
     /// The name to show.
     pub name: Option<String>,
@@ -21,7 +21,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What to call the user: the e-mail address, else the name, else the subject.
+    /// Names the user: the e-mail address, else the name, else the subject.
     #[must_use]
     pub fn label(&self) -> &str {
         self.email.as_deref().or(self.name.as_deref()).unwrap_or(&self.sub)
@@ -79,19 +79,19 @@ impl FromIterator<Admission> for AllowList {
 }
 
 impl AllowList {
-    /// Whether everybody is admitted.
+    /// Returns whether everybody is admitted.
     #[must_use]
     pub fn admits_everybody(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether somebody is admitted by an e-mail address.
+    /// Returns whether somebody is admitted by an e-mail address.
     #[must_use]
     pub fn names_addresses(&self) -> bool {
         self.0.iter().any(|Admission(pattern)| !matches!(pattern, Pattern::Subject(_)))
     }
 
-    /// Whether this user is admitted. An address counts only where the provider vouches for it: at many providers a
+    /// Returns whether this user is admitted. An address counts only where the provider vouches for it: at many providers a
     /// user can write any other into their profile.
     #[must_use]
     pub fn admits(&self, user: &Identity) -> bool {

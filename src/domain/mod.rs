@@ -1,14 +1,19 @@
 //! The values and decisions of the program: no clock is read here, no network, disk or terminal is used.
 
 pub(crate) mod account;
+pub(crate) mod approval;
 pub(crate) mod client_key;
 pub(crate) mod clock;
 pub(crate) mod declaration;
 pub(crate) mod expiry;
 pub(crate) mod fault;
+pub(crate) mod grant_kind;
 pub(crate) mod identity;
+pub(crate) mod jwt_bearer;
+pub(crate) mod loopback;
 pub(crate) mod policy;
-pub(crate) mod presets;
+pub(crate) mod profile;
+pub(crate) mod provider_file;
 pub(crate) mod rate_limit;
 pub(crate) mod record;
 pub(crate) mod redirection;

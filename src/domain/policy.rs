@@ -9,21 +9,21 @@ use crate::domain::rate_limit::Rate;
 /// The wait between two polls where the provider names none (RFC 8628 3.2).
 pub(crate) const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What one `slow_down` adds to the interval, for good (RFC 8628 3.5).
+/// The time that one `slow_down` adds to the interval, for good (RFC 8628 3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 
-/// How long an access token is taken to live where the provider does not say, if it can be refreshed at all.
+/// The assumed life of an access token where the provider does not say, if it can be refreshed at all.
 const ASSUMED_LIFE: Duration = Duration::from_secs(3_600);
 
 /// A token that lives less than this is of no use to a flow; it is renewed only once in [`USELESS_GAP`].
 const SHORTEST_LIFE: Duration = Duration::from_secs(3);
 const USELESS_GAP: Duration = Duration::from_secs(60);
 
-/// How long a user has to approve at an address that leads back. Long enough to fetch a password and a second factor,
+/// The time that a user has to approve at an address that leads back. Long enough to fetch a password and a second factor,
 /// and short enough that an address left in a chat does no harm.
 pub(crate) const REDIRECTION_WAIT: Duration = Duration::from_secs(900);
 
-/// How long the endpoints are good that an issuer's metadata names.
+/// The time for which the endpoints of an issuer's metadata are used.
 pub(crate) const METADATA_LIFE: Duration = Duration::from_secs(24 * 3_600);
 
 /// The first wait after a passing fault; it doubles with each further one up to [`LONGEST_RETRY`].
@@ -40,7 +40,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(300);
 const FIRST_REFRESH_RETRY: (f64, Duration) = (0.01, Duration::from_secs(30));
 const LONGEST_REFRESH_RETRY: (f64, Duration) = (0.4, Duration::from_secs(24 * 60));
 
-/// Over how long the refreshes of a site are spread that has been without power until its tokens lapsed: a twelfth of a
+/// Over how long the refreshes of a site are spread that has been without power until its tokens expired: a twelfth of a
 /// token's life, up to this.
 ///
 /// Here the kindness to a provider stands against that to whoever has just switched a device on, and waits for it: seconds, no
@@ -49,7 +49,7 @@ const LONGEST_REFRESH_RETRY: (f64, Duration) = (0.4, Duration::from_secs(24 * 60
 const START_SHARE: u32 = 12;
 const LONGEST_START_SPREAD: Duration = Duration::from_secs(10);
 
-/// How much of what is left of a good token is used to spread refreshes that were due while the agent was off. The rest is
+/// The share of what is left of a good token that is used to spread refreshes that were due while the agent was off. The rest is
 /// for retries.
 const SHARE_OF_REST: f64 = 0.8;
 
@@ -64,17 +64,17 @@ const LONGEST_GRACE: Duration = Duration::from_secs(180);
 const FIRST_RECONNECT: Duration = Duration::from_millis(500);
 const LONGEST_RECONNECT: Duration = Duration::from_secs(15);
 
-/// How long a connection to the broker must have lasted for the next attempt to be a first one again. Longer than the longest
+/// The time that a connection to the broker must have lasted for the next attempt to be a first one again. Longer than the longest
 /// wait: of two clients that throw each other out, each has the connection while the other waits.
 pub(crate) const LASTING_CONNECTION: Duration = Duration::from_secs(30);
 
-/// How often an issuer's metadata is looked at again because an endpoint answers as if it were none.
+/// The rate at which an issuer's metadata is read again because an endpoint answers as if it were none.
 pub(crate) const MOVED_ENDPOINTS: Rate = Rate { at_once: 3, pause: Duration::from_secs(60) };
 
-/// How often the journal has it that the broker was lost or found. Beyond that somebody has read it, or will.
+/// The rate at which the journal is told that the broker was lost or found.
 pub(crate) const LOSSES_TOLD: Rate = Rate { at_once: 3, pause: Duration::from_secs(600) };
 
-/// How often the journal has what others do wrong, of each kind.
+/// The rate at which the journal is told of the mistakes of others, for each kind.
 pub(crate) const COMPLAINTS: Rate = Rate { at_once: 5, pause: Duration::from_secs(60) };
 
 /// The wait after a fault that only a change of the set-up can mend.
@@ -86,24 +86,33 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The time after a refresh within which a request for another is answered with the token that is there.
 pub(crate) const FRESH_ENOUGH: Duration = Duration::from_secs(2);
 
-/// How many declared changes are taken. A flow that is broken may declare something else in a loop, and each change writes some
+/// The rate at which declared changes are accepted. A flow that is broken may declare something else in a loop, and each change writes some
 /// 70 kB: as fast as a device is, that is 300 GB a day, and one in a minute is 100 MB. The number is for all accounts that a
 /// device can have, declared anew and then corrected.
 pub(crate) const DECLARED_CHANGES: Rate = Rate { at_once: 64, pause: Duration::from_secs(60) };
 
-/// How many requests are taken for one account that make the agent write. To sign out and in again in a loop writes up to a
+/// The rate at which requests of one kind that make the agent write are accepted for one account. To sign out and in again in a loop writes up to a
 /// megabyte each time. It is more than anybody tries by hand, and what a broken flow then writes does not wear a card out.
 pub(crate) const WRITING_REQUESTS: Rate = Rate { at_once: 60, pause: Duration::from_secs(60) };
 
-/// The same for all accounts together: at once as many as a large device has accounts.
+/// The same for signing out an account that is signed out, which nobody needs often.
+pub(crate) const IDLE_SIGN_OUTS: Rate = Rate { at_once: 10, pause: Duration::from_secs(60) };
+
+/// The part of these that one client gets, by its response topic: a flow that asks in a loop locks nobody else out.
+pub(crate) const CLIENT_REQUESTS: Rate = Rate { at_once: 20, pause: Duration::from_secs(60) };
+
+/// How many requests to read the configuration again are taken. Each reads every file, and may write a line for each account.
+pub(crate) const RELOADS: Rate = Rate { at_once: 10, pause: Duration::from_secs(10) };
+
+/// The limit for all accounts together: at once as many as a large device has accounts.
 pub(crate) const ALL_WRITING_REQUESTS: Rate = Rate { at_once: 2_000, pause: Duration::from_secs(10) };
 
 /// A random number from 0 to 1, drawn by whoever calls, so that devices that started together do not stay in step.
 #[derive(Clone, Copy, Debug)]
-pub struct Chance(f64);
+pub struct Jitter(f64);
 
-impl Chance {
-    /// Takes `value` for a chance; anything outside 0 to 1 is brought inside.
+impl Jitter {
+    /// Takes `value` as it is; anything outside 0 to 1 is brought inside.
     #[must_use]
     pub fn new(value: f64) -> Self {
         Self(if value.is_nan() { 0.5 } else { value.clamp(0.0, 1.0) })
@@ -114,7 +123,7 @@ impl Chance {
     }
 }
 
-/// How long before its end a token is no longer given to a flow: a tenth of its life, at least one second and at most
+/// Returns how long before its end a token is no longer given to a flow: a tenth of its life, at least one second and at most
 /// one minute. The request that carries the token needs time to arrive, and no two clocks agree.
 #[must_use]
 pub(crate) fn margin(life: Duration) -> Duration {
@@ -129,20 +138,20 @@ pub(crate) fn usable_until(expiry: &Expiry) -> BootTime {
 
 /// When to refresh an access token that was received at `received`.
 ///
-/// The rule: after 70 to 80 % of its life, by chance, but no later than the moment from which it is no longer given to
+/// The rule: after 70 to 80 % of its life, by jitter, but no later than the moment from which it is no longer given to
 /// flows. A quarter of the life is then left for retries. Without a known life, an hour is assumed. A token too short
 /// to be of use is renewed once a minute, so that a provider's mistake does not become an attack on it.
 #[must_use]
-pub(crate) fn refresh_at(expiry: Option<&Expiry>, received: BootTime, chance: Chance) -> BootTime {
-    refresh_after(chance.between(0.7, 0.8), expiry, received)
+pub(crate) fn refresh_at(expiry: Option<&Expiry>, received: BootTime, jitter: Jitter) -> BootTime {
+    refresh_after(jitter.between(0.7, 0.8), expiry, received)
 }
 
 /// The same for the first token after a start or an outage, which many devices may have got at the same time: after
 /// 25 to 80 % of its life, once. `tests/load` shows what that is for: with the usual rule ten thousand devices were in step
 /// for half a day after a power cut, and their provider met six times the usual load once in each life of a token.
 #[must_use]
-pub(crate) fn first_refresh_at(expiry: Option<&Expiry>, received: BootTime, chance: Chance) -> BootTime {
-    refresh_after(chance.between(0.25, 0.8), expiry, received)
+pub(crate) fn first_refresh_at(expiry: Option<&Expiry>, received: BootTime, jitter: Jitter) -> BootTime {
+    refresh_after(jitter.between(0.25, 0.8), expiry, received)
 }
 
 fn refresh_after(share: f64, expiry: Option<&Expiry>, received: BootTime) -> BootTime {
@@ -159,56 +168,56 @@ fn refresh_after(share: f64, expiry: Option<&Expiry>, received: BootTime) -> Boo
 
 /// When to refresh a token that should have been refreshed already, when the agent starts or the clock is set.
 ///
-/// A whole site is in the same position at the same moment, so chance spreads it: over most of the time that the token is
+/// A whole site is in the same position at the same moment, so jitter spreads it: over most of the time that the token is
 /// still good for, or else, since a flow waits, over some seconds at most.
 #[must_use]
-pub(crate) fn overdue_at(expiry: &Expiry, now: BootTime, chance: Chance) -> BootTime {
+pub(crate) fn overdue_at(expiry: &Expiry, now: BootTime, jitter: Jitter) -> BootTime {
     let left = usable_until(expiry).after(now);
     let spread = if left.is_zero() {
         (expiry.life() / START_SHARE).min(LONGEST_START_SPREAD)
     } else {
         left.mul_f64(SHARE_OF_REST)
     };
-    now + spread.mul_f64(chance.0)
+    now + spread.mul_f64(jitter.0)
 }
 
 /// When to begin a sign-in that nobody has asked for, after a start: for tokens without a user, or for a code to keep on offer.
 ///
-/// A whole site is switched on at the same moment here too, and a user may stand before any of its devices: chance spreads it over
+/// A whole site is switched on at the same moment here too, and a user may stand before any of its devices: jitter spreads it over
 /// the same seconds as the refresh of a token that has lapsed. Where somebody asks, it begins at once.
 #[must_use]
-pub(crate) fn start_at(now: BootTime, chance: Chance) -> BootTime {
-    now + LONGEST_START_SPREAD.mul_f64(chance.0)
+pub(crate) fn start_at(now: BootTime, jitter: Jitter) -> BootTime {
+    now + LONGEST_START_SPREAD.mul_f64(jitter.0)
 }
 
 /// When to try a refresh again that was cut off `ago`, before its answer arrived: within seconds, as long as a provider may
 /// still take the refresh token a second time. After that there is no hurry.
 #[must_use]
-pub(crate) fn interrupted_at(ago: Duration, now: BootTime, chance: Chance) -> Option<BootTime> {
-    (ago <= LONGEST_GRACE).then(|| now + INTERRUPTED_SPREAD.mul_f64(chance.0))
+pub(crate) fn interrupted_at(ago: Duration, now: BootTime, jitter: Jitter) -> Option<BootTime> {
+    (ago <= LONGEST_GRACE).then(|| now + INTERRUPTED_SPREAD.mul_f64(jitter.0))
 }
 
-/// How long to wait after the `failures`-th passing fault in a row: two seconds doubled each time up to five minutes,
-/// of which chance takes up to half away; never less than the other side asked for, up to an hour.
+/// Returns the wait after the `failures`-th passing fault in a row: two seconds doubled each time up to five minutes,
+/// of which jitter takes up to half away; never less than the other side asked for, up to an hour.
 #[must_use]
-pub fn retry_wait(failures: u32, asked_for: Option<Duration>, chance: Chance) -> Duration {
-    at_least(asked_for, doubled(FIRST_RETRY, failures, LONGEST_RETRY).mul_f64(chance.between(0.5, 1.0)), chance)
+pub fn retry_wait(failures: u32, asked_for: Option<Duration>, jitter: Jitter) -> Duration {
+    at_least(asked_for, doubled(FIRST_RETRY, failures, LONGEST_RETRY).mul_f64(jitter.between(0.5, 1.0)), jitter)
 }
 
 /// The same for a refresh, of which a fleet makes many: with tokens of an hour, from half a minute up to 24, of which
-/// chance takes up to two fifths away.
+/// jitter takes up to two fifths away.
 #[must_use]
 pub(crate) fn refresh_retry_wait(
     failures: u32,
     life: Option<Duration>,
     asked_for: Option<Duration>,
-    chance: Chance,
+    jitter: Jitter,
 ) -> Duration {
     let life = life.unwrap_or(ASSUMED_LIFE);
     let share = |(share, most): (f64, Duration), least: Duration| life.mul_f64(share).clamp(least, most);
     let first = share(FIRST_REFRESH_RETRY, FIRST_RETRY);
     let longest = share(LONGEST_REFRESH_RETRY, LONGEST_RETRY);
-    at_least(asked_for, doubled(first, failures, longest).mul_f64(chance.between(0.6, 1.0)), chance)
+    at_least(asked_for, doubled(first, failures, longest).mul_f64(jitter.between(0.6, 1.0)), jitter)
 }
 
 /// `first`, doubled with each failure beyond one, up to `longest`.
@@ -217,36 +226,36 @@ fn doubled(first: Duration, failures: u32, longest: Duration) -> Duration {
 }
 
 /// The wait that the other side asked for, if it is longer than our `own`. It is a least wait: chance only ever adds to it.
-fn at_least(asked_for: Option<Duration>, own: Duration, chance: Chance) -> Duration {
+fn at_least(asked_for: Option<Duration>, own: Duration, jitter: Jitter) -> Duration {
     let asked_for = asked_for.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-    own.max(asked_for.mul_f64(chance.between(1.0, 1.25)))
+    own.max(asked_for.mul_f64(jitter.between(1.0, 1.25)))
 }
 
-/// How long to wait after a fault of the set-up, which a person may mend at the provider's side as well.
+/// Returns the wait after a fault of the set-up, which a person may also fix at the provider.
 #[must_use]
-pub(crate) fn reconfigure_wait(chance: Chance) -> Duration {
-    RECONFIGURE_RETRY.mul_f64(chance.between(0.9, 1.1))
+pub(crate) fn reconfigure_wait(jitter: Jitter) -> Duration {
+    RECONFIGURE_RETRY.mul_f64(jitter.between(0.9, 1.1))
 }
 
-/// How long to wait before the next attempt to reach the broker, which is near and may be restarted at any time: half a
-/// second doubled each time up to fifteen seconds, of which chance takes up to half away.
+/// Returns the wait before the next attempt to reach the broker, which is near and may be restarted at any time: half a
+/// second doubled each time up to fifteen seconds, of which jitter takes up to half away.
 #[must_use]
-pub(crate) fn reconnect_wait(failures: u32, chance: Chance) -> Duration {
-    doubled(FIRST_RECONNECT, failures, LONGEST_RECONNECT).mul_f64(chance.between(0.5, 1.0))
+pub(crate) fn reconnect_wait(failures: u32, jitter: Jitter) -> Duration {
+    doubled(FIRST_RECONNECT, failures, LONGEST_RECONNECT).mul_f64(jitter.between(0.5, 1.0))
 }
 
 /// The least time in which a user can find and use a code. One that ends sooner is not replaced at once: a provider that gives
 /// such codes would be asked without a pause.
 pub(crate) const LEAST_CODE_LIFE: Duration = Duration::from_secs(30);
 
-/// How long to wait before the next poll, after `failures` polls in a row that brought no answer (RFC 8628 3.5): at
+/// Returns the wait before the next poll, after `failures` polls in a row that brought no answer (RFC 8628 3.5): at
 /// least the interval, always.
 #[must_use]
-pub(crate) fn poll_wait(interval: Duration, failures: u32, asked_for: Option<Duration>, chance: Chance) -> Duration {
+pub(crate) fn poll_wait(interval: Duration, failures: u32, asked_for: Option<Duration>, jitter: Jitter) -> Duration {
     if failures == 0 {
         return interval;
     }
-    interval.max(retry_wait(failures, asked_for, chance))
+    interval.max(retry_wait(failures, asked_for, jitter))
 }
 
 /// The interval after a `slow_down`: five seconds more, or the one that the provider names if that is longer.
@@ -277,13 +286,13 @@ mod tests {
 
     #[test]
     fn an_hour_is_refreshed_after_about_three_quarters() {
-        let at = |chance| refresh_at(Some(&expiry(3_600)), START, Chance::new(chance)).after(START).as_secs();
+        let at = |jitter| refresh_at(Some(&expiry(3_600)), START, Jitter::new(jitter)).after(START).as_secs();
         assert_eq!((at(0.0), at(0.5), at(1.0)), (2_520, 2_700, 2_880));
     }
 
     #[test]
     fn a_refresh_that_was_cut_off_is_tried_within_seconds_while_that_may_help() {
-        let at = |ago| interrupted_at(Duration::from_secs(ago), START, Chance::new(1.0));
+        let at = |ago| interrupted_at(Duration::from_secs(ago), START, Jitter::new(1.0));
         assert_eq!(at(20), Some(START + Duration::from_secs(3)));
         assert_eq!(at(3_600), None);
     }
@@ -305,39 +314,39 @@ mod tests {
 
     #[test]
     fn an_absurd_retry_after_does_not_silence_the_device() {
-        let wait = retry_wait(1, Some(Duration::MAX), Chance::new(1.0));
+        let wait = retry_wait(1, Some(Duration::MAX), Jitter::new(1.0));
         assert!(wait <= LONGEST_RETRY_AFTER.mul_f64(1.25));
     }
 
     proptest! {
         #[test]
-        fn a_useful_token_is_refreshed_before_it_is_withdrawn(life in 3_u64..100_000_000, chance in 0.0..=1.0) {
+        fn a_useful_token_is_refreshed_before_it_is_withdrawn(life in 3_u64..100_000_000, jitter in 0.0..=1.0) {
             let expiry = expiry(life);
-            let at = refresh_at(Some(&expiry), START, Chance::new(chance));
+            let at = refresh_at(Some(&expiry), START, Jitter::new(jitter));
             prop_assert!(at > START + Duration::from_secs(1));
             prop_assert!(at <= usable_until(&expiry));
             prop_assert!(usable_until(&expiry) < expiry.ends());
         }
 
         #[test]
-        fn no_token_is_refreshed_in_a_busy_loop(life in 0_u64..3, chance in 0.0..=1.0) {
-            let at = refresh_at(Some(&expiry(life)), START, Chance::new(chance));
+        fn no_token_is_refreshed_in_a_busy_loop(life in 0_u64..3, jitter in 0.0..=1.0) {
+            let at = refresh_at(Some(&expiry(life)), START, Jitter::new(jitter));
             prop_assert!(at.after(START) >= USELESS_GAP);
         }
 
         #[test]
-        fn retries_grow_stay_bounded_and_obey_retry_after(failures in 0_u32.., asked in 0_u64..3_600, chance in 0.0..=1.0) {
+        fn retries_grow_stay_bounded_and_obey_retry_after(failures in 0_u32.., asked in 0_u64..3_600, jitter in 0.0..=1.0) {
             let asked = Duration::from_secs(asked);
-            let wait = retry_wait(failures, Some(asked), Chance::new(chance));
+            let wait = retry_wait(failures, Some(asked), Jitter::new(jitter));
             prop_assert!(wait >= Duration::from_secs(1));
             prop_assert!(wait >= asked);
             prop_assert!(wait <= LONGEST_RETRY.max(asked.mul_f64(1.25)));
         }
 
         #[test]
-        fn so_do_retries_of_a_refresh(failures in 0_u32.., life in 0_u64..100_000_000, asked in 0_u64..3_600, chance in 0.0..=1.0) {
+        fn so_do_retries_of_a_refresh(failures in 0_u32.., life in 0_u64..100_000_000, asked in 0_u64..3_600, jitter in 0.0..=1.0) {
             let (asked, life) = (Duration::from_secs(asked), Duration::from_secs(life));
-            let wait = refresh_retry_wait(failures, Some(life), Some(asked), Chance::new(chance));
+            let wait = refresh_retry_wait(failures, Some(life), Some(asked), Jitter::new(jitter));
             prop_assert!(wait >= Duration::from_secs(1));
             prop_assert!(wait >= asked);
             prop_assert!(wait <= LONGEST_REFRESH_RETRY.1.max(asked.mul_f64(1.25)));
@@ -345,25 +354,25 @@ mod tests {
 
         #[test]
         fn what_was_due_while_the_agent_was_off_is_spread_over_no_more_than_the_token_or_ten_seconds(
-            life in 3_u64..100_000_000, age in 0.0..2.0, chance in 0.0..=1.0,
+            life in 3_u64..100_000_000, age in 0.0..2.0, jitter in 0.0..=1.0,
         ) {
             let expiry = expiry(life);
             let now = START + Duration::from_secs(life).mul_f64(age);
-            let at = overdue_at(&expiry, now, Chance::new(chance));
+            let at = overdue_at(&expiry, now, Jitter::new(jitter));
             prop_assert!(at >= now);
             prop_assert!(at <= usable_until(&expiry).max(now + LONGEST_START_SPREAD));
         }
 
         #[test]
-        fn what_begins_by_itself_begins_within_ten_seconds(chance in 0.0..=1.0) {
-            let wait = start_at(START, Chance::new(chance)).after(START);
-            prop_assert_eq!(wait, Duration::from_secs(10).mul_f64(chance));
+        fn what_begins_by_itself_begins_within_ten_seconds(jitter in 0.0..=1.0) {
+            let wait = start_at(START, Jitter::new(jitter)).after(START);
+            prop_assert_eq!(wait, Duration::from_secs(10).mul_f64(jitter));
         }
 
         #[test]
-        fn polls_are_never_closer_than_the_interval(interval in 1_u64..300, failures in 0_u32.., chance in 0.0..=1.0) {
+        fn polls_are_never_closer_than_the_interval(interval in 1_u64..300, failures in 0_u32.., jitter in 0.0..=1.0) {
             let interval = Duration::from_secs(interval);
-            prop_assert!(poll_wait(interval, failures, None, Chance::new(chance)) >= interval);
+            prop_assert!(poll_wait(interval, failures, None, Jitter::new(jitter)) >= interval);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::clock::BootTime;
 /// So many at once, and then one more after each pause.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
-    /// How many at once.
+    /// The number at once.
     pub at_once: u32,
     /// The time until there is one more, up to that number.
     pub pause: Duration,
@@ -42,14 +42,14 @@ impl Throttle {
         Ok(())
     }
 
-    /// Whether it is as if it had let nothing through yet.
+    /// Returns whether it is as if it had let nothing through yet.
     #[must_use]
     pub(crate) fn is_whole(&self, now: BootTime) -> bool {
         self.whole_at <= now
     }
 }
 
-/// What is written down each time that it happens, unless it happens too often.
+/// A message that is logged each time that its cause occurs, unless that is too often.
 #[derive(Debug)]
 pub(crate) struct Complaint {
     throttle: Throttle,
@@ -63,7 +63,7 @@ impl Complaint {
         Self { throttle: Throttle::new(rate), withheld: 0 }
     }
 
-    /// Whether it is to be made now, and if so how often it was not since the last time.
+    /// Returns whether it is to be made now, and if so how often it was not since the last time.
     pub(crate) fn is_due(&mut self, now: BootTime) -> Option<u64> {
         if self.throttle.take(now).is_err() {
             self.withheld += 1;

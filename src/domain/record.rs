@@ -1,15 +1,13 @@
 //! What the store keeps of one account.
 
-use std::time::Duration;
-
 use sha2::{Digest, Sha256};
 
 use crate::domain::account::Declared;
+use crate::domain::approval::Approval;
 use crate::domain::clock::UnixTime;
 use crate::domain::expiry::Expiry;
-use crate::domain::fault::FaultCode;
+use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::Identity;
-use crate::domain::secret::Secret;
 use crate::domain::token::Tokens;
 
 /// Everything of one account that must outlive the process.
@@ -21,16 +19,25 @@ pub struct Record {
     pub pending: Option<PendingSignIn>,
     /// The refresh token from a file that was taken in, so that each is taken in once.
     pub imported: Option<Fingerprint>,
-    /// Whether an account that signs in by itself was signed out on request, and waits for another.
+    /// True if an account that signs in by itself was signed out on request, and waits for another.
     pub stopped: bool,
 }
 
 impl Record {
-    /// Whether there is nothing to keep.
+    /// Returns whether there is nothing to keep.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.signed_in.is_none() && self.pending.is_none() && self.imported.is_none() && !self.stopped
     }
+}
+
+/// The record that the store has of an account.
+#[derive(Debug)]
+pub enum StoredRecord {
+    /// A record; an empty one if there was none.
+    Record(Record),
+    /// A record that cannot be opened now, for this reason.
+    Unreadable(Fault),
 }
 
 /// Tells one text from another in 16 bytes, and without giving either away: the first half of its SHA-256.
@@ -80,13 +87,13 @@ impl ClientBinding {
         self.declared
     }
 
-    /// Whether both are of one client at one provider, wherever their accounts were declared.
+    /// Returns whether both are of one client at one provider, wherever their accounts were declared.
     #[must_use]
     pub fn is_same_client(&self, other: &Self) -> bool {
         self.client == other.client
     }
 
-    /// Whether an account may go on with what `former` got. Whoever may publish requests can declare an account, and knows
+    /// Returns whether an account may go on with what `former` got. Whoever may publish requests can declare an account, and knows
     /// what a client is called: that alone must not bring tokens which the administrator's own account was given. The
     /// administrator may take up what was declared.
     #[must_use]
@@ -122,7 +129,7 @@ pub struct SignedIn {
 pub struct Refusal {
     /// Which fault it was.
     pub code: FaultCode,
-    /// What the provider said.
+    /// The provider's words.
     pub message: String,
     /// When it said so.
     pub since: UnixTime,
@@ -135,48 +142,6 @@ pub struct PendingSignIn {
     pub client: ClientBinding,
     /// When it lapses.
     pub expiry: Expiry,
-    /// What the user does.
+    /// The way for the user to approve.
     pub approval: Approval,
-}
-
-/// How a user approves.
-#[derive(Clone, Debug)]
-pub enum Approval {
-    /// With a code, on another device.
-    Device(DeviceCode),
-    /// At an address that leads back.
-    Redirect(CodeRequest),
-}
-
-/// A device code (RFC 8628 3.2).
-#[derive(Clone, Debug)]
-#[expect(clippy::struct_field_names, reason = "the terms of RFC 8628")]
-pub struct DeviceCode {
-    /// What the agent polls with.
-    pub device_code: Secret,
-    /// What the user types.
-    pub user_code: String,
-    /// Where the user types it.
-    pub verification_uri: String,
-    /// An address that holds the code already.
-    pub verification_uri_complete: Option<String>,
-    /// The least time between two polls, with every `slow_down` so far in it.
-    pub interval: Duration,
-}
-
-/// An authorization request (RFC 6749 4.1.1).
-#[derive(Clone, Debug)]
-pub struct CodeRequest {
-    /// The address that the user opens.
-    pub address: String,
-    /// Where the provider sends the user's browser afterwards.
-    pub redirect_uri: String,
-    /// What the redirection must bring back.
-    pub state: String,
-    /// What is sent with the code (RFC 7636 4.5).
-    pub code_verifier: Secret,
-    /// Who must have sent the redirection if that says who has, where it is known (RFC 9207 2.4).
-    pub issuer: Option<String>,
-    /// Whether the provider promises that it says so.
-    pub names_issuer: bool,
 }

@@ -1,5 +1,7 @@
 //! The redirection that brings a user's browser back from the provider (RFC 6749 4.1.2).
 
+use std::collections::BTreeMap;
+
 use url::form_urlencoded;
 
 use crate::domain::secret::Secret;
@@ -8,15 +10,24 @@ use crate::domain::text::printable;
 /// The longest address that is read, in bytes.
 const LONGEST: usize = 8 * 1024;
 
-/// What a redirection says.
+/// The content of a redirection.
 #[derive(Clone, Debug)]
 pub struct Redirection {
     /// Which authorization request it belongs to.
     pub state: String,
     /// The code, or why there is none.
-    pub outcome: Result<Secret, Denial>,
+    pub outcome: Result<RedirectedCode, Denial>,
     /// Which authorization server sends it, if it says so (RFC 9207).
     pub issuer: Option<String>,
+}
+
+/// An authorization code (RFC 6749 4.1.2), with what came beside it.
+#[derive(Clone, Debug)]
+pub struct RedirectedCode {
+    /// The code.
+    pub code: Secret,
+    /// Every parameter that the standards do not name, such as the account that was chosen.
+    pub further: BTreeMap<String, Secret>,
 }
 
 /// An error that the provider sent by the browser (RFC 6749 4.1.2.1).
@@ -24,7 +35,7 @@ pub struct Redirection {
 pub struct Denial {
     /// The code of the error.
     pub error: String,
-    /// What the provider says about it.
+    /// The provider's description of it.
     pub description: Option<String>,
 }
 
@@ -67,18 +78,21 @@ impl Redirection {
                 "error" => &mut members.error,
                 "error_description" => &mut members.description,
                 "iss" => &mut members.issuer,
-                _ => continue,
+                name => {
+                    members.further.insert(name.to_owned(), Secret::new(value.into_owned()));
+                    continue;
+                }
             };
             if slot.replace(Secret::new(value.into_owned())).is_some() {
                 return Err(NoRedirection::Repeated);
             }
         }
-        let Members { state, code, error, description, issuer } = members;
+        let Members { state, code, error, description, issuer, further } = members;
         let text = |value: Option<Secret>| value.map(|value| printable(value.expose()));
         let state = state.filter(|state| !state.is_empty()).ok_or(NoRedirection::NoState)?;
         let outcome = match (text(error), code.filter(|code| !code.is_empty())) {
             (Some(error), _) => Err(Denial { error, description: text(description) }),
-            (None, Some(code)) => Ok(code),
+            (None, Some(code)) => Ok(RedirectedCode { code, further }),
             (None, None) => return Err(NoRedirection::NoCode),
         };
         Ok(Self { state: state.expose().to_owned(), outcome, issuer: text(issuer) })
@@ -93,6 +107,7 @@ struct Members {
     error: Option<Secret>,
     description: Option<Secret>,
     issuer: Option<Secret>,
+    further: BTreeMap<String, Secret>,
 }
 
 #[cfg(test)]
@@ -108,8 +123,15 @@ mod tests {
             "https://flows.example.com/cb?code=c%2B1&state=s1#_=_",
         ] {
             let read = Redirection::read(text).unwrap();
-            assert_eq!((read.state.as_str(), read.outcome.unwrap().expose()), ("s1", "c+1"), "{text}");
+            assert_eq!((read.state.as_str(), read.outcome.unwrap().code.expose()), ("s1", "c+1"), "{text}");
         }
+    }
+
+    #[test]
+    fn quickbooks_tells_the_company_in_the_redirection_alone() {
+        let code = Redirection::read("https://x/?code=c1&state=s1&realmId=46208").unwrap().outcome.unwrap();
+        assert_eq!((code.code.expose(), code.further["realmId"].expose()), ("c1", "46208"));
+        assert_eq!(code.further.len(), 1);
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! What the administrator asked for, checked and complete, as plain data.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use url::Url;
 
 use crate::domain::account::AccountName;
 pub(crate) use crate::domain::account::Declared;
 use crate::domain::client_key::ClientKey;
 use crate::domain::identity::AllowList;
+use crate::domain::jwt_bearer::JwtBearer;
+use crate::domain::profile::Profile;
+use crate::domain::provider_file::Provider;
 use crate::domain::record::{ClientBinding, Fingerprint};
 use crate::domain::secret::Secret;
 
@@ -34,8 +39,8 @@ pub struct Settings {
 pub struct ProvisioningSettings {
     /// Addresses that a declared account may use as its issuer or endpoints, with everything below each.
     pub issuers: Vec<Url>,
-    /// The presets that it may use.
-    pub presets: Vec<String>,
+    /// The providers known by name that it may use.
+    pub(crate) presets: Vec<Arc<Provider>>,
 }
 
 impl Settings {
@@ -53,6 +58,7 @@ impl Settings {
             && self.mqtt.base_topic == other.mqtt.base_topic
             && self.mqtt.local_tokens == other.mqtt.local_tokens
             && self.mqtt.client_id == other.mqtt.client_id
+            && self.mqtt.broker_user == other.mqtt.broker_user
             && login(&self.mqtt) == login(&other.mqtt)
     }
 }
@@ -66,13 +72,15 @@ pub struct PageSettings {
     pub access_code: Option<Secret>,
     /// Names by which it is reached, beside addresses and `localhost`; in lower case, without a port.
     pub hosts: Vec<String>,
+    /// The origins whose pages may show it in a frame.
+    pub embed_in: Vec<String>,
 }
 
 impl PageSettings {
     /// Whether the two say the same. Secrets are not compared, only whether there is one.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone());
+        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone(), page.embed_in.clone());
         shape(self) == shape(other)
     }
 }
@@ -84,6 +92,8 @@ pub struct MqttSettings {
     pub address: BrokerAddress,
     /// User name and password, where the broker wants them.
     pub login: Option<BrokerLogin>,
+    /// The user of this device whose program the broker is, where it listens on loopback and the administrator says so.
+    pub broker_user: Option<String>,
     /// What all topics start with; no wildcard, no slash at either end.
     pub base_topic: String,
     /// Whether tokens are published on topics that no bridge carries away by a wildcard.
@@ -176,10 +186,8 @@ pub struct AccountSettings {
     pub grant: GrantSettings,
     /// What is asked for.
     pub scopes: Vec<String>,
-    /// What stands between two scopes in a request: a space, except at providers that differ from RFC 6749 3.3.
-    pub scope_separator: char,
-    /// Further parameters of the request that begins a sign-in, such as `audience`.
-    pub params: BTreeMap<String, String>,
+    /// What is peculiar to the provider, and to the account at it.
+    pub(crate) profile: Arc<Profile>,
     /// When a code is shown.
     pub sign_in: SignInMode,
     /// Who may approve.
@@ -197,8 +205,12 @@ pub struct AccountSettings {
 }
 
 impl AccountSettings {
-    /// Whose tokens this account's tokens are: provider, endpoint and client, whether they are a user's, and where the account
-    /// was declared.
+    /// The party whose tokens this account's tokens are: provider, endpoints and client, whether they are a user's, and where
+    /// the account was declared.
+    ///
+    /// Of endpoints that the account names itself, every one that gets a token or secret is part of it, so that none of
+    /// them is sent to another. Those of a provider's file are bound by issuer and token endpoint, so that a file can
+    /// learn of one more endpoint without a new sign-in.
     #[must_use]
     pub fn binding(&self) -> ClientBinding {
         let text = |url: &Option<Arc<Url>>| url.as_ref().map_or("", |url| url.as_str()).to_owned();
@@ -208,13 +220,23 @@ impl AccountSettings {
             | GrantSettings::RefreshToken { .. } => String::new(),
             GrantSettings::ClientCredentials => " owner=client".to_owned(),
             GrantSettings::Password { username, .. } => format!(" owner=user {username}"),
+            GrantSettings::JwtBearer(bearer) => {
+                format!(" owner=issuer {} subject {}", bearer.issuer, bearer.subject.as_deref().unwrap_or_default())
+            }
         };
-        let client = format!(
-            "issuer={} token_endpoint={} client_id={}{owner}",
-            text(&self.endpoints.issuer),
-            text(&self.endpoints.token),
-            self.client.id
-        );
+        let endpoints = &self.endpoints;
+        let mut party = format!("issuer={} token_endpoint={}", text(&endpoints.issuer), text(&endpoints.token));
+        let others = [
+            ("device_authorization_endpoint", &endpoints.device_authorization),
+            ("device_token_endpoint", &endpoints.device_token),
+            ("revocation_endpoint", &endpoints.revocation),
+            ("userinfo_endpoint", &endpoints.userinfo),
+        ];
+        for (key, address) in others.iter().filter(|(_, address)| endpoints.named && address.is_some()) {
+            // Writing to a string cannot fail.
+            let _ = write!(party, " {key}={}", text(address));
+        }
+        let client = format!("{party} client_id={}{owner}", self.client.id);
         ClientBinding::new(Fingerprint::of(&client)).declared(self.declared)
     }
 
@@ -227,18 +249,20 @@ impl AccountSettings {
     }
 }
 
-/// How an account comes by its tokens.
+/// A grant, with what an account needs for it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GrantSettings {
     /// A user approves on another device (RFC 8628).
     DeviceCode,
     /// A user approves in a browser, which is sent back with a code (RFC 6749 4.1).
     AuthorizationCode {
-        /// Where the browser is sent back to, as registered at the provider (RFC 6749 3.1.2).
-        redirect_uri: Arc<Url>,
+        /// Where the browser is sent back to, letter by letter as registered at the provider (RFC 6749 3.1.2).
+        redirect_uri: Arc<str>,
     },
     /// The client's own right is enough (RFC 6749 4.4).
     ClientCredentials,
+    /// A machine signs for itself (RFC 7523 2.1).
+    JwtBearer(Arc<JwtBearer>),
     /// A refresh token was obtained elsewhere (RFC 6749 6).
     RefreshToken {
         /// The token in the file; `None` once somebody has removed the file, which is needed only once.
@@ -261,6 +285,7 @@ impl GrantSettings {
             Self::DeviceCode => "device_code",
             Self::AuthorizationCode { .. } => "authorization_code",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer(_) => "jwt_bearer",
             Self::RefreshToken { .. } => "refresh_token",
             Self::Password { .. } => "password",
         }
@@ -281,6 +306,8 @@ pub struct EndpointSettings {
     pub issuer: Option<Arc<Url>>,
     /// The device authorization endpoint (RFC 8628 3.1).
     pub device_authorization: Option<Arc<Url>>,
+    /// The endpoint at which a device code is polled, where that is not the token endpoint (RFC 8628 3.4).
+    pub device_token: Option<Arc<Url>>,
     /// The authorization endpoint (RFC 6749 3.1).
     pub authorization: Option<Arc<Url>>,
     /// The token endpoint (RFC 6749 3.2).
@@ -291,6 +318,24 @@ pub struct EndpointSettings {
     pub userinfo: Option<Arc<Url>>,
     /// The issuer that ID tokens must name where no issuer is configured, with `{tid}` for the claim of that name.
     pub id_token_issuer: Option<String>,
+    /// True if the account itself names the issuer or endpoints, false if they are those of a provider's file.
+    pub named: bool,
+}
+
+impl EndpointSettings {
+    /// Every address, by its key in an account.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&'static str, &Url)> {
+        let all = [
+            ("issuer", &self.issuer),
+            ("device_authorization_endpoint", &self.device_authorization),
+            ("device_token_endpoint", &self.device_token),
+            ("authorization_endpoint", &self.authorization),
+            ("token_endpoint", &self.token),
+            ("revocation_endpoint", &self.revocation),
+            ("userinfo_endpoint", &self.userinfo),
+        ];
+        all.into_iter().filter_map(|(key, address)| Some((key, address.as_deref()?)))
+    }
 }
 
 /// The client as registered at the provider.
@@ -303,34 +348,21 @@ pub struct ClientSettings {
     pub secrets: Vec<Secret>,
     /// The key that signs in its place, where the registration has its public half.
     pub key: Option<ClientKey>,
-    /// How the client authenticates; `None` leaves it to the provider's metadata, and else to the usual way.
-    pub auth: Option<ClientAuth>,
 }
 
-/// How a client authenticates at the token endpoint (RFC 6749 2.3.1; the names are those of RFC 7591 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientAuth {
-    /// Not at all: a public client that sends its `client_id`.
-    None,
-    /// Id and secret in the body.
-    Post,
-    /// Id and secret in the `Authorization` header.
-    Basic,
-    /// An assertion signed with the client's key (RFC 7523 2.2).
-    PrivateKeyJwt,
-}
-
-/// When a sign-in code is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The time at which a sign-in code is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SignInMode {
     /// When somebody asks for it.
     OnRequest,
-    /// Always while signed out: a lapsed code is replaced by a fresh one.
+    /// Always while signed out: an expired code is replaced by a fresh one.
     Offer,
 }
 
-/// How the access token reaches the flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The way in which the access token reaches the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PublishMode {
     /// As a retained message on the account's token topic.
     Retained,

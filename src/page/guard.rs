@@ -5,18 +5,20 @@ use std::net::IpAddr;
 use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, ORIGIN};
 
+use crate::domain::loopback::is_loopback;
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether the request was meant for this page by the name or address in its `Host`.
+/// Returns whether the request was meant for this page by the name or address in its `Host`.
 ///
 /// A site of somebody else can make its own name lead to this device (DNS rebinding), and a browser then takes that
 /// site's scripts and this page for one. It cannot do so with an address, nor with `localhost`.
 pub(super) fn knows_host(headers: &HeaderMap, hosts: &[String]) -> bool {
     let Some(host) = single(headers, &HOST).and_then(host_of) else { return false };
-    host.parse::<IpAddr>().is_ok() || host == "localhost" || hosts.contains(&host)
+    host.parse::<IpAddr>().is_ok() || is_loopback(&host) || hosts.contains(&host)
 }
 
-/// Whether the request comes from this page itself (or, where the browser says so, from the user's own hand).
+/// Returns whether the request comes from this page itself (or, where the browser says so, from the user's own hand).
 pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     let site = single(headers, &SEC_FETCH_SITE);
     if headers.contains_key(&SEC_FETCH_SITE) && site != Some("same-origin") {
@@ -33,12 +35,12 @@ pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether some other site has the visitor's browser make this request.
+/// Returns whether some other site has the visitor's browser make this request.
 pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     matches!(single(headers, &SEC_FETCH_SITE), Some("cross-site" | "same-site"))
 }
 
-/// Whether the browser reached the page through a proxy that speaks TLS, so that a cookie may be kept to that.
+/// Returns whether the browser reached the page through a proxy that speaks TLS, so that a cookie may be kept to that.
 pub(super) fn is_by_https(headers: &HeaderMap) -> bool {
     single(headers, &ORIGIN).is_some_and(|origin| origin.starts_with("https://"))
 }

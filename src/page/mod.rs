@@ -1,13 +1,14 @@
 //! The sign-in page: every account with its state, and what a user needs to sign it in or out, in a browser.
 //!
-//! The agent puts on the [`Board`] what is to be seen, and takes each [`Press`] of a button as an event of its loop. What
-//! is on the board has no token and no secret in it, so nothing here can show one.
+//! The agent keeps the [`LiveContent`] current, and takes each press of a button as an event of its loop. The content has no
+//! token and no secret in it, so nothing here can show one.
 
 mod access;
-mod answer;
-mod board;
+mod account;
 mod guard;
+mod handler;
 mod html;
+mod live_content;
 #[cfg(test)]
 mod tests;
 
@@ -23,41 +24,41 @@ use crate::domain::secret::Secret;
 use crate::domain::settings::PageSettings;
 use crate::platform::http_server::{self, Bounds};
 
-pub(crate) use board::{AccountView, Board};
+pub(crate) use live_content::{AccountView, LiveContent};
 
 /// A browser that watches for changes makes another connection when its time is over.
 const BOUNDS: Bounds = Bounds { connections: 32, life: Duration::from_secs(300), keep_alive: true };
 
 /// Somebody pressed a button.
 #[derive(Debug)]
-pub(crate) struct Press {
-    /// Whom it concerns.
+pub(crate) struct ButtonPress {
+    /// The account.
     pub account: AccountName,
-    /// What is wanted.
-    pub wish: Wish,
-    /// Takes how it ended; a sentence for people if not well.
+    /// The wish of the visitor.
+    pub command: PageCommand,
+    /// Takes the result; a sentence for people where it failed.
     pub answer: oneshot::Sender<Result<(), String>>,
 }
 
-/// What somebody wants.
+/// A button that a visitor can press.
 #[derive(Debug)]
-pub(crate) enum Wish {
-    /// A sign-in.
+pub(crate) enum PageCommand {
+    /// Begin a sign-in.
     Login,
-    /// Another code in place of the one that waits.
+    /// Put another code in the place of the one that waits.
     NewCode,
-    /// To go on with a sign-in: the address that the browser was sent back to.
+    /// Go on with a sign-in: the address that the browser was sent back to.
     Complete(Secret),
-    /// To give up the pending sign-in.
+    /// Give up the pending sign-in.
     Cancel,
-    /// To revoke and forget.
+    /// Revoke and forget.
     Logout,
 }
 
 /// The page, as long as it is held.
 #[derive(Debug)]
 pub(crate) struct Page {
-    board: Board,
+    content: LiveContent,
     server: JoinHandle<()>,
 }
 
@@ -65,25 +66,25 @@ pub(crate) struct Page {
 ///
 /// # Errors
 /// When nothing can listen on the address.
-pub(crate) fn serve<E: From<Press> + Send + 'static>(
+pub(crate) fn serve<E: From<ButtonPress> + Send + 'static>(
     settings: &PageSettings,
     events: mpsc::Sender<E>,
 ) -> io::Result<Page> {
     let listener = http_server::listen(settings.listen)?;
-    let board = Board::default();
-    let desk = Arc::new(answer::Desk::new(settings, board.clone(), events));
-    let answering = Arc::new(move |request| -> http_server::Answered {
-        let desk = Arc::clone(&desk);
-        Box::pin(async move { desk.answer(request).await })
+    let content = LiveContent::default();
+    let handler = Arc::new(handler::Handler::new(settings, content.clone(), events));
+    let answering = Arc::new(move |request| -> http_server::ResponseFuture {
+        let handler = Arc::clone(&handler);
+        Box::pin(async move { handler.answer(request).await })
     });
-    Ok(Page { board, server: tokio::spawn(http_server::serve(listener, BOUNDS, answering)) })
+    Ok(Page { content, server: tokio::spawn(http_server::serve(listener, BOUNDS, answering)) })
 }
 
 impl Page {
-    /// Where the agent puts what is to be seen.
+    /// The content, for the agent to keep current.
     #[must_use]
-    pub(crate) fn board(&self) -> &Board {
-        &self.board
+    pub(crate) fn content(&self) -> &LiveContent {
+        &self.content
     }
 }
 

@@ -1,4 +1,4 @@
-// Keeps the page true while it is open. Without it the page works too: its buttons are forms.
+// Keeps the page current while it is open. Without it the page works too: its buttons are forms.
 'use strict';
 
 const said = document.getElementById('said');
@@ -31,16 +31,52 @@ function relative(seconds) {
   return seconds > 0 ? `in ${span}` : seconds < 0 ? `${span} ago` : 'now';
 }
 
-function say(text) {
-  said.textContent = text;
-  said.hidden = !text;
+// Says something of the whole page, or of one account, beside a button that takes it away.
+function say(text, place = said) {
+  place.replaceChildren(text);
+  place.hidden = !text;
+  if (!text || place === said) return;
+  const close = document.createElement('button');
+  close.type = 'button';
+  close.className = 'close';
+  close.textContent = '×';
+  close.setAttribute('aria-label', 'Close');
+  close.addEventListener('click', () => say('', place));
+  place.append(close);
+}
+
+// Says in the tab how many accounts need somebody.
+const title = document.title.replace(/^.*?·/, '·');
+function announce() {
+  const waiting = document.querySelectorAll('section.attention').length;
+  document.title = `${waiting ? `(${waiting}) Sign-in needed` : 'Sign-in'} ${title}`;
+  const icon = document.getElementById('icon');
+  const href = icon.href.replace(/icon-\w+/, waiting ? 'icon-attention' : 'icon-good');
+  if (icon.href !== href) icon.href = href;
 }
 
 function element(html) {
   const template = document.createElement('template');
   template.innerHTML = html;
   stamp(template.content);
+  offerCopies(template.content);
   return template.content.firstElementChild;
+}
+
+// A browser copies by itself only where the page came over TLS or from the device itself.
+function offerCopies(root) {
+  for (const button of root.querySelectorAll('[data-copy]')) {
+    button.hidden = false;
+    button.addEventListener('click', async () => {
+      try {
+        await navigator.clipboard.writeText(button.dataset.copy);
+        button.textContent = 'Copied';
+      } catch {
+        getSelection().selectAllChildren(button.closest('.code').querySelector('.user-code'));
+        button.textContent = document.execCommand('copy') ? 'Copied' : 'Select and copy it';
+      }
+    });
+  }
 }
 
 // Puts the new state of an account in the place of the old one; what the user is about to do stays as it is.
@@ -50,16 +86,23 @@ function replace(html) {
   // The account came after the page was loaded.
   if (!old) return location.reload();
   const text = (section, selector) => section.querySelector(selector)?.textContent ?? '';
-  for (const input of old.querySelectorAll('input')) {
+  for (const input of old.querySelectorAll('input:not([type=hidden])')) {
     const same = fresh.querySelector(`#${input.id}`);
     if (same) same.value = input.value;
   }
-  if (old.querySelector('details')?.open && fresh.querySelector('details')) fresh.querySelector('details').open = true;
+  for (const { className } of old.querySelectorAll('details[open]')) {
+    const same = fresh.querySelector(`details.${className}`);
+    if (same) same.open = true;
+  }
+  // What was said of the last press goes with the next one, not with a change.
+  const before = old.querySelector('.said');
+  if (!before.hidden) fresh.querySelector('.said').replaceWith(before);
   const focused = old.contains(document.activeElement) && document.activeElement;
   const place = focused && (focused.id ? `#${focused.id}` : focused.form ? `[action="${focused.form.getAttribute('action')}"] button` : 'summary');
   if (text(old, '.state') !== text(fresh, '.state')) news.textContent = `${text(fresh, 'h2')}: ${text(fresh, '.state')}`;
   old.replaceWith(fresh);
-  if (place) (fresh.querySelector(place) ?? fresh.querySelector('button, summary'))?.focus();
+  announce();
+  if (place) (fresh.querySelector(place) ?? fresh.querySelector('.buttons button, summary'))?.focus();
 }
 
 document.addEventListener('submit', async (event) => {
@@ -68,14 +111,16 @@ document.addEventListener('submit', async (event) => {
   const button = form.querySelector('button');
   if (button.getAttribute('aria-busy') === 'true') return;
   button.setAttribute('aria-busy', 'true');
-  say('');
+  const id = form.closest('section')?.id;
+  const noticeOf = () => document.getElementById(id)?.querySelector('.said') ?? said;
+  say('', noticeOf());
   try {
     const answer = await fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)), headers: { accept: 'text/plain' } });
     if (answer.status === 403) location.reload();
-    else if (!answer.ok) say(await answer.text());
+    else if (!answer.ok) say(await answer.text(), noticeOf());
     else form.reset();
   } catch {
-    say('The agent cannot be reached.');
+    say('The agent cannot be reached.', noticeOf());
   }
   button.removeAttribute('aria-busy');
 });
@@ -97,4 +142,5 @@ events.onerror = () => {
 };
 
 stamp(document);
+offerCopies(document);
 setInterval(tick, 1000);

@@ -34,11 +34,11 @@ fn confidence_below(root: &Path, wall: UnixTime) -> Confidence {
     if vouched { Confidence::Vouched } else { Confidence::Doubtful }
 }
 
-/// Where the kernel lists battery-backed clocks (rtc(4)), each with its time.
+/// The folder in which the kernel lists battery-backed clocks (rtc(4)), each with its time.
 const RTCS: &str = "sys/class/rtc";
-/// How far a battery-backed clock may be off, in seconds.
+/// The most that a battery-backed clock may be off, in seconds.
 const RTC_OFF: u64 = 5;
-/// What systemd-timesyncd makes once the network has told it the time (systemd-timesyncd.service(8)).
+/// The file that systemd-timesyncd makes once the network has told it the time (systemd-timesyncd.service(8)).
 const SYNCHRONIZED: &str = "run/systemd/timesync/synchronized";
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The operating system as the program needs it: clocks, timers, the service manager, trust in certificates, listening sockets.
 
+pub(crate) mod acceptor;
 pub(crate) mod clock;
 pub(crate) mod http_server;
+mod named_certificate;
+pub(crate) mod names;
 pub(crate) mod redirect_listener;
 pub(crate) mod systemd;
 pub(crate) mod timer;

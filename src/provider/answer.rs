@@ -1,20 +1,27 @@
-//! What a provider answered, read as generously as real providers need and no more.
+//! The meaning of what a provider answered, read as generously as real providers need and no more.
 //!
-//! Only an error code in a JSON (or form-encoded) body ends anything. All else that is not a good answer is a passing
-//! fault: a captive portal's page, a proxy's error, a broken body.
+//! It is read in layers: `http` has the status and the whole body, `body` makes a tree of it, the profile says where the
+//! members are, and here is what they mean. Only an error code in a JSON (or form-encoded) body ends anything, or a status
+//! of which the profile says so. All else that is not a good answer is a passing fault: a captive portal's page, a
+//! proxy's error, a broken body.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::Deserializer;
 use url::Url;
 
+use super::body::{self, Json};
 use super::http::Exchange;
+use super::lifetime;
+use super::quotation;
+use super::refusal::{Asked, ProviderError, by_status};
+use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy;
+use crate::domain::profile::{Member, OauthError, Profile, RequestKind};
 use crate::domain::secret::Secret;
-use crate::domain::text::{is_printable, printable};
-use crate::domain::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::domain::text::is_printable;
+use crate::domain::token::{PollAnswer, TokenAnswer};
 
 /// How long a device code is taken to live where the provider breaks the rule to say so.
 const ASSUMED_CODE_LIFE: Duration = Duration::from_secs(900);
@@ -23,57 +30,8 @@ const ASSUMED_CODE_LIFE: Duration = Duration::from_secs(900);
 const LONGEST_USER_CODE: usize = 64;
 const LONGEST_URI: usize = 1_800;
 
-/// Every member that any answer may have. Members of the wrong type count as absent, but for the tokens.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Members {
-    error: Lenient,
-    error_description: Lenient,
-    access_token: Option<Secret>,
-    refresh_token: Option<Secret>,
-    id_token: Option<Secret>,
-    token_type: Lenient,
-    expires_in: Lenient,
-    scope: Lenient,
-    device_code: Option<Secret>,
-    user_code: Lenient,
-    verification_uri: Lenient,
-    verification_url: Lenient,
-    verification_uri_complete: Lenient,
-    verification_url_complete: Lenient,
-    interval: Lenient,
-}
-
-/// A text or number that may be missing, `null`, or of another type altogether.
-#[derive(Default)]
-struct Lenient(Option<String>);
-
-impl<'de> Deserialize<'de> for Lenient {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        Ok(Self(match value {
-            serde_json::Value::String(text) => Some(text).filter(|text| !text.is_empty()),
-            serde_json::Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }))
-    }
-}
-
-impl Lenient {
-    fn text(&self) -> Option<String> {
-        self.0.as_deref().map(printable)
-    }
-
-    /// Seconds, as a number or as the text of one; a fraction is cut off, and what is negative is nothing.
-    fn seconds(&self) -> Option<Duration> {
-        let text = self.0.as_deref()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let seconds: f64 = text.parse().ok()?;
-        Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
-    }
-}
+/// The longest further member that is kept with a token, in bytes of JSON.
+const LONGEST_EXTRA: usize = 4 * 1024;
 
 /// Tokens, and the ID token that came with them.
 #[derive(Debug)]
@@ -88,170 +46,263 @@ pub(super) enum Polled {
     NotYet(PollAnswer),
 }
 
-/// Whether the provider does not take the client's secret (RFC 6749 5.2).
-pub(super) fn refuses_client(exchange: &Exchange) -> bool {
-    read(exchange, &[]).is_ok_and(|members| members.error.0.as_deref() == Some("invalid_client"))
+/// What a refresh brought.
+pub(super) enum Refreshed {
+    Tokens(TokenAnswer),
+    /// No access token, but a refresh token that takes the place of the one that was sent.
+    Rotated(Secret, Fault),
+}
+
+/// Whether the provider does not take what the client shows of itself (RFC 6749 5.2).
+pub(super) fn refuses_client(exchange: &Exchange, asked: Asked<'_>) -> bool {
+    let error = read(exchange, asked).ok().and_then(|json| ProviderError::of(&json, exchange, asked));
+    let known = error.and_then(|error| error.known);
+    matches!(known, Some(OauthError::InvalidClient | OauthError::UnauthorizedClient))
 }
 
 /// Whether this may be no OAuth endpoint, or none any more: the provider's metadata may name another by now.
 pub(super) fn may_have_moved(exchange: &Exchange) -> bool {
     let is_gone = matches!(exchange.status, 300..400 | 404 | 405 | 410);
-    let is_page = exchange.status < 500 && !exchange.is_form && !exchange.body.is_empty() && !is_object(&exchange.body);
-    is_gone || is_page
+    let is_page = exchange.status < 500 && !exchange.is_form && !exchange.body.is_empty();
+    is_gone || (is_page && !body::is_object(&exchange.body))
 }
 
 /// Reads the answer to a refresh (RFC 6749 5).
-pub(super) fn refresh(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<TokenAnswer, Fault> {
-    let members = read(exchange, sent)?;
-    if let Some(error) = Refusal::of(&members, exchange, sent) {
+pub(super) fn refresh(exchange: &Exchange, asked: Asked<'_>) -> Result<Refreshed, Fault> {
+    let json = read(exchange, asked)?;
+    if let Some(error) = ProviderError::of(&json, exchange, asked) {
         return Err(error.of_refresh());
     }
-    good_token(members, exchange, sent, separator).map(|new| new.tokens)
+    let rotated = member(&json, asked.profile, Member::RefreshToken).and_then(Json::secret);
+    match (good_token(&json, exchange, asked), rotated) {
+        (Ok(new), _) => Ok(Refreshed::Tokens(new.tokens)),
+        (Err(fault), Some(token)) if fault.code == FaultCode::AnswerMalformed => Ok(Refreshed::Rotated(token, fault)),
+        (Err(fault), _) => Err(fault),
+    }
 }
 
 /// Reads the answer to a request for the first tokens (RFC 6749 5).
-pub(super) fn token(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
-    let members = read(exchange, sent)?;
-    if let Some(error) = Refusal::of(&members, exchange, sent) {
+pub(super) fn token(exchange: &Exchange, asked: Asked<'_>) -> Result<NewTokens, Fault> {
+    let json = read(exchange, asked)?;
+    if let Some(error) = ProviderError::of(&json, exchange, asked) {
         return Err(error.of_sign_in());
     }
-    good_token(members, exchange, sent, separator)
+    good_token(&json, exchange, asked)
 }
 
 /// Reads the answer to a poll with a device code (RFC 8628 3.5).
-pub(super) fn poll(exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<Polled, Fault> {
-    let members = read(exchange, sent)?;
-    let Some(error) = Refusal::of(&members, exchange, sent) else {
-        return good_token(members, exchange, sent, separator).map(Polled::Granted);
+pub(super) fn poll(exchange: &Exchange, asked: Asked<'_>) -> Result<Polled, Fault> {
+    let json = read(exchange, asked)?;
+    let Some(error) = ProviderError::of(&json, exchange, asked) else {
+        return good_token(&json, exchange, asked).map(Polled::Granted);
     };
-    match error.code.as_str() {
-        "authorization_pending" => Ok(Polled::NotYet(PollAnswer::Pending)),
-        "slow_down" => Ok(Polled::NotYet(PollAnswer::SlowDown { interval: members.interval.seconds() })),
+    // Whoever is to ask less often waits as long as it says.
+    let interval = member(&json, asked.profile, Member::Interval).and_then(Json::duration).or(exchange.retry_after);
+    match error.known {
+        Some(OauthError::AuthorizationPending) if exchange.status == 429 && interval.is_some() => {
+            Ok(Polled::NotYet(PollAnswer::SlowDown { interval }))
+        }
+        Some(OauthError::AuthorizationPending) => Ok(Polled::NotYet(PollAnswer::Pending)),
+        Some(OauthError::SlowDown) => Ok(Polled::NotYet(PollAnswer::SlowDown { interval })),
         _ => Err(error.of_sign_in()),
     }
 }
 
 /// Reads the answer of the device authorization endpoint (RFC 8628 3.2).
-pub(super) fn device_authorization(exchange: &Exchange, sent: &[&Secret]) -> Result<DeviceAuthorization, Fault> {
-    let members = read(exchange, sent)?;
-    if let Some(error) = Refusal::of(&members, exchange, sent) {
+pub(super) fn device_authorization(exchange: &Exchange, asked: Asked<'_>) -> Result<Authorization, Fault> {
+    let json = read(exchange, asked)?;
+    if let Some(error) = ProviderError::of(&json, exchange, asked) {
         return Err(error.of_sign_in());
     }
     require_success(exchange)?;
+    let profile = asked.profile;
     let missing = |what: &str| malformed(format!("The provider's answer to the request for a code has no {what}."));
-    let device_code = members.device_code.filter(|code| !code.is_empty()).ok_or_else(|| missing("device_code"))?;
-    let user_code = members.user_code.0.ok_or_else(|| missing("user_code"))?;
+    let text = |name| member(&json, profile, name).and_then(Json::text);
+    let device_code = member(&json, profile, Member::DeviceCode).and_then(|code| match code {
+        Json::Number(number) => Some(Secret::new(number.clone())),
+        code => code.secret(),
+    });
+    let user_code = text(Member::UserCode).ok_or_else(|| missing("user_code"))?;
     let user_code = user_code.trim().to_owned();
     if user_code.is_empty() || user_code.chars().count() > LONGEST_USER_CODE || !is_printable(&user_code) {
         return Err(malformed("The provider's user_code is empty, too long, or has characters that cannot be shown."));
     }
-    let address = members.verification_uri.0.or(members.verification_url.0);
-    let verification_uri = shown_address(&address.ok_or_else(|| missing("verification_uri"))?)?;
-    let complete = members.verification_uri_complete.0.or(members.verification_url_complete.0);
-    let verification_uri_complete = complete.map(|uri| shown_address(&uri)).transpose()?;
-    Ok(DeviceAuthorization {
-        device_code,
+    let address = text(Member::VerificationUri).ok_or_else(|| missing("verification_uri"))?;
+    let address = shown_address(&address).ok_or_else(|| {
+        malformed("The address that the provider gives for signing in is no plain http or https address.")
+    })?;
+    let poll_members = profile.poll_members.iter().filter(|(_, path)| !path.is_empty());
+    let poll_parameters = poll_members.map(|(name, path)| {
+        let value = json.at(path).and_then(Json::text).ok_or_else(|| missing(name))?;
+        Ok((name.clone(), Secret::new(value)))
+    });
+    let seconds = |name| member(&json, profile, name).and_then(Json::duration);
+    let device = DeviceAuthorization {
+        device_code: device_code.ok_or_else(|| missing("device_code"))?,
         user_code,
-        verification_uri,
-        verification_uri_complete,
-        expires_in: members.expires_in.seconds().unwrap_or(ASSUMED_CODE_LIFE),
-        interval: policy::poll_interval(members.interval.seconds()),
-    })
+        verification_uri: address,
+        // It only spares the user the typing.
+        verification_uri_complete: text(Member::VerificationUriComplete).and_then(|address| shown_address(&address)),
+        interval: policy::poll_interval(seconds(Member::Interval)),
+        poll_parameters: poll_parameters.collect::<Result<_, Fault>>()?,
+    };
+    let life = seconds(Member::ExpiresIn).filter(|life| !life.is_zero()).unwrap_or(ASSUMED_CODE_LIFE);
+    Ok(Authorization { approval: Approval::Device(device), expires_in: Some(life) })
 }
 
-/// Reads the answer to a revocation (RFC 7009 2.2): whatever its body, success is success.
-pub(super) fn revocation(exchange: &Exchange, sent: &[&Secret]) -> Result<(), Fault> {
+/// Reads the answer to a revocation (RFC 7009 2.2): whatever its body, success is success, and so is that there is no such
+/// token any more.
+pub(super) fn revocation(exchange: &Exchange, asked: Asked<'_>) -> Result<(), Fault> {
     if (200..300).contains(&exchange.status) {
         return Ok(());
     }
-    let members = read(exchange, sent)?;
-    match Refusal::of(&members, exchange, sent) {
+    let json = read(exchange, asked).map_err(|fault| match fault.code {
+        FaultCode::NotOauth => Fault { message: untold(exchange), ..fault },
+        _ => fault,
+    })?;
+    match ProviderError::of(&json, exchange, asked) {
+        Some(error) if error.says_token_is_dead() => Ok(()),
         Some(error) => Err(error.of_sign_in()),
-        None => require_success(exchange),
+        None => require_success(exchange).map_err(|fault| Fault { message: untold(exchange), ..fault }),
     }
+}
+
+fn untold(exchange: &Exchange) -> String {
+    format!("The provider did not confirm the revocation (HTTP {}).", exchange.status)
 }
 
 /// An address that may be shown to a user: http or https, of a sensible length, without a user name in front of the
 /// host that would make it look like another one. It is written anew, so that no character of the original is left
 /// that a terminal or a page would take for more than text.
-fn shown_address(text: &str) -> Result<String, Fault> {
+fn shown_address(text: &str) -> Option<String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.filter(|url| url.host_str().is_some() && url.username().is_empty() && url.password().is_none());
-    url.map(String::from).filter(|text| text.len() <= LONGEST_URI).ok_or_else(|| {
-        malformed("The address that the provider gives for signing in is no plain http or https address.")
-    })
+    url.map(String::from).filter(|text| text.len() <= LONGEST_URI)
 }
 
-fn good_token(members: Members, exchange: &Exchange, sent: &[&Secret], separator: char) -> Result<NewTokens, Fault> {
+fn good_token(json: &Json, exchange: &Exchange, asked: Asked<'_>) -> Result<NewTokens, Fault> {
     require_success(exchange)?;
-    let access_token = members
-        .access_token
-        .filter(|token| !token.is_empty())
-        .ok_or_else(|| malformed("The provider's answer has no access_token."))?;
+    let Asked { kind, profile, sent } = asked;
+    let secret = |name| member(json, profile, name).and_then(Json::secret);
+    let access_token =
+        secret(Member::AccessToken).ok_or_else(|| malformed("The provider's answer has no access_token."))?;
+    let (refresh_token, id_token) = (secret(Member::RefreshToken), secret(Member::IdToken));
     // Absent at some providers; RFC 6749 7.1 forbids to use a type that is not understood.
-    let token_type = members.token_type.text().unwrap_or_else(|| "Bearer".to_owned());
-    if !token_type.eq_ignore_ascii_case("bearer") {
-        let given = [Some(&access_token), members.refresh_token.as_ref(), members.id_token.as_ref()];
+    let token_type = member(json, profile, Member::TokenType).and_then(Json::text);
+    let token_type = token_type.unwrap_or_else(|| "Bearer".to_owned());
+    let of_profile = profile.token_types.iter().flatten().map(String::as_str);
+    if !of_profile.chain(["Bearer"]).any(|bearer| bearer.eq_ignore_ascii_case(&token_type)) {
+        let given = [Some(&access_token), refresh_token.as_ref(), id_token.as_ref()];
         let secrets: Vec<_> = sent.iter().copied().chain(given.into_iter().flatten()).collect();
-        let quoted = without_secrets(members.token_type.0.as_deref().unwrap_or_default(), &secrets);
-        let token_type = printable(&quoted);
-        let message = format!("The provider gave a token of the type \"{token_type}\"; only Bearer is supported.");
+        let message = format!(
+            "The provider gave a token of the type \"{}\"; only Bearer is supported.",
+            quotation::shown(&token_type, &secrets)
+        );
         return Err(Fault::reconfigure(FaultCode::TokenTypeUnsupported, message));
     }
     // A token travels in a header, where anything but visible ASCII would be cut off or refused (RFC 6750 2.1).
     if !access_token.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
         return Err(malformed("The provider's access_token has characters that no header can carry."));
     }
-    let scope = members.scope.0.map(|scope| without_secrets(&scope, sent).replace(separator, " "));
-    let id_token = members.id_token.filter(|token| !token.is_empty());
+    let lifetimes = lifetime::Answered {
+        refreshable: refresh_token.is_some() || kind == RequestKind::Refresh,
+        date: exchange.date,
+        access_token: &access_token,
+        expires_in: member(json, profile, Member::ExpiresIn),
+        expires_at: json.member("expires_at"),
+        refresh_expires_in: member(json, profile, Member::RefreshTokenExpiresIn),
+    };
     let tokens = TokenAnswer {
+        expires_in: lifetimes.expires_in(profile),
+        sign_in_end: lifetimes.sign_in_end(profile, kind),
+        scope: scope(member(json, profile, Member::Scope), asked),
+        extra: extra(json, profile),
         access_token,
-        refresh_token: members.refresh_token.filter(|token| !token.is_empty()),
-        expires_in: members.expires_in.seconds(),
-        scope: scope
-            .map(|scope| scope.split_whitespace().collect::<Vec<_>>().join(" "))
-            .filter(|scope| is_printable(scope)),
+        refresh_token,
     };
     Ok(NewTokens { tokens, id_token })
 }
 
-/// Reads the members, or says why what answered is no OAuth server.
-fn read(exchange: &Exchange, sent: &[&Secret]) -> Result<Members, Fault> {
-    match exchange.status {
-        // A captive portal says so itself (RFC 6585 6).
-        511 => return Err(no_oauth(exchange)),
-        500.. => {
-            let message = format!("The provider is not available now (HTTP {}).", exchange.status);
-            let fault = Fault::passing(FaultCode::ProviderUnavailable, message);
-            return Err(fault.retry_after(exchange.retry_after).in_doubt());
-        }
-        300..400 => {
-            let to = without_secrets(exchange.redirected_to.as_deref().unwrap_or("nowhere"), sent);
-            let message =
-                format!("The request was redirected to {to} (HTTP {}), which is not followed.", exchange.status);
-            return Err(Fault::passing(FaultCode::NotOauth, message));
-        }
-        _ => {}
+/// The scopes with spaces between them, whether they came as a text or a list; none that quotes a secret.
+fn scope(value: Option<&Json>, Asked { profile, sent, .. }: Asked<'_>) -> Option<String> {
+    let text = match value? {
+        Json::List(items) => items.iter().filter_map(Json::text).collect::<Vec<_>>().join(" "),
+        value => value.text()?.replace(profile.scope_separator(), " "),
+    };
+    let quotes = |scope: &str| sent.iter().any(|secret| !secret.is_empty() && scope.contains(secret.expose()));
+    let scopes: Vec<_> = text.split_whitespace().filter(|scope| !quotes(scope)).collect();
+    Some(scopes.join(" ")).filter(|scope| !scope.is_empty() && is_printable(scope))
+}
+
+/// The further members that the profile names, each as JSON.
+fn extra(json: &Json, profile: &Profile) -> BTreeMap<String, Secret> {
+    let members = profile.extra.iter().filter_map(|(name, path)| Some((name.clone(), json.at(path)?.to_json()?)));
+    members.filter(|(_, value)| value.expose().len() <= LONGEST_EXTRA).collect()
+}
+
+/// The parameters of the redirection that the profile names, each as JSON.
+pub(super) fn redirect_extra(
+    parameters: &BTreeMap<String, Secret>,
+    profile: &Profile,
+) -> impl Iterator<Item = (String, Secret)> {
+    profile.redirect_extra.iter().filter_map(|(name, parameter)| {
+        let value = Json::Text(parameters.get(parameter)?.clone());
+        Some((name.clone(), value.to_json().filter(|value| value.expose().len() <= LONGEST_EXTRA)?))
+    })
+}
+
+/// The member of that meaning: where the profile says it is, or else under its usual names.
+fn member<'a>(json: &'a Json, profile: &Profile, name: Member) -> Option<&'a Json> {
+    let value = match profile.members.get(&name) {
+        Some(path) => json.at(path),
+        None => name.usual_names().iter().filter_map(|name| json.member(name)).find(|value| value.says_something()),
+    };
+    value.filter(|value| value.says_something())
+}
+
+/// Reads the body, or says why what answered is no OAuth server.
+fn read(exchange: &Exchange, asked: Asked<'_>) -> Result<Json, Fault> {
+    // A captive portal says so itself (RFC 6585 6).
+    if exchange.status == 511 {
+        return Err(no_oauth(exchange));
     }
-    let members = if exchange.is_form { read_form(&exchange.body) } else { read_object(&exchange.body) };
-    members.ok_or_else(|| no_oauth(exchange))
+    if (300..400).contains(&exchange.status) {
+        let to = quotation::shown(exchange.redirected_to.as_deref().unwrap_or("nowhere"), asked.sent);
+        let message = format!("The request was redirected to {to} (HTTP {}), which is not followed.", exchange.status);
+        return Err(Fault::passing(FaultCode::NotOauth, message));
+    }
+    let json = body::read(&exchange.body, exchange.is_form);
+    // Where the profile says what a status means, there need be nothing else; but a page is of somebody else.
+    let by_status_alone =
+        by_status(exchange.status, asked).is_some() && !exchange.body.trim_ascii_start().starts_with(b"<");
+    let json = json.or_else(|| by_status_alone.then_some(Json::Null));
+    if exchange.status == 429 || exchange.status >= 500 {
+        // Passing, whatever the body says, but for the codes that answer a poll (RFC 8628 3.5).
+        let error = json.as_ref().and_then(|json| ProviderError::of(json, exchange, asked)?.known);
+        let answers_poll = asked.kind == RequestKind::DevicePoll
+            && matches!(
+                error,
+                Some(
+                    OauthError::AuthorizationPending
+                        | OauthError::SlowDown
+                        | OauthError::AccessDenied
+                        | OauthError::ExpiredToken
+                )
+            );
+        if !answers_poll {
+            let wait = exchange.retry_after.or_else(|| json.as_ref()?.member("retry_after")?.duration());
+            return Err(busy(exchange).retry_after(wait));
+        }
+    }
+    json.ok_or_else(|| no_oauth(exchange))
 }
 
-/// An object alone: a list would be taken for its members in their order.
-fn read_object(body: &[u8]) -> Option<Members> {
-    is_object(body).then(|| serde_json::from_slice(body).ok()).flatten()
-}
-
-fn is_object(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"{")
-}
-
-/// GitHub's form, where a client has not asked for JSON.
-fn read_form(body: &[u8]) -> Option<Members> {
-    let pairs = url::form_urlencoded::parse(body);
-    let object: serde_json::Map<_, _> =
-        pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
-    Members::deserialize(serde_json::Value::Object(object)).ok()
+fn busy(exchange: &Exchange) -> Fault {
+    if exchange.status == 429 {
+        return Fault::passing(FaultCode::RateLimited, "The provider asks for fewer requests (HTTP 429).");
+    }
+    let message = format!("The provider is not available now (HTTP {}).", exchange.status);
+    Fault::passing(FaultCode::ProviderUnavailable, message).in_doubt()
 }
 
 fn require_success(exchange: &Exchange) -> Result<(), Fault> {
@@ -259,12 +310,8 @@ fn require_success(exchange: &Exchange) -> Result<(), Fault> {
 }
 
 fn no_oauth(exchange: &Exchange) -> Fault {
-    if exchange.status == 429 {
-        return Fault::passing(FaultCode::RateLimited, "The provider asks for fewer requests (HTTP 429).")
-            .retry_after(exchange.retry_after);
-    }
     // Some providers have a form of their own for errors. A portal or a proxy does not answer so.
-    if matches!(exchange.status, 400 | 401) && !exchange.is_form && read_object(&exchange.body).is_some() {
+    if matches!(exchange.status, 400 | 401) && body::is_object(&exchange.body) {
         let message = format!("The provider refused in a form that no standard knows (HTTP {}).", exchange.status);
         return Fault::passing(FaultCode::ProviderRefused, message).in_doubt();
     }
@@ -273,64 +320,7 @@ fn no_oauth(exchange: &Exchange) -> Fault {
     Fault::passing(FaultCode::NotOauth, message).retry_after(exchange.retry_after).in_doubt()
 }
 
-/// Whoever sends this may mend it, and a token that was sent is kept meanwhile.
+/// Whoever sends this may correct it, and a token that was sent is kept meanwhile.
 fn malformed(message: impl Into<String>) -> Fault {
     Fault::passing(FaultCode::AnswerMalformed, message).in_doubt()
-}
-
-/// An error code of the provider's, with what it said about it.
-struct Refusal {
-    code: String,
-    message: String,
-    retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    fn of(members: &Members, exchange: &Exchange, sent: &[&Secret]) -> Option<Self> {
-        let code = printable(&without_secrets(members.error.0.as_deref()?, sent));
-        // Secrets are taken out before the text is cut, which could leave a part of one.
-        let description = members.error_description.0.as_deref().map(|text| printable(&without_secrets(text, sent)));
-        let description = description.map_or_else(String::new, |text| format!(": {}", text.trim_end_matches('.')));
-        let message = format!("The provider answered \"{code}\"{description} (HTTP {}).", exchange.status);
-        Some(Self { code, message, retry_after: exchange.retry_after })
-    }
-
-    /// What the error means for a sign-in under way: an unknown code ends it too, as no one can wait for what nobody
-    /// knows (RFC 8628 3.5).
-    fn of_sign_in(self) -> Fault {
-        self.known().unwrap_or_else(|this| Fault::ask_user(FaultCode::ProviderRefused, this.message))
-    }
-
-    /// What the error means for a grant that is held: only a known code ends it.
-    fn of_refresh(self) -> Fault {
-        self.known().unwrap_or_else(|this| Fault::passing(FaultCode::ProviderRefused, this.message))
-    }
-
-    fn known(self) -> Result<Fault, Self> {
-        let fault = match self.code.as_str() {
-            "access_denied" | "authorization_declined" => Fault::ask_user(FaultCode::AccessDenied, self.message),
-            "expired_token" => Fault::ask_user(FaultCode::CodeExpired, self.message),
-            "invalid_grant" => Fault::ask_user(FaultCode::InvalidGrant, self.message),
-            "invalid_client" => Fault::reconfigure(FaultCode::InvalidClient, self.message),
-            "unauthorized_client" => Fault::reconfigure(FaultCode::UnauthorizedClient, self.message),
-            "invalid_scope" => Fault::reconfigure(FaultCode::InvalidScope, self.message),
-            "invalid_request" => Fault::reconfigure(FaultCode::InvalidRequest, self.message),
-            "interaction_required" | "login_required" | "consent_required" | "account_selection_required" => {
-                Fault::reconfigure(FaultCode::InteractionRequired, self.message)
-            }
-            "unsupported_grant_type" => Fault::reconfigure(FaultCode::UnsupportedGrantType, self.message),
-            "slow_down" => Fault::passing(FaultCode::RateLimited, self.message).retry_after(self.retry_after),
-            "server_error" | "temporarily_unavailable" => {
-                Fault::passing(FaultCode::ProviderUnavailable, self.message).retry_after(self.retry_after)
-            }
-            _ => return Err(self),
-        };
-        Ok(fault)
-    }
-}
-
-/// Some servers quote in an answer what they were sent.
-fn without_secrets(text: &str, sent: &[&Secret]) -> String {
-    let quoted = sent.iter().filter(|secret| !secret.is_empty());
-    quoted.fold(text.to_owned(), |text, secret| text.replace(secret.expose(), "[secret]"))
 }

@@ -1,37 +1,113 @@
-//! A client that shows who it is by a signature (RFC 7523 2.2 and 3).
+//! Signed assertions: of a client in place of its secret (RFC 7523 2.2), and of a machine as its grant (2.1).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 
+use super::discovery::Endpoints;
 use crate::domain::client_key::{ClientKey, InvalidKey};
+use crate::domain::jwt_bearer::JwtBearer;
+use crate::domain::profile::{AssertionAudience, AssertionScopes, Profile, Thumbprint};
 use crate::domain::secret::Secret;
 use crate::platform::clock;
 
 /// The value of `client_assertion_type`.
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// How long an assertion is good, in seconds: it is sent at once, and the two clocks may differ by some of it.
-const LIFE: i64 = 120;
+/// How long the assertion of a client is valid, in seconds: it is sent at once, and the two clocks may differ by some of
+/// it.
+const CLIENT_LIFETIME: u32 = 120;
 
-/// Signs an assertion of the client `id` for the authorization server `audience`.
-pub(super) fn sign(key: &ClientKey, id: &str, audience: &str) -> Result<Secret, InvalidKey> {
+/// The same for a grant, which Google limits to an hour.
+const GRANT_LIFETIME: u32 = 3_600;
+
+/// Signs an assertion of the client `id`.
+pub(super) fn of_client(
+    key: &ClientKey,
+    id: &str,
+    endpoints: &Endpoints,
+    profile: &Profile,
+) -> Result<Secret, InvalidKey> {
+    let now = clock::now().wall.seconds();
+    let lifetime = profile.assertion_lifetime.unwrap_or(CLIENT_LIFETIME);
+    let claims = json!({
+        "iss": id,
+        "sub": id,
+        "aud": audience(endpoints, profile),
+        "jti": unique()?,
+        "iat": now,
+        "exp": now + i64::from(lifetime),
+    });
+    sign(key, profile, &claims)
+}
+
+/// Signs an assertion that is a grant for these `scopes`.
+pub(super) fn of_grant(
+    bearer: &JwtBearer,
+    scopes: &[String],
+    endpoints: &Endpoints,
+    profile: &Profile,
+) -> Result<Secret, InvalidKey> {
+    let now = clock::now().wall.seconds();
+    let lifetime = profile.assertion_lifetime.unwrap_or(GRANT_LIFETIME);
+    let mut claims = json!({ "iss": bearer.issuer, "iat": now, "exp": now + i64::from(lifetime) });
+    claims["aud"] = match (&profile.assertion_audience, bearer.is_service_account) {
+        (None, true) => endpoints.token.as_str().into(),
+        _ => audience(endpoints, profile).into(),
+    };
+    if scopes_are_a_claim(bearer, profile) && !scopes.is_empty() {
+        claims["scope"] = scopes.join(profile.scope_separator()).into();
+    }
+    if let Some(subject) = &bearer.subject {
+        claims["sub"] = subject.as_str().into();
+    } else if !bearer.is_service_account {
+        claims["sub"] = bearer.issuer.as_str().into();
+    }
+    if !bearer.is_service_account {
+        claims["jti"] = unique()?.into();
+    }
+    sign(&bearer.key, profile, &claims)
+}
+
+/// Whether the scopes of a grant stand in its assertion, and not in the request.
+pub(super) fn scopes_are_a_claim(bearer: &JwtBearer, profile: &Profile) -> bool {
+    profile.assertion_scopes.map_or(bearer.is_service_account, |place| place == AssertionScopes::Claim)
+}
+
+/// The audience: what the profile says, else the issuer, else the token endpoint. A template of an issuer, such as
+/// `https://login.example/{tid}`, is the name of nobody.
+fn audience<'a>(endpoints: &'a Endpoints, profile: &'a Profile) -> &'a str {
+    let issuer = endpoints.issuer.as_deref().filter(|issuer| !issuer.contains('{'));
+    match &profile.assertion_audience {
+        Some(AssertionAudience::Text(text)) => text,
+        Some(AssertionAudience::TokenEndpoint) => endpoints.token.as_str(),
+        Some(AssertionAudience::Issuer) | None => issuer.unwrap_or(endpoints.token.as_str()),
+    }
+}
+
+fn unique() -> Result<String, InvalidKey> {
     let mut unique = [0; 16];
     getrandom::fill(&mut unique).map_err(|_| InvalidKey::NoSignature)?;
-    let now = clock::now().wall.seconds();
-    let mut header = serde_json::json!({ "alg": key.algorithm(), "typ": "JWT" });
+    Ok(URL_SAFE_NO_PAD.encode(unique))
+}
+
+fn sign(key: &ClientKey, profile: &Profile, claims: &Value) -> Result<Secret, InvalidKey> {
+    let algorithm = profile.assertion_algorithm.unwrap_or_else(|| key.usual_algorithm());
+    let mut header = json!({ "alg": algorithm.name(), "typ": "JWT" });
     if let Some(kid) = &key.id {
         header["kid"] = kid.as_str().into();
     }
-    let claims = serde_json::json!({
-        "iss": id,
-        "sub": id,
-        "aud": audience,
-        "jti": URL_SAFE_NO_PAD.encode(unique),
-        "iat": now,
-        "exp": now + LIFE,
-    });
-    let encoded = |part: &serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let signed = format!("{}.{}", encoded(&header), encoded(&claims));
-    let signature = key.sign(signed.as_bytes())?;
+    if let Some(certificate) = &key.certificate {
+        let thumbprint = profile.assertion_thumbprint.unwrap_or(Thumbprint::Sha256);
+        if matches!(thumbprint, Thumbprint::Sha1 | Thumbprint::Both) {
+            header["x5t"] = certificate.sha1.as_str().into();
+        }
+        if matches!(thumbprint, Thumbprint::Sha256 | Thumbprint::Both) {
+            header["x5t#S256"] = certificate.sha256.as_str().into();
+        }
+    }
+    let encoded = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let signed = format!("{}.{}", encoded(&header), encoded(claims));
+    let signature = key.sign(algorithm, signed.as_bytes())?;
     Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use oauth2::http;
-use serde::Deserialize;
 use url::Url;
 
+use super::body::{self, Json};
 use super::endpoint_query::{EndpointQuery, SignInEndpoint};
 use super::http::{Exchange, Http};
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::settings::{ClientAuth, EndpointSettings};
+use crate::domain::loopback::leads_to_loopback;
+use crate::domain::profile::ClientAuth;
+use crate::domain::settings::EndpointSettings;
 use crate::domain::text::printable;
+
+/// How often a request for metadata is redirected.
+const MOST_REDIRECTIONS: usize = 5;
 
 /// The endpoints of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +29,15 @@ pub(super) struct Endpoints {
     pub(super) issuer: Option<String>,
     /// Whether a redirection names the issuer that sent it (RFC 9207 3).
     pub(super) names_issuer: bool,
-    /// How a client with a secret authenticates here, where the configuration does not say.
-    pub(super) usual_auth: ClientAuth,
+    /// The ways in which a client with a secret may authenticate here, in the order in which they are tried.
+    pub(super) auth_methods: Vec<ClientAuth>,
+    /// Whether tokens are bound to a key or certificate of the client here (RFC 9449, RFC 8705), which this program has
+    /// not.
+    pub(super) binds_tokens: bool,
 }
 
-/// What is used of the metadata (RFC 8414 2).
-#[derive(Deserialize)]
+/// What is used of the metadata (RFC 8414 2). A member that is odd counts as absent.
+#[derive(Debug)]
 pub(super) struct Metadata {
     issuer: String,
     token_endpoint: Option<Url>,
@@ -37,9 +45,32 @@ pub(super) struct Metadata {
     authorization_endpoint: Option<Url>,
     revocation_endpoint: Option<Url>,
     userinfo_endpoint: Option<Url>,
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
+    auth_methods: Option<Vec<String>>,
+    names_issuer: bool,
+    binds_tokens: bool,
+}
+
+impl Metadata {
+    fn of(json: &Json, issuer: String) -> Self {
+        let url = |name| Url::parse(&json.member(name)?.text()?).ok().filter(Url::has_host);
+        let is = |name| json.member(name).is_some_and(|value| value.is("true"));
+        let texts = |name| match json.member(name) {
+            Some(Json::List(items)) => Some(items.iter().filter_map(Json::text).collect::<Vec<_>>()),
+            _ => None,
+        };
+        Self {
+            issuer,
+            token_endpoint: url("token_endpoint"),
+            device_authorization_endpoint: url("device_authorization_endpoint"),
+            authorization_endpoint: url("authorization_endpoint"),
+            revocation_endpoint: url("revocation_endpoint"),
+            userinfo_endpoint: url("userinfo_endpoint"),
+            auth_methods: texts("token_endpoint_auth_methods_supported").filter(|methods| !methods.is_empty()),
+            names_issuer: is("authorization_response_iss_parameter_supported"),
+            binds_tokens: texts("dpop_signing_alg_values_supported").is_some_and(|it| !it.is_empty())
+                || is("tls_client_certificate_bound_access_tokens"),
+        }
+    }
 }
 
 /// Finds the endpoints, asking the issuer only for what the configuration leaves open.
@@ -54,30 +85,44 @@ pub(super) async fn endpoints(query: &EndpointQuery, http: &Http) -> Result<Endp
             userinfo: named.userinfo,
             issuer: named.id_token_issuer,
             names_issuer: false,
-            usual_auth: ClientAuth::Post,
+            auth_methods: vec![ClientAuth::Post, ClientAuth::Basic],
+            binds_tokens: false,
         });
     };
     let metadata = metadata(issuer, |metadata| has_what_is_needed(query, metadata), http).await?;
-    let choose = |named: Option<Arc<Url>>, found: Option<Url>, what: &str| match (named, found) {
-        (Some(url), _) => Ok(Some(url)),
-        (None, Some(url)) if may_be_used(&url, query.allow_http) => Ok(Some(Arc::new(url))),
-        (None, Some(_)) => Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https."))),
-        (None, None) => Ok(None),
+    // From an issuer on another machine, an address of this one is that of somebody else's program.
+    let on_this_device = query.allow_http || issuer.scheme() == "http";
+    let usable = |url: &Url| may_be_used(url, query.allow_http) && (on_this_device || url.scheme() == "https");
+    let choose =
+        |named: Option<Arc<Url>>, found: Option<Url>| named.or_else(|| found.filter(|url| usable(url)).map(Arc::new));
+    let needed = |named: &Option<Arc<Url>>, found: &Option<Url>, what: &str| match (named, found) {
+        (None, Some(url)) if !usable(url) => {
+            Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https.")))
+        }
+        _ => Ok(()),
     };
-    let token = choose(named.token, metadata.token_endpoint, "token")?;
+    needed(&named.token, &metadata.token_endpoint, "token")?;
+    match query.begins_at {
+        SignInEndpoint::DeviceAuthorization => {
+            let found = &metadata.device_authorization_endpoint;
+            needed(&named.device_authorization, found, "device authorization")?;
+        }
+        SignInEndpoint::Authorization => {
+            needed(&named.authorization, &metadata.authorization_endpoint, "authorization")?;
+        }
+        SignInEndpoint::Token => {}
+    }
+    let token = choose(named.token, metadata.token_endpoint);
     Ok(Endpoints {
-        device_authorization: choose(
-            named.device_authorization,
-            metadata.device_authorization_endpoint,
-            "device authorization",
-        )?,
-        authorization: choose(named.authorization, metadata.authorization_endpoint, "authorization")?,
+        device_authorization: choose(named.device_authorization, metadata.device_authorization_endpoint),
+        authorization: choose(named.authorization, metadata.authorization_endpoint),
         token: token.ok_or_else(|| unusable("The issuer's metadata names no token endpoint."))?,
-        revocation: choose(named.revocation, metadata.revocation_endpoint, "revocation")?,
-        userinfo: choose(named.userinfo, metadata.userinfo_endpoint, "userinfo")?,
+        revocation: choose(named.revocation, metadata.revocation_endpoint),
+        userinfo: choose(named.userinfo, metadata.userinfo_endpoint),
         issuer: Some(metadata.issuer),
-        names_issuer: metadata.authorization_response_iss_parameter_supported,
-        usual_auth: usual_auth(metadata.token_endpoint_auth_methods_supported.as_deref()),
+        names_issuer: metadata.names_issuer,
+        auth_methods: auth_methods(metadata.auth_methods.as_deref()),
+        binds_tokens: metadata.binds_tokens,
     })
 }
 
@@ -93,38 +138,25 @@ fn has_what_is_needed(query: &EndpointQuery, metadata: &Metadata) -> bool {
     }
 }
 
-/// A secret goes into the body where the issuer takes it so, because some that list both ways read only the body.
-fn usual_auth(supported: Option<&[String]>) -> ClientAuth {
-    let supports = |method: &str| supported.is_some_and(|methods| methods.iter().any(|name| name == method));
+/// A secret goes into the body first where the issuer takes it so, because some that list both ways read only the body.
+fn auth_methods(listed: Option<&[String]>) -> Vec<ClientAuth> {
     // Left out means client_secret_basic (RFC 8414 2).
-    if supports("client_secret_post") || (supported.is_some() && !supports("client_secret_basic")) {
-        ClientAuth::Post
-    } else {
-        ClientAuth::Basic
-    }
+    let Some(listed) = listed else { return vec![ClientAuth::Basic, ClientAuth::Post] };
+    let lists = |auth: &ClientAuth| listed.iter().any(|name| name == auth.name());
+    let methods: Vec<_> = [ClientAuth::Post, ClientAuth::Basic].into_iter().filter(lists).collect();
+    if methods.is_empty() { vec![ClientAuth::Post, ClientAuth::Basic] } else { methods }
 }
 
 /// Whether tokens may be sent there.
 fn may_be_used(url: &Url, allow_http: bool) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || is_loopback(url)))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.scheme() == "https" || (url.scheme() == "http" && (allow_http || leads_to_loopback(url)))
 }
 
 async fn metadata(issuer: &Url, is_enough: impl Fn(&Metadata) -> bool, http: &Http) -> Result<Metadata, Fault> {
     let mut found = None;
     let mut last = unusable("The issuer has no metadata at any well-known address.");
     for url in well_known(issuer) {
-        let request = http::Request::get(url.as_str()).header(http::header::ACCEPT, "application/json");
-        let request = request.body(Vec::new()).map_err(|_| unusable("The issuer is no usable address."))?;
-        match read(&http.send(request).await?, issuer) {
+        match read(&get(url, http).await?, issuer) {
             // A server may tell its OpenID clients less than its OAuth clients.
             Ok(Some(metadata)) if is_enough(&metadata) => return Ok(metadata),
             Ok(Some(metadata)) => found = found.or(Some(metadata)),
@@ -133,6 +165,22 @@ async fn metadata(issuer: &Url, is_enough: impl Fn(&Metadata) -> bool, http: &Ht
         }
     }
     found.ok_or(last)
+}
+
+/// Asks for metadata, and follows redirections of the same origin: some servers want a slash at the end. Nothing secret is
+/// in the request, and the issuer is compared whatever the address.
+async fn get(mut url: Url, http: &Http) -> Result<Exchange, Fault> {
+    for _ in 0..MOST_REDIRECTIONS {
+        let request = http::Request::get(url.as_str()).header(http::header::ACCEPT, "application/json");
+        let request = request.body(Vec::new()).map_err(|_| unusable("The issuer is no usable address."))?;
+        let exchange = http.send(request).await?;
+        let next = exchange.location.as_deref().and_then(|location| url.join(location).ok());
+        match next.filter(|next| next.origin() == url.origin() && *next != url) {
+            Some(next) => url = next,
+            None => return Ok(exchange),
+        }
+    }
+    Err(unusable("The issuer redirects the request for its metadata in a circle."))
 }
 
 /// The addresses of the metadata: of OpenID Connect Discovery 4.1, of RFC 8414 3, and of RFC 8414 5, in this order.
@@ -164,17 +212,34 @@ pub(super) fn read(exchange: &Exchange, issuer: &Url) -> Result<Option<Metadata>
             return Err(Fault::passing(FaultCode::DiscoveryFailed, message).retry_after(exchange.retry_after));
         }
     }
-    let metadata: Metadata = serde_json::from_slice(&exchange.body).map_err(|_| {
-        Fault::passing(FaultCode::DiscoveryFailed, "What answered in the issuer's place sent no metadata.")
-    })?;
+    let json = body::read(&exchange.body, false);
+    let named = json.as_ref().and_then(|json| json.member("issuer")?.text());
+    let (Some(json), Some(named)) = (json, named) else {
+        let message = "What answered in the issuer's place sent no metadata.";
+        return Err(Fault::passing(FaultCode::DiscoveryFailed, message));
+    };
     // Metadata of another issuer would send this client's tokens there (RFC 8414 3.3).
-    if Url::parse(&metadata.issuer).ok().as_ref() != Some(issuer) {
-        return Err(unusable(format!(
-            "The metadata is that of the issuer \"{}\", not of \"{issuer}\": they must be the same to the letter.",
-            printable(&metadata.issuer)
-        )));
+    if Url::parse(&named).ok().as_ref() == Some(issuer) {
+        return Ok(Some(Metadata::of(&json, named)));
     }
-    Ok(Some(metadata))
+    if let Some(template) = template(&named, issuer) {
+        return Ok(Some(Metadata::of(&json, template)));
+    }
+    Err(unusable(format!(
+        "The metadata is that of the issuer \"{}\", not of \"{issuer}\": they must be the same to the letter.",
+        printable(&named)
+    )))
+}
+
+/// The template that `named` is, if `issuer` is an instance of it. Microsoft names `{tenantid}` for one segment of the path,
+/// of which each ID token has the value in its claim `tid`.
+fn template(named: &str, issuer: &Url) -> Option<String> {
+    let (before, rest) = named.split_once('{')?;
+    let (_, after) = rest.split_once('}')?;
+    let value = issuer.as_str().strip_prefix(before)?.strip_suffix(after)?;
+    // Behind the host, or it would be a template of hosts.
+    let is_segment = Url::parse(before).ok()?.path().ends_with('/') && !value.is_empty() && !value.contains('/');
+    (is_segment && !after.contains('{')).then(|| format!("{before}{{tid}}{after}"))
 }
 
 fn unusable(message: impl Into<String>) -> Fault {
@@ -191,7 +256,7 @@ mod tests {
 
     fn exchange(status: u16, body: &str) -> Exchange {
         let body = zeroize::Zeroizing::new(body.as_bytes().to_vec());
-        Exchange { status, is_form: false, retry_after: None, redirected_to: None, date: None, body }
+        Exchange { status, body, ..Exchange::default() }
     }
 
     #[test]
@@ -226,12 +291,44 @@ mod tests {
 
     #[test]
     fn the_way_to_authenticate_is_taken_from_the_metadata() {
-        let auth =
-            |methods: &[&str]| usual_auth(Some(&methods.iter().map(|method| (*method).to_owned()).collect::<Vec<_>>()));
-        assert_eq!(usual_auth(None), ClientAuth::Basic);
-        assert_eq!(auth(&["client_secret_basic", "client_secret_post"]), ClientAuth::Post);
-        assert_eq!(auth(&["client_secret_basic"]), ClientAuth::Basic);
-        assert_eq!(auth(&["none"]), ClientAuth::Post);
+        let auth = |methods: &[&str]| {
+            auth_methods(Some(&methods.iter().map(|method| (*method).to_owned()).collect::<Vec<_>>()))
+        };
+        assert_eq!(auth_methods(None), [ClientAuth::Basic, ClientAuth::Post]);
+        assert_eq!(auth(&["client_secret_basic", "client_secret_post"]), [ClientAuth::Post, ClientAuth::Basic]);
+        assert_eq!(auth(&["client_secret_basic"]), [ClientAuth::Basic]);
+        assert_eq!(auth(&["none"]), [ClientAuth::Post, ClientAuth::Basic]);
+    }
+
+    #[test]
+    fn a_member_of_the_metadata_that_is_odd_counts_as_absent() {
+        let issuer: Url = "https://id.example".parse().unwrap();
+        let body = "\u{feff}{\"issuer\":\"https://id.example\",\"token_endpoint\":\"https://id.example/token\",\
+                    \"revocation_endpoint\":\"\",\"userinfo_endpoint\":null,\"device_authorization_endpoint\":[1],\
+                    \"token_endpoint_auth_methods_supported\":\"client_secret_basic\",\
+                    \"authorization_response_iss_parameter_supported\":\"yes\",\"authorization_endpoint\":\"/authorize\"}";
+        let metadata = read(&exchange(200, body), &issuer).unwrap().unwrap();
+        assert_eq!(metadata.token_endpoint.unwrap().as_str(), "https://id.example/token");
+        assert!(metadata.revocation_endpoint.is_none() && metadata.userinfo_endpoint.is_none());
+        assert!(metadata.device_authorization_endpoint.is_none() && metadata.authorization_endpoint.is_none());
+        assert!(metadata.auth_methods.is_none() && !metadata.names_issuer && !metadata.binds_tokens);
+    }
+
+    #[test]
+    fn microsofts_template_of_an_issuer_stands_for_one_segment_and_is_the_name_of_nobody() {
+        let read = |issuer: &str, named: &str| {
+            let body = format!(r#"{{"issuer":"{named}"}}"#);
+            read(&exchange(200, &body), &issuer.parse().unwrap()).ok().flatten().map(|metadata| metadata.issuer)
+        };
+        let named = "https://login.example/{tenantid}/v2.0";
+        assert_eq!(
+            read("https://login.example/common/v2.0", named).as_deref(),
+            Some("https://login.example/{tid}/v2.0")
+        );
+        assert_eq!(read("https://login.example/a/b/v2.0", named), None);
+        assert_eq!(read("https://login.example/common/v2.0", "https://login.example/{a}/{b}"), None);
+        assert_eq!(read("https://evil.example/", "https://{host}/"), None);
+        assert_eq!(read("https://evil.example/", "{any}"), None);
     }
 
     #[test]

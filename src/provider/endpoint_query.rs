@@ -37,6 +37,7 @@ impl EndpointQuery {
                 GrantSettings::DeviceCode => SignInEndpoint::DeviceAuthorization,
                 GrantSettings::AuthorizationCode { .. } => SignInEndpoint::Authorization,
                 GrantSettings::ClientCredentials
+                | GrantSettings::JwtBearer(_)
                 | GrantSettings::RefreshToken { .. }
                 | GrantSettings::Password { .. } => SignInEndpoint::Token,
             },

@@ -8,13 +8,18 @@ use fastrand::Rng;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::answer::Refreshed;
 use super::http::{self, Exchange};
+use super::refusal::Asked;
 use super::{answer, discovery, identity};
+use crate::domain::approval::{Approval, Authorization};
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::Fault;
+use crate::domain::profile::{Profile, RequestKind};
 use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
 use crate::domain::text::is_printable;
+use crate::domain::token::TokenAnswer;
 use crate::testing::hostile::{SENT, TOKEN, bombard};
 
 const STATUSES: [u16; 16] = [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 421, 428, 429, 500, 503, 511];
@@ -23,10 +28,15 @@ fn exchange(body: &[u8], chance: &mut Rng) -> Exchange {
     Exchange {
         status: *chance.choice(&STATUSES).unwrap(),
         is_form: chance.u8(0..5) == 0,
-        retry_after: None,
-        date: None,
-        redirected_to: None,
         body: Zeroizing::new(body.to_vec()),
+        ..Exchange::default()
+    }
+}
+
+fn tokens(refreshed: Result<Refreshed, Fault>) -> Result<TokenAnswer, Fault> {
+    match refreshed? {
+        Refreshed::Tokens(tokens) => Ok(tokens),
+        Refreshed::Rotated(_, fault) => Err(fault),
     }
 }
 
@@ -41,16 +51,18 @@ fn shown<T: Debug>(result: &Result<T, Fault>) -> String {
 #[test]
 fn answers() {
     let sent = Secret::new(SENT.to_owned());
+    let (sent, profile) = ([&sent], Profile::default());
+    let asked = |kind| Asked { kind, profile: &profile, sent: &sent };
     bombard("provider-answers", |body, chance| {
         let exchange = exchange(body, chance);
         let shown = match chance.u8(0..4) {
-            0 if chance.bool() => shown(&answer::refresh(&exchange, &[&sent], ' ')),
-            0 => shown(&answer::token(&exchange, &[&sent], ' ').map(|new| new.tokens)),
-            1 => shown(&answer::poll(&exchange, &[&sent], ',').map(|_| ())),
-            2 => shown(&answer::revocation(&exchange, &[&sent])),
+            0 if chance.bool() => shown(&tokens(answer::refresh(&exchange, asked(RequestKind::Refresh)))),
+            0 => shown(&answer::token(&exchange, asked(RequestKind::CodeExchange)).map(|new| new.tokens)),
+            1 => shown(&answer::poll(&exchange, asked(RequestKind::DevicePoll)).map(|_| ())),
+            2 => shown(&answer::revocation(&exchange, asked(RequestKind::Revocation))),
             _ => {
-                let result = answer::device_authorization(&exchange, &[&sent]);
-                if let Ok(device) = &result {
+                let result = answer::device_authorization(&exchange, asked(RequestKind::DeviceAuthorization));
+                if let Ok(Authorization { approval: Approval::Device(device), .. }) = &result {
                     let uris = [Some(&device.verification_uri), device.verification_uri_complete.as_ref()];
                     for uri in uris.into_iter().flatten() {
                         let url: Url = uri.parse().unwrap();
@@ -80,9 +92,12 @@ fn id_tokens() {
         let issuer = chance.choice(issuers).unwrap();
         let now = UnixTime::new(1_800_000_000);
         let token = Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)));
-        let from_token = identity::id_token(&token, identity::Expected { issuer, client_id: "c", now });
-        let from_userinfo = identity::userinfo(&exchange(claims, chance));
-        for claims in [&from_token, &from_userinfo].into_iter().flatten() {
+        let expected = identity::Expected { issuer, client_id: "c", nonce: None, now };
+        let from_token = identity::id_token(&token, expected);
+        let plain_or_signed = if chance.bool() { claims } else { token.expose().as_bytes() };
+        let from_userinfo = identity::userinfo(&exchange(plain_or_signed, chance), Some(expected));
+        let of_token = from_token.as_ref().ok().and_then(Option::as_ref);
+        for claims in of_token.into_iter().chain(&from_userinfo) {
             let Some(user) = claims.identity() else { continue };
             let texts = [Some(&user.sub), user.email.as_ref(), user.name.as_ref(), user.picture.as_ref()];
             assert!(texts.into_iter().flatten().all(|text| is_printable(text)), "{user:?}");

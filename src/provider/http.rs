@@ -2,18 +2,23 @@
 
 use std::error::Error as _;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use oauth2::HttpRequest;
 use oauth2::http::HeaderMap;
-use oauth2::http::header::{CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
+use oauth2::http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::Response;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Host;
 use zeroize::Zeroizing;
 
+use super::compression::decompressed;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::text::printable;
 use crate::platform::clock;
+use crate::platform::{names, tls};
 
 /// The time for a connection, and for the whole exchange.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,12 +27,19 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest body that is read.
 const LARGEST_BODY: usize = 256 * 1024;
 
+/// The variables that name proxies (curl(1)).
+const PROXY_VARIABLES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
 /// Sends requests.
 #[derive(Clone, Debug)]
-pub(crate) struct Http(reqwest::Client);
+pub(crate) struct Http {
+    direct: reqwest::Client,
+    /// By way of the proxies that the environment names, if it names any.
+    proxied: Option<reqwest::Client>,
+}
 
 /// What came back.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Exchange {
     /// The HTTP status.
     pub(super) status: u16,
@@ -35,8 +47,10 @@ pub(super) struct Exchange {
     pub(super) is_form: bool,
     /// The wait that the server asked for.
     pub(super) retry_after: Option<Duration>,
-    /// Where a redirect would have led, without its query.
+    /// Where a redirect would have led, without its query; fit to be shown.
     pub(super) redirected_to: Option<String>,
+    /// The same as it was sent.
+    pub(super) location: Option<String>,
     /// When the server says that it answered.
     pub(super) date: Option<UnixTime>,
     /// The whole body.
@@ -44,40 +58,70 @@ pub(super) struct Exchange {
 }
 
 impl Http {
-    /// A client that trusts what `tls` says. Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
+    /// A client that trusts what `tls` says. Proxies are taken from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`).
     ///
     /// # Errors
     /// When the configuration cannot be used.
     pub(crate) fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            // A redirect would carry tokens to where nobody registered this client.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
-            // A server may close a connection that is kept at the moment when the next request goes out on it, and then
-            // nobody knows whether a refresh was carried out.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map(Self)
+        let has_proxy =
+            PROXY_VARIABLES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+        Ok(Self {
+            direct: client(tls.clone()).no_proxy().build()?,
+            proxied: if has_proxy { Some(client(tls).build()?) } else { None },
+        })
+    }
+
+    /// The client for an address. A proxy sees in the clear whatever is not under TLS, and it has no business with what stays
+    /// on this device.
+    fn client_for(&self, url: &reqwest::Url) -> &reqwest::Client {
+        match &self.proxied {
+            Some(proxied) if url.scheme() == "https" && !is_loopback(url) => proxied,
+            _ => &self.direct,
+        }
     }
 
     /// Sends `request` and reads the whole answer, whatever its status.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<Exchange, Fault> {
+        // Secrets are in the query, the headers and the body, none of which is logged.
+        let (method, uri, begun) = (request.method().clone(), request.uri().clone(), clock::now().boot);
+        let (host, path) = (uri.host().unwrap_or_default(), uri.path());
         let request = reqwest::Request::try_from(request).map_err(|error| transport_fault(&error))?;
-        let response = self.0.execute(request).await.map_err(|error| transport_fault(&error))?;
+        let client = self.client_for(request.url());
+        let response = client.execute(request).await.map_err(|error| {
+            let fault = transport_fault(&error);
+            tracing::debug!(%method, host, path, fault = %fault.code, ms = clock::now().boot.after(begun).as_millis(), "request failed");
+            fault
+        })?;
         let status = response.status().as_u16();
+        tracing::debug!(%method, host, path, status, ms = clock::now().boot.after(begun).as_millis(), "request answered");
         let headers = response.headers();
         let is_form =
             text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
         let retry_after = retry_after(headers);
-        let redirected_to = response.status().is_redirection().then(|| text(headers, &LOCATION)).flatten();
-        let redirected_to = redirected_to.map(|to| printable(to.split(['?', '#']).next().unwrap_or_default()));
+        let location = response.status().is_redirection().then(|| text(headers, &LOCATION)).flatten();
+        let redirected_to = location.as_deref().map(|to| printable(to.split(['?', '#']).next().unwrap_or_default()));
         let date = date(headers);
+        let encoding = text(headers, &CONTENT_ENCODING);
         let body = bounded_body(response).await?;
-        Ok(Exchange { status, is_form, retry_after, redirected_to, date, body })
+        let body = decompressed(body, encoding.as_deref(), LARGEST_BODY).map_err(|error| {
+            Fault::passing(FaultCode::NotOauth, format!("The provider's answer cannot be read: {error}.")).in_doubt()
+        })?;
+        Ok(Exchange { status, is_form, retry_after, redirected_to, location, date, body })
     }
+}
+
+fn client(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        // A redirect would carry tokens to where nobody registered this client.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        // A server may close a connection that is kept at the moment when the next request goes out on it, and then nobody
+        // knows whether a refresh was carried out.
+        .pool_max_idle_per_host(0)
+        .dns_resolver(Arc::new(Names))
+        .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
 }
 
 async fn bounded_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
@@ -103,16 +147,22 @@ fn text(headers: &HeaderMap, name: &oauth2::http::HeaderName) -> Option<String> 
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// `Retry-After` in either form (RFC 9110 10.2.3). A date is held against the answer's own `Date`, since the device's
-/// clock may be wrong.
+/// `Retry-After` in either form (RFC 9110 10.2.3), and with a fraction of a second. A date is held against the answer's own
+/// `Date` where there is one, since the device's clock may be wrong.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, &RETRY_AFTER)?;
-    if let Ok(seconds) = value.trim().parse() {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let at = httpdate::parse_http_date(&value).ok()?;
-    let sent = httpdate::parse_http_date(&text(headers, &DATE)?).ok()?;
-    at.duration_since(sent).ok()
+    if let Some(seconds) = value.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0) {
+        return Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    let sent = text(headers, &DATE).and_then(|date| httpdate::parse_http_date(&date).ok());
+    let by_device = || UNIX_EPOCH + Duration::from_secs(u64::try_from(clock::now().wall.seconds()).unwrap_or(0));
+    // One that has passed asks for no wait.
+    Some(at.duration_since(sent.unwrap_or_else(by_device)).unwrap_or_default())
 }
 
 fn date(headers: &HeaderMap) -> Option<UnixTime> {
@@ -129,7 +179,7 @@ fn transport_fault(error: &reqwest::Error) -> Fault {
 
 fn transport_fault_of(error: &reqwest::Error) -> Fault {
     if let Some(reason) = tls_reason(error) {
-        let message = format!("The encrypted connection to the provider failed: {}.", printable(&reason));
+        let message = format!("The encrypted connection to the provider failed: {reason}.");
         return Fault::passing(FaultCode::TlsFailed, message);
     }
     if error.is_timeout() {
@@ -150,11 +200,12 @@ fn transport_fault_of(error: &reqwest::Error) -> Fault {
 }
 
 /// What the TLS library said, if it was it: it hides inside I/O errors, which do not name it as their source.
-fn tls_reason(error: &reqwest::Error) -> Option<String> {
-    let mut cause = error.source();
+fn tls_reason(of: &reqwest::Error) -> Option<String> {
+    let mut cause = of.source();
     while let Some(error) = cause {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls_words(tls));
+            let host = of.url().and_then(|url| url.host_str()).unwrap_or_default();
+            return Some(tls::explain(tls, host));
         }
         let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         cause = inside.map(|inside| inside as &(dyn std::error::Error + 'static)).or_else(|| error.source());
@@ -162,20 +213,32 @@ fn tls_reason(error: &reqwest::Error) -> Option<String> {
     None
 }
 
-/// Says of a certificate that is out of its time what the device's clock reads: most often it is the clock that is
-/// wrong, on devices that have none that runs while they are off.
-fn tls_words(error: &rustls::Error) -> String {
-    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    let seconds = u64::try_from(clock::now().wall.seconds()).unwrap_or(0);
-    let reads = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
-    match error {
-        rustls::Error::InvalidCertificate(NotValidYet | NotValidYetContext { .. }) => {
-            format!("its certificate is not valid yet by this device's clock, which reads {reads} and may be wrong")
+/// Whether the address is one of this device (RFC 6761 6.3).
+fn is_loopback(url: &reqwest::Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
         }
-        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. }) => {
-            format!("its certificate has expired by this device's clock, which reads {reads}")
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
         }
-        other => other.to_string(),
+        None => false,
+    }
+}
+
+/// Finds the addresses of providers as those of the broker are found.
+#[derive(Debug)]
+struct Names;
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // The client puts the port of the request in the place of this one.
+            let found = names::resolve(name.as_str(), 0).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 
@@ -188,12 +251,36 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_in_both_forms() {
+    fn what_is_of_this_device_or_in_the_clear_never_goes_to_a_proxy() {
+        for own in [
+            "https://127.0.0.1/",
+            "https://localhost:1/",
+            "https://a.localhost/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+        ] {
+            assert!(is_loopback(&own.parse().unwrap()), "{own}");
+        }
+        for other in ["https://10.0.0.1/", "https://localhost.example/", "https://[::2]/"] {
+            assert!(!is_loopback(&other.parse().unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_all_its_forms() {
         assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, "120")])), Some(Duration::from_secs(120)));
         let dated =
             headers(&[(&DATE, "Tue, 24 Nov 2026 10:00:00 GMT"), (&RETRY_AFTER, "Tue, 24 Nov 2026 10:01:30 GMT")]);
         assert_eq!(retry_after(&dated), Some(Duration::from_secs(90)));
-        assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, "soon")])), None);
+        let passed =
+            headers(&[(&DATE, "Tue, 24 Nov 2026 10:00:00 GMT"), (&RETRY_AFTER, "Tue, 24 Nov 2026 09:00:00 GMT")]);
+        assert_eq!(retry_after(&passed), Some(Duration::ZERO));
+        let by_the_devices_clock = headers(&[(&RETRY_AFTER, "Fri, 31 Dec 9999 23:59:59 GMT")]);
+        assert!(retry_after(&by_the_devices_clock).unwrap() > Duration::from_secs(86_400));
+        assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, " 1.5 ")])), Some(Duration::from_millis(1_500)));
+        for bad in ["soon", "-1", "NaN", ""] {
+            assert_eq!(retry_after(&headers(&[(&RETRY_AFTER, bad)])), None, "{bad}");
+        }
         assert_eq!(retry_after(&headers(&[])), None);
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::body;
 use super::http::Exchange;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
@@ -34,6 +35,7 @@ pub(super) struct Claims {
     name: Value,
     preferred_username: Value,
     picture: Value,
+    nonce: Value,
 }
 
 /// What an ID token must be.
@@ -43,15 +45,31 @@ pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     /// Whom it is for.
     pub(super) client_id: &'a str,
+    /// What it must repeat of the request, where that had a nonce (OpenID Connect Core 3.1.3.7, point 11).
+    pub(super) nonce: Option<&'a str>,
     /// When it came, by the server's clock if it tells it.
     pub(super) now: UnixTime,
 }
 
-/// Reads an ID token that came from the token endpoint.
-pub(super) fn id_token(token: &Secret, expected: Expected<'_>) -> Result<Claims, Fault> {
-    let claims = token.expose().split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
-    let claims = claims.map(Zeroizing::new).and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
-    let claims = claims.ok_or_else(|| unknown("The provider's ID token cannot be read."))?;
+/// The claims of a signed token; none of one that is encrypted (RFC 7516 3) or otherwise cannot be read.
+fn claims(token: &str) -> Option<Claims> {
+    let mut parts = token.trim().split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return None;
+    };
+    let json = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).ok()?);
+    serde_json::from_slice(&json).ok()
+}
+
+/// Whether an ID token is plainly the answer to a request with another nonce.
+pub(super) fn is_of_another(token: &Secret, nonce: Option<&str>) -> bool {
+    let given = claims(token.expose()).map(|claims| claims.nonce);
+    nonce.is_some_and(|nonce| given.is_some_and(|given| given.as_str().is_some_and(|given| given != nonce)))
+}
+
+/// Reads an ID token that came from the token endpoint; `None` if it cannot be read.
+pub(super) fn id_token(token: &Secret, expected: Expected<'_>) -> Result<Option<Claims>, Fault> {
+    let Some(claims) = claims(token.expose()) else { return Ok(None) };
     if !is_issuer(&claims, expected.issuer) {
         let message = format!(
             "The ID token is from the issuer \"{}\", not from \"{}\".",
@@ -60,9 +78,8 @@ pub(super) fn id_token(token: &Secret, expected: Expected<'_>) -> Result<Claims,
         );
         return Err(unknown(message));
     }
-    let is_ours = |audience: &Value| audience.as_str() == Some(expected.client_id);
     let several = claims.aud.as_array();
-    let for_us = is_ours(&claims.aud) || several.is_some_and(|audiences| audiences.iter().any(is_ours));
+    let for_us = is_for(&claims, expected.client_id);
     // A token for several names the one that it was given to (3.1.3.7, points 4 and 5).
     let given_to_us =
         claims.azp.as_deref().map_or(several.is_none_or(|it| it.len() == 1), |azp| azp == expected.client_id);
@@ -73,9 +90,12 @@ pub(super) fn id_token(token: &Secret, expected: Expected<'_>) -> Result<Claims,
     #[expect(clippy::cast_precision_loss, reason = "it is exact for the next hundred million years")]
     let now = (expected.now.seconds() - CLOCK_SKEW) as f64;
     if ends < now {
-        return Err(unknown("The ID token has lapsed already."));
+        return Err(unknown("The ID token has expired already."));
     }
-    Ok(claims)
+    if expected.nonce.is_some_and(|nonce| claims.nonce.as_str() != Some(nonce)) {
+        return Err(unknown("The ID token does not repeat the nonce of the request."));
+    }
+    Ok(Some(claims))
 }
 
 fn is_issuer(claims: &Claims, expected: &str) -> bool {
@@ -88,15 +108,29 @@ fn is_issuer(claims: &Claims, expected: &str) -> bool {
     tenant.is_some_and(|tenant| expected.contains("{tid}") && issuer == expected.replace("{tid}", tenant))
 }
 
-/// Reads the answer of userinfo (OpenID Connect Core 5.3.2).
-pub(super) fn userinfo(exchange: &Exchange) -> Result<Claims, Fault> {
-    let claims = serde_json::from_slice::<Claims>(&exchange.body).ok();
-    match (exchange.status, claims) {
+/// Reads the answer of userinfo (OpenID Connect Core 5.3.2), which may be a signed token: it came over the same kind of
+/// connection as an ID token, and what it says of issuer and audience must be right.
+pub(super) fn userinfo(exchange: &Exchange, expected: Option<Expected<'_>>) -> Result<Claims, Fault> {
+    let text = std::str::from_utf8(&exchange.body).ok();
+    let signed = text.filter(|_| !body::is_object(&exchange.body)).and_then(claims);
+    if let (Some(claims), Some(expected)) = (&signed, expected) {
+        let from_another = claims.iss.is_some() && !is_issuer(claims, expected.issuer);
+        if from_another || !(claims.aud.is_null() || is_for(claims, expected.client_id)) {
+            return Err(unknown("What userinfo signed is from another issuer, or for another client."));
+        }
+    }
+    let plain = || serde_json::from_slice::<Claims>(body::without_mark(&exchange.body)).ok();
+    match (exchange.status, signed.or_else(plain)) {
         (200..300, Some(claims)) => Ok(claims),
         (status, _) => {
             Err(unknown(format!("The provider did not say who has approved (HTTP {status} from userinfo).")))
         }
     }
+}
+
+fn is_for(claims: &Claims, client_id: &str) -> bool {
+    let is_ours = |audience: &Value| audience.as_str() == Some(client_id);
+    is_ours(&claims.aud) || claims.aud.as_array().is_some_and(|audiences| audiences.iter().any(is_ours))
 }
 
 impl Claims {
@@ -149,8 +183,12 @@ mod tests {
 
     use super::*;
 
-    const EXPECTED: Expected<'static> =
-        Expected { issuer: "https://id.example", client_id: "the-client", now: UnixTime::new(1_800_000_000) };
+    const EXPECTED: Expected<'static> = Expected {
+        issuer: "https://id.example",
+        client_id: "the-client",
+        nonce: None,
+        now: UnixTime::new(1_800_000_000),
+    };
 
     fn token(change: &Value) -> Secret {
         let mut claims = json!({
@@ -161,6 +199,10 @@ mod tests {
         Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string())))
     }
 
+    fn read(token: &Secret, expected: Expected<'_>) -> Result<Claims, Fault> {
+        id_token(token, expected).map(Option::unwrap)
+    }
+
     fn refused(change: &Value) -> String {
         let fault = id_token(&token(change), EXPECTED).unwrap_err();
         assert_eq!(fault.code, FaultCode::IdentityUnknown);
@@ -169,14 +211,14 @@ mod tests {
 
     #[test]
     fn an_id_token_says_who_approved() {
-        let user = id_token(&token(&json!({})), EXPECTED).unwrap().identity().unwrap();
+        let user = read(&token(&json!({})), EXPECTED).unwrap().identity().unwrap();
         assert_eq!(
             (user.sub.as_str(), user.email.as_deref(), user.email_verified),
             ("u1", Some("ann@example.com"), true)
         );
-        let text = id_token(&token(&json!({ "email_verified": "true" })), EXPECTED).unwrap().identity().unwrap();
+        let text = read(&token(&json!({ "email_verified": "true" })), EXPECTED).unwrap().identity().unwrap();
         assert!(text.email_verified);
-        let no = id_token(&token(&json!({ "email_verified": "false" })), EXPECTED).unwrap().identity().unwrap();
+        let no = read(&token(&json!({ "email_verified": "false" })), EXPECTED).unwrap().identity().unwrap();
         assert!(!no.email_verified);
     }
 
@@ -188,24 +230,52 @@ mod tests {
             assert_eq!(refused(&json!({ "aud": aud })), "The ID token is for another client.");
         }
         assert_eq!(refused(&json!({ "azp": "another" })), "The ID token is for another client.");
-        assert_eq!(refused(&json!({ "exp": 1_799_990_000 })), "The ID token has lapsed already.");
+        assert_eq!(refused(&json!({ "exp": 1_799_990_000 })), "The ID token has expired already.");
         assert_eq!(refused(&json!({ "exp": null })), "The ID token has no end.");
         let several = json!({ "aud": ["the-client", "another"], "azp": "the-client" });
-        assert!(id_token(&token(&several), EXPECTED).is_ok());
+        assert!(read(&token(&several), EXPECTED).is_ok());
     }
 
     #[test]
-    fn an_id_token_that_is_none_is_refused_without_being_quoted() {
-        for text in ["", "hunter2", "a.hunter2.b", "e30.bm90IGpzb24.x", "..", &"a.".repeat(10_000)] {
-            let fault = id_token(&Secret::new(text.to_owned()), EXPECTED).unwrap_err();
-            assert!(!fault.message.contains("hunter2"), "{fault}");
+    fn an_id_token_that_cannot_be_read_or_is_encrypted_says_nothing() {
+        for text in
+            ["", "hunter2", "a.hunter2.b", "e30.bm90IGpzb24.x", "..", "e30.e30.e30.e30.e30", &"a.".repeat(10_000)]
+        {
+            assert!(id_token(&Secret::new(text.to_owned()), EXPECTED).unwrap().is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_id_token_repeats_the_nonce_of_its_request() {
+        let expected = Expected { nonce: Some("n1"), ..EXPECTED };
+        assert!(read(&token(&json!({ "nonce": "n1" })), expected).is_ok());
+        for other in [json!({ "nonce": "n2" }), json!({}), json!({ "nonce": 1 })] {
+            let fault = read(&token(&other), expected).unwrap_err();
+            assert_eq!(fault.message, "The ID token does not repeat the nonce of the request.");
+        }
+        let other = token(&json!({ "nonce": "n2" }));
+        assert!(
+            is_of_another(&other, Some("n1")) && !is_of_another(&other, Some("n2")) && !is_of_another(&other, None)
+        );
+        assert!(!is_of_another(&token(&json!({})), Some("n1")), "some servers leave it out");
+    }
+
+    #[test]
+    fn userinfo_may_be_a_signed_token_of_the_same_issuer_for_the_same_client() {
+        let of = |change: &Value| {
+            let body = Zeroizing::new(token(change).expose().as_bytes().to_vec());
+            userinfo(&Exchange { status: 200, body, ..Exchange::default() }, Some(EXPECTED))
+        };
+        assert_eq!(of(&json!({})).unwrap().identity().unwrap().sub, "u1");
+        assert!(of(&json!({ "aud": null, "iss": null })).is_ok());
+        assert!(of(&json!({ "aud": "another" })).is_err());
+        assert!(of(&json!({ "iss": "https://evil.example" })).is_err());
     }
 
     #[test]
     fn microsofts_issuer_has_the_users_own_tenant_in_it() {
         let expected = Expected { issuer: "https://login.example/{tid}/v2.0", ..EXPECTED };
-        let of = |iss: &str, tid: &str| id_token(&token(&json!({ "iss": iss, "tid": tid })), expected);
+        let of = |iss: &str, tid: &str| read(&token(&json!({ "iss": iss, "tid": tid })), expected);
         assert!(of("https://login.example/9188-40d4/v2.0", "9188-40d4").is_ok());
         assert!(of("https://login.example/9188-40d4/v2.0", "another").is_err());
         assert!(of("https://evil.example/v2.0", "evil.example").is_err());
@@ -233,7 +303,7 @@ mod tests {
     fn a_picture_that_is_no_https_address_is_left_out() {
         let claims = |picture: &str| {
             let token = token(&json!({ "picture": picture, "name": "Ann\u{1b}[2J" }));
-            id_token(&token, EXPECTED).unwrap().identity().unwrap()
+            read(&token, EXPECTED).unwrap().identity().unwrap()
         };
         assert_eq!(claims("javascript:alert(1)").picture, None);
         assert_eq!(claims("https://a.example/p.png").picture.as_deref(), Some("https://a.example/p.png"));

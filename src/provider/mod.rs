@@ -4,7 +4,11 @@
 //! means for a sign-in is for the session to decide.
 
 mod answer;
+mod approver;
 mod assertion;
+mod body;
+mod compression;
+mod credential;
 mod directory;
 mod discovery;
 mod endpoint_query;
@@ -12,35 +16,38 @@ mod endpoint_query;
 mod hostile;
 mod http;
 mod identity;
+mod lifetime;
+mod parameters;
+mod probe;
+mod quotation;
+mod refusal;
 mod request;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use oauth2::http::header::{ACCEPT, AUTHORIZATION};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Duration, sleep};
 
-use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::identity::Identity;
+use crate::domain::approval::{Approval, Authorization};
+use crate::domain::fault::{Fault, FaultCode, Remedy};
+use crate::domain::profile::{ClientAuth, Pkce, RequestKind, RevokedToken};
+use crate::domain::redirection::RedirectedCode;
 use crate::domain::secret::Secret;
 use crate::domain::settings::{AccountSettings, GrantSettings};
-use crate::domain::token::{Authorization, Granted, PollAnswer, TokenAnswer, User};
-use crate::platform::clock;
-use answer::{NewTokens, Polled};
+use crate::domain::token::{Granted, PollAnswer, TokenAnswer, User};
+use answer::{Polled, Refreshed};
+use credential::{Credential, credentials};
 pub(crate) use directory::Directory;
 use discovery::Endpoints;
 pub(crate) use endpoint_query::EndpointQuery;
 use http::Exchange;
 pub(crate) use http::Http;
-use request::{Requests, Revoke, Unbuildable};
-
-/// How often userinfo is asked: the user has approved by then, and should not have to do it twice for one lost packet.
-const USERINFO_TRIES: u32 = 3;
-const USERINFO_WAIT: Duration = Duration::from_secs(1);
+use parameters::Unbuildable;
+use refusal::Asked;
+use request::{Requests, Revoke};
 
 /// The provider of one account.
 #[derive(Debug)]
@@ -48,8 +55,16 @@ pub(crate) struct Provider {
     account: Arc<AccountSettings>,
     directory: Arc<Directory>,
     turns: Arc<Semaphore>,
-    /// Which of the client's secrets the provider took last.
-    secret: AtomicUsize,
+    memory: Mutex<Memory>,
+}
+
+/// What is remembered of earlier answers, until the process ends.
+#[derive(Debug, Default)]
+struct Memory {
+    /// How the client showed who it is when the provider last took it.
+    credential: Option<Credential>,
+    /// A refresh token that came without an access token, and the one whose place it takes.
+    rotated: Option<(Secret, Secret)>,
 }
 
 impl Provider {
@@ -57,7 +72,7 @@ impl Provider {
     /// yet.
     #[must_use]
     pub(crate) fn new(account: Arc<AccountSettings>, directory: Arc<Directory>, turns: Arc<Semaphore>) -> Self {
-        Self { account, directory, turns, secret: AtomicUsize::new(0) }
+        Self { account, directory, turns, memory: Mutex::default() }
     }
 
     /// Waits for a turn to ask, which lasts until it is dropped.
@@ -79,39 +94,64 @@ impl Provider {
         };
         if let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant {
             let url = endpoints.authorization.as_ref().ok_or_else(|| missing("an authorization"))?;
-            return Ok(Authorization::Code(self.requests(endpoints, 0).code_authorization(url, redirect_uri)));
+            let credential = Credential { auth: ClientAuth::None, secret: None };
+            let request = Requests { account: &self.account, endpoints, credential }.authorization(url, redirect_uri);
+            return Ok(Authorization { approval: Approval::Redirect(request), expires_in: None });
         }
         let url = endpoints.device_authorization.as_ref().ok_or_else(|| missing("a device authorization"))?;
-        let exchange = self.ask(endpoints, |requests| requests.device_authorization(url)).await?;
-        answer::device_authorization(&exchange, &self.secrets(&[])).map(Authorization::Device)
+        let code_verifier = (self.account.profile.device_pkce() != Pkce::Off).then(request::new_code_verifier);
+        let exchange = self.ask(endpoints, RequestKind::DeviceAuthorization, |requests| {
+            requests.device_authorization(url, code_verifier.as_ref())
+        });
+        let sent = self.secrets(code_verifier.as_ref());
+        let mut authorization =
+            answer::device_authorization(&exchange.await?, self.asked(RequestKind::DeviceAuthorization, &sent))?;
+        if let (Approval::Device(device), Some(code_verifier)) = (&mut authorization.approval, code_verifier) {
+            device.poll_parameters.insert("code_verifier".to_owned(), code_verifier);
+        }
+        Ok(authorization)
     }
 
-    /// Asks whether the user has approved (RFC 8628 3.4).
+    /// Asks whether the user has approved (RFC 8628 3.4); `further` are the parameters that the code came with.
     ///
     /// # Errors
     /// When the sign-in has ended, or the provider cannot be asked now.
-    pub(crate) async fn poll(&self, device_code: &Secret) -> Result<PollAnswer, Fault> {
+    pub(crate) async fn poll(
+        &self,
+        device_code: &Secret,
+        further: &BTreeMap<String, Secret>,
+    ) -> Result<PollAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
-        let exchange = self.ask(endpoints, |requests| requests.device_access_token(device_code)).await?;
-        match answer::poll(&exchange, &self.secrets(&[device_code]), self.account.scope_separator)? {
+        let build = |requests: Requests<'_>| requests.device_access_token(device_code, further);
+        let exchange = self.ask(endpoints, RequestKind::DevicePoll, build).await?;
+        let sent = self.secrets([device_code].into_iter().chain(further.values()));
+        match answer::poll(&exchange, self.asked(RequestKind::DevicePoll, &sent))? {
             Polled::NotYet(answer) => Ok(answer),
-            Polled::Granted(new) => Ok(PollAnswer::Granted(self.granted(endpoints, new, &exchange).await)),
+            Polled::Granted(new) => Ok(PollAnswer::Granted(self.granted(endpoints, new, &exchange, None).await)),
         }
     }
 
     /// Asks for the tokens of an authorization code (RFC 6749 4.1.3).
     ///
     /// # Errors
-    /// When the provider refuses, or cannot be asked now.
-    pub(crate) async fn exchange(&self, code: &Secret, code_verifier: &Secret) -> Result<Granted, Fault> {
+    /// When the provider refuses, or cannot be asked now, or the ID token is of another sign-in.
+    pub(crate) async fn exchange(&self, code: &RedirectedCode, code_verifier: &Secret) -> Result<Granted, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let GrantSettings::AuthorizationCode { redirect_uri } = &self.account.grant else {
             return Err(Fault::ask_user(FaultCode::RedirectInvalid, "The account has another grant by now."));
         };
-        let exchange =
-            self.ask(endpoints, |requests| requests.code_exchange(redirect_uri, code, code_verifier)).await?;
-        let new = answer::token(&exchange, &self.secrets(&[code, code_verifier]), self.account.scope_separator)?;
-        Ok(self.granted(endpoints, new, &exchange).await)
+        let RedirectedCode { code, further } = code;
+        let build = |requests: Requests<'_>| requests.code_exchange(redirect_uri, code, code_verifier);
+        let exchange = self.ask(endpoints, RequestKind::CodeExchange, build).await?;
+        let sent = self.secrets([code, code_verifier]);
+        let mut new = answer::token(&exchange, self.asked(RequestKind::CodeExchange, &sent))?;
+        new.tokens.extra.extend(answer::redirect_extra(further, &self.account.profile));
+        let nonce = request::has_nonce(&self.account).then(|| request::nonce(code_verifier));
+        if new.id_token.as_ref().is_some_and(|token| identity::is_of_another(token, nonce.as_deref())) {
+            let message = "The ID token is the answer to another sign-in (its nonce differs).";
+            return Err(Fault::ask_user(FaultCode::RedirectInvalid, message));
+        }
+        Ok(self.granted(endpoints, new, &exchange, nonce.as_deref()).await)
     }
 
     /// Asks for tokens by what the configuration itself holds.
@@ -120,15 +160,27 @@ impl Provider {
     /// When the provider refuses, or cannot be asked now.
     pub(crate) async fn obtain(&self) -> Result<Granted, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
-        let (exchange, secret) = match &self.account.grant {
+        let (kind, exchange, secret) = match &self.account.grant {
             GrantSettings::ClientCredentials => {
-                (self.ask(endpoints, |requests: Requests<'_>| requests.client_credentials()).await?, None)
+                let kind = RequestKind::ClientCredentials;
+                (kind, self.ask(endpoints, kind, |requests: Requests<'_>| requests.client_credentials()).await?, None)
+            }
+            GrantSettings::JwtBearer(bearer) => {
+                let (kind, profile) = (RequestKind::JwtBearer, &self.account.profile);
+                let assertion = assertion::of_grant(bearer, &self.account.scopes, endpoints, profile);
+                let assertion = assertion.map_err(|_| unbuildable())?;
+                let build = |requests: Requests<'_>| requests.jwt_bearer(bearer, &assertion);
+                (kind, self.ask(endpoints, kind, build).await?, Some(assertion))
             }
             GrantSettings::Password { username, password } => {
-                (self.ask(endpoints, |requests| requests.password(username, password)).await?, Some(password))
+                let build = |requests: Requests<'_>| requests.password(username, password);
+                let exchange = self.ask(endpoints, RequestKind::Password, build).await?;
+                (RequestKind::Password, exchange, Some(password.clone()))
             }
             GrantSettings::RefreshToken { token: Some(token) } => {
-                (self.ask(endpoints, |requests| requests.refresh(token)).await?, Some(token))
+                let build = |requests: Requests<'_>| requests.refresh(token);
+                let exchange = self.ask(endpoints, RequestKind::Refresh, build).await?;
+                (RequestKind::Refresh, exchange, Some(token.clone()))
             }
             GrantSettings::RefreshToken { token: None }
             | GrantSettings::DeviceCode
@@ -139,11 +191,11 @@ impl Provider {
                 ));
             }
         };
-        let sent: Vec<_> = secret.into_iter().collect();
-        let mut tokens = answer::token(&exchange, &self.secrets(&sent), self.account.scope_separator)?.tokens;
+        let sent = self.secrets(secret.as_ref());
+        let mut tokens = answer::token(&exchange, self.asked(kind, &sent))?.tokens;
         match &self.account.grant {
             // The client needs none (RFC 6749 4.4.3).
-            GrantSettings::ClientCredentials => tokens.refresh_token = None,
+            GrantSettings::ClientCredentials | GrantSettings::JwtBearer(_) => tokens.refresh_token = None,
             // What is absent stays as it was (RFC 6749 6).
             GrantSettings::RefreshToken { token } => tokens.refresh_token = tokens.refresh_token.or(token.clone()),
             _ => {}
@@ -157,12 +209,25 @@ impl Provider {
     /// When the grant has ended, or the provider cannot be asked now.
     pub(crate) async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
-        let exchange = self.ask(endpoints, |requests| requests.refresh(refresh_token)).await?;
-        answer::refresh(&exchange, &self.secrets(&[refresh_token]), self.account.scope_separator)
+        let successor = self.memory().rotated.clone().filter(|(former, _)| former == refresh_token).map(|(_, new)| new);
+        let newest = successor.as_ref().unwrap_or(refresh_token);
+        let build = |requests: Requests<'_>| requests.refresh(newest);
+        let exchange = self.ask(endpoints, RequestKind::Refresh, build).await?;
+        let sent = self.secrets([refresh_token, newest]);
+        match answer::refresh(&exchange, self.asked(RequestKind::Refresh, &sent))? {
+            Refreshed::Tokens(mut tokens) => {
+                tokens.refresh_token = tokens.refresh_token.or(successor);
+                Ok(tokens)
+            }
+            Refreshed::Rotated(new, fault) => {
+                self.memory().rotated = Some((refresh_token.clone(), new));
+                Err(fault)
+            }
+        }
     }
 
     /// Revokes the grant (RFC 7009 2.1): by the refresh token, whose end is the end of the grant, and then by the access
-    /// token, which some providers let live on.
+    /// token, which some providers let live on; or as the profile says.
     ///
     /// # Errors
     /// When the provider refuses, cannot be asked now, or has no revocation endpoint.
@@ -172,130 +237,90 @@ impl Provider {
             let message = "The provider has no revocation endpoint.";
             return Err(Fault::ask_user(FaultCode::NotRevoked, message));
         };
-        let tokens = refresh_token.map(Revoke::Refresh).into_iter().chain([Revoke::Access(access_token)]);
+        let mut grant_has_ended = false;
         let mut outcome = Ok(());
-        for token in tokens {
-            let exchange = self.ask(endpoints, |requests| requests.revocation(url, token)).await?;
-            let (Revoke::Refresh(secret) | Revoke::Access(secret)) = token;
-            outcome = outcome.and(answer::revocation(&exchange, &self.secrets(&[secret])));
+        for kind in self.account.profile.revoke() {
+            let (token, secret) = match (kind, refresh_token) {
+                (RevokedToken::RefreshToken, None) => continue,
+                (RevokedToken::RefreshToken, Some(token)) => (Revoke::Refresh(token), token),
+                (RevokedToken::AccessToken, _) => (Revoke::Access(access_token), access_token),
+            };
+            let build = |requests: Requests<'_>| requests.revocation(url, token);
+            let exchange = self.ask(endpoints, RequestKind::Revocation, build).await?;
+            let sent = self.secrets([secret]);
+            match answer::revocation(&exchange, self.asked(RequestKind::Revocation, &sent)) {
+                Ok(()) => grant_has_ended |= *kind == RevokedToken::RefreshToken,
+                // What was the grant's has ended with it, and a good server may say that there is no such token.
+                Err(fault) if grant_has_ended && !matches!(fault.remedy, Remedy::TryAgain { .. }) => {}
+                Err(fault) => outcome = outcome.and(Err(fault)),
+            }
         }
         outcome
     }
 
-    /// The tokens, with who approved them as far as the account wants to know.
-    async fn granted(&self, endpoints: &Endpoints, new: NewTokens, exchange: &Exchange) -> Granted {
-        let NewTokens { tokens, id_token } = new;
-        let user = if self.account.asks_for_user() {
-            let now = exchange.date.unwrap_or_else(|| clock::now().wall);
-            match self.user(endpoints, &tokens.access_token, id_token.as_ref(), now).await {
-                Ok(user) => User::Known(user),
-                Err(fault) => User::Unknown(fault),
-            }
-        } else {
-            User::NotAsked
-        };
-        Granted { tokens, user }
-    }
-
-    /// Who approved: from the ID token, and from userinfo for what that leaves open.
-    async fn user(
-        &self,
-        endpoints: &Endpoints,
-        access_token: &Secret,
-        id_token: Option<&Secret>,
-        now: crate::domain::clock::UnixTime,
-    ) -> Result<Identity, Fault> {
-        let expected = endpoints.issuer.as_deref().map(|issuer| identity::Expected {
-            issuer,
-            client_id: &self.account.client.id,
-            now,
-        });
-        let by_token = match (id_token, expected) {
-            (Some(token), Some(expected)) => {
-                let claims = identity::id_token(token, expected)?;
-                Some(claims.identity().ok_or_else(|| identity::unknown("The ID token names no user."))?)
-            }
-            // Whose word it is cannot be told.
-            _ => None,
-        };
-        let named = self.account.allow.names_addresses();
-        let is_enough = |user: &Identity| user.email_verified && (user.name.is_some() || !self.account.identity);
-        let by_userinfo = match &endpoints.userinfo {
-            Some(url) if !by_token.as_ref().is_some_and(is_enough) => Some(self.userinfo(url, access_token).await),
-            _ => None,
-        };
-        match (by_token, by_userinfo) {
-            (Some(user), None) => Ok(user),
-            (None, None) => Err(identity::unknown("The provider sent no ID token, and has no userinfo endpoint.")),
-            // What the ID token says is enough to tell who it was, if not by the address.
-            (Some(user), Some(Err(_))) if user.email_verified || !named => Ok(user),
-            (_, Some(Err(fault))) => Err(fault),
-            (by_token, Some(Ok(claims))) => {
-                let user = claims.identity().ok_or_else(|| identity::unknown("Userinfo names no user."))?;
-                identity::merged(by_token, user)
-            }
-        }
-    }
-
-    async fn userinfo(&self, url: &url::Url, access_token: &Secret) -> Result<identity::Claims, Fault> {
-        let mut tries = 0;
-        loop {
-            let request = oauth2::http::Request::get(url.as_str())
-                .header(ACCEPT, "application/json")
-                .header(AUTHORIZATION, format!("Bearer {}", access_token.expose()))
-                .body(Vec::new())
-                .map_err(|_| Unbuildable);
-            let answer = self.send(request).await.and_then(|exchange| identity::userinfo(&exchange));
-            tries += 1;
-            match answer {
-                Err(_) if tries < USERINFO_TRIES => sleep(USERINFO_WAIT).await,
-                Err(fault) if fault.code == FaultCode::IdentityUnknown => return Err(fault),
-                Err(fault) => return Err(identity::unknown(fault.message)),
-                Ok(claims) => return Ok(claims),
-            }
-        }
-    }
-
-    fn requests<'a>(&'a self, endpoints: &'a Endpoints, secret: usize) -> Requests<'a> {
-        Requests { account: &self.account, endpoints, secret }
-    }
-
-    /// Asks with the secret that was good last, and with the others only where the provider takes it for none of the
-    /// client's: while a secret is replaced, a device has both.
+    /// Asks in the way that the provider took last, and in the others only where it does not take this client so: while a
+    /// secret is replaced, a device has both, and a provider may list several ways of which a client is registered for one.
     async fn ask(
         &self,
         endpoints: &Endpoints,
+        kind: RequestKind,
         build: impl Fn(Requests<'_>) -> Result<oauth2::HttpRequest, Unbuildable>,
     ) -> Result<Exchange, Fault> {
-        let count = self.account.client.secrets.len().max(1);
-        let mut secret = self.secret.load(Ordering::Relaxed);
-        let mut tries = 1;
-        loop {
-            let exchange = self.send(build(self.requests(endpoints, secret))).await?;
-            if tries < count && answer::refuses_client(&exchange) {
-                secret = (secret + 1) % count;
-                tries += 1;
+        let mut credentials = credentials(&self.account, endpoints);
+        let remembered = self.memory().credential;
+        if let Some(at) = credentials.iter().position(|credential| Some(*credential) == remembered) {
+            credentials.rotate_left(at);
+        }
+        let last = credentials.len() - 1;
+        for (tries, credential) in credentials.iter().copied().enumerate() {
+            let exchange = self.send(build(Requests { account: &self.account, endpoints, credential })).await?;
+            let refused = answer::refuses_client(&exchange, self.asked(kind, &[]));
+            if refused && tries < last {
                 continue;
             }
-            self.secret.store(secret, Ordering::Relaxed);
+            if !refused {
+                self.remember(credential, tries > 0);
+            }
             if answer::may_have_moved(&exchange) {
                 self.directory.may_have_moved();
             }
             return Ok(exchange);
         }
+        Err(unbuildable())
+    }
+
+    fn remember(&self, credential: Credential, is_another: bool) {
+        self.memory().credential = Some(credential);
+        if is_another {
+            tracing::info!(
+                provider = self.account.provider,
+                client_auth = credential.auth.name(),
+                "the provider takes the client in another way or with another secret than tried first; client_auth says \
+                 which way is tried"
+            );
+        }
     }
 
     async fn send(&self, request: Result<oauth2::HttpRequest, Unbuildable>) -> Result<Exchange, Fault> {
-        let request = request.map_err(|_| {
-            let message =
-                "The request cannot be built: an endpoint is no usable address, or the client's key does not sign.";
-            Fault::reconfigure(FaultCode::InvalidRequest, message)
-        })?;
-        self.directory.http().send(request).await
+        self.directory.http().send(request.map_err(|_| unbuildable())?).await
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // A panic elsewhere leaves nothing half-done in it.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked<'a>(&'a self, kind: RequestKind, sent: &'a [&'a Secret]) -> Asked<'a> {
+        Asked { kind, profile: &self.account.profile, sent }
     }
 
     /// Everything secret that a request carried, so that no error quotes it.
-    fn secrets<'a>(&'a self, sent: &[&'a Secret]) -> Vec<&'a Secret> {
-        self.account.client.secrets.iter().chain(sent.iter().copied()).collect()
+    fn secrets<'a>(&'a self, sent: impl IntoIterator<Item = &'a Secret>) -> Vec<&'a Secret> {
+        self.account.client.secrets.iter().chain(sent).collect()
     }
+}
+
+fn unbuildable() -> Fault {
+    let message = "The request cannot be built: an endpoint is no usable address, or the client's key does not sign.";
+    Fault::reconfigure(FaultCode::InvalidRequest, message)
 }

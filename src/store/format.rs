@@ -8,6 +8,7 @@ mod expiry;
 mod fingerprint;
 mod pending;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -22,7 +23,7 @@ use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
 use crate::domain::record::{ClientBinding, Record, Refusal, SignedIn};
 use crate::domain::secret::Secret;
-use crate::domain::token::{ClearTokens, Token, Tokens};
+use crate::domain::token::Tokens;
 use expiry::WrittenExpiry;
 use fingerprint::WrittenFingerprint;
 use pending::WrittenPending;
@@ -37,8 +38,6 @@ pub(super) enum FormatError {
     Newer(u32),
     #[error("it is not in the format of a record")]
     Malformed,
-    #[error("a token of it is neither at hand nor in the store")]
-    NoToken,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,17 +56,6 @@ struct Written {
 #[derive(Deserialize)]
 struct OnlyVersion {
     version: u32,
-}
-
-#[derive(Deserialize)]
-struct OnlyTokens {
-    signed_in: Option<WrittenTokens>,
-}
-
-#[derive(Deserialize)]
-struct WrittenTokens {
-    access_token: Secret,
-    refresh_token: Option<Secret>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,6 +154,10 @@ fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_str(secret.expose())
 }
 
+fn all_exposed<S: Serializer>(secrets: &BTreeMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(secrets.iter().map(|(name, secret)| (name, secret.expose())))
+}
+
 #[expect(clippy::ref_option, reason = "serde passes the field as it is")]
 fn exposed_if_any<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::expose).serialize(serializer)
@@ -185,11 +177,11 @@ impl Write for Counter {
     }
 }
 
-/// The text of a record; wiped when dropped. `stored` are the tokens that the store has of it by now, if any.
-pub(super) fn encode(record: &Record, stored: Option<ClearTokens>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+/// The text of a record; wiped when dropped.
+pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, FormatError> {
     let written = Written {
         version: VERSION,
-        signed_in: record.signed_in.as_ref().map(|it| WrittenSignIn::new(it, stored)).transpose()?,
+        signed_in: record.signed_in.as_ref().map(WrittenSignIn::from),
         pending: record.pending.as_ref().map(WrittenPending::from),
         imported: record.imported.map(WrittenFingerprint),
         stopped: record.stopped,
@@ -237,7 +229,7 @@ fn check_version(text: &[u8]) -> Result<(), FormatError> {
 /// The time, and what it is worth.
 pub(super) type Clock = (Now, Confidence);
 
-/// The record that `text` holds, its lifetimes found again from the time that it is now. Its tokens stay in the store.
+/// The record that `text` holds, its lifetimes found again from the time that it is now.
 pub(super) fn decode(text: &[u8], clock: Clock) -> Result<Record, FormatError> {
     check_version(text)?;
     let written: Written = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
@@ -249,28 +241,18 @@ pub(super) fn decode(text: &[u8], clock: Clock) -> Result<Record, FormatError> {
     })
 }
 
-/// The tokens of a record's text; `None` if nobody is signed in by it.
-pub(super) fn decode_tokens(text: &[u8]) -> Result<Option<ClearTokens>, FormatError> {
-    check_version(text)?;
-    let written: OnlyTokens = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
-    Ok(written
-        .signed_in
-        .map(|WrittenTokens { access_token, refresh_token }| ClearTokens { access_token, refresh_token }))
-}
-
-impl WrittenSignIn {
-    fn new(signed_in: &SignedIn, stored: Option<ClearTokens>) -> Result<Self, FormatError> {
+impl From<&SignedIn> for WrittenSignIn {
+    fn from(signed_in: &SignedIn) -> Self {
         let SignedIn { client, tokens, since, last_refresh, refused, refreshing_since, user, user_changed_at } =
             signed_in;
-        let Tokens { expiry, scope, .. } = tokens;
-        let ClearTokens { access_token, refresh_token } = tokens.clear(stored).ok_or(FormatError::NoToken)?;
-        Ok(Self {
+        let Tokens { access_token, refresh_token, expiry, scope } = tokens.clone();
+        Self {
             client: WrittenFingerprint(client.client()),
             declared: WrittenDeclared::of(client),
             access_token,
             refresh_token,
             expiry: expiry.as_ref().map(WrittenExpiry::from),
-            scope: scope.clone(),
+            scope,
             since: since.seconds(),
             last_refresh: last_refresh.map(UnixTime::seconds),
             refused: refused.as_ref().map(|refusal| WrittenRefusal {
@@ -281,7 +263,7 @@ impl WrittenSignIn {
             refreshing_since: refreshing_since.map(UnixTime::seconds),
             user: user.as_deref().cloned().map(WrittenUser::from),
             user_changed_at: user_changed_at.map(UnixTime::seconds),
-        })
+        }
     }
 }
 
@@ -302,8 +284,8 @@ impl WrittenSignIn {
         SignedIn {
             client: self.declared.restored(&self.client),
             tokens: Tokens {
-                access_token: Token::Stored,
-                refresh_token: self.refresh_token.map(|_| Token::Stored),
+                access_token: self.access_token,
+                refresh_token: self.refresh_token,
                 expiry: self.expiry.map(|expiry| Expiry::restored(expiry.beginning(), expiry.life(), now, confidence)),
                 scope: self.scope,
             },

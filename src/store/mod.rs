@@ -21,7 +21,6 @@ mod seal;
 mod sealed_record;
 #[cfg(test)]
 mod tests;
-mod wanted;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -32,9 +31,8 @@ use crate::domain::account::AccountName;
 use crate::domain::clock::{Confidence, Now};
 use crate::domain::declaration::Declaration;
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::record::Record;
+use crate::domain::record::{Record, StoredRecord};
 use crate::domain::settings::StoreSettings;
-use crate::domain::token::ClearTokens;
 use crate::store::machine::Machine;
 use error::DatabaseError;
 use floor::Floor;
@@ -45,7 +43,6 @@ use replicated::{OpenedFiles, ReplicatedFiles};
 use retry::Retry;
 use seal::{SealError, SealingKey, Unsealed};
 use sealed_record::{Records, SealedRecord, newest_serial};
-use wanted::Wanted;
 use writer::{Job, Task, Writer};
 
 pub(crate) use error::OpenError;
@@ -53,17 +50,8 @@ pub(crate) use error::OpenError;
 /// An open store. Dropping it waits until everything that was sent is written and the files are closed.
 #[derive(Debug)]
 pub struct Store {
-    wanted: Wanted,
     queue: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// The tokens that the store had of an account at one moment, whatever has become of the account since.
-#[derive(Clone, Debug)]
-pub struct SealedTokens {
-    account: AccountName,
-    kept: Option<SealedRecord>,
-    wanted: Wanted,
 }
 
 /// The result of opening the store.
@@ -79,15 +67,6 @@ pub struct Opened {
     pub set_aside: Option<SetAside>,
     /// Set when there was no key, and one was made.
     pub key_made: bool,
-}
-
-/// One record that was found in the store.
-#[derive(Debug)]
-pub enum StoredRecord {
-    /// It is whole. Its tokens stay sealed until [`Store::tokens`] is asked for them.
-    Record(Record),
-    /// It cannot be read ([`FaultCode::is_of_closed_record`]); it stays as it is until it is overwritten or erased.
-    Unreadable(Fault),
 }
 
 /// A store that would not open; nothing of it was deleted.
@@ -225,7 +204,6 @@ fn open_with(
     let with_secrets = names.map(String::into_bytes).collect();
 
     let serial = newest_serial(&kept);
-    let wanted = Wanted::new(key, kept);
     let writer = Writer {
         path: path.clone(),
         start,
@@ -234,7 +212,8 @@ fn open_with(
         with_secrets,
         serial,
         floor,
-        wanted: wanted.clone(),
+        key,
+        records: kept,
         retry,
         acks,
     };
@@ -243,7 +222,7 @@ fn open_with(
         .name("store".to_owned())
         .spawn(move || writer.run(&jobs))
         .map_err(|error| OpenError::files("start the thread of the store", path, &error))?;
-    let store = Store { wanted, queue: Some(queue), thread: Some(thread) };
+    let store = Store { queue: Some(queue), thread: Some(thread) };
     Ok(Opened { store, records, declarations, set_aside, key_made })
 }
 
@@ -254,7 +233,7 @@ pub(crate) fn forgets(path: &Path) -> Option<String> {
 }
 
 impl Store {
-    /// Writes `record` in the place of what the account had. Tokens that it says are stored stay as they are.
+    /// Writes `record` in the place of what the account had.
     pub fn save(&self, account: &AccountName, revision: u64, record: Record) {
         self.send(Job { account: account.clone(), revision, task: Task::Save(record) });
     }
@@ -262,13 +241,6 @@ impl Store {
     /// Removes what the account had.
     pub fn erase(&self, account: &AccountName, revision: u64) {
         self.send(Job { account: account.clone(), revision, task: Task::Erase(RecordKind::SignIn) });
-    }
-
-    /// The tokens of the account as they were last sent: on disk, unless a write is under way or has failed.
-    #[must_use]
-    pub fn tokens(&self, account: &AccountName) -> SealedTokens {
-        let kept = self.wanted.get(RecordKind::SignIn.name(account).as_bytes());
-        SealedTokens { account: account.clone(), kept, wanted: self.wanted.clone() }
     }
 
     /// Writes what an account is, in the place of what was declared before.
@@ -285,24 +257,6 @@ impl Store {
         if self.queue.as_ref().is_none_or(|queue| queue.send(job).is_err()) {
             tracing::error!("the thread of the store has ended; restart the agent");
         }
-    }
-}
-
-impl SealedTokens {
-    /// Opens them.
-    ///
-    /// # Errors
-    /// When there are none, or they do not open, which nothing but a fault of the device's memory explains.
-    pub fn open(&self) -> Result<ClearTokens, Fault> {
-        let Self { account, kept, wanted } = self;
-        let tokens = kept.as_ref().map(|kept| wanted.open(account, kept)).transpose();
-        let why = match tokens.map(Option::flatten) {
-            Ok(Some(tokens)) => return Ok(tokens),
-            Ok(None) => "there are none".to_owned(),
-            Err(why) => why,
-        };
-        let message = format!("The tokens of {account} cannot be taken from the store: {why}.");
-        Err(Fault::passing(FaultCode::StoreFailed, message))
     }
 }
 

@@ -11,8 +11,8 @@ use super::floor::{self, Floor};
 use super::process::Start;
 use super::replicated::{RecordChange, RecordChanges, ReplicatedFiles, sled_in};
 use super::retry::Retry;
-use super::seal::Unsealed;
-use super::wanted::Wanted;
+use super::seal::{SealingKey, Unsealed};
+use super::sealed_record::Records;
 use super::{Ack, RecordKind, folder, format};
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
@@ -68,8 +68,9 @@ pub(super) struct Writer<F> {
     pub(super) start: Start,
     /// `None` after a failure, until they can be opened again.
     pub(super) files: Option<ReplicatedFiles>,
-    /// The records that the files are to hold.
-    pub(super) wanted: Wanted,
+    pub(super) key: SealingKey,
+    /// The records that the files are to hold. Nothing that happens to the files can lose them while the agent runs.
+    pub(super) records: Records,
     /// The serial of the newest record.
     pub(super) serial: u64,
     /// The serial below which no record counts.
@@ -114,7 +115,7 @@ impl<F: Fn(Ack)> Writer<F> {
                 changes.insert(key, change);
             }));
         }
-        self.wanted.change(&changes);
+        change(&mut self.records, &changes);
         if let Err(fault) = self.try_to_write(&changes, !leaving.is_empty()) {
             return results.into_iter().map(|result| result.and(Err(fault.clone()))).collect();
         }
@@ -131,27 +132,17 @@ impl<F: Fn(Ack)> Writer<F> {
     /// Returns the change that a job makes, after the `changes` before it.
     fn prepare(&mut self, job: &Job, key: &[u8], changes: &RecordChanges) -> Result<RecordChange, Fault> {
         let text = match &job.task {
-            Task::Save(record) => {
-                let former = match changes.get(key) {
-                    Some(RecordChange::Put(kept) | RecordChange::PutInCopies(kept)) => Some(kept.clone()),
-                    Some(RecordChange::Erase) => None,
-                    None => self.wanted.get(key),
-                };
-                let stored = former.filter(|_| record.signed_in.as_ref().is_some_and(|it| it.tokens.are_stored()));
-                let stored = stored.map(|kept| self.wanted.open(&job.account, &kept)).transpose();
-                let stored = stored.map_err(|error| self.failed(&error))?.flatten();
-                format::encode(record, stored)
-            }
+            Task::Save(record) => format::encode(record),
             Task::Declare(declaration) => format::encode_declaration(declaration),
             Task::Erase(_) => return Ok(RecordChange::Erase),
         };
         let text = text.map_err(|error| self.failed(&error))?;
         let name = job.task.kind().name(&job.account);
-        let sealed = self.wanted.key().seal(&name, self.serial + 1, self.floor.serial(), &text);
+        let sealed = self.key.seal(&name, self.serial + 1, self.floor.serial(), &text);
         let kept = sealed.map_err(|error| self.failed(&error))?;
         self.serial += 1;
         // A refresh is only ever begun with tokens that are safe already; its answer follows.
-        let is_safe = !changes.contains_key(key) && self.wanted.get(key).is_some();
+        let is_safe = !changes.contains_key(key) && self.records.contains_key(key);
         Ok(if is_asking(&job.task) && is_safe { RecordChange::PutInCopies(kept) } else { RecordChange::Put(kept) })
     }
 
@@ -184,7 +175,7 @@ impl<F: Fn(Ack)> Writer<F> {
     /// Writes; after a failure the files are given up, and opened again the next time.
     fn attempt(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), DatabaseError> {
         let mut files = match self.files.take() {
-            Some(mut files) => match files.write(changes, || self.wanted.all()) {
+            Some(mut files) => match files.write(changes, || self.records.clone()) {
                 Ok(()) => files,
                 // Whatever ended it, perhaps a signal or a lack of memory: the disk may be well.
                 Err(DatabaseError::Ended(why)) => {
@@ -199,7 +190,7 @@ impl<F: Fn(Ack)> Writer<F> {
         };
         if forget {
             let floor = self.raise_floor(&mut files)?;
-            files = files.forget_former_versions(&self.wanted.all())?;
+            files = files.forget_former_versions(&self.records)?;
             self.floor = floor;
         }
         self.files = Some(files);
@@ -210,10 +201,10 @@ impl<F: Fn(Ack)> Writer<F> {
     ///
     /// In this order: were the floor on the disk first, a power cut would take the records that are still below it.
     fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<Floor, DatabaseError> {
-        let key = self.wanted.key();
+        let key = &self.key;
         let floor = Floor::new(self.serial + 1);
         let mut resealed = RecordChanges::new();
-        for (name, record) in self.wanted.all() {
+        for (name, record) in self.records.clone() {
             let Ok(text_name) = std::str::from_utf8(&name) else { continue };
             // What does not open is of another key or machine, which has a floor of its own.
             let Ok(Unsealed { text, .. }) = key.open(text_name, &record) else { continue };
@@ -225,8 +216,8 @@ impl<F: Fn(Ack)> Writer<F> {
         let record = key.seal(floor::NAME, self.serial, floor.serial(), b"").map_err(io::Error::other)?;
         let raised = RecordChanges::from([(floor::NAME.into(), RecordChange::Put(record))]);
         for changes in [resealed, raised] {
-            self.wanted.change(&changes);
-            files.write(&changes, || self.wanted.all())?;
+            change(&mut self.records, &changes);
+            files.write(&changes, || self.records.clone())?;
         }
         Ok(floor)
     }
@@ -234,7 +225,7 @@ impl<F: Fn(Ack)> Writer<F> {
     /// Opens the files after a failure, and makes them hold what they should.
     fn reopen(&mut self) -> Result<ReplicatedFiles, DatabaseError> {
         folder::make_private(&self.path)?;
-        let files = ReplicatedFiles::reopen(&self.path, self.start, &self.wanted.all(), self.has_gaps)?;
+        let files = ReplicatedFiles::reopen(&self.path, self.start, &self.records, self.has_gaps)?;
         self.has_gaps = false;
         Ok(files)
     }
@@ -250,5 +241,17 @@ fn is_asking(task: &Task) -> bool {
     match task {
         Task::Save(record) => record.signed_in.as_ref().is_some_and(|signed_in| signed_in.refreshing_since.is_some()),
         Task::Declare(_) | Task::Erase(_) => false,
+    }
+}
+
+/// Makes changes to records.
+fn change(records: &mut Records, changes: &RecordChanges) {
+    for (name, change) in changes {
+        match change {
+            RecordChange::Put(record) | RecordChange::PutInCopies(record) => {
+                records.insert(name.clone(), record.clone())
+            }
+            RecordChange::Erase => records.remove(name),
+        };
     }
 }

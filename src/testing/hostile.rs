@@ -9,13 +9,13 @@ use std::path::Path;
 
 use fastrand::Rng;
 
-/// What a corpus has in the place of a token that came in; it must never be shown.
+/// The text that a corpus has in the place of a token that came in; it must never be shown.
 pub(crate) const TOKEN: &str = "tok-hidden-8Vq2mZ0xR5";
 
 /// A secret that a target sends itself; whatever comes in, it must never be shown.
 pub(crate) const SENT: &str = "sent-hidden-9wQ41kTz7c";
 
-/// What stands before a token, or before a secret that somebody wrote where its file should be named.
+/// The texts that stand before a token, or before a secret that somebody wrote where its file should be named.
 const BEFORE_SECRETS: [&str; 9] = [
     "&code=",
     "access_token\":\"",
@@ -149,13 +149,13 @@ fn changed(corpus: &[Vec<u8>], chance: &mut Rng) -> Vec<u8> {
     input
 }
 
-/// Whether the token stands in the input only where secrets stand: elsewhere, it is what the other side says in the open.
+/// Returns whether the token stands in the input only where secrets stand: elsewhere, it is what the other side says in the open.
 fn is_a_secret_and_nothing_else(input: &str) -> bool {
     let stands_right = |before: &str| BEFORE_SECRETS.iter().any(|end| before.ends_with(end));
     input.match_indices(TOKEN).all(|(at, _)| stands_right(&input[..at]))
 }
 
-/// What this process has in memory, in KiB.
+/// Returns the memory of this process, in KiB.
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();

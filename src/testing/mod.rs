@@ -4,19 +4,21 @@
 
 #[cfg(test)]
 pub(crate) mod hostile;
+#[cfg(test)]
+pub(crate) mod keys;
 
 pub use crate::domain::account::AccountName;
+pub use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 pub use crate::domain::expiry::{Beginning, Expiry};
 pub use crate::domain::fault::{Fault, FaultCode};
 pub use crate::domain::identity::AllowList;
-pub use crate::domain::presets::PRESETS;
-pub use crate::domain::record::{ClientBinding, Fingerprint, Record, SignedIn};
+pub use crate::domain::record::{ClientBinding, Fingerprint, Record, SignedIn, StoredRecord};
 pub use crate::domain::secret::Secret;
-pub use crate::domain::session::{Action, Answer, Event, Found, Question, Revision, Rules, Session, Topic, Way};
-pub use crate::domain::settings::StoreSettings;
-pub use crate::domain::token::{
-    Authorization, ClearTokens, DeviceAuthorization, Granted, Token, TokenAnswer, Tokens, User,
+pub use crate::domain::session::{
+    Acquisition, Action, Event, ProviderAnswer, ProviderRequest, Revision, Rules, Session, Topic,
 };
+pub use crate::domain::settings::StoreSettings;
+pub use crate::domain::token::{Granted, SignInEnd, TokenAnswer, Tokens, User};
 
 /// The clocks, and the moments that they tell.
 pub mod clock {
@@ -26,16 +28,16 @@ pub mod clock {
 
 /// The configuration file.
 pub mod config {
-    pub use crate::config::{Environment, Loaded, load, parse};
+    pub use crate::config::{Configuration, Environment, built_in_providers, load, parse};
 }
 
 /// Decisions about time.
 pub mod policy {
-    pub use crate::domain::policy::{Chance, retry_wait};
+    pub use crate::domain::policy::{Jitter, retry_wait};
 }
 
 /// The sealed store.
 pub mod store {
     pub use crate::store::machine::Machine;
-    pub use crate::store::{Opened, StoredRecord, open_in_process as open};
+    pub use crate::store::{Opened, open_in_process as open};
 }

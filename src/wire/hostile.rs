@@ -1,8 +1,11 @@
 //! Whatever a client of the broker may publish.
 
-use super::request::{Request, Verb};
-use super::response::{Outcome, response};
+use super::error_code::RequestError;
+use super::payload::Payload;
+use super::request::Request;
+use super::response::Response;
 use super::topics::Topics;
+use super::verb::Verb;
 use crate::domain::text::is_printable;
 use crate::testing::hostile::bombard;
 
@@ -17,7 +20,7 @@ fn requests() {
         };
         assert!(is_printable(&told), "{told:?}");
         // What is sent back is no longer than what came, but for what JSON needs to say it.
-        let answer = response(&Outcome::<()>::Failed { code: "invalid_request", error: told.clone() }, &transaction);
+        let answer = Payload::json(&Response::<()>::new(Err(RequestError::invalid(told.clone())), &transaction));
         assert!(answer.as_bytes().len() <= 6 * payload.len() + 2_000);
         let topic = String::from_utf8_lossy(payload);
         let may_answer = topics.may_respond_to(&topic);

@@ -1,11 +1,11 @@
-//! What the agent publishes: the JSON of the contract.
+//! The retained messages of the agent, each one type: the agent writes it, the command line reads it.
 
-use serde::Serialize;
-use zeroize::Zeroizing;
+use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
 use super::request::Transaction;
-use super::response::{Outcome, response};
+use super::response::Response;
+use super::secret_text::exposed;
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 use crate::domain::identity::Identity;
@@ -13,90 +13,114 @@ use crate::domain::secret::Secret;
 use crate::domain::session::{PendingView, StatusView, TokenView};
 use crate::ui::qr::Qr;
 
-/// Whether the agent is there: `bridge/state`.
+/// The payload of `bridge/state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StateMessage {
+    /// Whether an agent is running.
+    pub state: Presence,
+}
+
+/// Whether an agent is running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Presence {
+    /// It is.
+    Online,
+    /// It is not, as it said itself or as the broker says in its will.
+    Offline,
+}
+
+/// Builds the payload of `bridge/state`.
 #[must_use]
 pub(crate) fn state(online: bool) -> Payload {
-    Payload::json(&serde_json::json!({ "state": if online { "online" } else { "offline" } }))
+    Payload::json(&StateMessage { state: if online { Presence::Online } else { Presence::Offline } })
+}
+
+/// The payload of `bridge/info`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct InfoMessage {
+    /// The version of the agent.
+    pub version: String,
+    /// When it started, in Unix seconds.
+    pub started_at: i64,
+    /// Its accounts.
+    pub accounts: Vec<AccountInfo>,
 }
 
 /// One account in `bridge/info`.
-#[derive(Debug, Serialize)]
-pub(crate) struct AccountInfo<'a> {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AccountInfo {
     /// Its name.
-    pub name: &'a str,
+    pub name: String,
     /// Its provider.
-    pub provider: &'a str,
+    pub provider: String,
     /// Its grant, as the configuration calls it.
-    pub grant: &'a str,
+    pub grant: String,
     /// The scopes it asks for.
-    pub scopes: &'a [String],
+    pub scopes: Vec<String>,
+    /// How its token is given out: `retained` or `on_request`.
+    pub publish: String,
 }
 
-/// What the agent is: `bridge/info`.
+/// Builds the payload of `bridge/info`.
 #[must_use]
-pub(crate) fn info(started_at: UnixTime, accounts: &[AccountInfo<'_>]) -> Payload {
-    #[derive(Serialize)]
-    struct Info<'a> {
-        version: &'static str,
-        started_at: i64,
-        accounts: &'a [AccountInfo<'a>],
-    }
-    Payload::json(&Info { version: env!("CARGO_PKG_VERSION"), started_at: started_at.seconds(), accounts })
+pub(crate) fn info(started_at: UnixTime, accounts: Vec<AccountInfo>) -> Payload {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Payload::json(&InfoMessage { version, started_at: started_at.seconds(), accounts })
 }
 
-#[derive(Serialize)]
-struct TokenMessage<'a> {
-    account: &'a str,
-    access_token: Option<&'a str>,
-    token_type: &'static str,
-    authorization: Option<&'a str>,
-    expires_at: Option<i64>,
-    scope: Option<&'a str>,
+/// The payload of `<account>/token`, and the data of the response to a request for a token.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TokenMessage {
+    /// The account.
+    pub account: String,
+    /// The access token; `None` while there is none that is good.
+    #[serde(serialize_with = "exposed")]
+    pub access_token: Option<Secret>,
+    /// Always `Bearer` (RFC 6750).
+    pub token_type: String,
+    /// The token as it stands in a header (RFC 6750 2.1).
+    #[serde(serialize_with = "exposed")]
+    pub authorization: Option<Secret>,
+    /// When it expires, in Unix seconds, if the provider says.
+    pub expires_at: Option<i64>,
+    /// The scopes granted.
+    pub scope: Option<String>,
 }
 
-impl<'a> TokenMessage<'a> {
-    fn new(account: &'a AccountName, token: &'a TokenView, access_token: &'a Secret, authorization: &'a str) -> Self {
+impl TokenMessage {
+    fn new(account: &AccountName, token: &TokenView) -> Self {
         Self {
-            account: account.as_str(),
-            access_token: Some(access_token.expose()),
-            token_type: "Bearer",
-            authorization: Some(authorization),
+            account: account.to_string(),
+            access_token: Some(token.access_token.clone()),
+            token_type: "Bearer".to_owned(),
+            authorization: Some(Secret::new(format!("Bearer {}", token.access_token.expose()))),
             expires_at: token.expires_at.map(UnixTime::seconds),
-            scope: token.scope.as_deref(),
+            scope: token.scope.clone(),
         }
     }
 }
 
-/// A token as it stands in a header (RFC 6750 2.1).
-fn authorization(access_token: &Secret) -> Zeroizing<String> {
-    Zeroizing::new(format!("Bearer {}", access_token.expose()))
-}
-
-/// An access token: `<account>/token`. `access_token` is that of `token`, in the clear.
+/// Builds the payload of `<account>/token`.
 #[must_use]
-pub(crate) fn token(account: &AccountName, token: &TokenView, access_token: &Secret) -> Payload {
-    Payload::json(&TokenMessage::new(account, token, access_token, &authorization(access_token)))
+pub(crate) fn token(account: &AccountName, token: &TokenView) -> Payload {
+    Payload::json(&TokenMessage::new(account, token))
 }
 
-/// The same in answer to a request.
+/// Builds the response to a request for a token.
 #[must_use]
-pub(crate) fn token_response(
-    account: &AccountName,
-    token: &TokenView,
-    access_token: &Secret,
-    transaction: &Transaction,
-) -> Payload {
-    let authorization = authorization(access_token);
-    response(&Outcome::Done(TokenMessage::new(account, token, access_token, &authorization)), transaction)
+pub(crate) fn token_response(account: &AccountName, token: &TokenView, transaction: &Transaction) -> Payload {
+    Payload::json(&Response::new(Ok(TokenMessage::new(account, token)), transaction))
 }
 
-/// That there is no access token now: `<account>/token`, never empty, since a flow that reads JSON would fail on that.
+/// Builds the payload of `<account>/token` while there is no good token. It is never empty, since a flow that reads JSON
+/// would fail on that.
 #[must_use]
 pub(crate) fn withdrawn_token(account: &AccountName) -> Payload {
     Payload::json(&TokenMessage {
-        account: account.as_str(),
+        account: account.to_string(),
         access_token: None,
-        token_type: "Bearer",
+        token_type: "Bearer".to_owned(),
         authorization: None,
         expires_at: None,
         scope: None,
@@ -114,49 +138,71 @@ pub(crate) struct SetUp {
     pub sign_in_needed: bool,
 }
 
-/// The state of an account: `<account>/status`.
+/// The payload of `<account>/status`. Every `*_at` is in Unix seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StatusMessage {
+    /// The account.
+    pub account: String,
+    /// `signed_out`, `awaiting_user`, `active` or `expired`.
+    pub state: String,
+    /// Whether nothing goes on before a user signs in.
+    pub needs_user: bool,
+    /// When the access token expires.
+    pub expires_at: Option<i64>,
+    /// When the next refresh is due.
+    pub next_refresh_at: Option<i64>,
+    /// When the last refresh was.
+    pub last_refresh_at: Option<i64>,
+    /// The scopes granted.
+    pub scope: Option<String>,
+    /// The grant, as the configuration calls it.
+    pub grant: Option<String>,
+    /// When the user signed in.
+    pub signed_in_at: Option<i64>,
+    /// Who signed in, if the account may tell.
+    pub user: Option<String>,
+    /// When somebody else than before signed in.
+    pub user_changed_at: Option<i64>,
+    /// Where the account was declared: `file` or `mqtt`.
+    pub declared: Option<String>,
+    /// Whether the sign-in is for other scopes or by another grant than the account asks for now.
+    pub sign_in_needed: bool,
+    /// What is wrong, if anything is.
+    pub error: Option<ErrorMessage>,
+}
+
+/// The `error` of a status.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ErrorMessage {
+    /// The name of the fault.
+    pub code: String,
+    /// What happened, and what to do.
+    pub message: String,
+    /// Since when.
+    pub since: i64,
+    /// When the agent tries again, if it does.
+    pub retry_at: Option<i64>,
+}
+
+/// Builds the payload of `<account>/status`.
 #[must_use]
-pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) -> impl Serialize + use<> {
-    #[derive(Serialize)]
-    struct Status {
-        account: String,
-        state: &'static str,
-        needs_user: bool,
-        expires_at: Option<i64>,
-        next_refresh_at: Option<i64>,
-        last_refresh_at: Option<i64>,
-        scope: Option<String>,
-        grant: Option<&'static str>,
-        signed_in_at: Option<i64>,
-        user: Option<String>,
-        user_changed_at: Option<i64>,
-        declared: Option<&'static str>,
-        sign_in_needed: bool,
-        error: Option<Error>,
-    }
-    #[derive(Serialize)]
-    struct Error {
-        code: &'static str,
-        message: String,
-        since: i64,
-        retry_at: Option<i64>,
-    }
-    Status {
+pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) -> StatusMessage {
+    StatusMessage {
         account: account.to_string(),
-        state: status.state.name(),
+        state: status.state.name().to_owned(),
         needs_user: status.needs_user,
         expires_at: status.expires_at.map(UnixTime::seconds),
         next_refresh_at: status.next_refresh_at.map(UnixTime::seconds),
         last_refresh_at: status.last_refresh_at.map(UnixTime::seconds),
         scope: status.scope.clone(),
-        grant: set_up.grant,
+        grant: set_up.grant.map(str::to_owned),
         signed_in_at: status.signed_in_at.map(UnixTime::seconds),
         user: status.user.clone(),
         user_changed_at: status.user_changed_at.map(UnixTime::seconds),
-        declared: set_up.declared,
+        declared: set_up.declared.map(str::to_owned),
         sign_in_needed: set_up.sign_in_needed,
-        error: status.error.as_ref().map(|error| Error {
-            code: error.code.name(),
+        error: status.error.as_ref().map(|error| ErrorMessage {
+            code: error.code.name().to_owned(),
             message: error.message.clone(),
             since: error.since.seconds(),
             retry_at: error.retry_at.map(UnixTime::seconds),
@@ -164,22 +210,32 @@ pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) 
     }
 }
 
-/// What a user needs to sign in: `<account>/signin`.
+/// The payload of `<account>/signin`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SignInMessage {
+    /// The account.
+    pub account: String,
+    /// Whether a sign-in waits for the user.
+    pub pending: bool,
+    /// Where the user types the code, or approves (RFC 8628 3.2).
+    pub verification_uri: Option<String>,
+    /// The address that needs nothing more to be typed (RFC 8628 3.3.1).
+    pub verification_uri_complete: Option<String>,
+    /// The code that the user types, in the device grant.
+    pub user_code: Option<String>,
+    /// Where the browser comes back to, in the authorization code grant.
+    pub redirect_uri: Option<String>,
+    /// When the sign-in expires, in Unix seconds.
+    pub expires_at: Option<i64>,
+    /// The address as a QR code: a `data:` URI of an SVG picture.
+    pub qr: Option<String>,
+}
+
+/// Builds the payload of `<account>/signin`.
 #[must_use]
-pub(crate) fn sign_in(account: &AccountName, pending: Option<&PendingView>) -> impl Serialize + use<> {
-    #[derive(Serialize)]
-    struct SignIn {
-        account: String,
-        pending: bool,
-        verification_uri: Option<String>,
-        verification_uri_complete: Option<String>,
-        user_code: Option<String>,
-        redirect_uri: Option<String>,
-        expires_at: Option<i64>,
-        qr: Option<String>,
-    }
+pub(crate) fn sign_in(account: &AccountName, pending: Option<&PendingView>) -> SignInMessage {
     let address = pending.map(|code| code.verification_uri_complete.as_ref().unwrap_or(&code.verification_uri));
-    SignIn {
+    SignInMessage {
         account: account.to_string(),
         pending: pending.is_some(),
         verification_uri: pending.map(|code| code.verification_uri.clone()),
@@ -191,23 +247,30 @@ pub(crate) fn sign_in(account: &AccountName, pending: Option<&PendingView>) -> i
     }
 }
 
-/// Who is signed in: `<account>/identity`.
+/// The payload of `<account>/identity`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct IdentityMessage {
+    /// The account.
+    pub account: String,
+    /// The subject: the user's stable identifier at the provider.
+    pub sub: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The name.
+    pub name: Option<String>,
+    /// The address of a picture.
+    pub picture: Option<String>,
+}
+
+/// Builds the payload of `<account>/identity`.
 #[must_use]
 pub(crate) fn identity(account: &AccountName, user: Option<&Identity>) -> Payload {
-    #[derive(Serialize)]
-    struct IdentityMessage<'a> {
-        account: &'a str,
-        sub: Option<&'a str>,
-        email: Option<&'a str>,
-        name: Option<&'a str>,
-        picture: Option<&'a str>,
-    }
     Payload::json(&IdentityMessage {
-        account: account.as_str(),
-        sub: user.map(|user| user.sub.as_str()),
-        email: user.and_then(|user| user.email.as_deref()),
-        name: user.and_then(|user| user.name.as_deref()),
-        picture: user.and_then(|user| user.picture.as_deref()),
+        account: account.to_string(),
+        sub: user.map(|user| user.sub.clone()),
+        email: user.and_then(|user| user.email.clone()),
+        name: user.and_then(|user| user.name.clone()),
+        picture: user.and_then(|user| user.picture.clone()),
     })
 }
 
@@ -216,7 +279,6 @@ mod tests {
     use super::*;
     use crate::domain::fault::FaultCode;
     use crate::domain::session::{ErrorView, SessionState};
-    use crate::domain::token::Token;
 
     fn text(payload: &Payload) -> &str {
         std::str::from_utf8(payload.as_bytes()).unwrap()
@@ -229,13 +291,13 @@ mod tests {
     #[test]
     fn a_token_is_ready_for_a_header() {
         let view = TokenView {
-            access_token: Token::Stored,
+            access_token: Secret::new("ya29.x".to_owned()),
             expires_at: Some(UnixTime::new(1_800_000_000)),
             usable_until: None,
             scope: Some("openid email".to_owned()),
         };
         assert_eq!(
-            text(&token(&google(), &view, &Secret::new("ya29.x".to_owned()))),
+            text(&token(&google(), &view)),
             r#"{"account":"google","access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email"}"#
         );
     }

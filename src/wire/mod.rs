@@ -1,17 +1,23 @@
-//! What stands in the messages: the JSON of the contract, and the names of the topics.
+//! The topics and payloads: the JSON of the contract.
 
+mod error_code;
 #[cfg(test)]
 mod hostile;
 mod messages;
 mod payload;
 mod request;
 mod response;
+mod secret_text;
 mod topics;
+mod verb;
 
+pub(crate) use error_code::{ErrorCode, RequestError};
 pub(crate) use messages::{
-    AccountInfo, SetUp, identity, info, sign_in, state, status, token, token_response, withdrawn_token,
+    AccountInfo, InfoMessage, Presence, SetUp, SignInMessage, StateMessage, StatusMessage, TokenMessage, identity,
+    info, sign_in, state, status, token, token_response, withdrawn_token,
 };
 pub(crate) use payload::Payload;
-pub(crate) use request::{Request, Transaction, Verb};
-pub(crate) use response::{Outcome, response};
+pub(crate) use request::{Request, Transaction};
+pub(crate) use response::{DeclareMessage, ForgetMessage, ReloadMessage, Response};
 pub(crate) use topics::Topics;
+pub(crate) use verb::Verb;

@@ -1,82 +1,20 @@
-//! What others ask of the agent.
+//! The payloads of requests.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::domain::account::AccountName;
+use super::secret_text::exposed;
+use super::verb::Verb;
+use crate::domain::account::{AccountName, InvalidAccountName};
 use crate::domain::declaration::Declaration;
 use crate::domain::secret::Secret;
 use crate::domain::text::printable;
 
-/// What can be asked for on `bridge/request/<verb>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    /// Start a sign-in.
-    Login,
-    /// Give up the pending sign-in.
-    Cancel,
-    /// Go on with the address that the provider sent the user's browser to.
-    Complete,
-    /// Refresh now.
-    Refresh,
-    /// Revoke and forget.
-    Logout,
-    /// The state of one account, or of all.
-    Status,
-    /// The access token of an account that does not publish it.
-    Token,
-    /// Read the configuration again.
-    Reload,
-    /// Take up an account, or other settings for one that was declared before.
-    Declare,
-    /// Revoke, and forget a declared account.
-    Forget,
-}
-
-impl Verb {
-    /// Every verb.
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Login,
-        Self::Cancel,
-        Self::Complete,
-        Self::Refresh,
-        Self::Logout,
-        Self::Status,
-        Self::Token,
-        Self::Reload,
-        Self::Declare,
-        Self::Forget,
-    ];
-
-    /// The last level of its topics.
-    #[must_use]
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Cancel => "cancel",
-            Self::Complete => "complete",
-            Self::Refresh => "refresh",
-            Self::Logout => "logout",
-            Self::Status => "status",
-            Self::Token => "token",
-            Self::Reload => "reload",
-            Self::Declare => "declare",
-            Self::Forget => "forget",
-        }
-    }
-
-    /// The verb of that name.
-    #[must_use]
-    pub(crate) fn find(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|verb| verb.name() == name)
-    }
-}
-
-/// What an asker gives to recognise the answer by: any JSON, kept as its text. As a tree it would take up to a hundred times
-/// the memory, and hundreds of them may wait.
-#[derive(Clone, Debug, Default, Serialize)]
+/// The `transaction` of a request, which comes back with the response: any JSON, kept as its text. As a tree it would take up
+/// to a hundred times the memory, and hundreds of them may wait.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Transaction(Option<Box<RawValue>>);
 
@@ -84,105 +22,114 @@ impl Transaction {
     /// The longest that is taken, in bytes.
     const LONGEST: usize = 1024;
 
-    fn new(given: Option<&RawValue>) -> Result<Self, (String, Self)> {
-        match given {
-            Some(given) if given.get().len() > Self::LONGEST => {
-                Err((format!("\"transaction\" is longer than {} bytes.", Self::LONGEST), Self::default()))
-            }
-            given => Ok(Self(given.map(RawValue::to_owned))),
-        }
+    fn is_too_long(&self) -> bool {
+        self.0.as_ref().is_some_and(|text| text.get().len() > Self::LONGEST)
+    }
+
+    fn too_long() -> Malformed {
+        (format!("\"transaction\" is longer than {} bytes.", Self::LONGEST), Self::default())
     }
 }
 
 /// The payload of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Request {
-    /// Whom it concerns; `None` for all, where that makes sense.
+    /// The account; `None` for all, where that makes sense.
+    #[serde(default)]
     pub account: Option<AccountName>,
-    /// For [`Verb::Complete`]: the redirected address, in which there is a code.
+    /// For [`Verb::Complete`]: the redirected address, which has a code in it.
+    #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
     pub redirected_to: Option<Secret>,
-    /// For [`Verb::Declare`]: what the account is to be.
+    /// For [`Verb::Declare`]: the settings of the account.
+    #[serde(default, skip_serializing)]
     pub settings: Option<Declaration>,
-    /// What the asker gave to recognise the answer by; sent back as it came.
+    /// Sent back with the response as it came.
+    #[serde(default)]
     pub transaction: Transaction,
 }
 
-/// A well-formed request, read without a copy of what may be secret in it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Members<'a> {
-    #[serde(default)]
-    account: Option<String>,
-    #[serde(default)]
-    redirected_to: Option<Secret>,
-    #[serde(default)]
-    settings: Option<Declaration>,
-    #[serde(default, borrow)]
-    transaction: Option<&'a RawValue>,
-}
+/// A sentence about a malformed request, and the transaction if that could be read.
+type Malformed = (String, Transaction);
 
 impl Request {
+    /// A request about one account, or about all.
+    #[must_use]
+    pub(crate) fn about(account: Option<&AccountName>) -> Self {
+        Self { account: account.cloned(), ..Self::default() }
+    }
+
     /// Reads `{"account":"google","transaction":"any"}`, a bare account name, or nothing at all. A request to complete a
     /// sign-in has `redirected_to` as well, or is that address alone; one to declare an account has its `settings`.
     ///
     /// # Errors
-    /// A sentence for the asker. It comes with the transaction, if that could be read.
-    pub(crate) fn read(verb: Verb, payload: &[u8]) -> Result<Self, (String, Transaction)> {
+    /// A sentence for whoever sent it. It comes with the transaction, if that could be read.
+    pub(crate) fn read(verb: Verb, payload: &[u8]) -> Result<Self, Malformed> {
         let none = Transaction::default;
         let text = std::str::from_utf8(payload).map_err(|_| ("The request is not UTF-8.".to_owned(), none()))?;
         let text = text.trim();
-        let bare = |account, redirected_to| Ok(Self { account, redirected_to, settings: None, transaction: none() });
         if text.is_empty() {
-            return bare(None, None);
+            return Ok(Self::default());
         }
         if !text.starts_with('{') {
             let text = text.trim_matches('"');
             return match verb {
-                Verb::Complete => bare(None, Some(Secret::new(text.to_owned()))),
-                _ => bare(Some(account(text, &none())?), None),
+                Verb::Complete => Ok(Self { redirected_to: Some(Secret::new(text.to_owned())), ..Self::default() }),
+                _ => match text.parse() {
+                    Ok(account) => Ok(Self { account: Some(account), ..Self::default() }),
+                    Err(error) => Err((bad_name(text, error), none())),
+                },
             };
         }
-        let Ok(Members { account: name, redirected_to, settings, transaction }) = serde_json::from_str(text) else {
-            return Err(wrong_with(text));
-        };
-        let transaction = Transaction::new(transaction)?;
-        if redirected_to.is_some() && verb != Verb::Complete {
-            return Err(("\"redirected_to\" goes only with the verb complete.".to_owned(), transaction));
+        let Ok(request) = serde_json::from_str::<Self>(text) else { return Err(explain(text)) };
+        if request.transaction.is_too_long() {
+            return Err(Transaction::too_long());
         }
-        if settings.is_some() && verb != Verb::Declare {
-            return Err(("\"settings\" goes only with the verb declare.".to_owned(), transaction));
+        if request.redirected_to.is_some() && verb != Verb::Complete {
+            let error = "\"redirected_to\" is only for the verb complete.".to_owned();
+            return Err((error, request.transaction));
         }
-        let account = name.map(|name| account(&name, &transaction)).transpose()?;
-        Ok(Self { account, redirected_to, settings, transaction })
+        if request.settings.is_some() && verb != Verb::Declare {
+            return Err(("\"settings\" is only for the verb declare.".to_owned(), request.transaction));
+        }
+        Ok(request)
     }
 }
 
-/// Says what is wrong with a request that is not well-formed, without repeating what stands in it.
-fn wrong_with(text: &str) -> (String, Transaction) {
+/// Says what is wrong with a malformed request, without repeating its values, among which there may be a secret.
+fn explain(text: &str) -> Malformed {
     let mut members: BTreeMap<String, &RawValue> = match serde_json::from_str(text) {
         Ok(members) => members,
         Err(error) => return (format!("The request is not valid JSON ({error})."), Transaction::default()),
     };
-    let transaction = match Transaction::new(members.remove("transaction")) {
-        Ok(transaction) => transaction,
-        Err(wrong) => return wrong,
-    };
+    let transaction = members.remove("transaction").map(RawValue::to_owned);
+    let transaction = Transaction(transaction.filter(|text| text.get() != "null"));
+    if transaction.is_too_long() {
+        return Transaction::too_long();
+    }
     for key in ["account", "redirected_to"] {
-        if members.remove(key).is_some_and(|value| serde_json::from_str::<Option<Secret>>(value.get()).is_err()) {
-            return (format!("\"{key}\" must be a text."), transaction);
+        let Some(value) = members.remove(key) else { continue };
+        let Ok(value) = serde_json::from_str::<Option<Secret>>(value.get()) else {
+            return (format!("\"{key}\" must be a string."), transaction);
+        };
+        let name = value.as_ref().map(Secret::expose).filter(|_| key == "account");
+        if let Some((name, Err(error))) = name.map(|name| (name, name.parse::<AccountName>())) {
+            return (bad_name(name, error), transaction);
         }
     }
     if members.remove("settings").is_some_and(|value| serde_json::from_str::<Declaration>(value.get()).is_err()) {
-        let error = "\"settings\" must be an object with the keys of the account, each once, and client_secret a text or a \
+        let error = "\"settings\" must be an object with the keys of the account, each once, and client_secret a string or a \
                      list of two.";
         return (error.to_owned(), transaction);
     }
-    let unknown = members.keys().next().map(|key| printable(key)).unwrap_or_default();
-    (format!("The request has an unknown key \"{unknown}\"."), transaction)
+    match members.keys().next() {
+        Some(unknown) => (format!("The request has an unknown key \"{}\".", printable(unknown)), transaction),
+        None => ("The request has the same key twice.".to_owned(), transaction),
+    }
 }
 
-fn account(name: &str, transaction: &Transaction) -> Result<AccountName, (String, Transaction)> {
-    name.parse().map_err(|error| (format!("\"{}\": {error}.", printable(name)), transaction.clone()))
+fn bad_name(name: &str, error: InvalidAccountName) -> String {
+    format!("\"{}\": {error}.", printable(name))
 }
 
 #[cfg(test)]
@@ -227,14 +174,28 @@ mod tests {
     fn a_bad_request_is_told_what_is_wrong_with_it() {
         let told = |payload: &[u8]| read(payload).unwrap_err().0;
         assert_eq!(told(b"\xff"), "The request is not UTF-8.");
-        assert_eq!(told(br#"{"account":7}"#), "\"account\" must be a text.");
+        assert_eq!(told(br#"{"account":7}"#), "\"account\" must be a string.");
         assert_eq!(told(br#"{"acount":"x"}"#), "The request has an unknown key \"acount\".");
-        assert_eq!(told(br#"{"redirected_to":"x"}"#), "\"redirected_to\" goes only with the verb complete.");
+        assert_eq!(told(br#"{"redirected_to":"x"}"#), "\"redirected_to\" is only for the verb complete.");
+        assert_eq!(told(br#"{"account":"a","account":"b"}"#), "The request has the same key twice.");
+        assert!(told(br#"{"account":"../x"}"#).starts_with("\"../x\": an account name has 1 to 63"));
         assert!(told(b"../x").starts_with("\"../x\": an account name has 1 to 63"));
         let (_, transaction) = read(br#"{"account":"A","transaction":"t"}"#).unwrap_err();
         assert_eq!(transaction, r#""t""#);
         let (_, transaction) = read(br#"{"acount":"a","transaction":"t"}"#).unwrap_err();
         assert_eq!(transaction, r#""t""#);
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_is_written() {
+        let about = |name: &str| serde_json::to_string(&Request::about(Some(&name.parse().unwrap()))).unwrap();
+        assert_eq!(about("google"), r#"{"account":"google","transaction":null}"#);
+        assert_eq!(read(about("google").as_bytes()).unwrap(), (Some("google".to_owned()), "null".to_owned()));
+        let address = Secret::new("http://127.0.0.1/?code=hunter2".to_owned());
+        let completion = Request { redirected_to: Some(address.clone()), ..Request::default() };
+        let written = serde_json::to_string(&completion).unwrap();
+        let read = Request::read(Verb::Complete, written.as_bytes()).unwrap();
+        assert_eq!(read.redirected_to, Some(address));
     }
 
     #[test]
@@ -246,6 +207,6 @@ mod tests {
             assert_eq!(request.redirected_to.unwrap().expose(), address);
         }
         let wrong = Request::read(Verb::Complete, br#"{"redirected_to":["hunter2"]}"#).unwrap_err().0;
-        assert_eq!(wrong, "\"redirected_to\" must be a text.");
+        assert_eq!(wrong, "\"redirected_to\" must be a string.");
     }
 }

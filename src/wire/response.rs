@@ -1,42 +1,110 @@
-//! The agent's answers to requests.
+//! The responses to requests.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::payload::Payload;
+use super::error_code::{ErrorCode, RequestError};
 use super::request::Transaction;
+use crate::domain::account::AccountName;
 
-/// How a request ended.
-#[derive(Debug)]
-pub(crate) enum Outcome<T> {
-    /// Well, with this.
-    Done(T),
-    /// Not, for this reason.
-    Failed {
-        /// A stable word for programs.
-        code: &'static str,
-        /// A sentence for people.
-        error: String,
-    },
+/// The payload on `bridge/response/<verb>`, or on the response topic of the request.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Response<T> {
+    status: ResponseStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<ErrorCode>,
+    transaction: Transaction,
 }
 
-/// The response to a request.
-#[must_use]
-pub(crate) fn response<T: Serialize>(outcome: &Outcome<T>, transaction: &Transaction) -> Payload {
-    #[derive(Serialize)]
-    struct Done<'a, T> {
-        status: &'static str,
-        data: &'a T,
-        transaction: &'a Transaction,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ResponseStatus {
+    Ok,
+    Error,
+}
+
+impl<T> Response<T> {
+    /// The response to a request that ended as `result` says.
+    #[must_use]
+    pub(crate) fn new(result: Result<T, RequestError>, transaction: &Transaction) -> Self {
+        let transaction = transaction.clone();
+        match result {
+            Ok(data) => Self { status: ResponseStatus::Ok, data: Some(data), error: None, code: None, transaction },
+            Err(RequestError { code, message }) => {
+                Self { status: ResponseStatus::Error, data: None, error: Some(message), code: Some(code), transaction }
+            }
+        }
     }
-    #[derive(Serialize)]
-    struct Failed<'a> {
-        status: &'static str,
-        error: &'a str,
-        code: &'static str,
-        transaction: &'a Transaction,
+
+    /// How the request ended; `None` if the response contradicts itself.
+    #[must_use]
+    pub(crate) fn into_result(self) -> Option<Result<T, RequestError>> {
+        match self {
+            Self { status: ResponseStatus::Ok, data: Some(data), .. } => Some(Ok(data)),
+            Self { status: ResponseStatus::Error, error: Some(message), code: Some(code), .. } => {
+                Some(Err(RequestError { code, message }))
+            }
+            _ => None,
+        }
     }
-    match outcome {
-        Outcome::Done(data) => Payload::json(&Done { status: "ok", data, transaction }),
-        Outcome::Failed { code, error } => Payload::json(&Failed { status: "error", error, code, transaction }),
+}
+
+/// The data of the response to `reload`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ReloadMessage {
+    /// How many accounts there are now.
+    pub accounts: usize,
+    /// The accounts that were added.
+    pub added: Vec<String>,
+    /// Those whose settings are others than before.
+    pub changed: Vec<String>,
+    /// Those that were removed.
+    pub removed: Vec<String>,
+}
+
+/// The data of the response to `declare`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DeclareMessage {
+    /// The account.
+    pub account: String,
+    /// Whether it was declared otherwise before, or not at all.
+    pub changed: bool,
+    /// Whether the sign-in is for other scopes or by another grant than the account asks for now.
+    pub sign_in_needed: bool,
+}
+
+impl DeclareMessage {
+    /// The data about `account`.
+    pub(crate) fn new(account: &AccountName, changed: bool, sign_in_needed: bool) -> Self {
+        Self { account: account.to_string(), changed, sign_in_needed }
+    }
+}
+
+/// The data of the response to `forget`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ForgetMessage {
+    /// The account.
+    pub account: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_reads_as_the_contract_says_and_is_read_back() {
+        let none = Transaction::default();
+        let done = serde_json::to_string(&Response::new(Ok(7), &none)).unwrap();
+        assert_eq!(done, r#"{"status":"ok","data":7,"transaction":null}"#);
+        let failed = RequestError::new(ErrorCode::Busy, "Later.");
+        let failed = serde_json::to_string(&Response::<u8>::new(Err(failed), &none)).unwrap();
+        assert_eq!(failed, r#"{"status":"error","error":"Later.","code":"busy","transaction":null}"#);
+        let read = |text| serde_json::from_str::<Response<u8>>(text).unwrap().into_result();
+        assert_eq!(read(&done), Some(Ok(7)));
+        assert_eq!(read(&failed), Some(Err(RequestError::new(ErrorCode::Busy, "Later."))));
+        assert_eq!(read(r#"{"status":"ok","transaction":null}"#), None);
     }
 }

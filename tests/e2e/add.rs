@@ -42,7 +42,9 @@ fn an_account_is_added_with_a_few_answers_and_signed_in_at_once() {
     let world = Setup::new().account("garden").start();
     with_comment(&world);
     let mut process = Process::start_with_input("oauth2mqtt add", &mut at_terminal(&world, 80, "add"));
-    process.answer("Provider", world.oidc().issuer());
+    process.answer("Provider", "kecloak");
+    process.answer("did you mean \"keycloak\"?", "http://elsewhere.example");
+    process.answer("plain http://", world.oidc().issuer());
     process.answer("Scopes", "");
     process.answer("Client ID", "device-post");
     let secret = fs::read_to_string(world.folder().join("device-post.secret")).unwrap();
@@ -70,11 +72,16 @@ fn what_cannot_be_added_changes_nothing() {
     };
     let issuer = world.oidc().issuer();
     refused(&[], "--provider or --issuer");
-    refused(&["--provider", "gogle"], "no provider is known by that name");
+    refused(&["--provider", "gogle"], "no provider \"gogle\" is known; did you mean \"google\"?");
     refused(&["--provider", "google", "--client-id", "x"], "--client-secret-from");
     refused(&["garden", "--issuer", issuer, "--client-id", "x"], "there is an account garden already");
     refused(&["plant", "--issuer", "http://elsewhere.example", "--client-id", "x"], "plain http://");
-    refused(&["plant", "--issuer", issuer, "--client-id", "x", "--set", "scops=y"], "there is no such key");
+    refused(&["plant", "--issuer", issuer, "--client-id", "x", "--set", "scops=y"], "scops: there is no such key");
+    refused(&["--provider", "fitbit"], "write provider = \"google\"");
+    refused(
+        &["plant", "--issuer", issuer, "--client-id", "x", "--client-secret-from", "/none"],
+        "cannot be read from /none",
+    );
 }
 
 #[test]
@@ -85,4 +92,25 @@ fn without_an_agent_it_says_how_to_go_on() {
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stdout.contains("no agent is running"), "{}", ended.stdout);
     assert_eq!(world.cli(&["check"]).code(), 0);
+}
+
+#[test]
+fn a_removed_account_is_signed_out_and_leaves_nothing_behind() {
+    let world = Setup::new().account("garden").start();
+    let before = with_comment(&world);
+    let issuer = world.oidc().issuer();
+    let secret = world.folder().join("device-post.secret");
+    let add = ["add", "plant", "--issuer", issuer, "--client-id", "device-post", "--client-secret-from"];
+    assert_eq!(world.cli(&[&add[..], &[secret.to_str().unwrap()]].concat()).code(), 0);
+    world.sign_in("plant");
+    let ended = world.cli(&["remove", "plant"]);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(ended.stdout.contains("Signed out") && ended.stdout.contains("taken it out"), "{}", ended.stdout);
+    assert_eq!(world.config_text().trim_end(), before.trim_end());
+    assert!(!world.folder().join("plant.secret").exists());
+    let gone = world.cli(&["status", "plant"]);
+    assert_ne!(gone.code(), 0, "{gone:?}");
+
+    let ended = world.cli(&["remove", "plant"]);
+    assert!(ended.code() == 1 && ended.stderr.contains("there are garden"), "{ended:?}");
 }

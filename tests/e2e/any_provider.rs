@@ -6,7 +6,7 @@ use crate::support::clock::{SOON, wait_until};
 use crate::support::server::Kind;
 use crate::support::world::{Setup, World};
 
-/// All that the README asks for.
+/// All that the documentation asks for.
 const BY_ISSUER: &str = r#"
     issuer = "{issuer}"
     client_id = "device-public"

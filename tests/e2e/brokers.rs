@@ -123,7 +123,7 @@ fn what_is_larger_than_the_broker_takes_is_named_and_stops_nothing_else() {
     world.wait_for_state("garden", "awaiting_user");
     let said = |what: &str| world.agent_log().lines().filter(|line| line.contains(what)).count();
     wait_until("the reason in the journal", SOON, || said("garden/signin") > 0);
-    assert_eq!(said("are more than the 3000 that the broker takes"), 1, "{}", world.agent_log());
+    assert_eq!(said("are more than the 3000 that the broker accepts"), 1, "{}", world.agent_log());
     assert_eq!(world.subscriber.request("cancel", "garden")["status"], "ok");
     wait_until("word that it is taken again", SOON, || said("the broker takes this again") == 1);
     assert_eq!(world.broker.connections_of("oauth2mqtt"), 1);

@@ -9,6 +9,7 @@ use crate::support::world::{Client, Setup, World};
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const UNAVAILABLE: i32 = 69;
+const NEEDS_SOMEBODY: i32 = 77;
 const CONFIG: i32 = 78;
 
 /// The first line that contains `needle`, counted from one.
@@ -112,6 +113,32 @@ fn a_signed_in_account_is_looked_at_refreshed_and_signed_out() {
 }
 
 #[test]
+fn a_health_check_fails_while_an_account_needs_somebody_and_without_an_agent() {
+    let mut world = Setup::new().account("garden").account("house").start();
+    let both = world.cli(&["status", "--check"]);
+    assert_eq!((both.code(), both.stdout.as_str()), (NEEDS_SOMEBODY, ""), "{both:?}");
+    assert!(both.stderr.contains("oauth2mqtt login garden") && both.stderr.contains("login house"), "{}", both.stderr);
+
+    world.sign_in("garden");
+    let one = world.cli(&["status", "--check", "garden"]);
+    assert_eq!((one.code(), one.stdout.as_str(), one.stderr.as_str()), (0, "", ""), "{one:?}");
+    let both = world.cli(&["status", "--check", "--json"]);
+    assert_eq!(both.code(), NEEDS_SOMEBODY, "{both:?}");
+    assert!(!both.stderr.contains("garden"), "{}", both.stderr);
+    assert_eq!(serde_json::from_str::<Value>(&both.stdout).unwrap()[0]["account"], "garden");
+
+    world.sign_in("house");
+    assert_eq!(world.cli(&["status", "--check"]).code(), 0);
+    // What passes by itself needs nobody.
+    world.kill_provider();
+    while world.cli(&["refresh", "garden"]).code() == 0 {}
+    assert_eq!(world.cli(&["status", "--check"]).code(), 0);
+
+    world.stop_agent();
+    assert_eq!(world.cli(&["status", "--check"]).code(), UNAVAILABLE);
+}
+
+#[test]
 fn the_status_is_there_for_programs_too() {
     let world = Setup::new().account("garden").account("house").start();
     world.sign_in("garden");
@@ -131,6 +158,130 @@ fn a_command_for_an_account_that_is_not_there_says_which_are() {
     assert_eq!(ended.code(), FAILED, "{ended:?}");
     assert!(ended.stderr.contains("garden"), "{}", ended.stderr);
     assert_eq!(world.cli(&["login", "No such name"]).code(), USAGE);
+}
+
+#[test]
+fn the_doctor_passes_what_works_and_says_what_to_do_about_what_does_not() {
+    let mut world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    let well = world.cli(&["doctor"]);
+    assert_eq!(well.code(), 0, "{well:?}");
+    for line in [
+        "pass  configuration:",
+        "pass  store:",
+        "pass  provider",
+        "pass  broker and agent:",
+        "pass  account garden: active",
+    ] {
+        assert!(well.stdout.contains(line), "{line} is not in\n{}", well.stdout);
+    }
+    world.kill_provider();
+    world.stop_agent();
+    let ill = world.cli(&["doctor"]);
+    assert_eq!(ill.code(), FAILED, "{ill:?}");
+    for text in [
+        "FAIL  provider",
+        "provider_unreachable",
+        "FAIL  broker and agent",
+        "next: see",
+        "next: Nothing to do if it passes",
+    ] {
+        assert!(ill.stdout.contains(text), "{text} is not in\n{}", ill.stdout);
+    }
+
+    fs::write(world.config(), "[mqtt\n").unwrap();
+    let broken = world.cli(&["doctor"]);
+    assert!(broken.code() == FAILED && broken.stdout.contains("FAIL  configuration:"), "{broken:?}");
+}
+
+#[test]
+fn a_retained_token_that_somebody_else_wrote_is_not_printed_if_it_is_none() {
+    let world = Setup::new().account("garden").start();
+    let real = world.sign_in("garden");
+    for spoofed in ["ya29\\u001b[2J", "ya29\\nrm -rf", "ya29 x", "ya29\\u202e"] {
+        let payload = format!(
+            r#"{{"account":"garden","access_token":"{spoofed}","token_type":"Bearer","authorization":null,"expires_at":null,"scope":null}}"#
+        );
+        world.subscriber.retain("oauth2mqtt/garden/token", &payload);
+        let ended = world.cli(&["token", "garden"]);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (FAILED, ""), "{ended:?}");
+        assert!(ended.stderr.contains("is no access token"), "{}", ended.stderr);
+    }
+    assert!(real.access_token().is_some());
+}
+
+#[test]
+fn each_request_to_the_provider_and_each_publication_is_in_the_log_at_debug() {
+    let world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    let log = world.agent_log();
+    let has = |parts: &[&str]| log.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(
+        has(&["request answered", "method=POST", "host=\"127.0.0.1\"", "path=\"/token\"", "status=200", "ms="]),
+        "{log}"
+    );
+    assert!(has(&["publish", "topic=\"oauth2mqtt/garden/token\"", "retain=true"]), "{log}");
+}
+
+#[test]
+fn an_agent_whose_log_nobody_reads_goes_on() {
+    let world = Setup::new().account("garden").without_agent();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = world.command(&["--log", "trace", "run"]);
+    command.stderr(writer);
+    let mut agent = command.spawn().unwrap();
+    drop(command);
+    world.subscriber.wait("oauth2mqtt/bridge/state", |state| state["state"] == "online");
+    // Each is logged twice, in more than a hundred bytes; a pipe holds 64 KiB.
+    for _ in 0..1_500 {
+        world.subscriber.request("status", "garden");
+    }
+    assert_eq!(world.subscriber.request("status", "garden")["status"], "ok");
+    drop(reader);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+}
+
+#[test]
+fn options_are_offered_by_the_commands_that_they_mean_something_for() {
+    let world = Setup::new().without_agent();
+    let help = |command: &str| world.cli(&[command, "--help"]).stdout;
+    assert!(help("run").contains("--log") && !help("login").contains("--log"), "{}", help("login"));
+    assert!(help("login").contains("--qr") && !help("status").contains("--qr"));
+    for command in
+        ["run", "check", "doctor", "login", "complete", "cancel", "status", "token", "refresh", "logout", "add"]
+    {
+        let help = help(command);
+        assert!(help.contains("Exit codes:") && help.contains("Examples:"), "{command}: {help}");
+    }
+}
+
+#[test]
+fn the_address_of_the_page_is_printed() {
+    let world = Setup::new().page("").without_agent();
+    let ended = world.cli(&["open"]);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert!(ended.stdout.contains(&format!("http://127.0.0.1:{}/", world.page_port())), "{}", ended.stdout);
+    let world = Setup::new().without_agent();
+    let ended = world.cli(&["open"]);
+    assert_eq!(ended.code(), FAILED, "{ended:?}");
+    assert!(ended.stderr.contains("[page]"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_reload_says_what_has_changed() {
+    let world = Setup::new().account("garden").account("house").start();
+    let none = world.cli(&["reload"]);
+    assert!(none.code() == 0 && none.stdout.contains("No account has changed"), "{none:?}");
+    world.set_account("house", None);
+    world.set_account("orchard", Some((Client::Public, "")));
+    world.set_account("garden", Some((Client::Public, "publish = \"on_request\"")));
+    let some = world.cli(&["reload"]);
+    for line in ["added    orchard", "changed  garden", "removed  house"] {
+        assert!(some.stdout.contains(line), "{line} is not in\n{}", some.stdout);
+    }
+    fs::write(world.config(), "[mqtt\n").unwrap();
+    world.subscriber.request("reload", "");
 }
 
 #[test]

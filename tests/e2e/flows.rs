@@ -61,7 +61,7 @@ fn the_drop_in_takes_the_place_of_the_oauth2_node() {
 
 #[test]
 fn the_drop_in_shows_the_state_of_its_account_as_a_dot() {
-    let world = with_account("plant", "");
+    let mut world = with_account("plant", "");
     let mut flows = example("oauth2-drop-in.json", world.broker.port());
     let nodes = flows.as_array_mut().unwrap();
     let node = nodes.iter_mut().find(|node| node["type"].as_str().unwrap().starts_with("subflow:")).unwrap();
@@ -79,6 +79,49 @@ fn the_drop_in_shows_the_state_of_its_account_as_a_dot() {
     node_red.wait_in_debug_pane("dot", 0, |text| text == "waiting for approval");
     world.oidc().approve(code["user_code"].as_str().unwrap(), "ann");
     node_red.wait_in_debug_pane("dot", 0, |text| text == "signed in");
+    world.stop_agent();
+    node_red.wait_in_debug_pane("dot", 0, |text| text == "no agent");
+}
+
+#[test]
+fn what_an_api_says_when_it_refuses_is_shown() {
+    let world = with_account("google", "");
+    for (file, button, shown) in
+        [("google-profile.json", "get the profile", "profile"), ("oauth2-drop-in.json", "get the profile", "profile")]
+    {
+        let mut flows = example(file, world.broker.port());
+        set_env(&mut flows, "USERINFO", &format!("{}/me", world.oidc().issuer()));
+        let node_red = NodeRed::start(&world.folder().join(file), &flows);
+        world.sign_in("google");
+        press_until(&node_red, button, shown, |profile| profile["email"].is_string());
+        let body = json!({ "status": 403, "body": { "error": { "message": "The API is not enabled." } } });
+        world.oidc().fault_at("userinfo", "json", 1, &body);
+        node_red.press(button);
+        let told = node_red.wait_in_debug_pane(shown, 0, Value::is_string);
+        assert_eq!(told, "The API answered 403: {\"error\":{\"message\":\"The API is not enabled.\"}}");
+    }
+}
+
+#[test]
+fn the_drop_in_never_uses_the_token_of_the_account_that_it_had_before() {
+    let settings = "scopes = [\"openid\", \"email\", \"profile\", \"offline_access\"]";
+    let world = Setup::new()
+        .account_with("google", Client::Public, settings)
+        .account_with("plant", Client::Public, settings)
+        .start();
+    let mut flows = example("oauth2-drop-in.json", world.broker.port());
+    set_env(&mut flows, "USERINFO", &format!("{}/me", world.oidc().issuer()));
+    let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
+    world.sign_in("google");
+    press_until(&node_red, "get the profile", "profile", |profile| profile["sub"] == "google");
+    let nodes = flows.as_array_mut().unwrap();
+    let node = nodes.iter_mut().find(|node| node["type"].as_str().unwrap().starts_with("subflow:")).unwrap();
+    node["env"] = json!([{ "name": "ACCOUNT", "value": "plant", "type": "str" }]);
+    let before = node_red.shown_by("profile");
+    node_red.deploy(&flows);
+    let told = press_until(&node_red, "get the profile", "why not", Value::is_string);
+    assert_eq!(told, "There is no token of plant; sign in with: oauth2mqtt login plant");
+    assert_eq!(node_red.shown_by("profile"), before);
 }
 
 #[test]
@@ -156,13 +199,23 @@ fn who_is_responsible_is_told_once_when_an_account_needs_somebody_or_cannot_refr
 
 #[test]
 fn every_example_is_whole_and_has_nothing_of_one_device_in_it() {
+    let mut in_other_files: Vec<String> = Vec::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/node-red");
-    for entry in fs::read_dir(folder).unwrap() {
-        let file = entry.unwrap().file_name().into_string().unwrap();
+    let list = fs::read_to_string(folder.join("README.md")).unwrap();
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    for file in files.filter(|file| file != "README.md") {
+        assert!(list.contains(&format!("]({file})")), "the README does not list {file}");
         let flows = example(&file, 1883);
         let nodes = flows.as_array().unwrap();
         let ids: Vec<_> = nodes.iter().map(|node| node["id"].as_str().unwrap()).collect();
         assert!(nodes.iter().any(|node| node["type"] == "comment"), "{file} has no comment");
+        let comment = nodes.iter().find(|node| node["type"] == "comment").unwrap()["name"].as_str().unwrap();
+        let has_dashboard = nodes.iter().any(|node| node["type"] == "ui-base");
+        assert_eq!(has_dashboard, comment.contains("@flowfuse/node-red-dashboard"), "{file}: {comment}");
+        // What is there already is asked about at the import of a second file.
+        let again = ids.iter().find(|id| in_other_files.iter().any(|other| other == *id));
+        assert_eq!(again, None, "{file} shares a node with another file");
+        in_other_files.extend(ids.iter().map(|id| (*id).to_owned()));
         for node in nodes {
             let wired = node["wires"].as_array().into_iter().flatten().flat_map(|wire| wire.as_array().unwrap());
             for id in wired.filter_map(Value::as_str).chain(node["z"].as_str()) {

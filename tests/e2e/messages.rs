@@ -166,7 +166,7 @@ fn the_bridge_says_what_it_is_and_which_accounts_it_has() {
     assert_eq!(sorted(keys(&info.json)), ["accounts", "started_at", "version"]);
     assert_eq!(info.json["version"], env!("CARGO_PKG_VERSION"));
     assert!(is_time(&info.json["started_at"]));
-    let account = |name| json!({ "name": name, "provider": "127.0.0.1", "grant": "device_code", "scopes": ["openid", "offline_access"] });
+    let account = |name| json!({ "name": name, "provider": "127.0.0.1", "grant": "device_code", "scopes": ["openid", "offline_access"], "publish": "retained" });
     assert_eq!(info.json["accounts"], json!([account("garden"), account("house")]));
 }
 

@@ -177,3 +177,85 @@ fn a_sign_in_outlives_whatever_passes_while_it_waits() {
     let status = world.wait_for_state("garden", "active");
     assert!(status["error"].is_null(), "{status}");
 }
+
+#[test]
+fn a_login_ends_when_the_agent_does_and_says_what_to_do() {
+    let mut world = Setup::new().account("garden").start();
+    let login = ["login", "garden"];
+    let process = Process::start("oauth2mqtt login", &mut world.command(&login));
+    wait_until("the code on the terminal", SOON, || process.stdout().contains("cancels it"));
+    world.kill_agent();
+    let ended = world.finish(process, &login);
+    assert_eq!(ended.code(), 69, "{ended:?}");
+    assert!(ended.stderr.contains("the agent has stopped") && ended.stderr.contains("login garden"), "{ended:?}");
+}
+
+#[test]
+fn a_login_ends_when_its_code_has_expired() {
+    let world = Setup::new().provider("device_code_ttl", 3).account("garden").start();
+    let ended = world.cli(&["login", "garden"]);
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("Sign in again"), "{ended:?}");
+}
+
+#[test]
+fn a_login_says_of_the_token_what_is_so() {
+    let world =
+        Setup::new().account_with("garden", Client::Public, "publish = \"on_request\"").account("house").start();
+    let signs_in = |account: &str| {
+        let login = ["login", account];
+        let process = Process::start("oauth2mqtt login", &mut world.command(&login));
+        wait_until("the code on the terminal", SOON, || process.stdout().contains("cancels it"));
+        let code = world.wait(account, "signin", |sign_in| sign_in["pending"] == true).json;
+        world.oidc().approve(code["user_code"].as_str().unwrap(), "ann");
+        world.finish(process, &login)
+    };
+    let on_request = signs_in("garden");
+    assert_eq!(on_request.code(), 0, "{on_request:?}");
+    assert!(on_request.stdout.contains("on request: `oauth2mqtt token garden`"), "{}", on_request.stdout);
+    let retained = signs_in("house");
+    assert!(
+        retained.stdout.contains("oauth2mqtt/house/token") && retained.stdout.contains("is refreshed in"),
+        "{retained:?}"
+    );
+    assert!(!retained.stdout.contains("signed in already"), "{}", retained.stdout);
+
+    // Another sign-in takes the place of the one that is there.
+    let again = signs_in("house");
+    assert_eq!(again.code(), 0, "{again:?}");
+    assert!(again.stdout.contains("house is signed in already"), "{}", again.stdout);
+}
+
+#[test]
+fn a_login_that_fails_says_that_the_former_sign_in_goes_on() {
+    let world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    let login = ["login", "garden"];
+    let process = Process::start("oauth2mqtt login", &mut world.command(&login));
+    let code = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true).json;
+    wait_until("the code on the terminal", SOON, || process.stdout().contains("cancels it"));
+    world.oidc().deny(code["user_code"].as_str().unwrap());
+    let ended = world.finish(process, &login);
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("the former sign-in is kept"), "{}", ended.stderr);
+    assert_eq!(world.wait_for_state("garden", "active")["state"], "active");
+}
+
+#[test]
+fn a_sign_out_that_the_provider_did_not_hear_of_fails_and_the_next_login_says_nothing_of_it() {
+    let mut world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    world.oidc().fault_at("revocation", "status", 9, &json!({ "status": 503 }));
+    let ended = world.cli(&["logout", "garden"]);
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("signed out on this device only"), "{}", ended.stderr);
+    world.wait_for_state("garden", "signed_out");
+
+    let login = ["login", "garden"];
+    let process = Process::start("oauth2mqtt login", &mut world.command(&login));
+    wait_until("the code on the terminal", SOON, || process.stdout().contains("cancels it"));
+    assert_eq!(world.cli(&["cancel", "garden"]).code(), 0);
+    let ended = world.finish(process, &login);
+    assert!(ended.stderr.contains("cancelled") && !ended.stderr.contains("revoke"), "{ended:?}");
+    world.stop_agent();
+}

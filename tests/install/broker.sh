@@ -1,7 +1,7 @@
-# The broker, closed to all but the agent and Node-RED by the files that come with the package.
+# The broker, closed to everyone but the agent and Node-RED by the files of the package.
 # shellcheck shell=bash
 
-# A real Node-RED with the flow of the README, on the device's network, as the broker's user for it.
+# A real Node-RED with the flow of the README, on the device's network, as its own user of the broker.
 start_node_red() { # PASSWORD
     mkdir "$work/node-red"
     cat >"$work/node-red/settings.js" <<'END'
@@ -30,18 +30,22 @@ END
     eventually 40 grep 'Connected to broker' "$work/node-red/log"
 }
 
-# Whoever is on the device and has no password.
+# A client on the device without a password.
 anybody() { inside runuser -u nobody -- "$@"; }
 
-it 'closes the broker with one script, and the agent comes in by its password'
+it 'closes the broker with one script, and the agent connects with its password'
 inside /usr/share/doc/oauth2mqtt/examples/mosquitto/set-up >/dev/null
 cat >>"$work/root/etc/oauth2mqtt/config.toml" <<'END'
 
 [mqtt]
+url = "mqtt+unix:///run/oauth2mqtt-broker/mosquitto.sock"
 username = "oauth2mqtt"
 password_file = "mqtt.password"
 END
 inside systemctl restart oauth2mqtt
+equal 'the owner of the socket' "$(inside stat --format '%U:%G %a' /run/oauth2mqtt-broker)" 'mosquitto:oauth2mqtt 2750'
+never anybody ls /run/oauth2mqtt-broker
+never ls "$work/root/etc/mosquitto/oauth2mqtt.passwords.new"
 password=$(inside cat /etc/oauth2mqtt/node-red.password)
 broker_login=(-u node-red -P "$password")
 eventually 60 is_signed_in garden

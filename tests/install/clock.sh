@@ -1,5 +1,5 @@
-# Boots with a clock that is wrong. A container has the clock of the machine that it runs on, so this boots the same system on
-# a kernel of its own, which runs as a process (User Mode Linux).
+# Boots with a wrong clock. A container has the clock of its host, so this boots the same system on a kernel of its own, which
+# runs as a process (User Mode Linux).
 # shellcheck shell=bash
 
 start_provider 3600
@@ -11,7 +11,7 @@ sign_in garden
 power_off
 mkdir "$work/root/clock"
 
-# systemd sets a clock that is behind its own release; a device whose systemd does not is worse off.
+# systemd sets a clock that is behind its own release date. Without that, the test is harder.
 cat >"$work/root/etc/systemd/system/wrong-clock.service" <<'END'
 [Unit]
 DefaultDependencies=no
@@ -28,7 +28,7 @@ Type=oneshot
 ExecStart=/bin/sh /clock/look
 ExecStopPost=/bin/systemctl --no-block poweroff
 END
-# A look at things before and after the network has told the time.
+# The device's state before and after the network sets the clock.
 cat >"$work/root/clock/look" <<'END'
 cd /clock
 exec 2>trouble
@@ -61,7 +61,7 @@ boot_with_clock_at() { # UNIX TIME
     eventually 120 test -s "$work/root/clock/journal"
     wait "$machine" || true
     machine=
-    # Files that were made on that kernel belong to whoever runs it.
+    # Files that were created on that kernel belong to the user who runs it.
     chown --recursive --reference="$work/root/var/lib/oauth2mqtt" "$work/root/var/lib/oauth2mqtt"
     local passed=$(($(found boot-time) - $1))
     [ "$passed" -ge 0 ] && [ "$passed" -lt 300 ] || fail "the clock said $(found boot-time)"
@@ -76,19 +76,19 @@ is_found_again() {
     contains "$(found journal)" 'the clock was set'
 }
 
-it 'boots with the clock in 1970, and shows no token whose end it cannot tell'
+it 'boots with the clock in 1970, and publishes no token whose expiry it cannot tell'
 boot_with_clock_at 60
-it 'publishes the token as soon as the clock is right, and asks nobody'
+it 'publishes the token as soon as the clock is right, without a request to the provider'
 is_found_again
 
 # By this time the token has 50 minutes left; but a clock that went on from where the power failed would say so too, and the
 # machine's own clock, which has a battery, says something else.
-it 'boots with a clock that nobody vouches for, and shows no token whose end it cannot tell'
+it 'boots with a clock that nothing confirms, and publishes no token whose expiry it cannot tell'
 boot_with_clock_at $(($(date +%s) + 600))
 it 'publishes the token once the clock is set'
 is_found_again
 
-it 'is signed in as before at the next boot'
+it 'is still signed in at the next boot'
 rm "$work/root/etc/systemd/system/sysinit.target.wants/wrong-clock.service" \
     "$work/root/etc/systemd/system/multi-user.target.wants/look.service"
 power_on

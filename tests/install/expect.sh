@@ -1,15 +1,15 @@
-# What a test says: functions for the scripts beside it.
+# Assertions: functions for the scripts beside it.
 # shellcheck shell=bash
 
-# Says what is tried next, in a sentence of what a user relies on.
+# Prints the next test's name: a sentence that a user relies on.
 it() {
     sentence=$*
     printf '   %s\n' "$sentence"
 }
 
-# Ends the test, with what is known about the device.
+# Fails the test, with what is known about the device.
 fail() {
-    # A command inside another one has said it already.
+    # A command inside another one has printed it already.
     [ ! -e "$work/failed" ] || exit 1
     touch "$work/failed"
     printf '\nFAILED: %s: %s\n' "${sentence:-}" "$*" >&2

@@ -1,4 +1,4 @@
-# The package for another kind of device: it installs, and does its main job, under emulation of that processor.
+# The package for another architecture: it installs and works under emulation of that processor.
 # shellcheck shell=bash
 
 package=$(package "$what")
@@ -11,7 +11,7 @@ cp "$(command -v "${emulator[0]}")" "$work/root/usr/local/bin/"
 oauth2mqtt=("/usr/local/bin/${emulator[0]}" "${emulator[@]:1}" /usr/bin/oauth2mqtt)
 
 start_provider 40
-# An emulator translates code into memory that it then runs; nothing else of the unit is changed.
+# An emulator writes code to memory and then runs it; nothing else of the unit is changed.
 mkdir "$work/root/etc/systemd/system/oauth2mqtt.service.d"
 cat >"$work/root/etc/systemd/system/oauth2mqtt.service.d/emulated.conf" <<END
 [Service]

@@ -3,7 +3,7 @@
 
 package=$(package amd64)
 
-# What the kernel of a Raspberry Pi says about its board; a copied card says the same machine-id on another board.
+# The board's serial number, as the kernel of a Raspberry Pi shows it. A copied card has the same machine ID on another board.
 board() { # SERIAL NUMBER
     mkdir -p "$work/board-$1/devicetree/base"
     printf '%s\0' "$1" >"$work/board-$1/devicetree/base/serial-number"
@@ -11,7 +11,7 @@ board() { # SERIAL NUMBER
 }
 start_on() { power_on "$(board "$1")"; }
 
-# Every file that a package or a service could leave behind, but for logs, caches and what belongs to the package manager.
+# Every file that a package or a service could leave behind, except logs, caches and the package manager's own.
 files() {
     inside find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root \
         -o -path /var/log -o -path /var/cache -o -path /var/tmp -o -path /var/lib/dpkg -o -path /var/lib/apt \
@@ -39,11 +39,11 @@ for path in /etc/oauth2mqtt/config.toml /var/lib/oauth2mqtt/sled /etc/credstore/
 done
 never inside runuser -u oauth2mqtt -- cat /etc/credstore/oauth2mqtt.store.key
 
-it 'is closed to 1.1 of 10 or better, as systemd counts'
+it 'has an exposure level of 1.1 or better in systemd-analyze security'
 score=$(inside systemd-analyze security oauth2mqtt --no-pager | sed -n 's/.*exposure level for [^:]*: \([0-9.]*\) .*/\1/p')
 inside systemd-analyze security oauth2mqtt --threshold=11 >/dev/null
 
-it 'takes up an account by a reload, and a user signs in'
+it 'adds an account on reload, and a user signs in'
 add_account garden
 inside systemctl reload oauth2mqtt
 sign_in garden
@@ -51,7 +51,7 @@ eventually 10 status_contains 'garden: signed in'
 [ ! -e "$work/root/var/lib/oauth2mqtt/key" ] || fail 'the agent has made a key although the unit passes one'
 equal 'the approvals' "$(approvals)" 1
 
-it 'refreshes by itself, and when it is told to'
+it 'refreshes by itself and on request'
 token=$(access_token garden)
 eventually 45 has_another_token garden "$token"
 eventually 30 eval '[ "$(refreshes)" -ge 1 ]'
@@ -84,7 +84,7 @@ inside sh -c 'printf "[Service]\nWatchdogSec=3\n" >/etc/systemd/system/oauth2mqt
 inside systemctl daemon-reload
 inside systemctl restart oauth2mqtt
 before=$(property MainPID)
-# Twice the time passes well: it does say that it is alive.
+# It survives twice the watchdog's time, so it does report that it is alive.
 sleep 6
 equal 'the process' "$(property MainPID)" "$before"
 signal STOP "$before"
@@ -99,7 +99,7 @@ it 'is still signed in after a reboot'
 reboot_device
 eventually 20 is_signed_in garden
 
-it 'goes on with the configuration that it has when the new one is bad'
+it 'keeps the running configuration when the new one has an error'
 inside cp -a /etc/oauth2mqtt/config.toml /etc/oauth2mqtt/good.toml
 inside sh -c 'printf "\n[accounts.garden2]\nisuer = \"https://example.com\"\n" >>/etc/oauth2mqtt/config.toml'
 inside systemctl reload oauth2mqtt
@@ -107,7 +107,7 @@ eventually 10 journal_contains 'the new configuration is not used'
 equal 'the state' "$(property ActiveState)" active
 is_signed_in garden >/dev/null
 
-it 'says what is wrong and waits for an administrator when it starts with a bad one'
+it 'says what is wrong and stays stopped when it starts with an error in the configuration'
 never inside systemctl restart oauth2mqtt
 equal 'the state' "$(property ActiveState)/$(property SubState) $(property ExecMainStatus)" 'failed/failed 78'
 contains "$(inside systemctl --no-pager --full status oauth2mqtt 2>/dev/null || true)" 'accounts.garden2.isuer'
@@ -124,7 +124,7 @@ inside systemctl start mosquitto
 eventually 40 eval '! status_contains "waiting for the broker"'
 eventually 10 is_signed_in garden
 
-it 'starts without a network, holds nothing up, and refreshes when there is one'
+it 'starts without a network, delays no other service, and refreshes when there is one'
 pull_cable
 reboot_device
 equal 'the state' "$(property ActiveState)" active
@@ -145,7 +145,7 @@ power_off
 start_on 10000000aaaaaaaa
 eventually 60 is_signed_in garden
 
-it 'moves to another device when the administrator says so'
+it 'moves to another device when the administrator allows it'
 printf '\n[store]\nbind_to_machine = false\n' >>"$work/root/etc/oauth2mqtt/config.toml"
 inside systemctl restart oauth2mqtt
 eventually 60 is_signed_in garden
@@ -162,7 +162,7 @@ power_off
 start_on 10000000bbbbbbbb
 eventually 60 is_signed_in garden
 
-it 'takes its key from under one of the device, as docs/credentials.md shows'
+it 'reads its key from an encrypted credential, as docs/credentials.md shows'
 inside mkdir -p -m 700 /etc/credstore.encrypted
 inside systemd-creds encrypt --with-key=host --name=store.key \
     /etc/credstore/oauth2mqtt.store.key /etc/credstore.encrypted/oauth2mqtt.store.key
@@ -180,12 +180,12 @@ eventually 20 is_signed_in garden
 
 . "$here/broker.sh"
 
-it 'was approved by the user once, used no refresh token twice, and wrote no secret anywhere'
+it 'needed one approval, used no refresh token twice, and wrote no secret anywhere'
 equal 'the approvals' "$(approvals)" 1
 equal 'the refused refreshes' "$(reused_tokens)" 0
 keeps_its_secrets
 
-it 'keeps its state when it is removed, and takes it up when it is installed again'
+it 'keeps its state when it is removed, and uses it when it is installed again'
 inside apt-get remove --quiet --yes oauth2mqtt >/dev/null 2>&1
 never inside systemctl is-active oauth2mqtt
 for path in /var/lib/oauth2mqtt/sled /etc/oauth2mqtt/config.toml /etc/credstore.encrypted/oauth2mqtt.store.key; do
@@ -198,7 +198,7 @@ equal 'the approvals' "$(approvals)" 1
 it 'leaves nothing behind when it is purged'
 inside rm -r /etc/systemd/system/oauth2mqtt.service.d /var/lib/systemd/credential.secret
 inside apt-get purge --quiet --yes oauth2mqtt >/dev/null 2>&1
-# What closed the broker is not the package's; it lies where the administrator's script put it.
+# The files that closed the broker are not the package's; they stay where the administrator's script put them.
 equal 'what is left or gone' "$(files | diff "$work/files-before" - | grep '^[<>]' | grep -v ' /etc/mosquitto/' || true)" ''
 never inside getent passwd oauth2mqtt
 never inside getent group oauth2mqtt

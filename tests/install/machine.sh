@@ -28,14 +28,14 @@ start_world() { # RELEASE
 
 # A Debian as it comes, made once.
 base_system() { # RELEASE
-    [ ! -e "$cache/$1/.whole" ] || return 0
+    local packages=ca-certificates,curl,dbus,libpam-systemd,mosquitto,mosquitto-clients,systemd,systemd-sysv,unattended-upgrades
+    [ "$(cat "$cache/$1/.whole" 2>/dev/null)" != $packages ] || return 0
     rm -rf "${cache:?}/$1"
-    debootstrap --variant=minbase \
-        --include=ca-certificates,dbus,libpam-systemd,mosquitto,mosquitto-clients,systemd,systemd-sysv \
-        "$1" "$cache/$1" >"$work/debootstrap.log" || fail "debootstrap: $(tail -n 3 "$work/debootstrap.log")"
+    debootstrap --variant=minbase --include=$packages "$1" "$cache/$1" >"$work/debootstrap.log" ||
+        fail "debootstrap: $(tail -n 3 "$work/debootstrap.log")"
     # As Debian's installer and Raspberry Pi OS write it.
     echo '127.0.0.1 localhost' >"$cache/$1/etc/hosts"
-    touch "$cache/$1/.whole"
+    echo $packages >"$cache/$1/.whole"
 }
 
 # Starts the device; what follows is for the container.
@@ -92,11 +92,15 @@ report() {
     [ ! -e "$work/kernel" ] || tail --lines=40 "$work/kernel"
 }
 
+# What a part has to clean up beside the device, before it.
+clean_up_too() { :; }
+
 clean_up() {
     trap - ERR
     set +e
+    clean_up_too >/dev/null
     local pid
-    for pid in ${node_red:-} ${provider:-} ${machine:-}; do
+    for pid in ${node_red:-} ${provider:-} ${machine:-} ${web_server:-}; do
         kill "$pid"
         wait "$pid"
     done

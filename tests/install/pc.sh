@@ -1,11 +1,11 @@
-# The same device on a kernel of its own: Debian's, on an emulated PC that can be suspended. A container has the clocks of the
-# machine that it runs on. Once this is read, commands go to the PC.
+# The same device on a kernel of its own: Debian's, on an emulated PC that can be suspended. A container has the clocks of its
+# host. Once this file is sourced, commands run on the PC.
 # shellcheck shell=bash
 
-# Where the device's shell listens; nobody else is in its network.
+# The port of the device's shell; nobody else is in its network.
 shell_port=2222
 
-# Debian's kernel for such machines, fetched once.
+# Debian's kernel for virtual machines, downloaded once.
 kernel() {
     [ ! -e "$cache/kernel/.whole" ] || return 0
     rm -rf "${cache:?}/kernel"
@@ -16,7 +16,7 @@ kernel() {
     (cd "$cache/kernel" && apt-get download --quiet --option APT::Sandbox::User=root "$package" >>"$work/apt")
     dpkg-deb --extract "$cache/kernel/$package"_*.deb "$cache/kernel"
     rm "$cache/kernel/$package"_*.deb
-    # Newer releases have it below usr alone.
+    # Newer releases have it below usr only.
     [ -e "$cache/kernel/lib" ] || ln -s usr/lib "$cache/kernel/lib"
     depmod --basedir "$cache/kernel" "$(kernel_version)"
     touch "$cache/kernel/.whole"
@@ -24,7 +24,7 @@ kernel() {
 
 kernel_version() { ls "$cache/kernel/lib/modules"; }
 
-# Gives the device what it has no need of in a container: a network card, and a shell that can be reached over it.
+# Adds what the device does not need in a container: a network card, and a shell that can be reached over it.
 furnish() {
     local system=$work/root/etc/systemd/system module version
     version=$(kernel_version)
@@ -65,7 +65,7 @@ END
     ln -s ../network.service "$system/multi-user.target.wants/"
 }
 
-# Starts the device on that kernel. All of it lies in memory, and what it writes is gone when it is off.
+# Starts the device on that kernel. Its disk is in memory, so what it writes is lost when it is off.
 boot_pc() {
     kernel
     furnish
@@ -85,7 +85,7 @@ boot_pc() {
     eventually 60 is_up
 }
 
-# Gives an order to the emulator (QEMU Machine Protocol), whose answers and reports are in $work/machine.
+# Sends a command to the emulator (QEMU Machine Protocol); its answers and events are in $work/machine.
 order() { echo "{\"execute\":\"$1\"}" >"$work/orders"; }
 
 # Runs a command on the device, as root.
@@ -109,7 +109,7 @@ fall_asleep() {
     eventually 20 is_asleep "$nights"
 }
 
-# Wakes the device up, by whose battery-backed clock it has meanwhile become as late as the world's clock says.
+# Wakes the device up. Its battery-backed clock meanwhile shows the time of the world's clock.
 wake_up() {
     order system_wakeup
     eventually 20 inside true

@@ -3,7 +3,7 @@
 
 issuer=http://$world_address:9000
 
-# How a program is started that goes by a clock of the test's own, if there is one.
+# The prefix that starts a program with the test's own clock, if there is one.
 world_clock=()
 set_world_clock() { # OFFSET from the true time, in the language of libfaketime
     # In one piece: it may be read at any moment.
@@ -28,14 +28,14 @@ approve() { # CODE USER
     ask_provider --request POST "/test/approve?user_code=$1&login=$2" >/dev/null
 }
 
-# How often a user has approved, and how often a token was refreshed.
+# The number of approvals by a user, and of refreshes.
 approvals() { granted device_code; }
 refreshes() { granted refresh_token; }
 granted() {
     ask_provider /test/log | jq --arg grant "$1" '[.[] | select(.grant_type == $grant and .access_token)] | length'
 }
 
-# A refresh token that was used twice is one that a device lost, or has shared with another.
+# A refresh token that was used twice was lost by a device, or shared with another.
 reused_tokens() {
     ask_provider /test/log | jq '[.[] | select(.grant_type == "refresh_token" and .error)] | length'
 }

@@ -19,8 +19,10 @@ older_package() { # FILE
     echo "$work/older.deb"
 }
 
-add_account() { # NAME
-    cat >>"$work/root/etc/oauth2mqtt/config.toml" <<END
+# The lines of an account in the configuration, and what goes into its file NAME.secret.
+client_secret=post-secret-8Vq2mZ0xR5
+account() { # NAME
+    cat <<END
 
 [accounts.$1]
 issuer = "$issuer"
@@ -29,9 +31,13 @@ client_secret_file = "$1.secret"
 scopes = ["openid", "email", "profile", "offline_access"]
 allow_http = true
 END
+}
+
+add_account() { # NAME
+    account "$1" >>"$work/root/etc/oauth2mqtt/config.toml"
     # As the README says.
     inside install -m 640 /dev/null "/etc/oauth2mqtt/$1.secret"
-    inside sh -c "echo 'post-secret-8Vq2mZ0xR5' >/etc/oauth2mqtt/$1.secret"
+    inside sh -c "echo '$client_secret' >/etc/oauth2mqtt/$1.secret"
     inside "${oauth2mqtt[@]}" check >/dev/null
 }
 

@@ -15,21 +15,21 @@ boot_pc
 
 clock() { inside date +%s; }
 since_boot() { inside cut -d. -f1 /proc/uptime; }
-# Nanoseconds of the clock that stands still during suspend, and of the processor's time that the agent has used.
+# Nanoseconds of the clock that stops during suspend, and of the processor time that the agent has used.
 awake() { inside sed -n 's/^now at \([0-9]*\) nsecs/\1/p' /proc/timer_list; }
 worked() { property CPUUsageNSec; }
-# How often the provider was asked for tokens of a grant, whatever it answered.
+# The number of token requests with a grant, whatever the provider answered.
 asked() { ask_provider /test/log | jq --arg grant "$1" '[.[] | select(.grant_type == $grant)] | length'; }
 has_noticed() { [ "$(journal --boot | grep --count 'the clock was set')" = "$1" ]; } # STEPS of the clock
 has_refreshed() { [ "$(asked refresh_token)" -gt "$refreshed" ]; }
 
-it 'is signed in as before'
+it 'is still signed in'
 eventually 30 is_signed_in garden
 inside systemd-run --quiet --property=StandardOutput=truncate:/root/heard \
     mosquitto_sub -V mqttv5 -t oauth2mqtt/garden/token -F '{"at":%U,"said":%p}'
 eventually 10 inside test -s /root/heard
 
-it 'sleeps for a day, in which only the clocks that count it go on'
+it 'is suspended for a day, in which only the clocks that include suspend go on'
 token=$(access_token garden)
 process=$(property MainPID)
 awake=$(awake) since_boot=$(since_boot)
@@ -40,7 +40,7 @@ wake_up
 slept=$(($(since_boot) - since_boot - ($(awake) - awake) / 1000000000))
 { [ "$slept" -gt 86000 ] && [ "$slept" -lt 87000 ]; } || fail "it slept for $slept s"
 
-it 'has another token within seconds after that, for which it asks once'
+it 'has a new token within seconds after that, with one request'
 eventually 20 has_another_token garden "$token"
 is_signed_in garden >/dev/null
 equal 'the refreshes' $(($(asked refresh_token) - refreshed)) 1
@@ -61,9 +61,9 @@ eventually 20 has_another_token garden "$token"
 is_signed_in garden >/dev/null
 equal 'the refreshes' $(($(asked refresh_token) - refreshed)) 1
 
-it 'asks no more for a code that has lapsed overnight'
+it 'stops polling for a code that has expired overnight'
 eventually 5 says shed/status '.error.code == "expired_token"'
-# One question may have been under way.
+# One request may have been under way.
 [ $(($(asked device_code) - polled)) -le 1 ] || fail "it asked $(($(asked device_code) - polled)) times"
 
 it 'waits for a network that is not there in the morning, and needs nobody'
@@ -81,7 +81,7 @@ eventually 40 has_another_token garden "$token"
 is_signed_in garden >/dev/null
 equal 'the refreshes' $(($(asked refresh_token) - refreshed)) 1
 
-it 'showed nobody a token that had lapsed'
+it 'never published an expired token'
 heard=$(inside cat /root/heard)
 equal 'the lapsed tokens' "$(jq 'select(.said.access_token and .at >= .said.expires_at)' <<<"$heard")" ''
 equal 'the tokens' "$(jq --slurp 'map(.said.access_token // empty) | unique | length' <<<"$heard")" 4

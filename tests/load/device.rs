@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use oauth2mqtt::testing::clock::{BootTime, Confidence, Now, UnixTime};
-use oauth2mqtt::testing::policy::Chance;
+use oauth2mqtt::testing::policy::Jitter;
 use oauth2mqtt::testing::{
-    Action, AllowList, Beginning, ClearTokens, ClientBinding, Event, Expiry, Fingerprint, Found, Record, Rules, Secret,
-    Session, SignedIn, Token, TokenAnswer, Tokens, Way,
+    Acquisition, Action, AllowList, Beginning, ClientBinding, Event, Expiry, Fingerprint, Record, Rules, Secret,
+    Session, SignedIn, StoredRecord, TokenAnswer, Tokens,
 };
 
 /// The Unix time at which the simulation begins.
@@ -53,14 +53,14 @@ impl Device {
     /// A device that has just signed in.
     pub(crate) fn signed_in(answer: TokenAnswer, at: Millis) -> Self {
         let life = answer.expires_in.unwrap();
-        let mut device = Self::never_signed_in(rules(Way::User, false));
+        let mut device = Self::never_signed_in(rules(Acquisition::User, false));
         device.token_ends = end_of(&answer.access_token);
         let now = device.now(at);
         device.disk.signed_in = Some(SignedIn {
             client: client(),
             tokens: Tokens {
-                access_token: Token::Clear(answer.access_token),
-                refresh_token: answer.refresh_token.map(Token::Clear),
+                access_token: answer.access_token,
+                refresh_token: answer.refresh_token,
                 expiry: Some(Expiry::counted(now, life)),
                 scope: None,
             },
@@ -74,7 +74,7 @@ impl Device {
         device
     }
 
-    pub(crate) fn start(&mut self, at: Millis, chance: Chance) {
+    pub(crate) fn start(&mut self, at: Millis, jitter: Jitter) {
         self.started = at;
         self.epoch += 1;
         let now = self.now(at);
@@ -86,7 +86,7 @@ impl Device {
         };
         record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
         self.session =
-            Some(Session::restore(client(), self.rules.clone(), self.epoch, Found::Record(record), now, chance));
+            Some(Session::restore(client(), self.rules.clone(), self.epoch, StoredRecord::Record(record), now, jitter));
     }
 
     pub(crate) fn lose_power(&mut self) {
@@ -95,26 +95,14 @@ impl Device {
     }
 
     /// Tells the session, and returns what it wants done. What it saves is on disk from then on.
-    pub(crate) fn tell(&mut self, event: Event, at: Millis, chance: Chance) -> Vec<Action> {
+    pub(crate) fn tell(&mut self, event: Event, at: Millis, jitter: Jitter) -> Vec<Action> {
         let now = self.now(at);
         let Some(session) = &mut self.session else { return Vec::new() };
-        session.handle(event, now, chance)
+        session.handle(event, now, jitter)
     }
 
-    /// Tokens that the disk has already stay as they are.
-    pub(crate) fn save(&mut self, mut record: Record) {
-        let stored = self.stored();
-        if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
-            let clear = tokens.clear(stored).unwrap();
-            tokens.access_token = Token::Clear(clear.access_token);
-            tokens.refresh_token = clear.refresh_token.map(Token::Clear);
-        }
+    pub(crate) fn save(&mut self, record: Record) {
         self.disk = record;
-    }
-
-    /// The tokens on disk.
-    pub(crate) fn stored(&self) -> Option<ClearTokens> {
-        self.disk.signed_in.as_ref()?.tokens.clear(None)
     }
 
     /// The moment at which the session next has something to do.
@@ -127,7 +115,7 @@ impl Device {
     /// The end of the token that a flow is given now, in seconds.
     pub(crate) fn given_token_ends(&self, at: Millis) -> Option<u64> {
         let token = self.session.as_ref()?.token(self.now(at))?.access_token;
-        Some(end_of(&token.or_stored(self.stored().map(|it| it.access_token))?))
+        Some(end_of(&token))
     }
 
     /// Takes note of the token that a flow is given, and says how long it had none that was good, in seconds.
@@ -162,6 +150,6 @@ fn client() -> ClientBinding {
     ClientBinding::new(Fingerprint::of(""))
 }
 
-pub(crate) fn rules(way: Way, offer: bool) -> Rules {
-    Rules { way, offer, scope: None, allow: AllowList::default(), tells_user: false }
+pub(crate) fn rules(acquisition: Acquisition, offer: bool) -> Rules {
+    Rules { acquisition, offer, scope: None, allow: AllowList::default(), tells_user: false }
 }

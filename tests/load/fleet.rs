@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use oauth2mqtt::testing::policy::Chance;
-use oauth2mqtt::testing::{Action, Answer, Event, Granted, Question, Revision, Rules, Session, Topic, User};
+use oauth2mqtt::testing::policy::Jitter;
+use oauth2mqtt::testing::{
+    Action, Event, Granted, ProviderAnswer, ProviderRequest, Revision, Rules, Session, Topic, User,
+};
 
 use crate::device::{Device, Millis};
 use crate::provider::Provider;
@@ -116,7 +118,7 @@ impl Fleet {
     }
 
     fn happens(&mut self, at: Millis, number: usize, incident: Incident) {
-        let chance = Chance::new(self.rng.f64());
+        let jitter = Jitter::new(self.rng.f64());
         if let Incident::SignsIn = incident {
             let answer = self.provider.sign_in(number, at / 1_000);
             self.devices[number] = Some(Device::signed_in(answer, at));
@@ -139,21 +141,21 @@ impl Fleet {
                 return device.lose_power();
             }
             Incident::Starts => {
-                device.start(at, chance);
-                Event::BrokerConnected
+                device.start(at, jitter);
+                Event::PublishAll
             }
             Incident::ClockSet(error) => {
                 device.clock_error = error;
                 Event::ClockSet
             }
         };
-        self.tell(at, number, event, chance);
+        self.tell(at, number, event, jitter);
     }
 
-    fn tell(&mut self, at: Millis, number: usize, event: Event, chance: Chance) {
+    fn tell(&mut self, at: Millis, number: usize, event: Event, jitter: Jitter) {
         let device = self.devices[number].as_mut().unwrap();
         let epoch = device.epoch;
-        for action in device.tell(event, at, chance) {
+        for action in device.tell(event, at, jitter) {
             self.perform(at, number, epoch, action);
         }
         let device = self.devices[number].as_mut().unwrap();
@@ -168,24 +170,23 @@ impl Fleet {
 
     fn perform(&mut self, at: Millis, number: usize, epoch: u64, action: Action) {
         match action {
-            Action::Ask(id, Question::Refresh { refresh_token }) => {
+            Action::Ask(id, ProviderRequest::Refresh { refresh_token }) => {
                 let device = self.devices[number].as_mut().unwrap();
-                let refresh_token = refresh_token.or_stored(device.stored().and_then(|it| it.refresh_token)).unwrap();
                 let answer = self.provider.refresh(number, &refresh_token, at / 1_000);
                 if answer.is_ok() {
                     device.refreshed.push(at / 1_000);
                 }
-                let event = Event::Answered(id, Answer::Refresh(answer));
+                let event = Event::Answered(id, ProviderAnswer::Refresh(answer));
                 let latency = self.rng.u64(50..350);
                 self.plan(at + latency, number, Incident::Answered(epoch, Box::new(event)));
             }
-            Action::Ask(id, question @ (Question::Obtain | Question::Authorize)) => {
+            Action::Ask(id, question @ (ProviderRequest::Obtain | ProviderRequest::Authorize)) => {
                 let event = match question {
-                    Question::Obtain => Answer::Granted(Ok(Granted {
+                    ProviderRequest::Obtain => ProviderAnswer::Granted(Ok(Granted {
                         tokens: self.provider.obtain(number, at / 1_000),
                         user: User::NotAsked,
                     })),
-                    _ => Answer::Authorization(Ok(self.provider.authorize(at / 1_000))),
+                    _ => ProviderAnswer::Authorization(Ok(self.provider.authorize(at / 1_000))),
                 };
                 let latency = self.rng.u64(50..350);
                 self.plan(at + latency, number, Incident::Answered(epoch, Box::new(Event::Answered(id, event))));

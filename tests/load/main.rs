@@ -12,7 +12,7 @@ mod report;
 
 use device::rules;
 use fleet::Fleet;
-use oauth2mqtt::testing::Way;
+use oauth2mqtt::testing::Acquisition;
 use provider::Provider;
 use report::{Report, Span};
 
@@ -101,12 +101,9 @@ fn ten_thousand_devices_that_are_switched_on_together_do_not_ask_for_their_first
     const SWITCHED_ON: u64 = 60;
     let mut fleet = Fleet::new(DEVICES, Provider::new(LIFE, OUTAGE, THROTTLED));
     // Half of them need no user, and half keep a code on offer for one.
-    fleet.switch_on(
-        SWITCHED_ON,
-        |device| {
-            if device % 2 == 0 { rules(Way::Unattended, false) } else { rules(Way::User, true) }
-        },
-    );
+    fleet.switch_on(SWITCHED_ON, |device| {
+        if device % 2 == 0 { rules(Acquisition::Unattended, false) } else { rules(Acquisition::User, true) }
+    });
     fleet.run(SWITCHED_ON + 12);
     let asked = &fleet.provider.asked[usize::try_from(SWITCHED_ON).unwrap()..];
     let busiest = asked.iter().copied().max().unwrap();

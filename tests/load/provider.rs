@@ -1,8 +1,11 @@
 //! A provider that rotates refresh tokens, gets tired, and has an outage.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use oauth2mqtt::testing::{Authorization, DeviceAuthorization, Fault, FaultCode, Secret, TokenAnswer};
+use oauth2mqtt::testing::{
+    Approval, Authorization, DeviceAuthorization, Fault, FaultCode, Secret, SignInEnd, TokenAnswer,
+};
 
 use crate::report::Span;
 
@@ -84,14 +87,15 @@ impl Provider {
     /// A code that nobody approves.
     pub(crate) fn authorize(&mut self, now: u64) -> Authorization {
         self.count(now);
-        Authorization::Device(DeviceAuthorization {
+        let approval = Approval::Device(DeviceAuthorization {
             device_code: Secret::new("device code".to_owned()),
             user_code: "ABCD-EFGH".to_owned(),
             verification_uri: "https://id.example/device".to_owned(),
             verification_uri_complete: None,
-            expires_in: Duration::from_secs(600),
             interval: Duration::from_secs(5),
-        })
+            poll_parameters: BTreeMap::new(),
+        });
+        Authorization { approval, expires_in: Some(Duration::from_secs(600)) }
     }
 
     /// How much has been asked in this second by now.
@@ -108,7 +112,9 @@ impl Provider {
             access_token: Secret::new((now + self.life).to_string()),
             refresh_token: Some(Secret::new(serial.to_string())),
             expires_in: Some(Duration::from_secs(self.life)),
+            sign_in_end: SignInEnd::NotSaid,
             scope: None,
+            extra: BTreeMap::new(),
         }
     }
 }

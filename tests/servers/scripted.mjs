@@ -48,9 +48,11 @@ export class ScriptedProvider {
   /**
    * @param {string} name by which a test calls it
    * @param {object} shape `answers`; `addresses` of endpoints that are not on loopback, with `issuer`; `requires`, the
-   *   parameters without which an endpoint refuses
+   *   parameters without which an endpoint refuses; `names` and `poll_names`, the standard names of parameters by its own, the
+   *   latter in polls alone; `grants`, the standard values of `grant_type` by its own; `pkce`, false where it knows no proof key
    */
-  constructor(name, { answers = {}, addresses, issuer, requires = {}, form_unless_json = false, grant_on_first_poll = false }, origin, journal) {
+  constructor(name, { answers = {}, addresses, issuer, requires = {}, form_unless_json = false, grant_on_first_poll = false, names = {}, poll_names = {}, grants = {}, pkce = true }, origin, journal) {
+    Object.assign(this, { names, pollNames: poll_names, grantTypes: grants, pkce });
     Object.assign(this, { name, requires, journal, formUnlessJson: form_unless_json, grantOnFirstPoll: grant_on_first_poll });
     this.issuer = issuer ?? `${origin}/${name}`;
     this.addresses = addresses ?? Object.fromEntries(Object.entries(PATHS).map(([endpoint, path]) => [endpoint, this.issuer + path]));
@@ -84,11 +86,12 @@ export class ScriptedProvider {
 
   /** Checks an authorization request as RFC 6749 4.1.1 and RFC 7636 4.3 have it, and says where the browser is sent. */
   authorize(url, { login = 'somebody', deny = false, without = [], instead = {} }) {
-    const asked = Object.fromEntries(url.searchParams);
-    for (const name of ['client_id', 'redirect_uri', 'state', 'code_challenge', ...(this.requires.authorize ?? [])]) {
+    const asked = this.#standard(Object.fromEntries(url.searchParams), 'authorize');
+    const proof = this.pkce ? ['code_challenge'] : [];
+    for (const name of ['client_id', 'redirect_uri', 'state', ...proof, ...(this.requires.authorize ?? [])]) {
       if (!asked[name]) throw new Error(`the authorization request has no ${name}`);
     }
-    if (asked.response_type !== 'code' || asked.code_challenge_method !== 'S256') throw new Error(`not code with S256: ${url.search}`);
+    if (asked.response_type !== 'code' || asked.code_challenge_method !== (this.pkce ? 'S256' : undefined)) throw new Error(`not code with S256: ${url.search}`);
     const code = this.#fresh('code');
     this.#grants.set(code, { challenge: asked.code_challenge, redirect_uri: asked.redirect_uri, login });
     const answer = deny ? { error: 'access_denied', state: asked.state } : { code, state: asked.state };
@@ -97,7 +100,9 @@ export class ScriptedProvider {
     return back.href;
   }
 
-  respond({ endpoint, params, seen, request, response, user, password }) {
+  respond({ endpoint: asked, params: sent, seen, request, response, user, password }) {
+    const params = this.#standard(sent, asked);
+    const endpoint = asked === 'poll' ? 'token' : asked;
     const entry = endpoint === 'token' ? this.journal.begin() : undefined;
     this.journal.keepSent(params);
     const client_id = params.client_id ?? user;
@@ -106,11 +111,20 @@ export class ScriptedProvider {
     const answer = list ? this.#next(list) : { status: 400, json: { error: 'invalid_request', error_description: `${missing} is missing` } };
     seen.answered = answer.wire ?? answer.status ?? 200;
     const json = answer.json && this.#fill(answer.json, { client_id, login, request });
-    if (json?.access_token) this.#owners.set(json.access_token, login ?? client_id);
-    if (entry) this.#write(entry, params, client_id, answer, json, login);
+    const tokens = json?.body ?? json;
+    if (tokens?.access_token) this.#owners.set(tokens.access_token, login ?? client_id);
+    if (entry) this.#write(entry, params, client_id, answer, tokens, login);
     else this.journal.keep(json ?? {});
     this.#send(answer, json, request, response);
     if (entry) this.journal.answered(entry);
+  }
+
+  /** The parameters by the names and with the grant types that the standards have. */
+  #standard(params, endpoint) {
+    const names = endpoint === 'poll' ? { ...this.names, ...this.pollNames } : this.names;
+    const named = Object.fromEntries(Object.entries(params).map(([name, value]) => [names[name] ?? name, value]));
+    if (this.grantTypes[named.grant_type]) named.grant_type = this.grantTypes[named.grant_type];
+    return named;
   }
 
   #step(endpoint, params) {
@@ -130,7 +144,7 @@ export class ScriptedProvider {
       case 'authorization_code': {
         const grant = this.#grants.get(params.code);
         this.#grants.delete(params.code);
-        const challenge = createHash('sha256').update(params.code_verifier ?? '').digest('base64url');
+        const challenge = this.pkce ? createHash('sha256').update(params.code_verifier ?? '').digest('base64url') : undefined;
         const good = grant && grant.redirect_uri === params.redirect_uri && grant.challenge === challenge;
         return good ? ['granted', grant.login] : ['unknown'];
       }

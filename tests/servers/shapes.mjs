@@ -40,7 +40,20 @@ const zitadel = discovered('https://example.zitadel.cloud', {
   revoke: '/oauth/v2/revoke', userinfo: '/oidc/v1/userinfo',
 });
 
+const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code';
+
 export const SHAPES = {
+  // A device grant of its own: each poll names the user's code too.
+  amazon: {
+    addresses: { device: 'https://api.amazon.com/auth/o2/create/codepair', token: 'https://api.amazon.com/auth/o2/token' },
+    grants: { device_code: DEVICE_CODE },
+    requires: { device: ['response_type', 'scope'], device_code: ['user_code'] },
+    answers: {
+      device: [device({ verification_uri: 'https://amazon.com/us/code' })],
+      granted: [bearer({ refresh_token: '$', token_type: 'bearer' })],
+      refresh: [bearer({ refresh_token: '$', token_type: 'bearer' })],
+    },
+  },
   // A code that lapsed is told once. A refresh token that is no longer good comes with HTTP 403.
   auth0: {
     addresses: {
@@ -66,6 +79,18 @@ export const SHAPES = {
       refresh: [bearer()],
     },
   },
+  // A refresh that does not name the scopes brings no access token.
+  'azure-ad-b2c': {
+    addresses: {
+      authorize: 'https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_sign_in/oauth2/v2.0/authorize',
+      token: 'https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_sign_in/oauth2/v2.0/token',
+    },
+    requires: { refresh_token: ['scope'] },
+    answers: {
+      granted: [bearer({ refresh_token: '$', not_before: 1_800_000_000, refresh_token_expires_in: 1_209_600 })],
+      refresh: [bearer({ refresh_token: '$', refresh_token_expires_in: 1_209_600 })],
+    },
+  },
   discord: {
     addresses: {
       authorize: 'https://discord.com/oauth2/authorize', token: 'https://discord.com/api/oauth2/token',
@@ -80,18 +105,6 @@ export const SHAPES = {
     answers: {
       granted: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 14_400, uid: '1', account_id: 'dbid:1' })],
       refresh: [bearer({ token_type: 'bearer', expires_in: 14_400 })],
-    },
-  },
-  fitbit: {
-    addresses: {
-      authorize: 'https://www.fitbit.com/oauth2/authorize', token: 'https://api.fitbit.com/oauth2/token',
-      revoke: 'https://api.fitbit.com/oauth2/revoke',
-    },
-    answers: {
-      granted: [bearer({ refresh_token: '$', expires_in: 28_800, scope: 'heartrate', user_id: 'ABC' })],
-      refresh: [rotating],
-      // Its own list in place of the standard's one code.
-      refused: [{ status: 400, json: { errors: [{ errorType: 'invalid_grant', message: 'Refresh token invalid' }], success: false } }],
     },
   },
   // Errors come with HTTP 200, scopes with commas, and all of it as a form if nobody asks for JSON.
@@ -131,6 +144,18 @@ export const SHAPES = {
       granted: [bearer({ refresh_token: '$', expires_in: 3599, scope: 'https://www.googleapis.com/auth/drive.file' })],
       refresh: [bearer({ expires_in: 3599, scope: 'https://www.googleapis.com/auth/drive.file' })],
       refused: [no('invalid_grant', 400, { error_description: 'Token has been expired or revoked.' })],
+    },
+  },
+  'home-connect': {
+    addresses: {
+      authorize: 'https://api.home-connect.com/security/oauth/authorize', token: 'https://api.home-connect.com/security/oauth/token',
+      device: 'https://api.home-connect.com/security/oauth/device_authorization',
+    },
+    grants: { device_code: DEVICE_CODE },
+    answers: {
+      device: [device(at('https://api.home-connect.com/security/oauth/device_verify'), { expires_in: 300 })],
+      granted: [bearer({ refresh_token: '$', expires_in: 86_400, scope: 'IdentifyAppliance Monitor' })],
+      refresh: [bearer({ refresh_token: '$', expires_in: 86_400, scope: 'IdentifyAppliance Monitor' })],
     },
   },
   keycloak: {
@@ -186,6 +211,23 @@ export const SHAPES = {
       refused: [no('invalid_grant', 400, { error_description: 'The refresh token is invalid or expired.' })],
     },
   },
+  quickbooks: {
+    addresses: { authorize: 'https://appcenter.intuit.com/connect/oauth2', token: 'https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer' },
+    requires: { authorization_code: ['client_secret'], refresh_token: ['client_secret'] },
+    answers: {
+      granted: [bearer({ refresh_token: '$', token_type: 'bearer', x_refresh_token_expires_in: 8_726_400 })],
+      refresh: [bearer({ refresh_token: '$', token_type: 'bearer', x_refresh_token_expires_in: 8_726_400 })],
+    },
+  },
+  // A client without a secret shows an empty one.
+  reddit: {
+    addresses: {
+      authorize: 'https://www.reddit.com/api/v1/authorize', token: 'https://www.reddit.com/api/v1/access_token',
+      revoke: 'https://www.reddit.com/api/v1/revoke_token',
+    },
+    requires: { authorize: ['duration'] },
+    answers: { granted: [bearer({ refresh_token: '$', token_type: 'bearer', scope: 'identity' })], refresh: [bearer({ token_type: 'bearer', scope: 'identity' })] },
+  },
   // Answers name no lifetime.
   salesforce: {
     issuer: salesforce.issuer,
@@ -195,6 +237,17 @@ export const SHAPES = {
       granted: [ok({ access_token: '$', refresh_token: '$', token_type: 'Bearer', instance_url: 'https://example.my.salesforce.com', issued_at: '1800000000000' })],
       refresh: [ok({ access_token: '$', token_type: 'Bearer', issued_at: '1800000000000' })],
       refused: [no('invalid_grant', 400, { error_description: 'expired access/refresh token' })],
+    },
+  },
+  // Everything comes with HTTP 200.
+  slack: {
+    addresses: { authorize: 'https://slack.com/oauth/v2/authorize', token: 'https://slack.com/api/oauth.v2.access' },
+    requires: { authorization_code: ['client_secret'], refresh_token: ['client_secret'] },
+    answers: {
+      granted: [ok({ ok: true, access_token: '$', token_type: 'bot', scope: 'chat:write', expires_in: 43_200, refresh_token: '$', team: { id: 'T1' } })],
+      refresh: [ok({ ok: true, access_token: '$', token_type: 'bot', scope: 'chat:write', expires_in: 43_200, refresh_token: '$' })],
+      unknown: [ok({ ok: false, error: 'invalid_code' })],
+      refused: [ok({ ok: false, error: 'invalid_refresh_token' })],
     },
   },
   spotify: {
@@ -216,6 +269,75 @@ export const SHAPES = {
       refused: [{ status: 400, json: { message: 'Bad Request', errors: [{ resource: 'RefreshToken', code: 'invalid' }] } }],
     },
   },
+  tado: {
+    addresses: { device: 'https://login.tado.com/oauth2/device_authorize', token: 'https://login.tado.com/oauth2/token' },
+    answers: {
+      device: [device(at('https://login.tado.com/oauth2/device'), { expires_in: 300 })],
+      granted: [bearer({ refresh_token: '$', expires_in: 600, scope: 'offline_access', userId: '1' })],
+      refresh: [bearer({ refresh_token: '$', expires_in: 600, scope: 'offline_access' })],
+    },
+  },
+  // The code exchange names the API's region.
+  tesla: {
+    addresses: { authorize: 'https://auth.tesla.com/oauth2/v3/authorize', token: 'https://fleet-auth.prd.vn.cloud.tesla.com/oauth2/v3/token' },
+    requires: { authorization_code: ['client_secret', 'audience'] },
+    answers: { granted: [bearer({ refresh_token: '$', expires_in: 28_800 })], refresh: [bearer({ refresh_token: '$', expires_in: 28_800 })] },
+  },
+  // Its own name for the client's, scopes with commas, and no proof key.
+  tiktok: {
+    addresses: {
+      authorize: 'https://www.tiktok.com/v2/auth/authorize/', token: 'https://open.tiktokapis.com/v2/oauth/token/',
+      revoke: 'https://open.tiktokapis.com/v2/oauth/revoke/',
+    },
+    names: { client_key: 'client_id', client_id: 'not_client_id' },
+    pkce: false,
+    requires: { authorization_code: ['client_id', 'client_secret'], refresh_token: ['client_id', 'client_secret'], revoke: ['client_id'] },
+    answers: {
+      granted: [bearer({ refresh_token: '$', expires_in: 86_400, refresh_expires_in: 31_536_000, open_id: 'x', scope: 'user.info.basic' })],
+      refresh: [bearer({ refresh_token: '$', expires_in: 86_400, refresh_expires_in: 31_536_000, open_id: 'x', scope: 'user.info.basic' })],
+    },
+  },
+  // A poll goes to an endpoint of its own, and is answered by its status alone.
+  trakt: {
+    addresses: {
+      device: 'https://api.trakt.tv/oauth/device/code', poll: 'https://api.trakt.tv/oauth/device/token', authorize: 'https://trakt.tv/oauth/authorize',
+      token: 'https://api.trakt.tv/oauth/token', revoke: 'https://api.trakt.tv/oauth/revoke',
+    },
+    poll_names: { code: 'device_code' },
+    requires: { device_code: ['client_secret'], refresh_token: ['client_secret'] },
+    answers: {
+      device: [device({ verification_url: 'https://trakt.tv/activate' })],
+      pending: [{ status: 400 }],
+      denied: [{ status: 418 }],
+      unknown: [{ status: 404 }],
+      granted: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 604_800, scope: 'public', created_at: 1_800_000_000 })],
+      refresh: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 604_800, scope: 'public', created_at: 1_800_000_000 })],
+    },
+  },
+  // Its own name for the scopes, and the code of an error is its message.
+  twitch: {
+    addresses: { device: 'https://id.twitch.tv/oauth2/device', token: 'https://id.twitch.tv/oauth2/token', revoke: 'https://id.twitch.tv/oauth2/revoke' },
+    names: { scopes: 'scope', scope: 'not_scope' },
+    requires: { device: ['scope'] },
+    answers: {
+      device: [device({ verification_uri: 'https://www.twitch.tv/activate?device-code=$user_code' }, { expires_in: 1800 })],
+      pending: [{ status: 400, json: { status: 400, message: 'authorization_pending' } }],
+      unknown: [{ status: 400, json: { status: 400, message: 'invalid device code' } }],
+      granted: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 14_400, scope: ['user:read:email'] })],
+      refresh: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 14_400, scope: ['user:read:email'] })],
+      refused: [{ status: 400, json: { status: 400, message: 'Invalid refresh token' } }],
+    },
+  },
+  // A parameter of its own, HTTP 200 for everything, and the members one level down.
+  withings: {
+    addresses: { authorize: 'https://account.withings.com/oauth2_user/authorize2', token: 'https://wbsapi.withings.net/v2/oauth2' },
+    requires: { authorization_code: ['action', 'client_secret'], refresh_token: ['action', 'client_secret'] },
+    answers: {
+      granted: [ok({ status: 0, body: { userid: '1', access_token: '$', refresh_token: '$', scope: 'user.metrics', expires_in: 10_800, token_type: 'Bearer' } })],
+      refresh: [ok({ status: 0, body: { userid: '1', access_token: '$', refresh_token: '$', scope: 'user.metrics', expires_in: 10_800, token_type: 'Bearer' } })],
+      refused: [ok({ status: 601, body: {}, error: 'Too Many Requests' })],
+    },
+  },
   zitadel: {
     issuer: zitadel.issuer,
     addresses: zitadel.addresses,
@@ -225,5 +347,32 @@ export const SHAPES = {
       granted: [rotating],
       refresh: [rotating],
     },
+  },
+  // A poll goes to an endpoint of its own, with its own grant type; errors come with HTTP 200.
+  zoho: {
+    addresses: {
+      device: 'https://accounts.zoho.com/oauth/v3/device/code', poll: 'https://accounts.zoho.com/oauth/v3/device/token',
+      authorize: 'https://accounts.zoho.com/oauth/v2/auth', token: 'https://accounts.zoho.com/oauth/v2/token',
+      revoke: 'https://accounts.zoho.com/oauth/v2/token/revoke',
+    },
+    poll_names: { code: 'device_code' },
+    grants: { device_token: DEVICE_CODE },
+    requires: { device: ['grant_type', 'access_type', 'scope'], device_code: ['client_secret'], refresh_token: ['client_secret'] },
+    answers: {
+      device: [device({ verification_url: 'https://accounts.zoho.com/oauth/v3/device' }, { expires_in: 300 })],
+      pending: [no('authorization_pending', 200)],
+      denied: [no('access_denied', 200)],
+      unknown: [no('expired', 200)],
+      granted: [bearer({ refresh_token: '$', api_domain: 'https://www.zohoapis.com' })],
+      refresh: [bearer({ api_domain: 'https://www.zohoapis.com' })],
+      refused: [no('invalid_code', 200)],
+    },
+  },
+  // Its own name for the grant of a machine.
+  zoom: {
+    addresses: { token: 'https://zoom.us/oauth/token' },
+    grants: { account_credentials: 'client_credentials' },
+    requires: { client_credentials: ['account_id', 'client_secret'] },
+    answers: { client_credentials: [bearer({ token_type: 'bearer', expires_in: 3600, scope: 'user:read:admin', api_url: 'https://api.zoom.us' })] },
   },
 };

@@ -11,7 +11,7 @@ use oauth2mqtt::testing::clock::{self, Confidence, UnixTime};
 use oauth2mqtt::testing::config::{self, Environment};
 use oauth2mqtt::testing::store;
 use oauth2mqtt::testing::store::Machine;
-use oauth2mqtt::testing::{Beginning, ClientBinding, Expiry, Record, Secret, SignedIn, Token, Tokens};
+use oauth2mqtt::testing::{Beginning, ClientBinding, Expiry, Record, Secret, SignedIn, Tokens};
 use tempfile::TempDir;
 
 use crate::provider::Provider;
@@ -193,8 +193,8 @@ impl Drop for Bench {
 /// A record of a sign-in.
 pub(crate) fn record(client: ClientBinding, access_token: &str, refresh_token: String, expiry: Expiry) -> Record {
     let tokens = Tokens {
-        access_token: Token::Clear(Secret::new(access_token.to_owned())),
-        refresh_token: Some(Token::Clear(Secret::new(refresh_token))),
+        access_token: Secret::new(access_token.to_owned()),
+        refresh_token: Some(Secret::new(refresh_token)),
         expiry: Some(expiry),
         scope: None,
     };

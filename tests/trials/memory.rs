@@ -41,8 +41,7 @@ fn secrets_are_few_in_the_memory_of_an_idle_agent() {
     let key = fs::read(world.store().join("key")).unwrap();
     let kinds: BTreeMap<&str, (Vec<Vec<u8>>, usize)> = [
         ("access token", (newest(&access_token, 2), MOST_OF_USED)),
-        // Sealed in memory as on disk, so none but what libraries leave behind where it was.
-        ("refresh token", (newest(&refresh_token, 2), MOST_OF_FORMER)),
+        ("refresh token", (newest(&refresh_token, 2), MOST_OF_USED)),
         ("client secret", (client[..1].to_vec(), MOST_OF_USED)),
         ("broker password", (vec![PASSWORD.to_owned()], MOST_OF_USED)),
         ("former access token", (former(&access_token, 2), MOST_OF_FORMER)),

@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use crate::cli::exit::{Exit, Failure};
-use crate::config::{self, Environment};
+use crate::config::{self, ConfigError, Diagnostic, Environment, toml_text};
 use crate::domain::account::AccountName;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
@@ -41,11 +41,27 @@ impl NewAccount {
             failure
         };
         let text = format!("{}{}", ending_with_a_blank_line(former), self.section());
-        let loaded = config::parse(&text, config, &Environment::from_process()).map_err(|error| undo(error.into()))?;
+        let loaded =
+            config::parse(&text, config, &Environment::from_process()).map_err(|error| undo(self.refused(error)))?;
         replace(config, &text).map_err(|error| {
             undo(Failure::new(Exit::Failed, format!("{} cannot be written: {error}.", config.display())))
         })?;
         Ok(Written { secret_file, settings: loaded.settings })
+    }
+
+    /// A failure that names no lines: those of the new section are not in the file.
+    fn refused(&self, error: ConfigError) -> Failure {
+        let section = format!("accounts.{}", self.name);
+        if !error.diagnostics.iter().all(|diagnostic| diagnostic.key.starts_with(&section)) {
+            return error.into();
+        }
+        let told = error.diagnostics.iter().map(|Diagnostic { key, message, help, .. }| {
+            let key = key.strip_prefix(&section).unwrap_or(key).trim_start_matches('.');
+            let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
+            format!("{key}{message}\n  help: {help}")
+        });
+        let told: Vec<_> = told.collect();
+        Failure::new(Exit::Config, format!("the account cannot be added as it is.\n{}", told.join("\n")))
     }
 
     fn secret_name(&self) -> String {
@@ -56,13 +72,13 @@ impl NewAccount {
         let mut text = format!("[accounts.{}]\n", self.name);
         for (key, value) in &self.keys {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{key} = {}", quoted(value));
+            let _ = writeln!(text, "{key} = {}", toml_text::quoted(value));
         }
         if self.secret.is_some() {
-            let _ = writeln!(text, "client_secret_file = {}", quoted(&self.secret_name()));
+            let _ = writeln!(text, "client_secret_file = {}", toml_text::quoted(&self.secret_name()));
         }
         if !self.scopes.is_empty() {
-            let scopes: Vec<_> = self.scopes.iter().map(|scope| quoted(scope)).collect();
+            let scopes: Vec<_> = self.scopes.iter().map(|scope| toml_text::quoted(scope)).collect();
             let _ = writeln!(text, "scopes = [{}]", scopes.join(", "));
         }
         text
@@ -96,7 +112,7 @@ impl NewAccount {
 }
 
 /// Puts a new file in the place of the old one, whole or not at all, with the same owner and rights.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     // A link stays a link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -124,22 +140,6 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 fn ending_with_a_blank_line(text: &str) -> String {
     let text = text.trim_end_matches(['\n', ' ']);
     if text.is_empty() { String::new() } else { format!("{text}\n\n") }
-}
-
-/// A basic string of TOML.
-fn quoted(value: &str) -> String {
-    let mut text = String::from("\"");
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            c if c.is_control() => {
-                let _ = write!(text, "\\u{:04X}", u32::from(c));
-            }
-            c => text.push(c),
-        }
-    }
-    text.push('"');
-    text
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 mod file;
 mod questions;
+mod remove;
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -13,20 +15,20 @@ use super::args::Wanted;
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
 use super::{BOLD, DIM, GOOD, WARN, login, say};
-use crate::config::{self, DEFAULT_REDIRECT_URI, Environment};
+use crate::config::{self, Catalog, DEFAULT_REDIRECT_URI, Environment};
 use crate::domain::account::AccountName;
-use crate::domain::presets::{PRESETS, Preset};
+use crate::domain::grant_kind::GrantKind;
+use crate::domain::provider_file::Provider;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
-use crate::wire::Verb;
+use crate::wire::{ReloadMessage, Verb};
 use file::NewAccount;
 use questions::Questions;
 
+pub(super) use remove::remove;
+
 /// The configuration of a device that has none yet.
 const FIRST: &str = "[mqtt]\nurl = \"mqtt://127.0.0.1:1883\"\n";
-
-/// The grant for scopes and providers that devices cannot have.
-const BY_BROWSER: &str = "authorization_code";
 
 /// The largest secret, in bytes.
 const LARGEST_SECRET: u64 = 64 * 1024;
@@ -35,7 +37,8 @@ const LARGEST_SECRET: u64 = 64 * 1024;
 pub(super) fn add(config: &Path, wanted: Wanted) -> Result<(), Failure> {
     let mut questions = Questions::at_terminal();
     let (text, settings) = existing(config)?;
-    let account = account(wanted, &settings, &mut questions)?;
+    let catalog = config::catalog(config)?;
+    let account = account(wanted, &settings, &catalog, &mut questions)?;
     let written = account.write(config, &text, &settings)?;
     let name = &account.name;
     say("")?;
@@ -60,111 +63,142 @@ fn existing(config: &Path) -> Result<(String, Settings), Failure> {
     Ok((text, settings))
 }
 
-fn account(wanted: Wanted, settings: &Settings, questions: &mut Questions) -> Result<NewAccount, Failure> {
+fn account(
+    wanted: Wanted,
+    settings: &Settings,
+    catalog: &Catalog,
+    questions: &mut Questions,
+) -> Result<NewAccount, Failure> {
     let mut keys = Vec::new();
-    let preset = provider(wanted.provider, wanted.issuer, &mut keys, questions)?;
+    let provider = provider(wanted.provider, wanted.issuer, catalog, &mut keys, questions)?;
+    let provider = provider.as_deref();
     let set = wanted.set.iter().map(|pair| {
         let no_pair = || Failure::new(Exit::Usage, format!("\"{pair}\" is not KEY=VALUE."));
         pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(no_pair)
     });
     let set = set.collect::<Result<Vec<_>, _>>()?;
-    for parameter in preset.iter().flat_map(|preset| preset.parameters) {
-        if set.iter().any(|(key, _)| key == parameter) {
+    for (name, parameter) in provider.iter().flat_map(|provider| &provider.file.parameters) {
+        if set.iter().any(|(key, _)| key == name) {
             continue;
         }
-        let default = preset.and_then(|preset| preset.defaults.iter().find(|(name, _)| name == parameter));
-        let default = default.map(|(_, value)| *value);
+        let default = parameter.default.as_deref();
         if let (Some(_), false) = (default, questions.can_ask()) {
             continue;
         }
-        let value = questions.text(parameter, default, &format!("--set {parameter}=…"))?;
+        let question = if parameter.about.is_empty() { name.clone() } else { format!("{name}, {}", parameter.about) };
+        let value = questions.text(&question, default, &format!("--set {name}=…"))?;
         if Some(value.as_str()) != default {
-            keys.push(((*parameter).to_owned(), value));
+            keys.push((name.clone(), value));
         }
     }
     let scopes = match wanted.scopes {
         Some(scopes) => scopes,
-        None => words(&scopes(preset, questions)?),
+        None => words(&scopes(provider, questions)?),
     };
     let grant = set.iter().find(|(key, _)| key == "grant").map(|(_, grant)| grant.as_str());
-    let needs_browser = grant.is_none() && preset.is_some_and(|preset| no_device_gets(preset, &scopes));
+    let needs_browser = grant.is_none() && provider.is_some_and(|provider| provider.needs_browser(&scopes));
     if needs_browser {
-        keys.push(("grant".to_owned(), BY_BROWSER.to_owned()));
+        keys.push(("grant".to_owned(), GrantKind::AuthorizationCode.name().to_owned()));
     }
     if questions.can_ask() {
-        register(preset, grant.or(needs_browser.then_some(BY_BROWSER)))?;
+        let grant = if needs_browser { Some(GrantKind::AuthorizationCode.name()) } else { grant };
+        register(provider, grant)?;
     }
     let client_id = match wanted.client_id {
         Some(id) => id,
         None => questions.text("Client ID", None, "--client-id")?,
     };
     keys.push(("client_id".to_owned(), client_id));
-    let secret = secret(wanted.client_secret_from.as_deref(), preset, questions)?;
+    let secret = secret(wanted.client_secret_from.as_deref(), provider, questions)?;
     keys.extend(set);
-    let name = name(wanted.account, preset, settings, questions)?;
+    let name = name(wanted.account, provider, settings, questions)?;
     Ok(NewAccount { name, keys, scopes, secret })
 }
 
-/// Who the provider is: a preset, or an issuer.
+/// Finds out who the provider is: one that is known by name, or an issuer. What is neither is asked again.
 fn provider(
     provider: Option<String>,
     issuer: Option<String>,
+    catalog: &Catalog,
     keys: &mut Vec<(String, String)>,
     questions: &mut Questions,
-) -> Result<Option<&'static Preset>, Failure> {
-    let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-    let answer = match (provider, issuer) {
-        (Some(provider), _) => provider,
-        (None, Some(issuer)) => issuer,
-        (None, None) => {
-            if questions.can_ask() {
-                say(&format!(
-                    "{DIM}Known by name: {}. Any other: the address of its issuer.{DIM:#}",
-                    names.join(", ")
-                ))?;
-            }
-            questions.text("Provider", None, "--provider or --issuer")?
-        }
-    };
-    if answer.contains("://") {
-        keys.push(("issuer".to_owned(), answer));
-        return Ok(None);
+) -> Result<Option<Arc<Provider>>, Failure> {
+    let mut given = provider.or(issuer);
+    let is_asked = given.is_none() && questions.can_ask();
+    if is_asked {
+        let usable = catalog.usable();
+        let names: Vec<&str> = usable.iter().map(|provider| provider.name.as_str()).collect();
+        say(&format!("{DIM}Known by name: {}. Any other: the address of its issuer.{DIM:#}", names.join(", ")))?;
     }
-    let preset = Preset::find(&answer.to_ascii_lowercase()).ok_or_else(|| {
-        let message = format!("no provider is known by that name. Known are: {}.", names.join(", "));
-        Failure::new(Exit::Usage, message)
-    })?;
-    keys.push(("provider".to_owned(), preset.name.to_owned()));
-    Ok(Some(preset))
+    loop {
+        let answer = match given.take() {
+            Some(answer) => answer,
+            None => questions.text("Provider", None, "--provider or --issuer")?,
+        };
+        let problem = match known(&answer, catalog) {
+            Ok(Some(provider)) => {
+                keys.push(("provider".to_owned(), provider.name.clone()));
+                return Ok(Some(provider));
+            }
+            Ok(None) => {
+                keys.push(("issuer".to_owned(), answer));
+                return Ok(None);
+            }
+            Err(problem) => problem,
+        };
+        if !is_asked {
+            return Err(Failure::new(Exit::Usage, problem));
+        }
+        say(&format!("{WARN}{problem}{WARN:#}"))?;
+    }
 }
 
-/// Whether the provider gives these scopes to no device, or has no device grant at all.
-fn no_device_gets(preset: &Preset, scopes: &[String]) -> bool {
-    let is_for_devices = |scope: &String| preset.device_scopes.contains(&scope.as_str());
-    preset.for_device.is_empty() || !(preset.device_scopes.is_empty() || scopes.iter().all(is_for_devices))
+/// The provider of that name, or `None` for the address of an issuer; otherwise, what is wrong with it.
+fn known(answer: &str, catalog: &Catalog) -> Result<Option<Arc<Provider>>, String> {
+    if answer.contains("://") {
+        return config::issuer_problem(answer).map_or(Ok(None), Err);
+    }
+    let name = answer.trim().to_ascii_lowercase();
+    match catalog.find(&name) {
+        Some(provider) => match &provider.file.retired {
+            Some(reason) => Err(format!("{name}: {reason}.")),
+            None => Ok(Some(provider)),
+        },
+        None => {
+            let (message, help) = catalog.unknown(&name);
+            Err(format!("{message}; {help}."))
+        }
+    }
 }
 
 /// Says where the application is registered, and what is good to know before.
-fn register(preset: Option<&Preset>, grant: Option<&str>) -> Result<(), Failure> {
+fn register(provider: Option<&Provider>, grant: Option<&str>) -> Result<(), Failure> {
+    let grant = grant.unwrap_or(GrantKind::DeviceCode.name());
     say("")?;
-    let Some(preset) = preset else {
-        return say("Register this device at the provider, as a client with the device authorization grant.");
+    let Some(provider) = provider else {
+        return say(&format!("Register this device at the provider, as a client with grant = \"{grant}\"."));
     };
-    let kind = if grant == Some(BY_BROWSER) { preset.for_code } else { preset.for_device };
-    say(&format!("Register this device at {BOLD}{}{BOLD:#}", preset.title))?;
-    say(&format!("  {}", preset.register_at))?;
-    say(&format!("  {kind}"))?;
-    if grant == Some(BY_BROWSER) {
+    let file = &provider.file;
+    say(&format!("Register this device at {BOLD}{}{BOLD:#}", file.title))?;
+    say(&format!("  {}", file.register_at))?;
+    if let Some((_, registration)) = file.grants.iter().find(|(other, _)| other.name() == grant) {
+        say(&format!("  {}", registration.register))?;
+    }
+    if grant == GrantKind::AuthorizationCode.name() {
         say(&format!("  redirect address: {BOLD}{DEFAULT_REDIRECT_URI}{BOLD:#}"))?;
     }
-    if !preset.note.is_empty() {
-        say(&format!("  {DIM}{}{DIM:#}", preset.note))?;
+    for note in &file.notes {
+        say(&format!("  {DIM}{note}{DIM:#}"))?;
     }
     say("")
 }
 
-fn secret(from: Option<&Path>, preset: Option<&Preset>, questions: &mut Questions) -> Result<Option<Secret>, Failure> {
-    let is_needed = preset.is_some_and(|preset| preset.needs_secret);
+fn secret(
+    from: Option<&Path>,
+    provider: Option<&Provider>,
+    questions: &mut Questions,
+) -> Result<Option<Secret>, Failure> {
+    let is_needed = provider.is_some_and(|provider| provider.file.needs_secret);
     if let Some(from) = from {
         return read_secret(from).map(Some);
     }
@@ -188,22 +222,25 @@ fn read_secret(from: &Path) -> Result<Secret, Failure> {
     } else {
         fs::File::open(from).and_then(|file| file.take(LARGEST_SECRET).read_to_string(&mut text))
     };
-    read.map_err(|error| Failure::new(Exit::Failed, format!("the client secret cannot be read: {error}.")))?;
-    match text.trim() {
-        "" => Err(Failure::new(Exit::Usage, "the client secret is empty.")),
+    let shown = if from == Path::new("-") { "standard input".to_owned() } else { from.display().to_string() };
+    read.map_err(|error| {
+        Failure::new(Exit::Failed, format!("the client secret cannot be read from {shown}: {error}."))
+    })?;
+    // Editors put a byte order mark first.
+    match text.trim_start_matches('\u{feff}').trim() {
+        "" => Err(Failure::new(Exit::Usage, format!("the client secret in {shown} is empty."))),
         secret => Ok(Secret::new(secret.to_owned())),
     }
 }
 
-/// What to ask for, with spaces between.
-fn scopes(preset: Option<&Preset>, questions: &mut Questions) -> Result<String, Failure> {
-    let usual = match preset.map(|preset| preset.name) {
-        Some("github") => "read:user",
-        Some("gitlab" | "google") => "openid email profile",
-        Some("microsoft") => "openid email profile offline_access User.Read",
-        _ => "openid offline_access",
+/// The scopes to ask for, with spaces between.
+fn scopes(provider: Option<&Provider>, questions: &mut Questions) -> Result<String, Failure> {
+    let usual = match provider.map(|provider| provider.file.scopes.as_slice()) {
+        Some([]) => String::new(),
+        Some(scopes) => scopes.join(" "),
+        None => "openid offline_access".to_owned(),
     };
-    if questions.can_ask() { questions.text("Scopes", Some(usual), "--scopes") } else { Ok(usual.to_owned()) }
+    if questions.can_ask() { questions.text("Scopes", Some(&usual), "--scopes") } else { Ok(usual) }
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -212,11 +249,11 @@ fn words(text: &str) -> Vec<String> {
 
 fn name(
     wanted: Option<String>,
-    preset: Option<&Preset>,
+    provider: Option<&Provider>,
     settings: &Settings,
     questions: &mut Questions,
 ) -> Result<AccountName, Failure> {
-    let usual = preset.map_or("account", |preset| preset.name);
+    let usual = provider.map_or("account", |provider| &provider.name);
     let is_asked = wanted.is_none() && questions.can_ask();
     let mut answer = wanted;
     loop {
@@ -247,11 +284,18 @@ async fn take_up(settings: &Settings, name: &AccountName, questions: &mut Questi
         }
     };
     let result = async {
-        agent.ask(Verb::Reload, None).await?;
+        agent.ask::<ReloadMessage>(Verb::Reload, None).await?;
         say(&format!("{GOOD}The agent has it.{GOOD:#}"))?;
         say("")?;
         if questions.yes("Sign in now?")? {
-            return login::login(&mut agent, name).await;
+            return login::login(&mut agent, name).await.map_err(|failure| {
+                let message = format!(
+                    "{}\n  help: the account stays as it was added; sign in with `oauth2mqtt login {name}`, or undo it \
+                     with `oauth2mqtt remove {name}`",
+                    failure.message
+                );
+                Failure { message, ..failure }
+            });
         }
         say(&format!("Sign in with {BOLD}oauth2mqtt login {name}{BOLD:#}."))
     };

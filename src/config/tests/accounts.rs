@@ -1,6 +1,8 @@
+use super::super::Catalog;
 use super::{account, complaint, errors, github, load_text};
-use crate::domain::presets::PRESETS;
-use crate::domain::settings::{ClientAuth, PublishMode, SignInMode};
+use crate::domain::grant_kind::GrantKind;
+use crate::domain::profile::ClientAuth;
+use crate::domain::settings::{PublishMode, SignInMode};
 
 /// An account with these lines and a client; they start at line 3.
 fn with_client(lines: &str) -> String {
@@ -14,8 +16,8 @@ fn an_account_has_the_usual_settings_where_it_says_nothing() {
     assert_eq!(account.endpoints.token.as_ref().unwrap().as_str(), "https://github.com/login/oauth/access_token");
     assert_eq!(account.endpoints.revocation, None);
     assert_eq!(account.client.id, "abc");
-    assert!(account.client.secrets.is_empty() && account.client.auth.is_none());
-    assert!(account.scopes.is_empty() && account.params.is_empty() && account.ca_file.is_none());
+    assert!(account.client.secrets.is_empty() && account.profile.client_auth.is_none());
+    assert!(account.scopes.is_empty() && account.profile.params.is_empty() && account.ca_file.is_none());
     assert_eq!((account.sign_in, account.publish), (SignInMode::OnRequest, PublishMode::Retained));
     assert!(!account.allow_http);
 }
@@ -28,8 +30,8 @@ fn an_account_has_what_it_says() {
     ));
     assert_eq!(account.scopes, ["repo", "read:org"]);
     assert_eq!((account.sign_in, account.publish), (SignInMode::Offer, PublishMode::OnRequest));
-    assert_eq!(account.client.auth, Some(ClientAuth::None));
-    assert_eq!(account.params["audience"], "api");
+    assert_eq!(account.profile.client_auth, Some(ClientAuth::None));
+    assert_eq!(account.profile.params["audience"], "api");
     assert!(account.allow_http);
 }
 
@@ -68,17 +70,30 @@ fn the_parameters_of_a_preset_are_filled_in() {
 }
 
 #[test]
-fn every_preset_can_be_used_with_its_parameters() {
-    for preset in PRESETS.iter().filter(|preset| !preset.needs_secret) {
-        let mut lines = vec![format!("provider = \"{}\"", preset.name)];
-        if preset.for_device.is_empty() {
-            lines.push("grant = \"authorization_code\"".to_owned());
+fn every_provider_can_be_used_with_its_parameters_and_each_of_its_grants() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("the.secret"), "s").unwrap();
+    let curve = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let key = std::process::Command::new("openssl").args(curve).output().unwrap().stdout;
+    std::fs::write(folder.path().join("client.key"), key).unwrap();
+    for provider in Catalog::default().usable() {
+        for grant in provider.file.grants.keys() {
+            let mut lines = vec![
+                format!("[accounts.a]\nclient_id = \"x\"\nprovider = \"{}\"", provider.name),
+                format!("grant = \"{}\"", grant.name()),
+            ];
+            if *grant == GrantKind::JwtBearer {
+                lines.push("private_key_file = \"client.key\"".to_owned());
+            } else if provider.file.needs_secret || *grant == GrantKind::ClientCredentials {
+                lines.push("client_secret_file = \"the.secret\"".to_owned());
+            }
+            for (name, parameter) in &provider.file.parameters {
+                lines.push(format!("{name} = \"{}\"", parameter.example));
+            }
+            let path = folder.path().join("config.toml");
+            let loaded = super::super::parse(&lines.join("\n"), &path, &super::super::Environment::default()).unwrap();
+            assert_eq!(loaded.settings.accounts.into_values().next().unwrap().provider, provider.name);
         }
-        for parameter in preset.parameters {
-            let value = if *parameter == "url" { "https://id.example.com" } else { "id.example.com" };
-            lines.push(format!("{parameter} = \"{value}\""));
-        }
-        assert_eq!(account(&with_client(&lines.join("\n"))).provider, preset.name);
     }
 }
 
@@ -86,10 +101,10 @@ fn every_preset_can_be_used_with_its_parameters() {
 fn a_missing_parameter_is_named() {
     assert_eq!(
         errors(&with_client("provider = \"keycloak\"\n")),
-        "/conf/config.toml:1: accounts.a.url: this key is missing\n  \
-         help: provider = \"keycloak\" needs it: write url = \"https://keycloak.example.com\"\n\
-         /conf/config.toml:1: accounts.a.realm: this key is missing\n  \
-         help: provider = \"keycloak\" needs it: write realm = \"master\""
+        "/conf/config.toml:1: accounts.a.realm: this key is missing\n  \
+         help: provider = \"keycloak\" needs it: write realm = \"master\", the realm\n\
+         /conf/config.toml:1: accounts.a.url: this key is missing\n  \
+         help: provider = \"keycloak\" needs it: write url = \"https://keycloak.example.com\", the address of your server"
     );
 }
 
@@ -122,7 +137,7 @@ fn a_parameter_of_another_preset_is_refused() {
         "/conf/config.toml:4: accounts.hub.domain: this goes only with provider = \"auth0\" or \"okta\" or \
          \"salesforce\" or \"zitadel\"\n  \
          help: take it out, or name that provider\n\
-         /conf/config.toml:5: accounts.hub.tenant: this goes only with provider = \"microsoft\"\n  \
+         /conf/config.toml:5: accounts.hub.tenant: this goes only with provider = \"azure-ad-b2c\" or \"microsoft\"\n  \
          help: take it out, or name that provider"
     );
 }
@@ -139,11 +154,36 @@ fn an_issuer_or_the_endpoints_serve_in_place_of_a_preset() {
     ));
     assert_eq!(named.provider, "127.0.0.1");
     assert_eq!(named.endpoints.token.as_ref().unwrap().as_str(), "http://127.0.0.1:1/t?x=y");
+}
 
-    let over = account(&github("token_endpoint = \"https://proxy.lan/t\"\n"));
-    assert_eq!(over.provider, "github");
-    assert_eq!(over.endpoints.token.as_ref().unwrap().as_str(), "https://proxy.lan/t");
-    assert_eq!(over.endpoints.device_authorization.as_ref().unwrap().host_str(), Some("github.com"));
+#[test]
+fn endpoints_of_two_providers_are_not_mixed() {
+    assert_eq!(
+        complaint(&github("token_endpoint = \"https://proxy.lan/t\"\n")),
+        "4: accounts.hub.token_endpoint: the provider's file says where its endpoints are, and an account cannot change that"
+    );
+    assert_eq!(
+        complaint(&with_client("issuer = \"https://id.lan/x\"\nrevocation_endpoint = \"https://other.lan/r\"\n")),
+        "4: accounts.a.revocation_endpoint: this is another server than that of the issuer"
+    );
+    for port in ["http://127.0.0.1:1/x", "https://id.lan:444/x"] {
+        let text = with_client(&format!("issuer = \"https://id.lan/x\"\nuserinfo_endpoint = \"{port}\"\n"));
+        assert!(complaint(&text).contains("another server"), "{port}");
+    }
+}
+
+#[test]
+fn a_sign_in_is_bound_to_every_endpoint_that_gets_a_token_or_secret() {
+    let named = "token_endpoint = \"https://a.lan/t\"\ndevice_authorization_endpoint = \"https://a.lan/d\"\n";
+    let binding = |more: &str| account(&with_client(&format!("{named}{more}"))).binding();
+    for more in ["revocation_endpoint = \"https://a.lan/r\"\n", "userinfo_endpoint = \"https://a.lan/u\"\n"] {
+        assert_ne!(binding(""), binding(more), "{more}");
+        assert_eq!(binding(more), binding(more));
+    }
+    let other = with_client(&named.replace("a.lan/d", "b.lan/d"));
+    assert_ne!(binding(""), account(&other).binding());
+    // A browser gets no token at the authorization endpoint.
+    assert_eq!(binding(""), binding("authorization_endpoint = \"https://a.lan/a\"\n"));
 }
 
 #[test]
@@ -151,7 +191,7 @@ fn an_account_without_a_provider_is_told_the_three_ways() {
     assert_eq!(
         errors(&with_client("")),
         "/conf/config.toml:1: accounts.a: nothing here says who the provider is\n  \
-         help: write provider = \"google\" (`oauth2mqtt providers` lists the presets), or issuer = \"https://…\", or \
+         help: write provider = \"google\" (`oauth2mqtt providers` lists the others), or issuer = \"https://…\", or \
          both device_authorization_endpoint = \"https://…\" and token_endpoint = \"https://…\""
     );
     assert_eq!(
@@ -258,11 +298,11 @@ fn scopes_are_tokens_and_stand_once() {
 fn parameters_of_the_grant_itself_are_refused() {
     for name in ["client_id", "client_secret", "scope", "grant_type", "device_code", "state", "response_type"] {
         let text = github(&format!("[accounts.hub.params]\n{name} = \"hunter2\"\n"));
-        assert_eq!(complaint(&text), format!("5: accounts.hub.params.{name}: the sign-in itself sends this parameter"));
+        assert_eq!(complaint(&text), format!("5: accounts.hub.params.{name}: the program itself sends this parameter"));
     }
     assert_eq!(
         complaint(&github("params = { \"\" = \"x\", max_age = 5 }\n")),
-        "4: accounts.hub.params.max_age: this takes a text in quotes, and a number stands here\n\
-         4: accounts.hub.params.\"\": this is no name of a parameter"
+        "4: accounts.hub.params.\"\": this is no name of a parameter\n\
+         4: accounts.hub.params.max_age: this takes a text in quotes, and a number stands here"
     );
 }

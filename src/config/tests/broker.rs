@@ -26,6 +26,8 @@ fn each_kind_of_address_has_its_usual_port() {
     assert_eq!(address("mqtt://[::1]:1884"), "tcp ::1 1884");
     assert_eq!(address("mqtts://broker.lan"), "tls broker.lan 8883");
     assert_eq!(address("mqtts://10.0.0.1:443"), "tls 10.0.0.1 443");
+    assert_eq!(address("mqtts://[fe80::1%25eth0]:8884"), "tls fe80::1%eth0 8884");
+    assert_eq!(address("mqtts://[FE80::1%wlan0.2]"), "tls fe80::1%wlan0.2 8883");
     assert_eq!(address("mqtt+unix:///run/my broker/sock"), "unix /run/my broker/sock");
 }
 
@@ -39,6 +41,8 @@ fn an_address_that_is_none_is_refused() {
     assert_eq!(refused("mqtts://broker.lan:0"), "this address has no usable host and port");
     assert_eq!(refused("mqtts://"), "this address has no usable host and port");
     assert_eq!(refused("mqtts:broker.lan"), "this address has no usable host and port");
+    assert_eq!(refused("mqtts://[2001:db8::1%25eth0]"), "this is not an address: invalid IPv6 address");
+    assert_eq!(refused("mqtts://[fe80::1%25eth/0]"), "this is not an address: invalid IPv6 address");
     assert_eq!(refused("mqtts://brök.lan"), "this address has no usable host and port");
     assert_eq!(refused("mqtts://broker.lan/topic"), "this address has a path");
     assert_eq!(refused("mqtts://broker.lan?x"), "this address has a query or a fragment");
@@ -100,6 +104,16 @@ fn a_password_is_read_from_a_file_and_needs_a_user_name() {
         "/conf/config.toml:3: mqtt.password: a password must not stand in this file\n  \
          help: put it in a file of its own, and name that file with password_file"
     );
+}
+
+#[test]
+fn the_user_whose_program_the_broker_is_can_be_named() {
+    assert_eq!(mqtt("").broker_user, None);
+    assert_eq!(mqtt("broker_user = \"mosquitto\"\n").broker_user.as_deref(), Some("mosquitto"));
+    for wrong in ["", "a:b", "a\\u0000"] {
+        let told = complaint(&format!("[mqtt]\nbroker_user = \"{wrong}\"\n"));
+        assert_eq!(told, "2: mqtt.broker_user: this is no user of a device");
+    }
 }
 
 #[test]

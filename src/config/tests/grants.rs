@@ -1,9 +1,13 @@
 use std::fs;
+use std::sync::Arc;
 
 use super::{account, complaint, errors, github, load_text};
-use crate::config::{Environment, parse};
-use crate::domain::presets::PRESETS;
+use crate::config::{Catalog, Environment, parse};
+use crate::domain::grant_kind::GrantKind;
+use crate::domain::profile::RequestKind;
+use crate::domain::provider_file::Provider;
 use crate::domain::settings::{AccountSettings, GrantSettings};
+use crate::testing::keys;
 
 /// An account with an issuer, and these further lines; they start at line 4.
 fn plant(lines: &str) -> String {
@@ -40,7 +44,7 @@ fn the_implicit_grant_is_refused_with_what_to_use_instead_and_why() {
         errors(&plant("grant = \"authorisation_code\"\n")),
         "/conf/config.toml:4: accounts.plant.grant: there is no value \"authorisation_code\"\n  \
          help: did you mean \"authorization_code\"? The values are: device_code, authorization_code, \
-         client_credentials, refresh_token, password"
+         client_credentials, jwt_bearer, refresh_token, password"
     );
 }
 
@@ -133,22 +137,14 @@ fn a_refresh_token_is_read_from_its_file_which_may_be_gone_later() {
 #[test]
 fn a_key_in_place_of_a_secret_must_be_one() {
     let text = plant("client_auth = \"private_key_jwt\"\nprivate_key_file = \"k\"\nprivate_key_id = \"k1\"\n");
-    let pem = |algorithm: &[&str]| {
-        let output = std::process::Command::new("openssl").arg("genpkey").args(algorithm).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    for (algorithm, name) in [
-        (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"][..], "ES256"),
-        (&["-algorithm", "ED25519"], "EdDSA"),
-        (&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "RS256"),
-    ] {
-        let (account, _) = beside(&[("k", &pem(algorithm))], &text).unwrap();
+    for (pem, name) in [(keys::p256(), "ES256"), (keys::ed25519(), "EdDSA"), (keys::rsa(2048), "RS256")] {
+        let (account, _) = beside(&[("k", &pem)], &text).unwrap();
         let key = account.client.key.unwrap();
-        assert_eq!((key.algorithm(), key.id.as_deref()), (name, Some("k1")));
-        assert!(key.sign(b"message").is_ok());
+        assert_eq!((key.usual_algorithm().name(), key.id.as_deref()), (name, Some("k1")));
+        assert!(key.sign(key.usual_algorithm(), b"message").is_ok());
     }
-    let weak = beside(&[("k", &pem(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]))], &text).unwrap_err();
-    assert!(weak.contains("its key is none of RSA (2048 bits or more), P-256 and Ed25519"), "{weak}");
+    let weak = beside(&[("k", &keys::rsa(1024))], &text).unwrap_err();
+    assert!(weak.contains("its key is none of RSA (2048 bits or more), P-256, P-384 and Ed25519"), "{weak}");
     let none = beside(&[("k", "hunter2")], &text).unwrap_err();
     assert!(none.contains("it is no PEM file") && !none.contains("hunter2"), "{none}");
     assert_eq!(
@@ -194,23 +190,74 @@ fn a_scope_that_google_refuses_to_devices_is_said_with_the_grant_that_works() {
     assert_eq!(google(gmail, "").1, [format!("Google does not give the scope \"{gmail}\" to devices")]);
     let (account, warnings) = google(gmail, "grant = \"authorization_code\"\n");
     assert!(warnings.is_empty());
-    assert_eq!((account.params["access_type"].as_str(), account.params["prompt"].as_str()), ("offline", "consent"));
+    let sent = account.profile.params_of(RequestKind::Authorization);
+    assert_eq!((sent["access_type"], sent["prompt"]), ("offline", "consent"));
+    let (account, _) =
+        google(gmail, "grant = \"authorization_code\"\nrequest_params = { authorization = { prompt = \"none\" } }\n");
+    assert_eq!(account.profile.params_of(RequestKind::Authorization)["prompt"], "none", "what the account says wins");
     let (account, _) = google(gmail, "grant = \"authorization_code\"\nparams = { prompt = \"none\" }\n");
-    assert_eq!(account.params["prompt"], "none", "what the account says wins");
+    assert_eq!(account.profile.params_of(RequestKind::Authorization)["prompt"], "none", "in params too");
     assert!(google("https://www.googleapis.com/auth/drive.file", "").1.is_empty());
 }
 
 #[test]
-fn a_preset_without_the_grant_says_which_it_has() {
-    for preset in PRESETS.iter().filter(|preset| preset.for_device.is_empty() && preset.issuer.is_none()) {
+fn a_provider_without_the_grant_says_which_it_has() {
+    let without = |provider: &Arc<Provider>| {
+        provider.grant(GrantKind::DeviceCode).is_none() && provider.file.parameters.is_empty()
+    };
+    for preset in Catalog::default().usable().into_iter().filter(without) {
         let text =
             format!("[accounts.a]\nprovider = \"{}\"\nclient_id = \"x\"\nclient_secret_file = \"s\"\n", preset.name);
         let error = beside(&[("s", "hunter2")], &text).unwrap_err();
-        assert!(error.contains(&format!("{} has no device grant", preset.title)), "{error}");
+        assert!(error.contains(&format!("{} has no device grant", preset.file.title)), "{error}");
         assert!(
             beside(&[("s", "hunter2")], &format!("{text}grant = \"authorization_code\"\n")).is_ok(),
             "{}",
             preset.name
         );
     }
+}
+
+#[test]
+fn a_grant_that_is_unknown_is_the_only_complaint() {
+    let text = "[accounts.a]\ngrant = \"device\"\nissuer = \"https://id.example\"\nclient_id = \"c\"\n";
+    assert_eq!(complaint(text), "2: accounts.a.grant: there is no value \"device\"");
+    let text = "[accounts.a]\ngrant = \"device\"\ntoken_endpoint = \"https://id.example/t\"\nclient_id = \"c\"\n";
+    assert_eq!(complaint(text), "2: accounts.a.grant: there is no value \"device\"");
+}
+
+#[test]
+fn a_machine_signs_for_itself_with_a_service_account_or_its_own_key() {
+    let curve = ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let pem = std::process::Command::new("openssl").args(curve).output().unwrap().stdout;
+    let pem = String::from_utf8(pem).unwrap();
+    let json = |token_uri: &str| {
+        serde_json::json!({
+            "type": "service_account", "private_key_id": "k1", "private_key": pem,
+            "client_email": "meter@plant.example", "token_uri": token_uri,
+        })
+        .to_string()
+    };
+    let google = "https://oauth2.googleapis.com/token";
+    let alone =
+        "[accounts.g]\ngrant = \"jwt_bearer\"\nservice_account_file = \"a.json\"\nsubject = \"ann@plant.example\"\n";
+    for text in [alone.to_owned(), format!("{alone}provider = \"google\"\n")] {
+        let (account, warnings) = beside(&[("a.json", &json(google))], &text).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert_eq!(account.endpoints.token.as_ref().unwrap().as_str(), google);
+        assert_eq!(account.client.id, "meter@plant.example");
+        let GrantSettings::JwtBearer(bearer) = &account.grant else { panic!("{:?}", account.grant) };
+        assert!(bearer.is_service_account && bearer.subject.as_deref() == Some("ann@plant.example"));
+    }
+    let other = beside(&[("a.json", &json("https://evil.example/t"))], &format!("{alone}provider = \"google\"\n"));
+    assert!(other.unwrap_err().contains("another token endpoint than the account's provider"));
+    let plain = beside(&[("a.json", &json("http://evil.example/t"))], alone).unwrap_err();
+    assert!(plain.contains("plain http://"), "{plain}");
+
+    let own = plant("grant = \"jwt_bearer\"\nprivate_key_file = \"k\"\n");
+    let (account, _) = beside(&[("k", &pem)], &own).unwrap();
+    let GrantSettings::JwtBearer(bearer) = &account.grant else { panic!("{:?}", account.grant) };
+    assert!(!bearer.is_service_account && bearer.issuer == "x" && account.client.key.is_none());
+    assert!(complaint(&plant("grant = \"jwt_bearer\"\n")).contains("the account signs with a key"));
+    assert!(complaint(&plant("subject = \"x\"\n")).contains("this goes only with grant = \"jwt_bearer\""));
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::super::{ConfigError, Environment, Loaded, load};
+use super::super::{ConfigError, Configuration, Environment, load};
 use crate::domain::settings::{BrokerAddress, KeySource, TlsIdentity};
 
 /// A folder with a configuration, and one with credentials beside it.
@@ -33,7 +33,7 @@ impl Device {
         self
     }
 
-    fn load(&self, text: &str) -> Result<Loaded, ConfigError> {
+    fn load(&self, text: &str) -> Result<Configuration, ConfigError> {
         fs::write(self.path("config.toml"), text).unwrap();
         let environment =
             Environment { credentials_directory: Some(self.path("credentials")), ..Environment::default() };
@@ -58,9 +58,47 @@ fn google(secret_file: &str) -> String {
 
 #[test]
 fn a_secret_is_read_from_beside_the_file_without_the_newline_after_it() {
-    let device = Device::new().with("google.secret", "hunter2 \r\n\n");
+    let device = Device::new().with("google.secret", "hunter2\n\n");
     assert_eq!(device.secret("google.secret"), "hunter2");
     assert_eq!(device.secret(device.path("google.secret").to_str().unwrap()), "hunter2");
+}
+
+#[test]
+fn of_a_secret_that_an_editor_has_dressed_up_what_was_meant_is_taken_and_said() {
+    for (content, told) in [
+        ("\u{feff}hunter2\n", "a byte order mark is left out"),
+        ("\u{feff} hunter2 \r\n", "a byte order mark and blanks are left out"),
+        ("hunter2\r\n", "blanks or carriage returns around it are left out"),
+        ("\t hunter2 \n", "blanks or carriage returns around it are left out"),
+    ] {
+        let device = Device::new().with("google.secret", content);
+        let loaded = device.load(&google("google.secret")).unwrap();
+        let [warning] = loaded.warnings.try_into().unwrap();
+        assert!(warning.message.ends_with(told) && !warning.message.contains("hunter2"), "{warning:?}");
+        assert_eq!((warning.line, warning.key.as_str()), (Some(4), "accounts.g.client_secret_file"));
+        let account = loaded.settings.accounts.into_values().next().unwrap();
+        assert_eq!(account.client.secrets[0].expose(), "hunter2");
+    }
+}
+
+#[test]
+fn what_every_user_can_change_is_said_once() {
+    let warnings = |device: &Device| -> Vec<String> {
+        let loaded = device.load(&google("google.secret")).unwrap();
+        let folder = device.folder.path().to_str().unwrap();
+        loaded.warnings.iter().map(|warning| warning.message.replace(folder, "DIR")).collect()
+    };
+    let device = Device::new().with("google.secret", "s").with("config.toml", "");
+    assert_eq!(warnings(&device), [] as [&str; 0]);
+    let device = Device::new().with_mode("google.secret", "s", 0o642).with_mode("config.toml", "", 0o646);
+    let changeable = "every user of this device can change";
+    assert_eq!(warnings(&device), [format!("{changeable} DIR/config.toml"), format!("{changeable} DIR/google.secret")]);
+    let device = Device::new().with("google.secret", "s").with("config.toml", "");
+    fs::set_permissions(device.folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(warnings(&device), [format!("{changeable} DIR")]);
+    // As /tmp is: only its owner can put another file in the place of one.
+    fs::set_permissions(device.folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    assert_eq!(warnings(&device), [] as [&str; 0]);
 }
 
 #[test]

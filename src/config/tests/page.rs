@@ -25,7 +25,13 @@ fn the_page_is_off_until_its_section_is_there_and_then_listens_on_this_device_al
 #[test]
 fn another_address_needs_an_access_code_or_a_proxy_that_asks() {
     assert!(page("[page]\nlisten = \"[::1]:80\"\n").is_some());
-    assert!(page("[page]\nlisten = \"0.0.0.0:8628\"\nbehind_proxy = true\n").is_some());
+    let text = "[page]\nlisten = \"0.0.0.0:8628\"\nbehind_proxy = true\n";
+    assert!(page(text).is_some());
+    let [warning] = super::load_text(text).unwrap().warnings.try_into().unwrap();
+    assert_eq!(
+        (warning.line, warning.message.as_str()),
+        (Some(2), "whoever reaches this address without the proxy is let in")
+    );
     let open = "[page]\nlisten = \"0.0.0.0:8628\"\n[mqtt]\nurl = \"mqtt://127.0.0.1\"\n";
     assert_eq!(
         errors(open),

@@ -46,8 +46,8 @@ publish = "retain"
   help: did you mean `accounts`?
 /conf/config.toml:9: accounts.google.client_id: this key is missing
   help: register the application at the provider, then write client_id = "…"
-/conf/config.toml:10: accounts.google.provider: there is no preset for a provider "gogle"
-  help: did you mean "google"? `oauth2mqtt providers` lists them; for any other provider, write issuer = "https://…"
+/conf/config.toml:10: accounts.google.provider: no provider "gogle" is known
+  help: did you mean "google"? `oauth2mqtt providers` lists them; for any other provider, write issuer = "https://…", or describe it in providers.d/NAME.toml
 /conf/config.toml:11: accounts.google.clint_id: there is no such key
   help: did you mean `client_id`?
 /conf/config.toml:12: accounts.google.scopes: this takes a list of texts, and a text stands here
@@ -62,7 +62,7 @@ fn what_is_not_toml_is_named_line_by_line() {
     assert_eq!(
         errors("[mqtt]\nurl = mqtt://x\n\n[mqtt]\n"),
         r#"/conf/config.toml:2: this is not TOML: string values must be quoted, expected literal string
-  help: mend this line; texts stand in double quotes, as in client_id = "abc"
+  help: correct this line; texts stand in double quotes, as in client_id = "abc"
 /conf/config.toml:4: this is not TOML: duplicate key
   help: write each section once, and each key once in its section"#
     );

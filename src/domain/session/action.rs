@@ -1,19 +1,21 @@
 //! What a session wants done.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{RequestId, Ticket};
 use crate::domain::clock::UnixTime;
-use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::fault::Fault;
 use crate::domain::record::Record;
+use crate::domain::redirection::RedirectedCode;
 use crate::domain::secret::Secret;
-use crate::domain::token::{ClearTokens, Token, TokenAnswer, Tokens};
+use crate::domain::token::TokenAnswer;
 
-/// What a session wants done.
+/// Something that a session wants done.
 #[derive(Debug)]
 pub enum Action {
     /// Ask the provider, and come back with the answer under this name.
-    Ask(RequestId, Question),
+    Ask(RequestId, ProviderRequest),
     /// Write this to the disk, and come back when it is safe there.
     Save(Revision, Record),
     /// Remove everything of this account from the disk, and come back when it is gone.
@@ -21,26 +23,28 @@ pub enum Action {
     /// Publish what [`Session::token`], [`Session::status`] or [`Session::pending`] now returns.
     Publish(Topic),
     /// Answer a request from MQTT.
-    Reply(Ticket, Result<(), Refused>),
+    Reply(Ticket, Result<(), CommandError>),
     /// Write to the journal.
-    Note(Note),
+    Log(LogEvent),
 }
 
-/// What to ask the provider, with tokens wherever they are, or in the clear.
+/// A request to the provider.
 #[derive(Debug)]
-pub enum Question<T = Token> {
+pub enum ProviderRequest {
     /// For a way to the user's approval (RFC 8628 3.1, RFC 6749 4.1.1).
     Authorize,
-    /// Whether the user has approved (RFC 8628 3.4).
+    /// Ask whether the user has approved (RFC 8628 3.4).
     Poll {
         /// The code to ask with.
         device_code: Secret,
+        /// What goes with it.
+        further: BTreeMap<String, Secret>,
     },
     /// For the tokens of an authorization code (RFC 6749 4.1.3).
     Exchange {
-        /// What the redirection brought.
-        code: Secret,
-        /// What shows that the code is ours (RFC 7636 4.5).
+        /// The code that the redirection brought.
+        code: RedirectedCode,
+        /// Proof that the code is ours (RFC 7636 4.5).
         code_verifier: Secret,
     },
     /// For tokens by what the configuration itself holds: the client's own right (RFC 6749 4.4), a password (4.3), or a
@@ -49,45 +53,21 @@ pub enum Question<T = Token> {
     /// For the next access token (RFC 6749 6).
     Refresh {
         /// The token to ask with.
-        refresh_token: T,
+        refresh_token: Secret,
     },
     /// To end the grant (RFC 7009 2.1).
     Revoke {
         /// The refresh token, whose end is the end of the grant at most providers.
-        refresh_token: Option<T>,
+        refresh_token: Option<Secret>,
         /// The access token.
-        access_token: T,
+        access_token: Secret,
     },
 }
 
-impl Question {
+impl ProviderRequest {
     /// To end the grant of tokens that nobody keeps.
     pub(super) fn revoke(TokenAnswer { refresh_token, access_token, .. }: TokenAnswer) -> Self {
-        Self::Revoke { refresh_token: refresh_token.map(Token::Clear), access_token: Token::Clear(access_token) }
-    }
-
-    /// The same with the tokens in the clear, those that are stored as `store` gives them.
-    ///
-    /// # Errors
-    /// When the store does not give them.
-    pub fn open(self, store: impl FnOnce() -> Result<ClearTokens, Fault>) -> Result<Question<Secret>, Fault> {
-        let absent = || Fault::passing(FaultCode::StoreFailed, "The store has no such token of the account.");
-        Ok(match self {
-            Self::Authorize => Question::Authorize,
-            Self::Poll { device_code } => Question::Poll { device_code },
-            Self::Exchange { code, code_verifier } => Question::Exchange { code, code_verifier },
-            Self::Obtain => Question::Obtain,
-            Self::Refresh { refresh_token } => {
-                let stored = if refresh_token.is_stored() { store()?.refresh_token } else { None };
-                Question::Refresh { refresh_token: refresh_token.or_stored(stored).ok_or_else(absent)? }
-            }
-            Self::Revoke { refresh_token, access_token } => {
-                let tokens = Tokens { access_token, refresh_token, expiry: None, scope: None };
-                let stored = if tokens.are_stored() { Some(store()?) } else { None };
-                let ClearTokens { access_token, refresh_token } = tokens.clear(stored).ok_or_else(absent)?;
-                Question::Revoke { refresh_token, access_token }
-            }
-        })
+        Self::Revoke { refresh_token, access_token }
     }
 }
 
@@ -110,7 +90,7 @@ pub struct Revision(pub u64);
 
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CommandError {
     /// There is nothing to refresh.
     #[error("not signed in. Request login, and let the user approve.")]
     NotSignedIn,
@@ -123,7 +103,7 @@ pub enum Refused {
     /// The sign-in that was asked for was given up by another request.
     #[error("the sign-in was cancelled.")]
     Cancelled,
-    /// What came back does not belong to a sign-in that is pending.
+    /// The redirection does not belong to a sign-in that is pending.
     #[error("this address belongs to no sign-in that is pending. Request login, and use the newest address alone.")]
     NotOurRedirection,
     /// The refresh token in the file was taken in before.
@@ -139,16 +119,16 @@ pub enum Refused {
     Failed(Fault),
 }
 
-/// What is worth a line in the journal.
+/// An event for the journal.
 #[derive(Debug)]
-pub enum Note {
+pub enum LogEvent {
     /// A code waits for the user, until then.
     CodeOffered(UnixTime),
     /// The sign-in succeeded.
     SignedIn {
-        /// Whether there will be another access token without a new sign-in.
+        /// True if there will be another access token without a new sign-in.
         lasts: bool,
-        /// Whether somebody else than before has approved.
+        /// True if somebody else than before has approved.
         another_user: bool,
     },
     /// The provider was asked who approved, and did not say.

@@ -1,31 +1,32 @@
 //! Whether the disk has what memory has, and what waits for it.
 
-use super::{Action, Moment, Note, Refused, Revision, Ticket, Trouble};
+use super::{Action, ActiveFault, CommandError, LogEvent, Moment, Revision, Ticket};
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, Remedy};
-use crate::domain::policy::{self, Chance};
+use crate::domain::policy;
 use crate::domain::record::Record;
+use crate::domain::session::context::Context;
 
 /// Follows each change of a session to the disk.
 #[derive(Debug)]
 pub(super) struct Disk {
     /// The newest state that was sent to the store.
     sent: Revision,
-    step: Step,
-    /// Whether something changed since.
+    step: WriteStep,
+    /// True if something changed since.
     changed: bool,
-    /// Whether what is not yet on disk must not be seen before it is.
+    /// True if what is not yet on disk must not be seen before it is.
     unseen: bool,
-    /// Whether what is on disk must stay there although this session could not read it.
+    /// True if what is on disk must stay there although this session could not read it.
     protected: bool,
     failures: u32,
-    trouble: Option<Box<Trouble>>,
+    active_fault: Option<Box<ActiveFault>>,
     /// Requests that were carried out, to be answered once that is safe.
     done: Vec<Ticket>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum WriteStep {
     Safe,
     Writing,
     RetryAt(BootTime),
@@ -37,12 +38,12 @@ impl Disk {
         let sent = Revision(epoch << 32);
         Self {
             sent,
-            step: Step::Safe,
+            step: WriteStep::Safe,
             changed: false,
             unseen: false,
             protected: false,
             failures: 0,
-            trouble: None,
+            active_fault: None,
             done: Vec::new(),
         }
     }
@@ -68,41 +69,41 @@ impl Disk {
         self.changed = true;
     }
 
-    /// Whether the disk has all that memory has.
+    /// Returns whether the disk has all that memory has.
     pub(super) fn is_safe(&self) -> bool {
-        self.step == Step::Safe && !self.changed
+        self.step == WriteStep::Safe && !self.changed
     }
 
-    /// Whether the disk has all that may be seen.
+    /// Returns whether the disk has all that may be seen.
     pub(super) fn has_what_is_seen(&self) -> bool {
         !self.unseen
     }
 
-    pub(super) fn clock_was_set(&mut self, now: Now, chance: Chance) {
-        if let Some(trouble) = &mut self.trouble {
-            trouble.clock_was_set(now, chance);
+    pub(super) fn clock_was_set(&mut self, cx: &Context) {
+        if let Some(active_fault) = &mut self.active_fault {
+            active_fault.clock_was_set(cx);
         }
     }
 
-    /// What could not be written is tried again without waiting any longer.
+    /// Tries what could not be written again without waiting any longer.
     pub(super) fn try_now(&mut self, now: Now) {
-        if let Step::RetryAt(at) = &mut self.step {
+        if let WriteStep::RetryAt(at) = &mut self.step {
             *at = now.boot;
         }
     }
 
     pub(super) fn is_writing(&self) -> bool {
-        self.step == Step::Writing
+        self.step == WriteStep::Writing
     }
 
-    pub(super) fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_deref()
+    pub(super) fn active_fault(&self) -> Option<&ActiveFault> {
+        self.active_fault.as_deref()
     }
 
     pub(super) fn next_wake(&self) -> Option<BootTime> {
         match self.step {
-            Step::RetryAt(at) => Some(at),
-            Step::Safe | Step::Writing => None,
+            WriteStep::RetryAt(at) => Some(at),
+            WriteStep::Safe | WriteStep::Writing => None,
         }
     }
 
@@ -112,22 +113,15 @@ impl Disk {
     }
 
     /// Takes the store's word on one revision, and says why what is newest could not be written.
-    pub(super) fn stored(
-        &mut self,
-        revision: Revision,
-        result: Result<(), Fault>,
-        now: Now,
-        chance: Chance,
-        out: &mut Vec<Action>,
-    ) -> Option<Fault> {
+    pub(super) fn stored(&mut self, revision: Revision, result: Result<(), Fault>, cx: &mut Context) -> Option<Fault> {
         if revision != self.sent {
             return None;
         }
         let Err(fault) = result else {
-            self.step = Step::Safe;
+            self.step = WriteStep::Safe;
             self.unseen = false;
             self.failures = 0;
-            self.trouble = None;
+            self.active_fault = None;
             return None;
         };
         self.failures = self.failures.saturating_add(1);
@@ -135,40 +129,41 @@ impl Disk {
             Remedy::TryAgain { after } => after,
             Remedy::AskUser | Remedy::Reconfigure => None,
         };
-        let wait = policy::retry_wait(self.failures, asked_for, chance);
-        let retry = Moment::within(wait, now);
-        self.step = Step::RetryAt(retry.at);
+        let wait = policy::retry_wait(self.failures, asked_for, cx.jitter);
+        let retry = Moment::within(wait, cx.now);
+        self.step = WriteStep::RetryAt(retry.at);
         for ticket in self.done.drain(..) {
-            out.push(Action::Reply(ticket, Err(Refused::Failed(fault.clone()))));
+            cx.reply(ticket, Err(CommandError::Failed(fault.clone())));
         }
-        out.push(Action::Note(Note::StoreFailed(fault.clone(), wait)));
-        self.trouble = Some(Box::new(Trouble::continuing(self.trouble.take(), fault.clone(), Some(retry), now)));
+        cx.log(LogEvent::StoreFailed(fault.clone(), wait));
+        self.active_fault =
+            Some(Box::new(ActiveFault::continuing(self.active_fault.take(), fault.clone(), Some(retry), cx.now)));
         Some(fault)
     }
 
-    /// Whether there is something to send to the store now.
+    /// Returns whether there is something to send to the store now.
     pub(super) fn wants_record(&self, now: Now) -> bool {
-        let retry = matches!(self.step, Step::RetryAt(at) if at <= now.boot);
+        let retry = matches!(self.step, WriteStep::RetryAt(at) if at <= now.boot);
         (self.changed || retry) && !self.protected
     }
 
     /// Sends what there is to keep to the store.
-    pub(super) fn send(&mut self, record: Record, out: &mut Vec<Action>) {
+    pub(super) fn send(&mut self, record: Record, cx: &mut Context) {
         self.changed = false;
-        self.step = Step::Writing;
+        self.step = WriteStep::Writing;
         self.sent = Revision(self.sent.0 + 1);
-        out.push(if record.is_empty() { Action::Erase(self.sent) } else { Action::Save(self.sent, record) });
+        cx.actions.push(if record.is_empty() { Action::Erase(self.sent) } else { Action::Save(self.sent, record) });
     }
 
     /// Answers what has become safe.
-    pub(super) fn answer(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn answer(&mut self, cx: &mut Context) {
         // Nothing is on its way to where nothing is written.
         if self.protected {
             self.changed = false;
             self.unseen = false;
         }
         if self.is_safe() {
-            out.extend(self.done.drain(..).map(|ticket| Action::Reply(ticket, Ok(()))));
+            cx.actions.extend(self.done.drain(..).map(|ticket| Action::Reply(ticket, Ok(()))));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What a session is told.
 
 use super::Revision;
+use crate::domain::approval::Authorization;
 use crate::domain::fault::Fault;
 use crate::domain::redirection::Redirection;
-use crate::domain::token::{Authorization, Granted, PollAnswer, TokenAnswer};
+use crate::domain::token::{Granted, PollAnswer, TokenAnswer};
 
 /// Names one request to the provider, so that an answer to another one is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,19 +13,37 @@ pub struct RequestId {
     pub(super) serial: u64,
 }
 
+/// Names the requests of one session, each by a number of its own.
+#[derive(Debug)]
+pub(super) struct RequestIds {
+    pub(super) epoch: u64,
+    last_serial: u64,
+}
+
+impl RequestIds {
+    pub(super) fn new(epoch: u64) -> Self {
+        Self { epoch, last_serial: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> RequestId {
+        self.last_serial += 1;
+        RequestId { epoch: self.epoch, serial: self.last_serial }
+    }
+}
+
 /// Names one request from MQTT that waits for its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
 
-/// What a session is told.
+/// An event that a session is told of.
 #[derive(Debug)]
 pub enum Event {
     /// A moment that [`Session::next_wake`] named has come.
     Woke,
     /// The device's clock was set.
     ClockSet,
-    /// The broker is connected and has nothing of ours yet.
-    BrokerConnected,
+    /// Everything is to be published again: the broker was just connected, or what it holds may be of another configuration.
+    PublishAll,
     /// The account is set up otherwise: what waits for that is tried at once.
     Reconfigured,
     /// The files that the configuration names were read again: what may have failed by one of them is tried soon.
@@ -34,12 +53,12 @@ pub enum Event {
     /// Somebody asked for something.
     Command(Command, Ticket),
     /// The provider answered, or could not be asked.
-    Answered(RequestId, Answer),
+    Answered(RequestId, ProviderAnswer),
     /// The store has finished with a revision.
     Stored(Revision, Result<(), Fault>),
 }
 
-/// What somebody can ask of a session.
+/// A command that a session takes.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Start a sign-in, or join the one that is pending.
@@ -54,17 +73,17 @@ pub enum Command {
     Logout,
 }
 
-/// What the provider said to a [`Question`].
+/// The provider's answer to a [`ProviderRequest`].
 #[derive(Debug)]
-pub enum Answer {
-    /// To [`Question::Authorize`].
+pub enum ProviderAnswer {
+    /// To [`ProviderRequest::Authorize`].
     Authorization(Result<Authorization, Fault>),
-    /// To [`Question::Poll`].
+    /// To [`ProviderRequest::Poll`].
     Poll(Result<PollAnswer, Fault>),
-    /// To [`Question::Exchange`] and [`Question::Obtain`].
+    /// To [`ProviderRequest::Exchange`] and [`ProviderRequest::Obtain`].
     Granted(Result<Granted, Fault>),
-    /// To [`Question::Refresh`].
+    /// To [`ProviderRequest::Refresh`].
     Refresh(Result<TokenAnswer, Fault>),
-    /// To [`Question::Revoke`].
+    /// To [`ProviderRequest::Revoke`].
     Revoked(Result<(), Fault>),
 }

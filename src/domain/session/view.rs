@@ -5,12 +5,13 @@ use std::num::NonZeroU64;
 
 use super::grant::Grant;
 use super::sign_in::SignIn;
-use super::{Action, Session, Topic, Trouble, Way};
+use super::{Acquisition, ActiveFault, Session, Topic};
+use crate::domain::approval::Approval;
 use crate::domain::clock::{BootTime, Now, UnixTime};
 use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
-use crate::domain::record::Approval;
-use crate::domain::token::Token;
+use crate::domain::secret::Secret;
+use crate::domain::session::context::Context;
 
 /// The state of an account, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +22,7 @@ pub enum SessionState {
     AwaitingUser,
     /// A flow has a good token.
     Active,
-    /// The token lapsed while no other could be had; the refresh token is kept and tried again.
+    /// The token expired while no other could be had; the refresh token is kept and tried again.
     Expired,
 }
 
@@ -42,7 +43,7 @@ impl SessionState {
 #[derive(Clone, Debug)]
 pub struct TokenView {
     /// The access token.
-    pub access_token: Token,
+    pub access_token: Secret,
     /// When it ends, if the provider says.
     pub expires_at: Option<UnixTime>,
     /// Until when a flow may have it; a margin before its end.
@@ -51,12 +52,12 @@ pub struct TokenView {
     pub scope: Option<String>,
 }
 
-/// What `status` says.
+/// The content of `status`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StatusView {
     /// In one word.
     pub state: SessionState,
-    /// Whether nothing goes on before a user signs in.
+    /// True if nothing goes on before a user signs in.
     pub needs_user: bool,
     /// When the access token ends.
     pub expires_at: Option<UnixTime>,
@@ -72,7 +73,7 @@ pub struct StatusView {
     pub user: Option<String>,
     /// When somebody else than before approved, if that has happened.
     pub user_changed_at: Option<UnixTime>,
-    /// What is wrong, if anything is.
+    /// The fault, if there is one.
     pub error: Option<ErrorView>,
 }
 
@@ -95,12 +96,12 @@ impl StatusView {
     }
 }
 
-/// What is wrong.
+/// A fault, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorView {
     /// Which fault.
     pub code: FaultCode,
-    /// What happened, and what to do.
+    /// The event, and the next step.
     pub message: String,
     /// Since when.
     pub since: UnixTime,
@@ -108,22 +109,22 @@ pub struct ErrorView {
     pub retry_at: Option<UnixTime>,
 }
 
-/// What `signin` says while a sign-in waits for the user.
+/// The content of `signin` while a sign-in waits for the user.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingView {
     /// Where the user types the code, or approves.
     pub verification_uri: String,
     /// An address that needs nothing more to be typed.
     pub verification_uri_complete: Option<String>,
-    /// What the user types, in the device grant.
+    /// The code that the user types, in the device grant.
     pub user_code: Option<String>,
     /// Where the browser comes back to, in the authorization code grant.
     pub redirect_uri: Option<String>,
-    /// When it lapses.
+    /// When it expires.
     pub expires_at: UnixTime,
 }
 
-/// What the broker was last given.
+/// The content that was last published.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     token: Option<ShownToken>,
@@ -159,7 +160,7 @@ impl Shown {
         }
     }
 
-    fn holds_lapsed_token(&self, now: Now) -> bool {
+    fn holds_expired_token(&self, now: Now) -> bool {
         matches!(self.token, Some(ShownToken::Token { .. })) && !self.token_is_good(now)
     }
 
@@ -188,7 +189,7 @@ impl Session {
         })
     }
 
-    /// The account's state, times and trouble.
+    /// The account's state, times and active fault.
     #[must_use]
     pub fn status(&self, now: Now) -> StatusView {
         let state = self.state(now);
@@ -215,7 +216,7 @@ impl Session {
         renewal.signed_in.user.as_deref().filter(|_| self.rules.tells_user && signed_in)
     }
 
-    /// Whether it is known who has signed in, now or before, and nobody else may learn it.
+    /// Returns whether it is known who has signed in, now or before, and nobody else may learn it.
     #[must_use]
     pub fn keeps_user_to_itself(&self) -> bool {
         !self.rules.tells_user && self.grant.knows_user()
@@ -227,7 +228,7 @@ impl Session {
             SessionState::Expired => matches!(&self.grant, Grant::Held(renewal) if renewal.is_stuck()),
             SessionState::AwaitingUser => true,
             SessionState::SignedOut => {
-                self.rules.way == Way::User || !self.sign_in.goes_on_by_itself(self.wants_sign_in())
+                self.rules.acquisition == Acquisition::User || !self.sign_in.goes_on_by_itself(self.wants_sign_in())
             }
         }
     }
@@ -259,10 +260,11 @@ impl Session {
         if let Grant::Held(renewal) = &self.grant {
             let signed_in = &renewal.signed_in;
             // New tokens that could not be written yet are as good as none.
-            if renewal.is_usable(now) && (self.disk.has_what_is_seen() || self.disk.trouble().is_none()) {
+            if renewal.is_usable(now) && (self.disk.has_what_is_seen() || self.disk.active_fault().is_none()) {
                 return SessionState::Active;
             }
-            let renewable = signed_in.tokens.refresh_token.is_some() || self.rules.way == Way::Unattended;
+            let renewable =
+                signed_in.tokens.refresh_token.is_some() || self.rules.acquisition == Acquisition::Unattended;
             if signed_in.refused.is_none() && renewable {
                 return SessionState::Expired;
             }
@@ -272,12 +274,12 @@ impl Session {
 
     /// The fault that most concerns whoever looks: of the disk, then of the grant, then of the sign-in.
     fn error(&self, now: Now) -> Option<ErrorView> {
-        if let Some(trouble) = self.disk.trouble() {
-            return Some(trouble.view());
+        if let Some(active_fault) = self.disk.active_fault() {
+            return Some(active_fault.view());
         }
         let of_grant = match &self.grant {
-            Grant::None { trouble, .. } => trouble.as_deref().map(Trouble::view),
-            Grant::Leaving { .. } => None,
+            Grant::None { active_fault, .. } => active_fault.as_deref().map(ActiveFault::view),
+            Grant::Revoking { .. } => None,
             Grant::Held(renewal) => {
                 let signed_in = &renewal.signed_in;
                 let refused = signed_in.refused.as_ref().map(|refusal| ErrorView {
@@ -286,14 +288,15 @@ impl Session {
                     since: refusal.since,
                     retry_at: None,
                 });
-                let lost = signed_in.tokens.refresh_token.is_none() && self.rules.way != Way::Unattended;
-                let lapsed = !renewal.is_usable(now) && lost;
-                refused.or_else(|| renewal.trouble().map(Trouble::view)).or_else(|| {
-                    let expiry = signed_in.tokens.expiry.filter(|_| lapsed)?;
+                let lost =
+                    signed_in.tokens.refresh_token.is_none() && self.rules.acquisition != Acquisition::Unattended;
+                let expired = !renewal.is_usable(now) && lost;
+                refused.or_else(|| renewal.active_fault().map(ActiveFault::view)).or_else(|| {
+                    let expiry = signed_in.tokens.expiry.filter(|_| expired)?;
                     Some(ErrorView {
                         code: FaultCode::NoRefreshToken,
                         message: format!(
-                            "The access token has lapsed, and the provider gave no refresh token. {}",
+                            "The access token has expired, and the provider gave no refresh token. {}",
                             FaultCode::NoRefreshToken.advice()
                         ),
                         since: expiry.at(),
@@ -302,41 +305,41 @@ impl Session {
                 })
             }
         };
-        of_grant.or_else(|| self.sign_in.trouble().map(Trouble::view))
+        of_grant.or_else(|| self.sign_in.active_fault().map(ActiveFault::view))
     }
 
     /// Asks for each topic to be published whose content is no longer what the broker was last given.
     ///
     /// While the disk lacks what memory has, the broker keeps what it has, but for a token that comes to its end.
-    pub(super) fn publish_what_changed(&mut self, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn publish_what_changed(&mut self, cx: &mut Context) {
         let safe = self.disk.has_what_is_seen();
-        let failing = self.disk.trouble().is_some();
-        if !safe && !failing && !self.shown.holds_lapsed_token(now) {
+        let failing = self.disk.active_fault().is_some();
+        if !safe && !failing && !self.shown.holds_expired_token(cx.now) {
             return;
         }
-        let token = if safe || !self.shown.token_is_good(now) {
-            self.shown_token(now)
+        let token = if safe || !self.shown.token_is_good(cx.now) {
+            self.shown_token(cx.now)
         } else {
             self.shown.token.clone().unwrap_or(ShownToken::None)
         };
         if self.shown.token.as_ref() != Some(&token) {
             self.shown.token = Some(token);
-            out.push(Action::Publish(Topic::Token));
+            cx.publish(Topic::Token);
         }
-        let status = Some(Digest::of(&self.status(now)));
+        let status = Some(Digest::of(&self.status(cx.now)));
         if self.shown.status != status {
             self.shown.status = status;
-            out.push(Action::Publish(Topic::Status));
+            cx.publish(Topic::Status);
         }
         let sign_in = Some(Digest::of(&self.pending()));
         if safe && self.shown.sign_in != sign_in {
             self.shown.sign_in = sign_in;
-            out.push(Action::Publish(Topic::SignIn));
+            cx.publish(Topic::SignIn);
         }
-        let identity = Some(Digest::of(&self.identity(now)));
+        let identity = Some(Digest::of(&self.identity(cx.now)));
         if safe && self.rules.tells_user && self.shown.identity != identity {
             self.shown.identity = identity;
-            out.push(Action::Publish(Topic::Identity));
+            cx.publish(Topic::Identity);
         }
     }
 
@@ -352,7 +355,7 @@ impl Session {
     }
 }
 
-impl Trouble {
+impl ActiveFault {
     fn view(&self) -> ErrorView {
         ErrorView {
             code: self.fault.code,

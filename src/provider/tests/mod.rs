@@ -1,24 +1,27 @@
 //! What providers send, by the quirks they have.
 
 mod directory;
+mod kinds;
+mod peculiar_requests;
 mod requests;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::answer::{self, Polled};
+use super::answer::{self, Polled, Refreshed};
 use super::discovery::Endpoints;
 use super::http::Exchange;
+use super::refusal::Asked;
+use crate::domain::approval::{Approval, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::identity::AllowList;
+use crate::domain::profile::{ClientAuth, Profile, RequestKind};
 use crate::domain::secret::Secret;
-use crate::domain::settings::{
-    AccountSettings, ClientAuth, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode,
-};
-use crate::domain::token::{DeviceAuthorization, PollAnswer, TokenAnswer};
+use crate::domain::settings::{AccountSettings, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode};
+use crate::domain::token::{PollAnswer, TokenAnswer};
 
 pub(super) fn account() -> AccountSettings {
     AccountSettings {
@@ -28,12 +31,10 @@ pub(super) fn account() -> AccountSettings {
             id: "the-client".to_owned(),
             secrets: vec![Secret::new("hunter2".to_owned())],
             key: None,
-            auth: None,
         },
         grant: GrantSettings::DeviceCode,
         scopes: vec!["openid".to_owned(), "email".to_owned()],
-        scope_separator: ' ',
-        params: BTreeMap::new(),
+        profile: Arc::default(),
         sign_in: SignInMode::OnRequest,
         publish: PublishMode::Retained,
         allow: AllowList::default(),
@@ -42,6 +43,11 @@ pub(super) fn account() -> AccountSettings {
         allow_http: false,
         declared: Declared::File,
     }
+}
+
+/// What a provider's file says, in JSON.
+fn profile(json: serde_json::Value) -> Profile {
+    serde_json::from_value(json).unwrap()
 }
 
 pub(super) fn endpoints() -> Endpoints {
@@ -54,28 +60,47 @@ pub(super) fn endpoints() -> Endpoints {
         names_issuer: true,
         token: address("https://provider.example/token"),
         revocation: None,
-        usual_auth: ClientAuth::Post,
+        auth_methods: vec![ClientAuth::Post, ClientAuth::Basic],
+        binds_tokens: false,
     }
 }
 
 fn exchange(status: u16, body: &str) -> Exchange {
-    let body = Zeroizing::new(body.as_bytes().to_vec());
-    Exchange { status, is_form: false, retry_after: None, redirected_to: None, date: None, body }
+    Exchange { status, body: Zeroizing::new(body.as_bytes().to_vec()), ..Exchange::default() }
+}
+
+/// A question of this kind at a provider without peculiarities, in which this was sent.
+fn asked<'a>(kind: RequestKind, sent: &'a [&'a Secret]) -> Asked<'a> {
+    static PLAIN: LazyLock<Profile> = LazyLock::new(Profile::default);
+    Asked { kind, profile: &PLAIN, sent }
+}
+
+fn tokens_of(exchange: &Exchange, asked: Asked<'_>) -> Result<TokenAnswer, Fault> {
+    match answer::refresh(exchange, asked)? {
+        Refreshed::Tokens(tokens) => Ok(tokens),
+        Refreshed::Rotated(_, fault) => Err(fault),
+    }
 }
 
 fn token(status: u16, body: &str) -> Result<TokenAnswer, Fault> {
-    answer::refresh(&exchange(status, body), &[&Secret::new("sent-token".to_owned())], ' ')
+    let sent = Secret::new("sent-token".to_owned());
+    tokens_of(&exchange(status, body), asked(RequestKind::Refresh, &[&sent]))
 }
 
 fn poll(status: u16, body: &str) -> Result<PollAnswer, Fault> {
-    answer::poll(&exchange(status, body), &[], ' ').map(|polled| match polled {
+    answer::poll(&exchange(status, body), asked(RequestKind::DevicePoll, &[])).map(|polled| match polled {
         Polled::NotYet(answer) => answer,
         Polled::Granted(_) => panic!("nobody has approved"),
     })
 }
 
 fn device(status: u16, body: &str) -> Result<DeviceAuthorization, Fault> {
-    answer::device_authorization(&exchange(status, body), &[])
+    answer::device_authorization(&exchange(status, body), asked(RequestKind::DeviceAuthorization, &[])).map(|answer| {
+        match answer.approval {
+            Approval::Device(device) => device,
+            Approval::Redirect(_) => panic!("a device code"),
+        }
+    })
 }
 
 fn ends_nothing(result: Result<TokenAnswer, Fault>) -> FaultCode {
@@ -121,15 +146,17 @@ fn neither_a_token_type_nor_a_scope_nor_a_redirect_gives_away_what_was_sent_or_g
     let sent = Secret::new("hunter2".to_owned());
     for echoed in ["hunter2", "token-1"] {
         let body = format!(r#"{{"access_token":"token-1","token_type":"of {echoed}"}}"#);
-        let fault = answer::token(&exchange(200, &body), &[&sent], ' ').unwrap_err();
-        assert!(fault.message.contains("of [secret]"), "{fault}");
+        let fault = answer::token(&exchange(200, &body), asked(RequestKind::CodeExchange, &[&sent])).unwrap_err();
+        assert!(fault.message.contains("[not shown") && !fault.message.contains(echoed), "{fault}");
     }
     let body = r#"{"access_token":"token-1","scope":"read hunter2"}"#;
-    let scope = answer::token(&exchange(200, body), &[&sent], ' ').unwrap().tokens.scope;
-    assert_eq!(scope.as_deref(), Some("read [secret]"));
+    let scope = answer::token(&exchange(200, body), asked(RequestKind::CodeExchange, &[&sent])).unwrap().tokens.scope;
+    assert_eq!(scope.as_deref(), Some("read"));
     let to = Some("https://portal.example/hunter2".to_owned());
-    let fault = answer::token(&Exchange { redirected_to: to, ..exchange(302, "") }, &[&sent], ' ').unwrap_err();
-    assert!(fault.message.contains("portal.example/[secret]"), "{fault}");
+    let fault =
+        answer::token(&Exchange { redirected_to: to, ..exchange(302, "") }, asked(RequestKind::CodeExchange, &[&sent]))
+            .unwrap_err();
+    assert!(!fault.message.contains("hunter2"), "{fault}");
 }
 
 #[test]
@@ -181,7 +208,7 @@ fn an_answer_with_both_an_error_and_a_token_is_an_error() {
 fn a_wait_that_the_provider_asks_for_is_passed_on() {
     let mut exchange = exchange(429, "");
     exchange.retry_after = Some(Duration::from_secs(90));
-    let fault = answer::refresh(&exchange, &[], ' ').unwrap_err();
+    let fault = tokens_of(&exchange, asked(RequestKind::Refresh, &[])).unwrap_err();
     assert_eq!(fault.remedy, Remedy::TryAgain { after: Some(Duration::from_secs(90)) });
 }
 
@@ -189,7 +216,10 @@ fn a_wait_that_the_provider_asks_for_is_passed_on() {
 fn an_error_that_quotes_the_token_is_shown_without_it() {
     let fault =
         token(400, r#"{"error":"invalid_grant","error_description":"no sent-token\u001b[2J here"}"#).unwrap_err();
-    assert_eq!(fault.message, "The provider answered \"invalid_grant\": no [secret] [2J here (HTTP 400).");
+    assert_eq!(
+        fault.message,
+        "The provider answered \"invalid_grant\": [not shown, as it quotes a secret] (HTTP 400)."
+    );
 }
 
 #[test]
@@ -203,7 +233,8 @@ fn githubs_errors_come_with_http_200_and_a_new_interval() {
 fn githubs_form_encoded_answer_and_comma_separated_scopes_are_read() {
     let mut exchange = exchange(200, "access_token=gho_x&scope=repo%2Cgist&token_type=bearer");
     exchange.is_form = true;
-    let answer = answer::refresh(&exchange, &[], ',').unwrap();
+    let github = profile(json!({"scope_separator": ","}));
+    let answer = tokens_of(&exchange, Asked { profile: &github, ..asked(RequestKind::Refresh, &[]) }).unwrap();
     assert_eq!(answer.access_token.expose(), "gho_x");
     assert_eq!(answer.scope.as_deref(), Some("repo gist"));
 }
@@ -216,11 +247,11 @@ fn googles_pending_comes_with_http_428_and_authentiks_slow_down_with_429() {
 }
 
 #[test]
-fn stravas_and_fitbits_own_errors_are_a_refusal_that_ends_nothing() {
+fn stravas_own_errors_are_a_refusal_that_ends_nothing_and_fitbits_have_the_standards_code() {
     let strava = r#"{"message":"Bad Request","errors":[{"resource":"RefreshToken","field":"code","code":"invalid"}]}"#;
     let fitbit = r#"{"errors":[{"errorType":"invalid_grant","message":"Refresh token invalid"}],"success":false}"#;
     assert_eq!(ends_nothing(token(400, strava)), FaultCode::ProviderRefused);
-    assert_eq!(ends_nothing(token(401, fitbit)), FaultCode::ProviderRefused);
+    assert_eq!(token(401, fitbit).unwrap_err().code, FaultCode::InvalidGrant);
 }
 
 #[test]
@@ -267,8 +298,8 @@ fn no_answer_makes_the_reader_panic() {
     proptest!(|(status in 100_u16..600, body in ".{0,200}", form in any::<bool>())| {
         let mut exchange = exchange(status, &body);
         exchange.is_form = form;
-        let _ = (answer::token(&exchange, &[], ' ').err(), answer::refresh(&exchange, &[], ' ').err());
-        let _ = answer::poll(&exchange, &[], ',').err();
-        let _ = (answer::device_authorization(&exchange, &[]), answer::revocation(&exchange, &[]));
+        let _ = (answer::token(&exchange, asked(RequestKind::CodeExchange, &[])).err(), answer::refresh(&exchange, asked(RequestKind::Refresh, &[])).err());
+        let _ = answer::poll(&exchange, asked(RequestKind::DevicePoll, &[])).err();
+        let _ = (answer::device_authorization(&exchange, asked(RequestKind::DeviceAuthorization, &[])), answer::revocation(&exchange, asked(RequestKind::Revocation, &[])));
     });
 }

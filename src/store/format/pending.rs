@@ -1,14 +1,16 @@
 //! The written form of a sign-in that waits for the user.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::expiry::WrittenExpiry;
 use super::fingerprint::WrittenFingerprint;
-use super::{Clock, WrittenDeclared, exposed};
+use super::{Clock, WrittenDeclared, all_exposed, exposed};
+use crate::domain::approval::{Approval, AuthorizationRequest, DeviceAuthorization};
 use crate::domain::expiry::Expiry;
-use crate::domain::record::{Approval, CodeRequest, DeviceCode, PendingSignIn};
+use crate::domain::record::PendingSignIn;
 use crate::domain::secret::Secret;
 
 /// One of the two ways to approve is there. As an enum, serde would keep a copy of the text that nobody wipes.
@@ -19,13 +21,13 @@ pub(super) struct WrittenPending {
     declared: WrittenDeclared,
     expiry: WrittenExpiry,
     #[serde(skip_serializing_if = "Option::is_none")]
-    device: Option<WrittenDeviceCode>,
+    device: Option<WrittenDeviceAuthorization>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    redirect: Option<WrittenCodeRequest>,
+    redirect: Option<WrittenAuthorizationRequest>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WrittenDeviceCode {
+struct WrittenDeviceAuthorization {
     #[serde(serialize_with = "exposed")]
     device_code: Secret,
     user_code: String,
@@ -33,10 +35,12 @@ struct WrittenDeviceCode {
     #[serde(skip_serializing_if = "Option::is_none")]
     verification_uri_complete: Option<String>,
     interval: u64,
+    #[serde(default, serialize_with = "all_exposed", skip_serializing_if = "BTreeMap::is_empty")]
+    poll_parameters: BTreeMap<String, Secret>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WrittenCodeRequest {
+struct WrittenAuthorizationRequest {
     address: String,
     redirect_uri: String,
     state: String,
@@ -50,42 +54,55 @@ struct WrittenCodeRequest {
 impl From<&PendingSignIn> for WrittenPending {
     fn from(PendingSignIn { client, expiry, approval }: &PendingSignIn) -> Self {
         let (device, redirect) = match approval.clone() {
-            Approval::Device(device) => (Some(WrittenDeviceCode::from(device)), None),
-            Approval::Redirect(request) => (None, Some(WrittenCodeRequest::from(request))),
+            Approval::Device(device) => (Some(WrittenDeviceAuthorization::from(device)), None),
+            Approval::Redirect(request) => (None, Some(WrittenAuthorizationRequest::from(request))),
         };
         let declared = WrittenDeclared::of(client);
         Self { client: WrittenFingerprint(client.client()), declared, expiry: expiry.into(), device, redirect }
     }
 }
 
-impl From<DeviceCode> for WrittenDeviceCode {
-    fn from(device: DeviceCode) -> Self {
-        let DeviceCode { device_code, user_code, verification_uri, verification_uri_complete, interval } = device;
+impl From<DeviceAuthorization> for WrittenDeviceAuthorization {
+    fn from(device: DeviceAuthorization) -> Self {
+        let DeviceAuthorization {
+            device_code,
+            user_code,
+            verification_uri,
+            verification_uri_complete,
+            interval,
+            poll_parameters,
+        } = device;
         // Rounded up: to poll a moment late is allowed, a moment early is not (RFC 8628 3.5).
         let interval = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
-        Self { device_code, user_code, verification_uri, verification_uri_complete, interval }
+        Self { device_code, user_code, verification_uri, verification_uri_complete, interval, poll_parameters }
     }
 }
 
-impl From<WrittenDeviceCode> for DeviceCode {
-    fn from(device: WrittenDeviceCode) -> Self {
-        let WrittenDeviceCode { device_code, user_code, verification_uri, verification_uri_complete, interval } =
-            device;
+impl From<WrittenDeviceAuthorization> for DeviceAuthorization {
+    fn from(device: WrittenDeviceAuthorization) -> Self {
+        let WrittenDeviceAuthorization {
+            device_code,
+            user_code,
+            verification_uri,
+            verification_uri_complete,
+            interval,
+            poll_parameters,
+        } = device;
         let interval = Duration::from_secs(interval);
-        Self { device_code, user_code, verification_uri, verification_uri_complete, interval }
+        Self { device_code, user_code, verification_uri, verification_uri_complete, interval, poll_parameters }
     }
 }
 
-impl From<CodeRequest> for WrittenCodeRequest {
-    fn from(request: CodeRequest) -> Self {
-        let CodeRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
+impl From<AuthorizationRequest> for WrittenAuthorizationRequest {
+    fn from(request: AuthorizationRequest) -> Self {
+        let AuthorizationRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
         Self { address, redirect_uri, state, code_verifier, issuer, names_issuer }
     }
 }
 
-impl From<WrittenCodeRequest> for CodeRequest {
-    fn from(request: WrittenCodeRequest) -> Self {
-        let WrittenCodeRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
+impl From<WrittenAuthorizationRequest> for AuthorizationRequest {
+    fn from(request: WrittenAuthorizationRequest) -> Self {
+        let WrittenAuthorizationRequest { address, redirect_uri, state, code_verifier, issuer, names_issuer } = request;
         Self { address, redirect_uri, state, code_verifier, issuer, names_issuer }
     }
 }

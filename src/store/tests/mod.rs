@@ -4,7 +4,6 @@ mod attacks;
 mod files;
 mod hostile;
 mod machines;
-mod tokens;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,16 +19,15 @@ use super::database::Database;
 use super::sealed_record::SealedRecord;
 use super::*;
 use crate::domain::account::Declared;
+use crate::domain::approval::{Approval, AuthorizationRequest, DeviceAuthorization};
 use crate::domain::clock::{BootTime, Confidence, UnixTime};
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::Remedy;
 use crate::domain::identity::Identity;
-use crate::domain::record::{
-    Approval, ClientBinding, CodeRequest, DeviceCode, Fingerprint, PendingSignIn, Refusal, SignedIn,
-};
+use crate::domain::record::{ClientBinding, Fingerprint, PendingSignIn, Refusal, SignedIn};
 use crate::domain::secret::Secret;
 use crate::domain::settings::KeySource;
-use crate::domain::token::{Token, Tokens};
+use crate::domain::token::Tokens;
 
 const NOW: Now = Now { boot: BootTime::new(Duration::from_secs(500)), wall: UnixTime::new(1_800_000_000) };
 const CLOCK: (Now, Confidence) = (NOW, Confidence::Vouched);
@@ -58,8 +56,8 @@ fn full(token: &str) -> Record {
         signed_in: Some(SignedIn {
             client: ClientBinding::new(Fingerprint::of("issuer=a client_id=b")).declared(Declared::Mqtt),
             tokens: Tokens {
-                access_token: Token::Clear(secret(token)),
-                refresh_token: Some(Token::Clear(secret("refresh \"quoted\" \u{e9}\\"))),
+                access_token: secret(token),
+                refresh_token: Some(secret("refresh \"quoted\" \u{e9}\\")),
                 expiry: Some(Expiry::counted(NOW, Duration::from_secs(3_600))),
                 scope: Some("openid email".to_owned()),
             },
@@ -83,12 +81,13 @@ fn full(token: &str) -> Record {
         pending: Some(PendingSignIn {
             client: ClientBinding::new(Fingerprint::of("issuer=c client_id=d")),
             expiry: Expiry::counted(NOW, Duration::from_secs(1_800)),
-            approval: Approval::Device(DeviceCode {
+            approval: Approval::Device(DeviceAuthorization {
                 device_code: secret("device-code-1"),
                 user_code: "WDJB-MJHT".to_owned(),
                 verification_uri: "https://example.com/device".to_owned(),
                 verification_uri_complete: Some("https://example.com/device?user_code=WDJB-MJHT".to_owned()),
                 interval: Duration::from_secs(10),
+                poll_parameters: [("code_verifier".to_owned(), secret("verifier-of-the-code"))].into(),
             }),
         }),
         imported: Some(Fingerprint::of("imported")),
@@ -98,7 +97,7 @@ fn full(token: &str) -> Record {
 
 /// A record whose sign-in waits for a browser.
 fn waiting_for_browser() -> Record {
-    let approval = Approval::Redirect(CodeRequest {
+    let approval = Approval::Redirect(AuthorizationRequest {
         address: "https://example.com/authorize?state=s1".to_owned(),
         redirect_uri: "http://127.0.0.1:8629/oauth2/redirect".to_owned(),
         state: "s1".to_owned(),
@@ -120,10 +119,9 @@ fn settled(token: &str) -> Record {
 /// What `Debug` shows of a record, with the secrets; the two ways to find an expiry aside.
 fn shown(record: &Record) -> String {
     let tokens = record.signed_in.clone().map(|it| it.tokens);
-    let clear = |token: Token| token.or_stored(None).expect("a token in the clear");
     let secrets = [
-        tokens.clone().map(|it| clear(it.access_token)),
-        tokens.and_then(|it| it.refresh_token.map(clear)),
+        tokens.clone().map(|it| it.access_token),
+        tokens.and_then(|it| it.refresh_token),
         record.pending.clone().map(|it| match it.approval {
             Approval::Device(device) => device.device_code,
             Approval::Redirect(request) => request.code_verifier,
@@ -133,20 +131,9 @@ fn shown(record: &Record) -> String {
     format!("{record:?} {secrets:?}").replace("counted: true", "counted: false")
 }
 
-/// A record that was found, with its tokens, which are in the store alone until somebody asks for them.
-fn whole(store: &Store, account: &AccountName, mut record: Record) -> Record {
-    if let Some(SignedIn { tokens, .. }) = &mut record.signed_in {
-        assert!(tokens.access_token.is_stored() && tokens.refresh_token.as_ref().is_none_or(Token::is_stored));
-        let stored = store.tokens(account).open().unwrap();
-        tokens.access_token = Token::Clear(stored.access_token);
-        tokens.refresh_token = stored.refresh_token.map(Token::Clear);
-    }
-    record
-}
-
 fn token(opened: &Opened, account: &str) -> Option<String> {
-    opened.records.iter().find(|(name, _)| name.as_str() == account).map(|(name, loaded)| match loaded {
-        StoredRecord::Record(_) => opened.store.tokens(name).open().unwrap().access_token.expose().to_owned(),
+    opened.records.iter().find(|(name, _)| name.as_str() == account).map(|(_, loaded)| match loaded {
+        StoredRecord::Record(record) => record.signed_in.as_ref().unwrap().tokens.access_token.expose().to_owned(),
         StoredRecord::Unreadable(fault) => fault.to_string(),
     })
 }
@@ -171,7 +158,7 @@ fn every_field_comes_back_after_a_restart() {
         .records
         .iter()
         .map(|(name, loaded)| match loaded {
-            StoredRecord::Record(record) => (name.as_str(), shown(&whole(&opened.store, name, record.clone()))),
+            StoredRecord::Record(record) => (name.as_str(), shown(record)),
             StoredRecord::Unreadable(fault) => panic!("{fault}"),
         })
         .collect();
@@ -250,7 +237,7 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
 
     let settings = settings(root.path());
     let (folder, away) = (settings.path.join("sled"), settings.path.join("away"));
-    let OpenedFiles { files, records: wanted, .. } =
+    let OpenedFiles { files, records, .. } =
         ReplicatedFiles::open(&settings.path, NOW.wall, process::start_thread).unwrap();
     drop(files);
     let (key, _) = key::obtain(&settings.key, Binding { machine: None, binds: true }).unwrap();
@@ -259,14 +246,14 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
     let path = settings.path.clone();
     // As it stands after a write that failed.
     let with_secrets = BTreeSet::default();
-    let wanted = Wanted::new(key, wanted);
     let writer = Writer {
         path,
         start: process::start_thread,
         files: None,
         serial: 1,
         floor: Floor::default(),
-        wanted,
+        key,
+        records,
         with_secrets,
         has_gaps: true,
         retry: Retry::default(),
@@ -371,7 +358,7 @@ fn an_odd_interval_is_never_restored_shorter() {
         Approval::Redirect(_) => panic!("a device code"),
     };
     interval_of(&mut record);
-    let text = format::encode(&record, None).unwrap();
+    let text = format::encode(&record).unwrap();
     assert_eq!(interval_of(&mut format::decode(&text, CLOCK).unwrap()), Duration::from_secs(6));
     assert_eq!(text.capacity(), text.len(), "a buffer that grew leaves secrets behind");
 }
@@ -384,7 +371,7 @@ proptest! {
 
     #[test]
     fn no_change_of_a_written_record_makes_the_reader_panic(at in 0..700_usize, byte: u8, cut in 0..900_usize) {
-        let mut text = format::encode(&full("access"), None).unwrap().to_vec();
+        let mut text = format::encode(&full("access")).unwrap().to_vec();
         let length = text.len();
         text[at % length] = byte;
         text.truncate(cut);

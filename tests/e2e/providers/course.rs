@@ -209,7 +209,7 @@ impl<'a> Stage<'a> {
         let asked = asked.replace(['"', ','], "");
         let scope = token["scope"].as_str().unwrap_or_default();
         let scope = if scope == asked { String::new() } else { format!(", `{scope}`") };
-        let end = if token["expires_at"].is_null() { ", no end known" } else { "" };
+        let end = if token["expires_at"].is_null() { ", no known expiry" } else { "" };
         format!("{scope}{end}")
     }
 

@@ -1,4 +1,4 @@
-//! Every preset, every quirk and every grant, played through by the built agent; `docs/providers.md` is what came of it.
+//! Every preset, every quirk and every grant, played through by the built agent; `docs/provider-tests.md` has the outcomes.
 //!
 //! One agent has an account for each row, and all of them go their way at once: in, on to the next token, out, refused
 //! by the user, in again, and on to a token that is refused. With `OAUTH2MQTT_WRITE_DOCS=1` the document is written anew.
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use oauth2mqtt::testing::PRESETS;
+use oauth2mqtt::testing::config::built_in_providers;
 use serde_json::json;
 
 use crate::support::fake::make_certificate;
@@ -21,11 +21,29 @@ use course::Outcome;
 use rows::{Group, Row, Server};
 
 /// Where known providers are; a proxy of the test's own stands for all of them.
-const HOSTS: [&str; 21] = [
+const HOSTS: [&str; 38] = [
+    "account.withings.com",
+    "accounts.zoho.com",
+    "api.amazon.com",
+    "api.home-connect.com",
+    "api.trakt.tv",
+    "appcenter.intuit.com",
+    "auth.tesla.com",
+    "contoso.b2clogin.com",
+    "fleet-auth.prd.vn.cloud.tesla.com",
+    "id.twitch.tv",
+    "login.tado.com",
+    "oauth.platform.intuit.com",
+    "open.tiktokapis.com",
+    "slack.com",
+    "trakt.tv",
+    "wbsapi.withings.net",
+    "www.reddit.com",
+    "www.tiktok.com",
+    "zoom.us",
     "accounts.google.com",
     "accounts.spotify.com",
     "api.dropboxapi.com",
-    "api.fitbit.com",
     "api.netatmo.com",
     "authentik.example.com",
     "discord.com",
@@ -41,29 +59,29 @@ const HOSTS: [&str; 21] = [
     "oauth2.googleapis.com",
     "openidconnect.googleapis.com",
     "www.dropbox.com",
-    "www.fitbit.com",
     "www.strava.com",
 ];
 
 const INTRODUCTION: &str = "\
-# Providers, grants and quirks
+# Tested providers, grants and quirks
 
-What the agent does with each of them. A test plays every row through with the built agent and fails if this page says
-anything else; `OAUTH2MQTT_WRITE_DOCS=1 tests/run providers::` writes it anew.
+For maintainers: what the agent does with each of them. A test runs every row with the built agent and fails if this page says
+anything else. `OAUTH2MQTT_WRITE_DOCS=1 tests/run providers::` writes it. For what to register where, see
+[Providers](providers.md).
 
-- **sign-in**: from the request to the first token; *after* names what was met on the way.
-- **next token**: the refresh, or the same grant again where there is no refresh token.
+- **sign-in**: from the request to the first token; *after* names the faults on the way.
+- **next token**: the refresh, or the same grant again if there is no refresh token.
 - **sign-out**: whether the provider was told.
-- **a no**: what `status` shows when the user declines, or the code is no longer known.
-- **trouble**: what comes of the odd or bad answer to the request for the next token. *Kept* means that the sign-in stays
-  and the request is made again by itself.
+- **declined**: what `status` shows when the user declines, or when the code is no longer known.
+- **bad answer**: what follows from the odd or bad answer to the request for the next token. *Kept* means that the sign-in is kept
+  and the request is repeated automatically.
 ";
 
 #[test]
 fn the_table_of_providers_grants_and_quirks_is_what_the_agent_does() {
     let rows = rows::all();
-    for preset in PRESETS {
-        assert!(rows.iter().any(|row| row.preset() == Some(preset.name)), "no row for the preset {}", preset.name);
+    for name in built_in_providers() {
+        assert!(rows.iter().any(|row| row.preset() == Some(&name)), "no row for the provider {name}");
     }
     let world = start(&rows);
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
@@ -72,13 +90,13 @@ fn the_table_of_providers_grants_and_quirks_is_what_the_agent_does() {
         running.into_iter().map(|row| row.join().unwrap()).collect()
     });
     let page = page(&rows, &outcomes);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/providers.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/provider-tests.md");
     if std::env::var_os("OAUTH2MQTT_WRITE_DOCS").is_some() {
         fs::write(&path, &page).unwrap();
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
     for (line, expected) in page.lines().zip(kept.lines().chain(std::iter::repeat(""))) {
-        assert_eq!(line, expected, "what the agent does, and what docs/providers.md says");
+        assert_eq!(line, expected, "what the agent does, and what docs/provider-tests.md says");
     }
     assert_eq!(page.lines().count(), kept.lines().count());
 }
@@ -119,7 +137,8 @@ fn page(rows: &[Row], outcomes: &[Outcome]) -> String {
     let mut page = INTRODUCTION.to_owned();
     for group in [Group::Preset, Group::Grant, Group::Quirk] {
         let (title, first) = group.titles();
-        write!(page, "\n## {title}\n\n| {first} | sign-in | next token | sign-out | a no | trouble |\n").unwrap();
+        write!(page, "\n## {title}\n\n| {first} | sign-in | next token | sign-out | declined | bad answer |\n")
+            .unwrap();
         page.push_str("|---|---|---|---|---|---|\n");
         for (row, outcome) in rows.iter().zip(outcomes).filter(|(row, _)| row.group == group) {
             let Outcome { sign_in, next_token, sign_out, no, trouble } = outcome;

@@ -4,11 +4,16 @@ use std::process::Command;
 
 use super::world::{World, binary, in_this_world};
 
-/// A command line of the program at a terminal so many columns wide.
+/// A command line of the program at a terminal so many columns wide, and high enough for everything.
 pub(crate) fn at_terminal(world: &World, columns: u32, line: &str) -> Command {
+    at_terminal_of(world, (columns, 60), line)
+}
+
+/// A command line of the program at a terminal of so many columns and rows.
+pub(crate) fn at_terminal_of(world: &World, (columns, rows): (u32, u32), line: &str) -> Command {
     let mut command = Command::new("script");
     in_this_world(&mut command, &world.config());
-    let line = format!("stty cols {columns} rows 60; exec '{}' {line}", binary().display());
+    let line = format!("stty cols {columns} rows {rows}; exec '{}' {line}", binary().display());
     command.env("TERM", "xterm-256color").env("SHELL", "/bin/sh").args(["-qefc", &line, "/dev/null"]);
     command
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod clock;
+pub(crate) mod device;
 pub(crate) mod fake;
 pub(crate) mod http;
 pub(crate) mod keyboard;
@@ -10,6 +11,7 @@ pub(crate) mod oidc;
 pub(crate) mod picture;
 pub(crate) mod process;
 pub(crate) mod promises;
+pub(crate) mod scripted_broker;
 pub(crate) mod server;
 pub(crate) mod strace;
 pub(crate) mod subscriber;

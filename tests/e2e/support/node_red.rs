@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::clock::{SOON, wait_for};
+use super::clock::{SOON, wait_for, wait_until};
 use super::process::Process;
 use super::server::servers;
 use super::world::free_port;
@@ -108,8 +108,18 @@ impl NodeRed {
     #[track_caller]
     pub(crate) fn press(&self, name: &str) {
         let id = self.id_of("inject", name);
-        let status = post(self.port, &format!("/admin/inject/{id}"));
+        let status = post(self.port, &format!("/admin/inject/{id}"), "{}");
         assert_eq!(status, 200, "the button {name:?}\n{}", self.log());
+    }
+
+    /// Deploys other flows in their place, all at once, as the editor does.
+    #[track_caller]
+    pub(crate) fn deploy(&self, flows: &Value) {
+        let started = || self.log().matches("Started flows").count();
+        let before = started();
+        let status = post(self.port, "/admin/flows", &flows.to_string());
+        assert_eq!(status, 204, "{}", self.log());
+        wait_until("the start of the flows", SOON, || started() > before);
     }
 
     /// The port of its web server: `/admin` is the editor, `/dashboard` the dashboard.
@@ -173,10 +183,12 @@ fn shown(line: &str) -> Option<Shown> {
     Some(Shown { name: data["name"].as_str().unwrap_or_default().to_owned(), value })
 }
 
-fn post(port: u16, path: &str) -> u16 {
+fn post(port: u16, path: &str, body: &str) -> u16 {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
-    write!(stream, "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}").unwrap();
+    let head =
+        format!("POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all((head + body).as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()

@@ -73,7 +73,9 @@ impl Process {
     #[track_caller]
     fn spawn(name: &str, command: &mut Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error} ({command:?})"));
+        let mut child = command.spawn().unwrap_or_else(|error| {
+            panic!("{name} does not start: {error}. tests/run installs what the tests need ({command:?})")
+        });
         let (stdout, stderr) = (Arc::default(), Arc::default());
         let readers = vec![
             collect(child.stdout.take().unwrap(), Arc::clone(&stdout)),

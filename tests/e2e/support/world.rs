@@ -45,6 +45,7 @@ pub(crate) struct Setup {
     sections: String,
     providers: Vec<(Kind, Value)>,
     accounts: Vec<(String, usize, String)>,
+    provider_files: Vec<(String, usize, String)>,
 }
 
 impl Setup {
@@ -63,6 +64,7 @@ impl Setup {
             sections: String::new(),
             providers,
             accounts: Vec::new(),
+            provider_files: Vec::new(),
         }
     }
 
@@ -130,12 +132,22 @@ impl Setup {
     /// An account at the newest provider, as if it were the one that is known by the name `provider`.
     pub(crate) fn account_like(self, name: &str, provider: &str) -> Self {
         let settings = format!(
-            "provider = \"{provider}\"\ndevice_authorization_endpoint = \"{{issuer}}/device/auth\"\n\
-             token_endpoint = \"{{issuer}}/token\"\nrevocation_endpoint = \"{{issuer}}/token/revocation\"\n{}\
-             scopes = [\"openid\", \"email\", \"profile\", \"offline_access\"]",
+            "provider = \"{provider}\"\n{}scopes = [\"openid\", \"email\", \"profile\", \"offline_access\"]",
             Client::SecretInBody.settings()
         );
-        self.account_as(name, &settings)
+        let file = format!(
+            "extends = \"{provider}\"\n[endpoints]\ndevice_authorization = \"{{issuer}}/device/auth\"\n\
+             token = \"{{issuer}}/token\"\nrevocation = \"{{issuer}}/token/revocation\"\n[grants.device_code]\n\
+             scopes = []\n"
+        );
+        self.provider_file(provider, &file).account_as(name, &settings)
+    }
+
+    /// A file of the administrator's that describes the provider `name`, in which `{issuer}` and `{origin}` stand for
+    /// those of the newest provider.
+    pub(crate) fn provider_file(mut self, name: &str, text: &str) -> Self {
+        self.provider_files.push((name.to_owned(), self.providers.len() - 1, text.to_owned()));
+        self
     }
 
     /// Starts everything but the agent.
@@ -148,6 +160,11 @@ impl Setup {
             write_files(provider, &folder.path().join(number.to_string()));
         }
         write_files(&providers[0], folder.path());
+        for (name, provider, text) in &self.provider_files {
+            let described = folder.path().join("providers.d");
+            fs::create_dir_all(&described).unwrap();
+            fs::write(described.join(format!("{name}.toml")), filled(text, &providers[*provider])).unwrap();
+        }
         let accounts = self.accounts.into_iter().map(|(name, provider, settings)| {
             let settings = settings.replace("{files}", &folder.path().join(provider.to_string()).display().to_string());
             let settings = section(&name, &settings, &providers[provider]);
@@ -211,8 +228,11 @@ fn write_files(provider: &Server, folder: &Path) {
 }
 
 fn section(name: &str, settings: &str, server: &Server) -> String {
-    let settings = settings.replace("{issuer}", server.issuer()).replace("{origin}", &server.origin());
-    format!("[accounts.{name}]\n{settings}\n")
+    format!("[accounts.{name}]\n{}\n", filled(settings, server))
+}
+
+fn filled(text: &str, server: &Server) -> String {
+    text.replace("{issuer}", server.issuer()).replace("{origin}", &server.origin())
 }
 
 /// See the module.

@@ -22,7 +22,7 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
     assert.equal(await section.locator('.user-code').textContent(), code);
     const scanned = await visitor.scan(dashboard, name('waiting'));
     assert.ok(scanned.includes(encodeURIComponent(code)), `${scanned} has not ${code} in it`);
-    await widget.getByText('It lapses in').waitFor();
+    await widget.getByText('It expires in').waitFor();
 
     await widget.getByRole('button', { name: 'New code' }).click();
     await dashboard.waitForFunction((before) => {
@@ -44,6 +44,10 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
     await visitor.picture(editor, name('editor'), { fullPage: false });
 
     await widget.getByRole('button', { name: 'Sign out' }).click();
+    await widget.getByRole('button', { name: 'Stay signed in' }).click();
+    await widget.getByText('Signed in').waitFor();
+    await widget.getByRole('button', { name: 'Sign out' }).click();
+    await widget.getByRole('button', { name: 'Sign out now' }).click();
     await widget.getByText('Signed out').waitFor();
     await section.locator('.state', { hasText: 'Signed out' }).waitFor();
     await page.context().close();

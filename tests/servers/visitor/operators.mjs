@@ -15,13 +15,13 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
 
     // Somebody who is not on the list can approve, and changes nothing.
     await section.getByRole('button', { name: 'Sign in' }).click();
-    await visitor.approve(await section.locator('.code a').getAttribute('href'), 'eve');
-    await section.getByText('not_allowed').waitFor();
+    await visitor.approve(await section.locator('.code a.address').getAttribute('href'), 'eve');
+    await section.locator('.error').waitFor();
     await measure();
     assert.equal(await dashboard.getByText('Boiler').isVisible(), false);
 
     await section.getByRole('button', { name: 'Sign in' }).click();
-    await visitor.approve(await section.locator('.code a').getAttribute('href'), 'ann');
+    await visitor.approve(await section.locator('.code a.address').getAttribute('href'), 'ann');
     await dashboard.getByText('Signed in: ann@example.com').waitFor();
     await dashboard.getByText('Boiler').waitFor();
     await measure();
@@ -32,7 +32,7 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
     dashboard = await visitor.open(dashboardAddress, { width });
     await dashboard.getByText(/[0-9.]+ °C/).waitFor();
 
-    await section.locator('summary').click();
+    await section.locator('.sign-out summary').click();
     await section.getByRole('button', { name: 'Sign out' }).click();
     await dashboard.getByText('An operator has to sign in').waitFor();
     await dashboard.getByText('Boiler').waitFor({ state: 'hidden' });

@@ -21,7 +21,7 @@ export async function play(visitor, { page: address, account, output }) {
     await section.locator('.user-code').waitFor();
     await visitor.audit(page, name('waiting'));
     const scanned = await visitor.scan(page, name('waiting'));
-    assert.equal(scanned, await section.locator('.code a').getAttribute('href'));
+    assert.equal(scanned, await section.locator('.code a.address').getAttribute('href'));
     const code = await section.locator('.user-code').textContent();
     assert.ok(scanned.includes(encodeURIComponent(code)), `${scanned} has not ${code} in it`);
     const left = await section.locator('[role=timer]').textContent();
@@ -35,13 +35,14 @@ export async function play(visitor, { page: address, account, output }) {
     }, code);
     assert.match(await page.evaluate('document.activeElement.textContent'), /^(New code|Sign in)/);
 
-    await visitor.approve(await section.locator('.code a').getAttribute('href'), 'ann');
+    await visitor.approve(await section.locator('.code a.address').getAttribute('href'), 'ann');
     await section.locator('.state', { hasText: 'Signed in' }).waitFor();
+    await section.locator('.facts summary').click();
     await section.locator('dt', { hasText: 'Access token' }).waitFor();
     await visitor.audit(page, name('signed-in'));
     await visitor.picture(page, name('signed-in'));
 
-    await section.locator('summary').click();
+    await section.locator('.sign-out summary').click();
     await visitor.audit(page, name('sign-out'));
     await visitor.picture(page, name('sign-out'));
     await section.getByRole('button', { name: 'Sign out' }).click();
@@ -65,7 +66,7 @@ async function withoutScripts(visitor, address, account) {
   await visitor.approve(scanned, 'ann');
   // The browser looks again by itself.
   await section.locator('.state', { hasText: 'Signed in' }).waitFor();
-  await section.locator('summary').click();
+  await section.locator('.sign-out summary').click();
   await section.getByRole('button', { name: 'Sign out' }).click();
   await section.getByText('Signed out').waitFor();
   await page.context().close();

@@ -11,7 +11,7 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
 
   const dashboard = await visitor.open(dashboardAddress, { width: 390, height: 760, ...sharp });
   await dashboard.locator('.sign-in .code').waitFor();
-  await dashboard.getByText('It lapses in').waitFor();
+  await dashboard.getByText('It expires in').waitFor();
   await visitor.picture(dashboard, 'picture-dashboard', { fullPage: false, clip: await upTo(dashboard, '.nrdb-ui-group', 390) });
 
   const code = await page.locator('.user-code').textContent();

@@ -10,9 +10,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use oauth2mqtt::testing::StoredRecord;
 use oauth2mqtt::testing::clock::{self, Confidence};
+use oauth2mqtt::testing::store;
 use oauth2mqtt::testing::store::Machine;
-use oauth2mqtt::testing::store::{self, StoredRecord};
 use oauth2mqtt::testing::{AccountName, ClientBinding, Expiry, Fingerprint};
 
 use super::images::Told;

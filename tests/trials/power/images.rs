@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
+use oauth2mqtt::testing::StoredRecord;
 use oauth2mqtt::testing::clock::{self, Confidence};
 use oauth2mqtt::testing::store::Machine;
-use oauth2mqtt::testing::store::{self, Opened, StoredRecord};
+use oauth2mqtt::testing::store::{self, Opened};
 
 use super::disk::{Cut, Disk};
 use super::store_settings;
@@ -187,11 +188,10 @@ fn found(opened: &Opened, account: &str) -> Result<Told, String> {
     match opened.records.iter().find(|(name, _)| name.as_str() == account) {
         None => Ok(Told::Gone),
         Some((_, StoredRecord::Unreadable(fault))) => Err(fault.to_string()),
-        Some((_, StoredRecord::Record(record))) if record.signed_in.is_none() => Ok(Told::Gone),
-        Some((name, StoredRecord::Record(_))) => {
-            let tokens = opened.store.tokens(name).open().map_err(|fault| fault.to_string())?;
-            Ok(Told::Token(tokens.access_token.expose().to_owned()))
-        }
+        Some((_, StoredRecord::Record(record))) => Ok(match &record.signed_in {
+            None => Told::Gone,
+            Some(signed_in) => Told::Token(signed_in.tokens.access_token.expose().to_owned()),
+        }),
     }
 }
 

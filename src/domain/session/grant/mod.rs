@@ -1,26 +1,25 @@
 //! The tokens that are held: refreshed ahead of their end, kept through every fault, given up on request.
 
-mod leave;
+mod logout;
 mod refresh;
 mod renewal;
 
-use super::{Action, Moment, Refused, RequestId, Rules, Ticket, Trouble, Way, not_admitted};
+use super::{Acquisition, Action, ActiveFault, CommandError, Moment, RequestId, Rules, Ticket, not_admitted};
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::identity::{AllowList, Identity};
-use crate::domain::policy::Chance;
 use crate::domain::record::{ClientBinding, SignedIn};
-use crate::domain::token::{Token, Tokens};
+use crate::domain::session::context::Context;
 pub(super) use renewal::Renewal;
-use renewal::{Asking, Step};
+use renewal::{Asking, RefreshStep};
 
-/// What is held for an account.
+/// The tokens that are held for an account.
 #[derive(Debug)]
 pub(super) enum Grant {
     /// Nothing that can be used.
     None {
         /// Why not, if there is more to say than that nobody signed in.
-        trouble: Option<Box<Trouble>>,
+        active_fault: Option<Box<ActiveFault>>,
         /// The sign-in of another provider or client, or of somebody who is not admitted any more, kept in case the
         /// configuration goes back to it.
         former: Option<Box<SignedIn>>,
@@ -28,7 +27,7 @@ pub(super) enum Grant {
     /// A sign-in.
     Held(Renewal),
     /// A sign-in that is being revoked.
-    Leaving {
+    Revoking {
         id: RequestId,
         /// Still the truth on disk, until the provider has answered.
         signed_in: Option<Box<SignedIn>>,
@@ -37,19 +36,13 @@ pub(super) enum Grant {
 }
 
 impl Grant {
-    pub(super) fn restore(
-        signed_in: Option<SignedIn>,
-        client: &ClientBinding,
-        rules: &Rules,
-        now: Now,
-        chance: Chance,
-    ) -> Self {
+    pub(super) fn restore(signed_in: Option<SignedIn>, client: &ClientBinding, rules: &Rules, cx: &Context) -> Self {
         let Some(mut signed_in) = signed_in else {
-            return Self::None { trouble: None, former: None };
+            return Self::None { active_fault: None, former: None };
         };
         let kept = |signed_in, fault| {
-            let trouble = Some(Box::new(Trouble::lasting(fault, now)));
-            Self::None { trouble, former: Some(Box::new(signed_in)) }
+            let active_fault = Some(Box::new(ActiveFault::lasting(fault, cx.now)));
+            Self::None { active_fault, former: Some(Box::new(signed_in)) }
         };
         if !client.may_take_over(&signed_in.client) {
             let message = if client.is_same_client(&signed_in.client) {
@@ -63,18 +56,18 @@ impl Grant {
             return kept(signed_in, not_admitted("The stored sign-in is of somebody whom allow does not name."));
         }
         signed_in.client = *client;
-        Self::Held(Renewal::resume(signed_in, &rules.way, now, chance))
+        Self::Held(Renewal::resume(signed_in, &rules.acquisition, cx))
     }
 
     pub(super) fn unreadable(fault: Fault, now: Now) -> Self {
-        Self::None { trouble: Some(Box::new(Trouble::lasting(fault, now))), former: None }
+        Self::None { active_fault: Some(Box::new(ActiveFault::lasting(fault, now))), former: None }
     }
 
     /// Why the record on disk could not be read, if so.
     pub(super) fn unreadable_because(&self) -> Option<&Fault> {
         match self {
-            Self::None { trouble: Some(trouble), .. } if trouble.fault.code.is_of_closed_record() => {
-                Some(&trouble.fault)
+            Self::None { active_fault: Some(active_fault), .. } if active_fault.fault.code.is_of_closed_record() => {
+                Some(&active_fault.fault)
             }
             _ => None,
         }
@@ -85,95 +78,79 @@ impl Grant {
     }
 
     /// `renewal` takes the place of what was there, whose waiting requests are done.
-    pub(super) fn replace(&mut self, renewal: Renewal, out: &mut Vec<Action>) {
+    pub(super) fn replace(&mut self, renewal: Renewal, cx: &mut Context) {
         let former = std::mem::replace(self, Self::Held(renewal));
         if let Self::Held(former) = former {
-            out.extend(former.waiting.into_iter().map(|ticket| Action::Reply(ticket, Ok(()))));
+            cx.actions.extend(former.waiting.into_iter().map(|ticket| Action::Reply(ticket, Ok(()))));
         }
     }
 
-    /// Whether what is held is of no use any more, and nothing but a user can bring other tokens.
-    pub(super) fn is_over(&self, way: &Way, now: Now) -> bool {
-        matches!(self, Self::Held(renewal) if !renewal.can_renew(way) && !renewal.is_usable(now))
+    /// Returns whether what is held is of no use any more, and nothing but a user can bring other tokens.
+    pub(super) fn is_over(&self, acquisition: &Acquisition, now: Now) -> bool {
+        matches!(self, Self::Held(renewal) if !renewal.can_renew(acquisition) && !renewal.is_usable(now))
     }
 
     pub(super) fn is_asking(&self) -> bool {
         match self {
             Self::None { .. } => false,
-            Self::Held(renewal) => matches!(renewal.step, Step::Asking(_)),
-            Self::Leaving { .. } => true,
+            Self::Held(renewal) => matches!(renewal.step, RefreshStep::Asking(_)),
+            Self::Revoking { .. } => true,
         }
     }
 
     /// A refresh is not asked for before the disk has it that it is: whoever waits for it hears why.
-    pub(super) fn cannot_ask(&mut self, fault: &Fault, out: &mut Vec<Action>) {
-        if let Self::Held(Renewal { step: Step::Waits(_), waiting, .. }) = self {
-            let refused = Refused::Failed(fault.clone());
-            out.extend(waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
+    pub(super) fn cannot_ask(&mut self, fault: &Fault, cx: &mut Context) {
+        if let Self::Held(Renewal { step: RefreshStep::Waits(_), waiting, .. }) = self {
+            let refused = CommandError::Failed(fault.clone());
+            cx.refuse(waiting.drain(..), &refused);
         }
     }
 
     pub(super) fn awaits(&self, id: RequestId) -> bool {
-        matches!(self, Self::Held(Renewal { step: Step::Asking(asking), .. }) if asking.id == id)
+        matches!(self, Self::Held(Renewal { step: RefreshStep::Asking(asking), .. }) if asking.id == id)
     }
 
-    /// Whether the list admits whose sign-in is kept; nobody's is nobody to keep out.
+    /// Returns whether the list admits whose sign-in is kept; nobody's is nobody to keep out.
     pub(super) fn is_admitted_by(&self, allow: &AllowList) -> bool {
         self.kept().is_none_or(|signed_in| is_admitted(signed_in, allow))
     }
 
-    /// Whether `user` is known to be somebody else than whoever's sign-in is kept.
+    /// Returns whether `user` is known to be somebody else than whoever's sign-in is kept.
     pub(super) fn is_of_another_user(&self, user: Option<&Identity>) -> bool {
         let former = self.kept().and_then(|signed_in| signed_in.user.as_deref());
         former.zip(user).is_some_and(|(former, user)| former.sub != user.sub)
     }
 
-    /// Whether it is known whose sign-in is kept.
+    /// Returns whether it is known whose sign-in is kept.
     pub(super) fn knows_user(&self) -> bool {
         self.kept().is_some_and(|signed_in| signed_in.user.is_some())
-    }
-
-    /// The disk has the tokens, and from now on they are taken from the store.
-    pub(super) fn tokens_are_stored(&mut self) {
-        let kept = match self {
-            Self::None { former, .. } => former.as_deref_mut(),
-            Self::Held(renewal) => Some(&mut renewal.signed_in),
-            Self::Leaving { signed_in, .. } => signed_in.as_deref_mut(),
-        };
-        let Some(Tokens { access_token, refresh_token, .. }) = kept.map(|signed_in| &mut signed_in.tokens) else {
-            return;
-        };
-        *access_token = Token::Stored;
-        if let Some(refresh_token) = refresh_token {
-            *refresh_token = Token::Stored;
-        }
     }
 
     fn kept(&self) -> Option<&SignedIn> {
         match self {
             Self::None { former, .. } => former.as_deref(),
             Self::Held(renewal) => Some(&renewal.signed_in),
-            Self::Leaving { signed_in, .. } => signed_in.as_deref(),
+            Self::Revoking { signed_in, .. } => signed_in.as_deref(),
         }
     }
 
-    /// What only a change of the configuration could mend is tried at once.
-    pub(super) fn reconfigured(&mut self, way: &Way, now: Now) {
+    /// Tries at once what only a change of the configuration could fix.
+    pub(super) fn reconfigured(&mut self, acquisition: &Acquisition, now: Now) {
         let Self::Held(renewal) = self else { return };
-        if *way == Way::Unattended {
+        if *acquisition == Acquisition::Unattended {
             renewal.signed_in.refused = None;
         }
-        let waits_for_it = renewal.trouble.as_ref().is_some_and(|it| it.fault.remedy == Remedy::Reconfigure);
-        let stopped = matches!(renewal.step, Step::Never) && renewal.can_renew(way);
-        if stopped || (waits_for_it && matches!(renewal.step, Step::Waits(_))) {
+        let waits_for_it = renewal.active_fault.as_ref().is_some_and(|it| it.fault.remedy == Remedy::Reconfigure);
+        let stopped = matches!(renewal.step, RefreshStep::Never) && renewal.can_renew(acquisition);
+        if stopped || (waits_for_it && matches!(renewal.step, RefreshStep::Waits(_))) {
             renewal.failures = 0;
-            renewal.step = Step::Waits(Moment::at(now.boot, now));
+            renewal.step = RefreshStep::Waits(Moment::at(now.boot, now));
         }
     }
 
     /// Tokens for what is asked for by now are due, unless a refresh token would bring those of before.
-    pub(super) fn asks_otherwise(&mut self, now: Now) {
-        if let Self::Held(Renewal { step: Step::Waits(due), signed_in, .. }) = self
+    pub(super) fn requests_other_tokens(&mut self, now: Now) {
+        if let Self::Held(Renewal { step: RefreshStep::Waits(due), signed_in, .. }) = self
             && signed_in.tokens.refresh_token.is_none()
         {
             *due = Moment::at(now.boot, now);
@@ -182,44 +159,44 @@ impl Grant {
 
     pub(super) fn next_wake(&self, safe: bool) -> Option<BootTime> {
         match self {
-            Self::Held(Renewal { step: Step::Waits(due), .. }) if safe => Some(due.at),
+            Self::Held(Renewal { step: RefreshStep::Waits(due), .. }) if safe => Some(due.at),
             _ => None,
         }
     }
 
-    pub(super) fn clock_was_set(&mut self, way: &Way, now: Now, chance: Chance) {
+    pub(super) fn clock_was_set(&mut self, acquisition: &Acquisition, cx: &Context) {
         let renewal = match self {
             Self::Held(renewal) => renewal,
-            Self::None { trouble: Some(trouble), .. } => {
-                trouble.clock_was_set(now, chance);
+            Self::None { active_fault: Some(active_fault), .. } => {
+                active_fault.clock_was_set(cx);
                 return;
             }
-            Self::None { .. } | Self::Leaving { .. } => return,
+            Self::None { .. } | Self::Revoking { .. } => return,
         };
         if let Some(expiry) = &mut renewal.signed_in.tokens.expiry {
-            expiry.clock_was_set(now);
+            expiry.clock_was_set(cx.now);
         }
-        if let Some(trouble) = &mut renewal.trouble {
-            trouble.clock_was_set(now, chance);
+        if let Some(active_fault) = &mut renewal.active_fault {
+            active_fault.clock_was_set(cx);
         }
         renewal.step = match renewal.step {
             // What was counted in this process is due when it was; otherwise the whole fleet would draw lots anew at once.
-            Step::Waits(_) if renewal.failures == 0 && renewal.received.is_none() => {
-                renewal.next_step(way, now, chance)
+            RefreshStep::Waits(_) if renewal.failures == 0 && renewal.received.is_none() => {
+                renewal.next_step(acquisition, cx)
             }
-            Step::Waits(due) => Step::Waits(Moment::at(due.at, now)),
-            Step::Never | Step::Asking(_) => return,
+            RefreshStep::Waits(due) => RefreshStep::Waits(Moment::at(due.at, cx.now)),
+            RefreshStep::Never | RefreshStep::Asking(_) => return,
         };
-        renewal.follow_trouble();
+        renewal.follow_active_fault();
     }
 
-    /// What the fault came from may be mended, if it is one of these.
-    pub(super) fn may_be_mended(&mut self, codes: &[FaultCode], now: Now, chance: Chance) {
-        if let Self::Held(Renewal { trouble: Some(trouble), .. }) = self {
-            trouble.may_be_mended(codes, now, chance);
+    /// Retries soon if the fault is one of these, since its cause may be gone.
+    pub(super) fn retry_soon(&mut self, codes: &[FaultCode], cx: &Context) {
+        if let Self::Held(Renewal { active_fault: Some(active_fault), .. }) = self {
+            active_fault.retry_soon(codes, cx);
         }
         if let Self::Held(renewal) = self {
-            renewal.follow_trouble();
+            renewal.follow_active_fault();
         }
     }
 }

@@ -1,147 +1,152 @@
 //! Refreshing: ahead of the end of the token, one at a time, and never before it is on disk that it goes out.
 
-use super::{Asking, Grant, Renewal, Step};
+use super::{Asking, Grant, RefreshStep, Renewal};
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, Remedy};
-use crate::domain::policy::{self, Chance};
-use crate::domain::session::{Action, Moment, Note, Question, Refused, RequestId, Session, Ticket, Trouble, Way};
+use crate::domain::policy;
+use crate::domain::session::context::Context;
+use crate::domain::session::{
+    Acquisition, ActiveFault, CommandError, LogEvent, Moment, ProviderRequest, RequestId, Session, Ticket,
+};
 use crate::domain::token::TokenAnswer;
 
 impl Session {
-    pub(in crate::domain::session) fn refresh(&mut self, ticket: Ticket, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::domain::session) fn refresh(&mut self, ticket: Ticket, cx: &mut Context) {
         let Grant::Held(renewal) = &mut self.grant else {
-            out.push(Action::Reply(ticket, Err(Refused::NotSignedIn)));
+            cx.reply(ticket, Err(CommandError::NotSignedIn));
             return;
         };
-        let told_to_wait = renewal.told_to_wait(now).cloned();
+        let told_to_wait = renewal.told_to_wait(cx.now).cloned();
         let refused = match &mut renewal.step {
-            Step::Never if renewal.signed_in.refused.is_some() => Some(Refused::NotSignedIn),
-            Step::Never => Some(Refused::NoRefreshToken),
-            Step::Asking(_) => None,
-            Step::Waits(due) => {
-                if is_fresh(renewal.received, now) {
+            RefreshStep::Never if renewal.signed_in.refused.is_some() => Some(CommandError::NotSignedIn),
+            RefreshStep::Never => Some(CommandError::NoRefreshToken),
+            RefreshStep::Asking(_) => None,
+            RefreshStep::Waits(due) => {
+                if is_fresh(renewal.received, cx.now) {
                     self.disk.reply_when_safe(ticket);
                     return;
                 }
                 if told_to_wait.is_none() {
-                    *due = Moment::at(now.boot, now);
+                    *due = Moment::at(cx.now.boot, cx.now);
                 }
-                told_to_wait.map(Refused::Failed)
+                told_to_wait.map(CommandError::Failed)
             }
         };
         match refused {
-            Some(refused) => out.push(Action::Reply(ticket, Err(refused))),
+            Some(refused) => cx.reply(ticket, Err(refused)),
             None => renewal.waiting.push(ticket),
         }
     }
 
-    /// Whether a request to refresh would bring one about now, and not join one, find new tokens or be refused.
+    /// Returns whether a request to refresh would bring one about now, and not join one, find new tokens or be refused.
     #[must_use]
     pub fn would_refresh(&self, now: Now) -> bool {
         let Grant::Held(renewal) = &self.grant else { return false };
-        let waits = matches!(renewal.step, Step::Waits(_));
+        let waits = matches!(renewal.step, RefreshStep::Waits(_));
         waits && !is_fresh(renewal.received, now) && renewal.told_to_wait(now).is_none()
     }
 
     /// Asks for the next tokens when it is time, but never with a refresh token that is not yet on disk, nor before it
     /// is on disk that the request goes out.
-    pub(in crate::domain::session) fn refresh_if_due(&mut self, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::domain::session) fn refresh_if_due(&mut self, cx: &mut Context) {
         if !self.disk.is_safe() {
             return;
         }
-        let id = self.new_request();
         let Grant::Held(renewal) = &mut self.grant else { return };
-        let Step::Waits(due) = renewal.step else { return };
-        if due.at > now.boot {
+        let RefreshStep::Waits(due) = renewal.step else { return };
+        if due.at > cx.now.boot {
             return;
         }
-        let question = match &renewal.signed_in.tokens.refresh_token {
+        let request = match &renewal.signed_in.tokens.refresh_token {
             Some(_) if renewal.signed_in.refreshing_since.is_none() => {
-                renewal.signed_in.refreshing_since = Some(now.wall);
+                renewal.signed_in.refreshing_since = Some(cx.now.wall);
                 self.disk.note();
                 return;
             }
-            Some(token) => Question::Refresh { refresh_token: token.clone() },
-            None => Question::Obtain,
+            Some(token) => ProviderRequest::Refresh { refresh_token: token.clone() },
+            None => ProviderRequest::Obtain,
         };
-        renewal.step = Step::Asking(Box::new(Asking { id, asked: now, due }));
-        out.push(Action::Ask(id, question));
+        let id = self.request_ids.next();
+        renewal.step = RefreshStep::Asking(Box::new(Asking { id, asked: cx.now, due }));
+        cx.ask(id, request);
     }
 
     pub(in crate::domain::session) fn refresh_answered(
         &mut self,
         id: RequestId,
         answer: Result<TokenAnswer, Fault>,
-        now: Now,
-        chance: Chance,
-        out: &mut Vec<Action>,
+        cx: &mut Context,
     ) {
         let (renewal, asked, due) = match &mut self.grant {
             Grant::Held(renewal) => match &renewal.step {
-                Step::Asking(asking) if asking.id == id => {
+                RefreshStep::Asking(asking) if asking.id == id => {
                     let Asking { asked, due, .. } = **asking;
                     (renewal, asked, due)
                 }
                 _ => return,
             },
-            _ => return self.nobody_waits_for(id, answer.ok(), out),
+            _ => return self.nobody_waits_for(id, answer.ok(), cx),
         };
         let fault = match answer {
             Ok(tokens) => {
-                renewal.renew(tokens, &self.rules.way, (id, asked), now, chance);
+                renewal.renew(tokens, &self.rules.acquisition, (id, asked), cx);
                 self.disk.change();
                 for ticket in renewal.waiting.drain(..) {
                     self.disk.reply_when_safe(ticket);
                 }
-                out.push(Action::Note(Note::Refreshed));
+                cx.log(LogEvent::Refreshed);
                 return;
             }
             Err(fault) => fault,
         };
         renewal.in_doubt |= fault.in_doubt;
         let tokens = &mut renewal.signed_in.tokens;
-        if fault.remedy == Remedy::AskUser && self.rules.way == Way::Unattended && tokens.refresh_token.is_some() {
+        if fault.remedy == Remedy::AskUser
+            && self.rules.acquisition == Acquisition::Unattended
+            && tokens.refresh_token.is_some()
+        {
             // No user is needed for another one.
             tokens.refresh_token = None;
             renewal.signed_in.refreshing_since = None;
-            renewal.step = Step::Waits(due);
+            renewal.step = RefreshStep::Waits(due);
             self.disk.change();
             return;
         }
         let wait = match fault.remedy {
             Remedy::AskUser => {
-                let fault = renewal.refuse(fault, now);
+                let fault = renewal.refuse(fault, cx.now);
                 self.disk.change();
-                let refused = Refused::Failed(fault.clone());
-                out.extend(renewal.waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
-                out.push(Action::Note(Note::GrantEnded(fault)));
+                let refused = CommandError::Failed(fault.clone());
+                cx.refuse(renewal.waiting.drain(..), &refused);
+                cx.log(LogEvent::GrantEnded(fault));
                 return;
             }
             // The sooner, the more likely a provider with a grace period still takes the same refresh token.
             Remedy::TryAgain { after } if fault.in_doubt && renewal.failures == 0 => {
-                policy::retry_wait(1, after, chance)
+                policy::retry_wait(1, after, cx.jitter)
             }
             Remedy::TryAgain { after } => {
                 let life = renewal.signed_in.tokens.expiry.map(|expiry| expiry.life());
-                policy::refresh_retry_wait(renewal.failures.saturating_add(1), life, after, chance)
+                policy::refresh_retry_wait(renewal.failures.saturating_add(1), life, after, cx.jitter)
             }
-            Remedy::Reconfigure => policy::reconfigure_wait(chance),
+            Remedy::Reconfigure => policy::reconfigure_wait(cx.jitter),
         };
         renewal.failures = renewal.failures.saturating_add(1);
-        let refused = Refused::Failed(fault.clone());
-        out.extend(renewal.waiting.drain(..).map(|ticket| Action::Reply(ticket, Err(refused.clone()))));
-        let retry = Moment::within(wait, now);
-        renewal.step = Step::Waits(retry);
-        out.push(Action::Note(Note::RefreshFailed(fault.clone(), wait)));
-        renewal.trouble = Some(Box::new(Trouble::continuing(renewal.trouble.take(), fault, Some(retry), now)));
+        let refused = CommandError::Failed(fault.clone());
+        cx.refuse(renewal.waiting.drain(..), &refused);
+        let retry = Moment::within(wait, cx.now);
+        renewal.step = RefreshStep::Waits(retry);
+        cx.log(LogEvent::RefreshFailed(fault.clone(), wait));
+        renewal.active_fault =
+            Some(Box::new(ActiveFault::continuing(renewal.active_fault.take(), fault, Some(retry), cx.now)));
     }
 }
 
 impl Renewal {
     /// Why the provider is not to be asked before the next attempt, whoever wants it: because it said so.
     fn told_to_wait(&self, now: Now) -> Option<&Fault> {
-        let Step::Waits(_) = self.step else { return None };
-        self.trouble.as_ref()?.told_to_wait(now)
+        let RefreshStep::Waits(_) = self.step else { return None };
+        self.active_fault.as_ref()?.told_to_wait(now)
     }
 }
 

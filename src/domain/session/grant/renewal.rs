@@ -3,28 +3,29 @@
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::policy::{self, Chance};
+use crate::domain::policy;
 use crate::domain::record::{ClientBinding, Refusal, SignedIn};
-use crate::domain::session::{Moment, RequestId, Rules, Ticket, Trouble, Way};
-use crate::domain::token::{Token, TokenAnswer, Tokens};
+use crate::domain::session::context::Context;
+use crate::domain::session::{Acquisition, ActiveFault, Moment, RequestId, Rules, Ticket};
+use crate::domain::token::{TokenAnswer, Tokens};
 
 /// A sign-in and the way to its next tokens.
 #[derive(Debug)]
 pub(in crate::domain::session) struct Renewal {
     pub(in crate::domain::session) signed_in: SignedIn,
-    pub(super) step: Step,
+    pub(super) step: RefreshStep,
     /// When the newest tokens came, and with the answer to which request; neither if they are from before a restart.
     pub(super) received: Option<BootTime>,
     generation: u64,
     pub(super) failures: u32,
-    pub(super) trouble: Option<Box<Trouble>>,
-    /// Whether an answer to an earlier refresh with the same token may have been lost on its way.
+    pub(super) active_fault: Option<Box<ActiveFault>>,
+    /// True if an answer to an earlier refresh with the same token may have been lost on its way.
     pub(super) in_doubt: bool,
     pub(super) waiting: Vec<Ticket>,
 }
 
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum RefreshStep {
     /// There is nothing to get other tokens with, or the provider no longer accepts it.
     Never,
     Waits(Moment),
@@ -47,12 +48,11 @@ impl Renewal {
         answer: TokenAnswer,
         rules: &Rules,
         (id, asked): (RequestId, Now),
-        now: Now,
-        chance: Chance,
+        cx: &Context,
     ) -> Self {
         let tokens = Tokens {
-            access_token: Token::Clear(answer.access_token),
-            refresh_token: answer.refresh_token.map(Token::Clear),
+            access_token: answer.access_token,
+            refresh_token: answer.refresh_token,
             expiry: answer.expires_in.map(|life| Expiry::counted(asked, life)),
             // Not named means as asked for (RFC 6749 5.1).
             scope: answer.scope.or_else(|| rules.scope.clone()),
@@ -60,7 +60,7 @@ impl Renewal {
         let signed_in = SignedIn {
             client,
             tokens,
-            since: now.wall,
+            since: cx.now.wall,
             last_refresh: None,
             refused: None,
             refreshing_since: None,
@@ -68,15 +68,15 @@ impl Renewal {
             user_changed_at: None,
         };
         let mut renewal = Self::idle(signed_in);
-        renewal.received = Some(now.boot);
+        renewal.received = Some(cx.now.boot);
         renewal.generation = id.serial;
-        renewal.step = renewal.next_step(&rules.way, now, chance);
+        renewal.step = renewal.next_step(&rules.acquisition, cx);
         renewal
     }
 
-    pub(super) fn resume(signed_in: SignedIn, way: &Way, now: Now, chance: Chance) -> Self {
+    pub(super) fn resume(signed_in: SignedIn, acquisition: &Acquisition, cx: &Context) -> Self {
         let mut renewal = Self::idle(signed_in);
-        renewal.step = renewal.next_step(way, now, chance);
+        renewal.step = renewal.next_step(acquisition, cx);
         renewal
     }
 
@@ -84,42 +84,42 @@ impl Renewal {
         let in_doubt = signed_in.refreshing_since.is_some();
         Self {
             signed_in,
-            step: Step::Never,
+            step: RefreshStep::Never,
             received: None,
             generation: 0,
             failures: 0,
-            trouble: None,
+            active_fault: None,
             in_doubt,
             waiting: Vec::new(),
         }
     }
 
-    /// Whether there is a way to other tokens without a user.
-    pub(super) fn can_renew(&self, way: &Way) -> bool {
-        let has_means = self.signed_in.tokens.refresh_token.is_some() || *way == Way::Unattended;
+    /// Returns whether there is a way to other tokens without a user.
+    pub(super) fn can_renew(&self, acquisition: &Acquisition) -> bool {
+        let has_means = self.signed_in.tokens.refresh_token.is_some() || *acquisition == Acquisition::Unattended;
         has_means && self.signed_in.refused.is_none()
     }
 
-    pub(super) fn next_step(&self, way: &Way, now: Now, chance: Chance) -> Step {
-        if !self.can_renew(way) {
-            return Step::Never;
+    pub(super) fn next_step(&self, acquisition: &Acquisition, cx: &Context) -> RefreshStep {
+        if !self.can_renew(acquisition) {
+            return RefreshStep::Never;
         }
         let expiry = self.signed_in.tokens.expiry.as_ref();
         let Some(received) = self.received else {
-            return Step::Waits(Moment::at(self.resumes_at(expiry, now, chance), now));
+            return RefreshStep::Waits(Moment::at(self.resumes_at(expiry, cx), cx.now));
         };
-        Step::Waits(Moment::at(policy::refresh_at(expiry, received, chance), now))
+        RefreshStep::Waits(Moment::at(policy::refresh_at(expiry, received, cx.jitter), cx.now))
     }
 
     /// When to refresh a token from before a restart.
-    fn resumes_at(&self, expiry: Option<&Expiry>, now: Now, chance: Chance) -> BootTime {
-        let ago = self.signed_in.refreshing_since.map(|since| now.wall.since(since));
-        if let Some(at) = ago.and_then(|ago| policy::interrupted_at(ago, now.boot, chance)) {
+    fn resumes_at(&self, expiry: Option<&Expiry>, cx: &Context) -> BootTime {
+        let ago = self.signed_in.refreshing_since.map(|since| cx.now.wall.since(since));
+        if let Some(at) = ago.and_then(|ago| policy::interrupted_at(ago, cx.now.boot, cx.jitter)) {
             return at;
         }
-        let at = policy::refresh_at(expiry, now.boot, chance);
+        let at = policy::refresh_at(expiry, cx.now.boot, cx.jitter);
         match expiry {
-            Some(expiry) if at <= now.boot || ago.is_some() => policy::overdue_at(expiry, now.boot, chance),
+            Some(expiry) if at <= cx.now.boot || ago.is_some() => policy::overdue_at(expiry, cx.now.boot, cx.jitter),
             _ => at,
         }
     }
@@ -135,9 +135,9 @@ impl Renewal {
 
     pub(in crate::domain::session) fn next_refresh(&self) -> Option<Moment> {
         match &self.step {
-            Step::Waits(due) => Some(*due),
-            Step::Asking(asking) => Some(asking.due),
-            Step::Never => None,
+            RefreshStep::Waits(due) => Some(*due),
+            RefreshStep::Asking(asking) => Some(asking.due),
+            RefreshStep::Never => None,
         }
     }
 
@@ -146,52 +146,54 @@ impl Renewal {
         self.generation
     }
 
-    pub(in crate::domain::session) fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_deref()
+    pub(in crate::domain::session) fn active_fault(&self) -> Option<&ActiveFault> {
+        self.active_fault.as_deref()
     }
 
     /// The next refresh is no later than when its fault is to be tried again.
-    pub(super) fn follow_trouble(&mut self) {
-        let retry = self.trouble.as_ref().and_then(|trouble| trouble.retry);
-        if let (Step::Waits(due), Some(retry)) = (&mut self.step, retry)
+    pub(super) fn follow_active_fault(&mut self) {
+        let retry = self.active_fault.as_ref().and_then(|fault| fault.retry);
+        if let (RefreshStep::Waits(due), Some(retry)) = (&mut self.step, retry)
             && retry.at < due.at
         {
             *due = retry;
         }
     }
 
-    /// Whether the provider wants something that only a user, or an administrator, can give, while nothing says that
+    /// Returns whether the provider wants something that only a user, or an administrator, can give, while nothing says that
     /// the grant has ended.
     pub(in crate::domain::session) fn is_stuck(&self) -> bool {
         let stuck = [FaultCode::InvalidRequest, FaultCode::InteractionRequired, FaultCode::ProviderRefused];
-        self.trouble.as_ref().is_some_and(|trouble| stuck.contains(&trouble.fault.code))
+        self.active_fault.as_ref().is_some_and(|fault| stuck.contains(&fault.fault.code))
     }
 
     /// Takes in the tokens of an answer to a refresh; what is absent stays as it was (RFC 6749 6).
     pub(super) fn renew(
         &mut self,
         answer: TokenAnswer,
-        way: &Way,
+        acquisition: &Acquisition,
         (id, asked): (RequestId, Now),
-        now: Now,
-        chance: Chance,
+        cx: &Context,
     ) {
         let tokens = &mut self.signed_in.tokens;
-        tokens.access_token = Token::Clear(answer.access_token);
-        tokens.refresh_token = answer.refresh_token.map(Token::Clear).or(tokens.refresh_token.take());
+        tokens.access_token = answer.access_token;
+        tokens.refresh_token = answer.refresh_token.or(tokens.refresh_token.take());
         tokens.expiry = answer.expires_in.map(|life| Expiry::counted(asked, life));
         tokens.scope = answer.scope.or(tokens.scope.take());
-        self.signed_in.last_refresh = Some(now.wall);
+        self.signed_in.last_refresh = Some(cx.now.wall);
         self.signed_in.refreshing_since = None;
         let may_be_in_step = self.received.is_none() || self.failures > 0;
-        self.received = Some(now.boot);
+        self.received = Some(cx.now.boot);
         self.generation = id.serial;
         self.failures = 0;
-        self.trouble = None;
+        self.active_fault = None;
         self.in_doubt = false;
-        self.step = self.next_step(way, now, chance);
-        if let (Step::Waits(due), true) = (&mut self.step, may_be_in_step) {
-            *due = Moment::at(policy::first_refresh_at(self.signed_in.tokens.expiry.as_ref(), now.boot, chance), now);
+        self.step = self.next_step(acquisition, cx);
+        if let (RefreshStep::Waits(due), true) = (&mut self.step, may_be_in_step) {
+            *due = Moment::at(
+                policy::first_refresh_at(self.signed_in.tokens.expiry.as_ref(), cx.now.boot, cx.jitter),
+                cx.now,
+            );
         }
     }
 
@@ -210,8 +212,8 @@ impl Renewal {
             }
             None => fault,
         };
-        self.step = Step::Never;
-        self.trouble = None;
+        self.step = RefreshStep::Never;
+        self.active_fault = None;
         self.in_doubt = false;
         let refusal = Refusal { code: fault.code, message: fault.message.clone(), since: now.wall };
         self.signed_in.refused = Some(Box::new(refusal));

@@ -6,23 +6,25 @@ mod redirect;
 
 use std::time::Duration;
 
-use super::{Moment, RequestId, Ticket, Trouble, Way};
+use super::{Acquisition, ActiveFault, Moment, RequestId, Ticket};
+use crate::domain::approval::Approval;
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
-use crate::domain::policy::{self, Chance};
-use crate::domain::record::{Approval, PendingSignIn};
-use crate::domain::secret::Secret;
+use crate::domain::policy;
+use crate::domain::record::PendingSignIn;
+use crate::domain::redirection::RedirectedCode;
+use crate::domain::session::context::Context;
 
-/// How far a sign-in is.
+/// The progress of a sign-in.
 #[derive(Debug)]
 pub(super) enum SignIn {
     /// None has been begun since the start of the session, and none begins by itself before this.
     Starts(BootTime),
     /// None is under way.
     Idle {
-        /// How the last one ended, if not well.
-        trouble: Option<Box<Trouble>>,
-        /// How many have ended without tokens in a row, but for codes that nobody used in their time.
+        /// The fault by which the last one ended, if any.
+        active_fault: Option<Box<ActiveFault>>,
+        /// The number that have ended without tokens in a row, not counting codes that nobody used in time.
         failures: u32,
     },
     /// The provider is asked for a way to the user's approval, or for tokens where none is needed.
@@ -35,15 +37,15 @@ pub(super) enum SignIn {
 pub(super) struct Waiting {
     pub(super) pending: PendingSignIn,
     pub(super) next: Next,
-    /// What the user's browser brought back.
-    pub(super) code: Option<Secret>,
+    /// The code that the user's browser brought back.
+    pub(super) code: Option<RedirectedCode>,
     /// Who waits to hear how it ends.
     pub(super) tickets: Vec<Ticket>,
-    /// How many sign-ins before it have ended without tokens in a row.
+    /// The number of sign-ins before it that have ended without tokens in a row.
     before: u32,
-    /// How many questions in a row have brought no answer.
+    /// The number of requests in a row that have brought no answer.
     failures: u32,
-    trouble: Option<Box<Trouble>>,
+    active_fault: Option<Box<ActiveFault>>,
 }
 
 /// When the provider is asked next.
@@ -60,13 +62,13 @@ pub(super) enum Next {
 
 impl Default for SignIn {
     fn default() -> Self {
-        Self::Idle { trouble: None, failures: 0 }
+        Self::Idle { active_fault: None, failures: 0 }
     }
 }
 
 impl SignIn {
-    pub(super) fn start(now: Now, chance: Chance) -> Self {
-        Self::Starts(policy::start_at(now.boot, chance))
+    pub(super) fn start(cx: &Context) -> Self {
+        Self::Starts(policy::start_at(cx.now.boot, cx.jitter))
     }
 
     /// Waits for the user, after `before` others in a row that have ended without tokens. An interval is waited for before the
@@ -77,10 +79,10 @@ impl SignIn {
             Approval::Redirect(_) => Next::AtRedirection,
         };
         let tickets = Vec::new();
-        Self::Waiting(Box::new(Waiting { pending, next, code: None, tickets, before, failures: 0, trouble: None }))
+        Self::Waiting(Box::new(Waiting { pending, next, code: None, tickets, before, failures: 0, active_fault: None }))
     }
 
-    /// How many have ended without tokens in a row, if this one ends now because of `fault`.
+    /// Returns how many have ended without tokens in a row, if this one ends now because of `fault`.
     pub(super) fn ended_in_a_row(&self, fault: &Fault, now: Now) -> u32 {
         match self {
             Self::Starts(_) => 0,
@@ -107,19 +109,21 @@ impl SignIn {
         }
     }
 
-    pub(super) fn trouble(&self) -> Option<&Trouble> {
+    pub(super) fn active_fault(&self) -> Option<&ActiveFault> {
         match self {
-            Self::Idle { trouble, .. } => trouble.as_deref(),
+            Self::Idle { active_fault, .. } => active_fault.as_deref(),
             Self::Starts(_) | Self::Asking { .. } => None,
-            Self::Waiting(waiting) => waiting.trouble.as_deref(),
+            Self::Waiting(waiting) => waiting.active_fault.as_deref(),
         }
     }
 
-    /// Whether it goes on without anybody's help, if it is `wanted`.
+    /// Returns whether it goes on without anybody's help, if it is `wanted`.
     pub(super) fn goes_on_by_itself(&self, wanted: bool) -> bool {
         match self {
             Self::Starts(_) => wanted,
-            Self::Idle { trouble, .. } => wanted && trouble.as_ref().is_none_or(|trouble| trouble.retry.is_some()),
+            Self::Idle { active_fault, .. } => {
+                wanted && active_fault.as_ref().is_none_or(|fault| fault.retry.is_some())
+            }
             Self::Asking { .. } => true,
             Self::Waiting(_) => false,
         }
@@ -127,7 +131,7 @@ impl SignIn {
 
     pub(super) fn next_wake(&self, wanted: bool) -> Option<BootTime> {
         match self {
-            Self::Idle { trouble, .. } if wanted => trouble.as_ref()?.retry.map(|retry| retry.at),
+            Self::Idle { active_fault, .. } if wanted => active_fault.as_ref()?.retry.map(|retry| retry.at),
             Self::Starts(at) if wanted => Some(*at),
             Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => None,
             Self::Waiting(waiting) => match waiting.next {
@@ -138,31 +142,31 @@ impl SignIn {
         }
     }
 
-    pub(super) fn clock_was_set(&mut self, now: Now, chance: Chance) {
+    pub(super) fn clock_was_set(&mut self, cx: &Context) {
         match self {
-            Self::Idle { trouble: Some(trouble), .. } => {
-                trouble.clock_was_set(now, chance);
+            Self::Idle { active_fault: Some(active_fault), .. } => {
+                active_fault.clock_was_set(cx);
             }
             Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => {}
             Self::Waiting(waiting) => {
-                waiting.pending.expiry.clock_was_set(now);
-                if let Some(trouble) = &mut waiting.trouble {
-                    trouble.clock_was_set(now, chance);
+                waiting.pending.expiry.clock_was_set(cx.now);
+                if let Some(active_fault) = &mut waiting.active_fault {
+                    active_fault.clock_was_set(cx);
                 }
-                waiting.follow_trouble();
+                waiting.follow_active_fault();
             }
         }
     }
 
-    /// What the fault came from may be mended, if it is one of these.
-    pub(super) fn may_be_mended(&mut self, codes: &[FaultCode], now: Now, chance: Chance) {
+    /// Retries soon if the fault is one of these, since its cause may be gone.
+    pub(super) fn retry_soon(&mut self, codes: &[FaultCode], cx: &Context) {
         match self {
-            Self::Idle { trouble: Some(trouble), .. } => trouble.may_be_mended(codes, now, chance),
+            Self::Idle { active_fault: Some(active_fault), .. } => active_fault.retry_soon(codes, cx),
             Self::Waiting(waiting) => {
-                if let Some(trouble) = &mut waiting.trouble {
-                    trouble.may_be_mended(codes, now, chance);
+                if let Some(active_fault) = &mut waiting.active_fault {
+                    active_fault.retry_soon(codes, cx);
                 }
-                waiting.follow_trouble();
+                waiting.follow_active_fault();
             }
             Self::Starts(_) | Self::Idle { .. } | Self::Asking { .. } => {}
         }
@@ -171,15 +175,15 @@ impl SignIn {
     /// Why no sign-in is to be begun before the next attempt, whoever wants it: because the provider said so.
     pub(super) fn told_to_wait(&self, now: Now) -> Option<&Fault> {
         match self {
-            Self::Idle { trouble: Some(trouble), .. } => trouble.told_to_wait(now),
+            Self::Idle { active_fault: Some(active_fault), .. } => active_fault.told_to_wait(now),
             _ => None,
         }
     }
 
-    /// What only a change of the configuration could mend is tried at once.
-    pub(super) fn reconfigured(&mut self, way: &Way) {
-        if let Self::Idle { trouble: Some(trouble), .. } = self
-            && (trouble.fault.remedy == Remedy::Reconfigure || *way != Way::User)
+    /// Tries at once what only a change of the configuration could fix.
+    pub(super) fn reconfigured(&mut self, acquisition: &Acquisition) {
+        if let Self::Idle { active_fault: Some(active_fault), .. } = self
+            && (active_fault.fault.remedy == Remedy::Reconfigure || *acquisition != Acquisition::User)
         {
             *self = Self::default();
         }
@@ -188,38 +192,38 @@ impl SignIn {
 
 impl Waiting {
     /// The next question comes no later than its fault is to be tried again.
-    fn follow_trouble(&mut self) {
-        let retry = self.trouble.as_ref().and_then(|trouble| trouble.retry);
+    fn follow_active_fault(&mut self) {
+        let retry = self.active_fault.as_ref().and_then(|fault| fault.retry);
         if let (Next::At(at), Some(retry)) = (&mut self.next, retry) {
             *at = retry.at.min(*at);
         }
     }
 
-    /// Whether a user had time enough to approve.
+    /// Returns whether a user had time enough to approve.
     fn had_its_time(&self, now: Now) -> bool {
         let left = self.pending.expiry.ends().after(now.boot);
         self.pending.expiry.life().saturating_sub(left) >= policy::LEAST_CODE_LIFE
     }
 
-    /// Whether the user can no longer approve.
-    fn has_lapsed(&self, now: Now) -> bool {
+    /// Returns whether the user can no longer approve.
+    fn has_expired(&self, now: Now) -> bool {
         self.pending.expiry.ends() <= now.boot
     }
 
     /// The next question comes after the interval of a device code (RFC 8628 3.5), or later after a fault.
-    fn ask_later(&mut self, asked_for: Option<Duration>, now: Now, chance: Chance) -> Moment {
+    fn ask_later(&mut self, asked_for: Option<Duration>, cx: &Context) -> Moment {
         let interval = match &self.pending.approval {
             Approval::Device(device) => device.interval,
             Approval::Redirect(_) => Duration::ZERO,
         };
-        let next = Moment::within(policy::poll_wait(interval, self.failures, asked_for, chance), now);
+        let next = Moment::within(policy::poll_wait(interval, self.failures, asked_for, cx.jitter), cx.now);
         self.next = Next::At(next.at);
         next
     }
 }
 
 impl SignIn {
-    /// What belongs to the request `id`, if that begins a sign-in: when it was made, how many before it have failed, and who
+    /// Returns what belongs to the request `id`, if that begins a sign-in: when it was made, how many before it have failed, and who
     /// waits.
     fn begun(&mut self, id: RequestId) -> Option<(Now, u32, Vec<Ticket>)> {
         match self {

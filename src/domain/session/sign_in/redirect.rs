@@ -1,12 +1,11 @@
 //! The authorization code grant (RFC 6749 4.1): the user's browser comes back with a code for the tokens.
 
 use super::{Next, SignIn};
-use crate::domain::clock::Now;
+use crate::domain::approval::{Approval, AuthorizationRequest};
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::policy::Chance;
-use crate::domain::record::{Approval, CodeRequest};
 use crate::domain::redirection::{Denial, Redirection};
-use crate::domain::session::{Action, Refused, Session, Ticket};
+use crate::domain::session::context::Context;
+use crate::domain::session::{CommandError, Session, Ticket};
 
 impl Session {
     /// Where the user's browser is to come back to, while a sign-in waits for that.
@@ -15,13 +14,13 @@ impl Session {
         self.awaited_redirection().map(|request| request.redirect_uri.as_str())
     }
 
-    /// Whether a redirection with this state belongs to the sign-in that waits.
+    /// Returns whether a redirection with this state belongs to the sign-in that waits.
     #[must_use]
     pub fn awaits_state(&self, state: &str) -> bool {
         self.awaited_redirection().is_some_and(|request| request.state == state)
     }
 
-    fn awaited_redirection(&self) -> Option<&CodeRequest> {
+    fn awaited_redirection(&self) -> Option<&AuthorizationRequest> {
         let SignIn::Waiting(waiting) = &self.sign_in else { return None };
         match &waiting.pending.approval {
             Approval::Redirect(request) if waiting.code.is_none() => Some(request),
@@ -31,44 +30,38 @@ impl Session {
 
     /// Takes what the user's browser brought back. What does not belong to the sign-in that waits changes nothing:
     /// anybody can send a browser to that address.
-    pub(in crate::domain::session) fn complete(
-        &mut self,
-        redirection: Redirection,
-        ticket: Ticket,
-        now: Now,
-        chance: Chance,
-        out: &mut Vec<Action>,
-    ) {
+    pub(in crate::domain::session) fn complete(&mut self, redirection: Redirection, ticket: Ticket, cx: &mut Context) {
         let Redirection { state, outcome, issuer } = redirection;
         let belongs = self.awaited_redirection().is_some_and(|request| {
             let from_another = match (&request.issuer, &issuer) {
                 (Some(expected), Some(named)) => expected != named,
                 (None, Some(_)) => false,
-                // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4).
-                (_, None) => request.names_issuer,
+                // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4); but for
+                // an error, with which no code can be had, and in which some servers forget it.
+                (_, None) => request.names_issuer && outcome.is_ok(),
             };
             request.state == state && !from_another
         });
         let SignIn::Waiting(waiting) = &mut self.sign_in else {
-            out.push(Action::Reply(ticket, Err(Refused::NothingPending)));
+            cx.reply(ticket, Err(CommandError::NothingPending));
             return;
         };
         if !belongs {
-            out.push(Action::Reply(ticket, Err(Refused::NotOurRedirection)));
+            cx.reply(ticket, Err(CommandError::NotOurRedirection));
             return;
         }
         waiting.tickets.push(ticket);
         match outcome {
             Ok(code) => {
                 waiting.code = Some(code);
-                waiting.next = Next::At(now.boot);
+                waiting.next = Next::At(cx.now.boot);
             }
-            Err(denial) => self.end_sign_in(denied(&denial), now, chance, out),
+            Err(denial) => self.end_sign_in(denied(&denial), cx),
         }
     }
 }
 
-/// What an error of the authorization endpoint means (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
+/// Says what an error of the authorization endpoint means (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
 fn denied(denial: &Denial) -> Fault {
     let Denial { error, description } = denial;
     let described = description.as_ref().map_or_else(String::new, |text| format!(": {}", text.trim_end_matches('.')));

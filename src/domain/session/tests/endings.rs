@@ -1,17 +1,14 @@
 //! Signing out, and the end of the process, while something is under way.
 
 use super::*;
-use crate::domain::token::ClearTokens;
 
-impl Play {
+impl Harness {
     /// The tokens that the provider is asked to revoke, of the newest question.
     fn revokes(&self) -> Option<(Option<String>, String)> {
         match &self.asked.last()?.1 {
-            Question::Revoke { refresh_token, access_token } => {
-                let stored = |of: fn(ClearTokens) -> Option<Secret>| self.stored().and_then(of);
-                let of_refresh = |token: Token| text(token.or_stored(stored(|it| it.refresh_token)));
-                let access_token = access_token.clone().or_stored(stored(|it| Some(it.access_token)));
-                Some((refresh_token.clone().map(of_refresh), text(access_token)))
+            ProviderRequest::Revoke { refresh_token, access_token } => {
+                let shown = |token: &Secret| token.expose().to_owned();
+                Some((refresh_token.as_ref().map(shown), shown(access_token)))
             }
             _ => None,
         }
@@ -21,79 +18,79 @@ impl Play {
 #[test]
 fn a_refresh_that_is_answered_after_a_sign_out_leaves_no_token_behind() {
     for revoked_first in [true, false] {
-        let mut play = Play::signed_in(3_600);
-        play.pass(2_700);
-        let (refresh, _) = play.asked.remove(0);
-        play.tell(Event::Command(Command::Logout, Ticket(1)));
-        assert_eq!(play.revokes(), Some((Some("r1".to_owned()), "a1".to_owned())));
+        let mut harness = Harness::signed_in(3_600);
+        harness.pass(2_700);
+        let (refresh, _) = harness.asked.remove(0);
+        harness.tell(Event::Command(Command::Logout, Ticket(1)));
+        assert_eq!(harness.revokes(), Some((Some("r1".to_owned()), "a1".to_owned())));
         if revoked_first {
-            play.answer(Answer::Revoked(Ok(())));
+            harness.answer(ProviderAnswer::Revoked(Ok(())));
         }
-        play.tell(Event::Answered(refresh, Answer::Refresh(Ok(tokens("a2", Some("r2"), 3_600)))));
-        assert_eq!(play.revokes(), Some((Some("r2".to_owned()), "a2".to_owned())));
-        assert_eq!((play.token(), play.refresh_token_on_disk().filter(|_| revoked_first)), (None, None));
+        harness.tell(Event::Answered(refresh, ProviderAnswer::Refresh(Ok(tokens("a2", Some("r2"), 3_600)))));
+        assert_eq!(harness.revokes(), Some((Some("r2".to_owned()), "a2".to_owned())));
+        assert_eq!((harness.token(), harness.refresh_token_on_disk().filter(|_| revoked_first)), (None, None));
     }
 }
 
 #[test]
 fn an_approval_that_comes_after_a_sign_out_leaves_no_token_behind() {
-    let mut play = Play::waiting_for_user();
-    play.pass(5);
-    let (poll, _) = play.asked.remove(0);
-    play.tell(Event::Command(Command::Cancel, Ticket(2)));
-    play.tell(Event::Answered(poll, approved("a1", Some("r1"), 3_600)));
-    assert_eq!(play.revokes(), Some((Some("r1".to_owned()), "a1".to_owned())));
-    assert_eq!(play.state(), SessionState::SignedOut);
+    let mut harness = Harness::waiting_for_user();
+    harness.pass(5);
+    let (poll, _) = harness.asked.remove(0);
+    harness.tell(Event::Command(Command::Cancel, Ticket(2)));
+    harness.tell(Event::Answered(poll, approved("a1", Some("r1"), 3_600)));
+    assert_eq!(harness.revokes(), Some((Some("r1".to_owned()), "a1".to_owned())));
+    assert_eq!(harness.state(), SessionState::SignedOut);
 }
 
 #[test]
 fn a_late_answer_of_another_sign_in_does_not_end_the_one_that_is_held() {
-    let mut play = Play::signed_in(3_600);
-    play.tell(Event::Command(Command::Login, Ticket(1)));
-    play.answer(device_code());
-    play.pass(5);
-    let (poll, _) = play.asked.remove(0);
-    play.tell(Event::Command(Command::Cancel, Ticket(2)));
-    play.tell(Event::Answered(poll, approved("b1", Some("s1"), 3_600)));
-    assert!(play.asked.is_empty());
-    assert_eq!(play.token().as_deref(), Some("a1"));
+    let mut harness = Harness::signed_in(3_600);
+    harness.tell(Event::Command(Command::Login, Ticket(1)));
+    harness.answer(device_code());
+    harness.pass(5);
+    let (poll, _) = harness.asked.remove(0);
+    harness.tell(Event::Command(Command::Cancel, Ticket(2)));
+    harness.tell(Event::Answered(poll, approved("b1", Some("s1"), 3_600)));
+    assert!(harness.asked.is_empty());
+    assert_eq!(harness.token().as_deref(), Some("a1"));
 }
 
 #[test]
 fn tokens_that_the_disk_refused_are_tried_once_more_before_the_process_ends() {
-    let mut play = Play::signed_in(3_600);
-    play.pass(2_700);
-    play.saves = false;
-    play.answer(Answer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(2_700);
+    harness.saves = false;
+    harness.answer(ProviderAnswer::Refresh(Ok(tokens("a2", Some("r2"), 3_600))));
     let full = || Fault::passing(FaultCode::StoreFailed, "No room.");
-    let revision = play.unsaved.remove(0);
-    play.tell(Event::Stored(revision, Err(full())));
-    assert!(play.session.is_busy() && play.unsaved.is_empty());
-    play.tell(Event::Stopping);
-    assert_eq!(play.unsaved.len(), 1);
-    let revision = play.unsaved.remove(0);
-    play.tell(Event::Stored(revision, Err(full())));
-    assert!(!play.session.is_busy() && !play.session.is_safe(), "that was the last attempt");
+    let revision = harness.unsaved.remove(0);
+    harness.tell(Event::Stored(revision, Err(full())));
+    assert!(harness.session.is_busy() && harness.unsaved.is_empty());
+    harness.tell(Event::Stopping);
+    assert_eq!(harness.unsaved.len(), 1);
+    let revision = harness.unsaved.remove(0);
+    harness.tell(Event::Stored(revision, Err(full())));
+    assert!(!harness.session.is_busy() && !harness.session.is_safe(), "that was the last attempt");
 }
 
 #[test]
 fn a_refresh_that_cannot_be_noted_on_disk_is_answered() {
-    let mut play = Play::signed_in(3_600);
-    play.pass(100);
-    play.saves = false;
-    play.tell(Event::Command(Command::Refresh, Ticket(7)));
-    assert!(play.asked.is_empty() && play.replies.is_empty());
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(100);
+    harness.saves = false;
+    harness.tell(Event::Command(Command::Refresh, Ticket(7)));
+    assert!(harness.asked.is_empty() && harness.replies.is_empty());
     let full = Fault::passing(FaultCode::StoreFailed, "No room.");
-    let revision = play.unsaved.remove(0);
-    play.tell(Event::Stored(revision, Err(full.clone())));
-    assert_eq!(play.replies, [(Ticket(7), Err(Refused::Failed(full)))]);
+    let revision = harness.unsaved.remove(0);
+    harness.tell(Event::Stored(revision, Err(full.clone())));
+    assert_eq!(harness.replies, [(Ticket(7), Err(CommandError::Failed(full)))]);
 }
 
 #[test]
 fn nothing_is_begun_while_the_process_ends() {
-    let mut play = Play::offering();
-    play.tell(Event::Stopping);
-    play.answer(device_code());
-    play.pass(3_600);
-    assert!(play.asked.is_empty() && !play.session.is_busy());
+    let mut harness = Harness::offering();
+    harness.tell(Event::Stopping);
+    harness.answer(device_code());
+    harness.pass(3_600);
+    assert!(harness.asked.is_empty() && !harness.session.is_busy());
 }

@@ -59,7 +59,7 @@ fn of_codes() -> Vec<Row> {
         ),
         quirk(
             "both-urls",
-            "both spellings of the address at once",
+            "both spellings of the address together",
             json!({ "device": [device(&json!({ "verification_url": "$issuer/a", "verification_uri": "$issuer/b" }))] }),
         ),
         quirk(
@@ -69,7 +69,7 @@ fn of_codes() -> Vec<Row> {
         ),
         quirk(
             "device-429",
-            "the device endpoint says HTTP 429 once",
+            "the device endpoint answers HTTP 429 once",
             json!({ "device": [{ "status": 429 }, device(&json!({ "verification_uri": "$issuer/activate" }))] }),
         ),
         quirk(
@@ -130,12 +130,12 @@ fn of_tokens() -> Vec<Row> {
     vec![
         quirk(
             "form",
-            "form-encoded answers (GitHub, where nobody asks for JSON)",
+            "form-encoded answers (GitHub, unless JSON is requested)",
             json!({ "granted": [{ "status": 200, "form": true, "json": json_of(&token(&json!({}))) }] }),
         ),
         quirk(
             "text-plain",
-            "JSON that calls itself `text/plain`",
+            "JSON with the content type `text/plain`",
             json!({ "granted": [{ "status": 200, "type": "text/plain", "json": json_of(&token(&json!({}))) }] }),
         ),
         quirk(
@@ -143,7 +143,7 @@ fn of_tokens() -> Vec<Row> {
             "HTTP 201 for a token",
             json!({ "granted": [{ "status": 201, "json": json_of(&token(&json!({}))) }] }),
         ),
-        quirk("expires-text", "`expires_in` is a text", tokens(&json!({ "expires_in": "3600" }))),
+        quirk("expires-text", "`expires_in` is a string", tokens(&json!({ "expires_in": "3600" }))),
         quirk(
             "expires-missing",
             "`expires_in` is missing (GitHub, Salesforce)",
@@ -178,7 +178,7 @@ fn of_refusals() -> Vec<Row> {
     vec![
         quirk(
             "error-and-token",
-            "`error` and `access_token` at once",
+            "`error` and `access_token` together",
             refused(json!({ "status": 200, "json": { "error": "invalid_grant", "access_token": "$" } })),
         ),
         quirk("grant-403", "`invalid_grant` is HTTP 403 (Auth0)", refused(error(403, "invalid_grant"))),
@@ -191,14 +191,14 @@ fn of_refusals() -> Vec<Row> {
         ),
         quirk(
             "own-form",
-            "an error in a form of its own (Fitbit, Strava)",
+            "an error in its own format (Fitbit, Strava)",
             refused(json!({ "status": 400, "json": { "errors": [{ "errorType": "invalid_grant" }] } })),
         ),
         quirk("grant-500", "`invalid_grant` is HTTP 500", refused(error(500, "invalid_grant"))),
         quirk("client", "`invalid_client`", refused(error(401, "invalid_client"))),
         quirk("interaction", "`interaction_required` (Microsoft)", refused(error(400, "interaction_required"))),
         quirk("later", "`temporarily_unavailable`", refused(error(400, "temporarily_unavailable"))),
-        quirk("unheard-of", "an error code that no standard knows", refused(error(400, "quota_of_the_moon"))),
+        quirk("unheard-of", "an error code that no standard defines", refused(error(400, "quota_of_the_moon"))),
         quirk(
             "error-object",
             "`error` is an object",

@@ -1,0 +1,88 @@
+'use strict';
+/** Puts the current access token of an account into each message, or holds the message until there is one. */
+const { Trouble } = require('../lib/trouble');
+
+const MOST_WAITING = 1000;
+
+module.exports = (RED) => {
+  function TokenNode(config) {
+    RED.nodes.createNode(this, config);
+    const node = this;
+    const account = config.account;
+    const agentNode = RED.nodes.getNode(config.agent);
+    const agent = agentNode?.agent;
+    const property = config.property || 'headers.authorization';
+    const kind = config.value === 'access_token' ? 'access_token' : 'authorization';
+    const patience = Math.max(0, Number(config.timeout ?? 10)) * 1000;
+    const waiting = new Set();
+    const words = (key, values) => RED._(`token.${key}`, values);
+
+    if (!agent) {
+      node.status({ fill: 'red', shape: 'ring', text: words('status.no_agent_node') });
+      node.on('input', (msg, send, done) => done(new Trouble('no_agent_node', words('errors.no_agent_node'))));
+      return;
+    }
+
+    let shown = '';
+    const show = () => {
+      const dot = agentNode.dot(account);
+      const text = JSON.stringify(dot);
+      if (text === shown) return;
+      shown = text;
+      node.status(dot);
+    };
+
+    const add = (msg, token) => {
+      if (property.toLowerCase() === 'headers.authorization') {
+        // The other headers stay; one of this name in other letters would go out beside it.
+        const others = Object.entries(msg.headers ?? {}).filter(([name]) => name.toLowerCase() !== 'authorization');
+        msg.headers = { ...Object.fromEntries(others), authorization: token[kind] };
+      } else {
+        RED.util.setMessageProperty(msg, property, token[kind], true);
+      }
+      return msg;
+    };
+
+    const serve = () => {
+      if (waiting.size === 0) return;
+      const token = agent.token(account);
+      if (!token) return agent.askForToken(account);
+      for (const message of waiting) {
+        clearTimeout(message.timer);
+        waiting.delete(message);
+        message.send(add(message.msg, token));
+        message.done();
+      }
+    };
+
+    const refuse = (message, trouble) => {
+      clearTimeout(message.timer);
+      waiting.delete(message);
+      message.done(trouble);
+    };
+
+    const unlisten = agent.listen((name) => {
+      if (name !== null && name !== account) return;
+      show();
+      serve();
+    });
+
+    node.on('input', (msg, send, done) => {
+      const message = { msg, send, done };
+      if (waiting.size >= MOST_WAITING) return refuse(message, new Trouble('too_many_waiting', words('errors.too_many_waiting')));
+      message.timer = setTimeout(() => refuse(message, agent.trouble(account)), patience);
+      waiting.add(message);
+      return serve();
+    });
+
+    node.on('close', (done) => {
+      unlisten();
+      for (const message of waiting) refuse(message, new Trouble('stopped', words('errors.stopped')));
+      done();
+    });
+
+    show();
+  }
+
+  RED.nodes.registerType('oauth2mqtt-token', TokenNode);
+};

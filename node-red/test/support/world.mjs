@@ -1,0 +1,132 @@
+// The whole: a broker, the real test provider, the built agent, and a Node-RED with the package as it is installed.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+
+import mqtt from 'mqtt';
+
+import { Broker, freePort, until } from './broker.mjs';
+import { nodeRed, packageFolder } from './flow.mjs';
+
+const root = path.join(packageFolder, '..');
+const servers = path.join(root, 'tests/servers');
+const binary = process.env.OAUTH2MQTT_BIN ?? path.join(root, 'target/release/oauth2mqtt');
+export const { chromium } = createRequire(path.join(servers, 'package.json'))('playwright-core');
+
+/** A process whose output is kept, ended by its own id. */
+class Process {
+  constructor(command, args, options = {}) {
+    this.log = '';
+    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    this.ended = once(this.process, 'close');
+    process.once('exit', () => this.process.kill());
+    for (const stream of [this.process.stdout, this.process.stderr]) stream.setEncoding('utf8').on('data', (text) => { this.log += text; });
+  }
+
+  get isOver() { return this.process.exitCode !== null || this.process.signalCode !== null; }
+
+  async says(text, seconds = 60) {
+    await until(`"${text}"`, () => { if (this.isOver) throw new Error(this.log); return this.log.includes(text); }, seconds);
+  }
+
+  async stop() {
+    if (!this.isOver) this.process.kill();
+    await this.ended;
+  }
+}
+
+export class World {
+  /** @param {Record<string, string>} accounts further settings of each account */
+  static async start(accounts, { tokenLife = 3600, sections = '' } = {}) {
+    const world = new World();
+    world.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oauth2mqtt-node-red-'));
+    world.broker = await Broker.start();
+    world.provider = new Process('node', [path.join(servers, 'oidc.mjs'), JSON.stringify({ access_token_ttl: tokenLife })]);
+    await world.provider.says('"issuer"');
+    world.issuer = JSON.parse(world.provider.log.split('\n').find((line) => line.startsWith('{'))).issuer;
+    world.accounts = accounts;
+    world.sections = sections;
+    world.configure();
+    await world.startAgent();
+    return world;
+  }
+
+  configure() {
+    const account = ([name, more]) => `[accounts.${name}]\nissuer = "${this.issuer}"\nclient_id = "device-public"\nscopes = ["openid", "email", "profile", "offline_access"]\n${more}\n`;
+    const text = `[mqtt]\nurl = "mqtt://127.0.0.1:${this.broker.port}"\n[store]\npath = "${this.folder}/store"\n${this.sections.replaceAll('{issuer}', this.issuer)}\n`;
+    fs.writeFileSync(path.join(this.folder, 'config.toml'), text + Object.entries(this.accounts).map(account).join(''));
+  }
+
+  async startAgent() {
+    this.agent = new Process(binary, ['--config', path.join(this.folder, 'config.toml'), '--log', 'debug', 'run']);
+    const watcher = await mqtt.connectAsync(`mqtt://127.0.0.1:${this.broker.port}`, { protocolVersion: 5 });
+    let state = '';
+    watcher.on('message', (topic, payload) => { state = String(payload); });
+    await watcher.subscribeAsync('oauth2mqtt/bridge/state');
+    await until('the agent', () => { if (this.agent.isOver) throw new Error(this.agent.log); return state.includes('online'); }, 60);
+    await watcher.endAsync(true);
+  }
+
+  /** Other accounts from now on. */
+  reload(accounts) {
+    this.accounts = accounts;
+    this.configure();
+    execFileSync(binary, ['--config', path.join(this.folder, 'config.toml'), 'reload']);
+  }
+
+  async approve(userCode, login) {
+    const answer = await fetch(`${this.issuer}/test/approve?user_code=${encodeURIComponent(userCode)}&login=${login}`, { method: 'POST' });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+
+  /** Every token and secret that the provider has given out. */
+  async secrets() {
+    const secrets = await (await fetch(`${this.issuer}/test/secrets`)).json();
+    return Object.values(secrets).flat().filter((secret) => secret.length > 8);
+  }
+
+  /** Starts a Node-RED with these flows, and has it install the tarball of the package, as the editor's upload does. */
+  async startNodeRed(flows, { install = true, credentials } = {}) {
+    this.userDir = path.join(this.folder, 'node-red');
+    fs.mkdirSync(this.userDir, { recursive: true });
+    fs.writeFileSync(path.join(this.userDir, 'settings.js'), `module.exports = {
+      flowFile: 'flows.json', credentialSecret: 'of-this-test', uiHost: '127.0.0.1', telemetry: { enabled: false, updateNotification: false },
+      editorTheme: { tours: false, palette: { catalogues: [] } }, logging: { console: { level: 'info', metrics: false, audit: false } },
+    };`);
+    fs.writeFileSync(path.join(this.userDir, 'package.json'), '{"name":"flows","private":true}');
+    fs.writeFileSync(path.join(this.userDir, 'flows.json'), JSON.stringify(flows));
+    for (const [name, from] of Object.entries(this.modules ?? {})) {
+      fs.mkdirSync(path.dirname(path.join(this.userDir, 'node_modules', name)), { recursive: true });
+      fs.symlinkSync(from, path.join(this.userDir, 'node_modules', name));
+    }
+    this.port = await freePort();
+    const script = path.join(path.dirname(createRequire(import.meta.url).resolve(`${nodeRed}/package.json`)), 'red.js');
+    this.nodeRed = new Process(process.execPath, [script, '--userDir', this.userDir, '--settings', path.join(this.userDir, 'settings.js'), '--port', String(this.port)], { env: { ...process.env, NODE_OPTIONS: '' } });
+    await this.nodeRed.says('Server now running');
+    this.editor = `http://127.0.0.1:${this.port}`;
+    if (install) await this.install();
+    await this.nodeRed.says('Started flows');
+    if (credentials) {
+      const { rev } = await (await fetch(`${this.editor}/flows`, { headers: { 'Node-RED-API-Version': 'v2' } })).json();
+      await fetch(`${this.editor}/flows`, { method: 'POST', headers: { 'content-type': 'application/json', 'Node-RED-API-Version': 'v2' }, body: JSON.stringify({ rev, flows, credentials }) });
+    }
+  }
+
+  async install() {
+    const [{ filename }] = JSON.parse(execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', this.folder], { cwd: packageFolder, encoding: 'utf8' }));
+    const tarball = path.join(this.folder, filename.replace('@', '').replace('/', '-'));
+    const form = new FormData();
+    form.append('tarball', new Blob([fs.readFileSync(tarball)], { type: 'application/x-compressed' }), path.basename(tarball));
+    const answer = await fetch(`${this.editor}/nodes`, { method: 'POST', body: form });
+    if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}\n${this.nodeRed.log}`);
+  }
+
+  async stop() {
+    for (const process of [this.nodeRed, this.agent, this.provider]) await process?.stop();
+    await this.broker.stop();
+    fs.rmSync(this.folder, { recursive: true });
+  }
+}

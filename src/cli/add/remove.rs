@@ -1,0 +1,81 @@
+//! Takes an account out again: signs it out, removes its section and its secret's file, and tells the agent.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::file::replace;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::remote::RunningAgent;
+use crate::cli::{BOLD, DIM, GOOD, WARN, block_on, name, say};
+use crate::config::{self, Environment};
+use crate::domain::account::AccountName;
+use crate::domain::settings::MqttSettings;
+use crate::wire::{ReloadMessage, StatusMessage, Verb};
+
+/// Removes the account from the configuration at `config`.
+pub(in crate::cli) fn remove(config: &Path, account: &str) -> Result<(), Failure> {
+    let account = name(account)?;
+    let text = fs::read_to_string(config)
+        .map_err(|error| Failure::new(Exit::Config, format!("{} cannot be read: {error}.", config.display())))?;
+    let settings = config::parse(&text, config, &Environment::from_process())?.settings;
+    if !settings.accounts.contains_key(&account) {
+        let names: Vec<_> = settings.accounts.keys().map(AccountName::as_str).collect();
+        let there =
+            if names.is_empty() { "there is none".to_owned() } else { format!("there are {}", names.join(", ")) };
+        let message = format!("no account {account} is in {}: {there}.", config.display());
+        return Err(Failure::new(Exit::Failed, message));
+    }
+    let Some(kept) = config::without_account(&text, account.as_str()) else {
+        let message = format!(
+            "the account {account} does not stand in a section [accounts.{account}] of its own.\n  \
+             help: take it out of {} yourself, then `oauth2mqtt reload`",
+            config.display()
+        );
+        return Err(Failure::new(Exit::Failed, message));
+    };
+    // What is left must be as good as what was there.
+    let left = config::parse(&kept, config, &Environment::from_process())?.settings;
+    block_on(sign_out(&settings.mqtt, &account))?;
+    replace(config, &kept).map_err(|error| {
+        Failure::new(Exit::Failed, format!("{} cannot be written: {error}. Run this with sudo.", config.display()))
+    })?;
+    say(&format!("{GOOD}Removed{GOOD:#} {BOLD}[accounts.{account}]{BOLD:#} from {}", config.display()))?;
+    if let Some(secret) = own_secret(config, &text, &kept, &account) {
+        match fs::remove_file(&secret) {
+            Ok(()) => say(&format!("{GOOD}Removed{GOOD:#} the secret in {}", secret.display()))?,
+            Err(error) => say(&format!("{WARN}{} cannot be removed: {error}.{WARN:#}", secret.display()))?,
+        }
+    }
+    block_on(take_out(&left.mqtt))
+}
+
+/// The file that `oauth2mqtt add` made for the account, if nothing else in the configuration names it.
+fn own_secret(config: &Path, before: &str, after: &str, account: &AccountName) -> Option<PathBuf> {
+    let name = format!("{account}.secret");
+    let is_own = before.contains(&name) && !after.contains(&name);
+    Some(config.with_file_name(name)).filter(|path| is_own && path.is_file())
+}
+
+/// Has the running agent revoke and erase the tokens while it still knows the account.
+async fn sign_out(mqtt: &MqttSettings, account: &AccountName) -> Result<(), Failure> {
+    let Ok(mut agent) = RunningAgent::find(mqtt).await else {
+        return say(&format!(
+            "{DIM}No agent is running: a sign-in stays in the store, sealed, until an account of this name signs out.{DIM:#}"
+        ));
+    };
+    let result = agent.ask::<StatusMessage>(Verb::Logout, Some(account)).await;
+    agent.leave().await;
+    match result {
+        Ok(_) => say(&format!("{GOOD}Signed out.{GOOD:#}")),
+        Err(failure) => say(&format!("{WARN}It could not be signed out:{WARN:#} {}", failure.message)),
+    }
+}
+
+async fn take_out(mqtt: &MqttSettings) -> Result<(), Failure> {
+    // Without an agent there is nobody to tell.
+    let Ok(mut agent) = RunningAgent::find(mqtt).await else { return Ok(()) };
+    let result = agent.ask::<ReloadMessage>(Verb::Reload, None).await;
+    agent.leave().await;
+    result.map(|_| ())?;
+    say(&format!("{GOOD}The agent has taken it out.{GOOD:#}"))
+}

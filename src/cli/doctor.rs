@@ -1,0 +1,317 @@
+//! Finds out why something does not work: each check passes, warns or fails, and says what to do next.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+use url::Url;
+
+use super::exit::{Exit, Failure};
+use super::remote::RunningAgent;
+use super::status::needs_somebody;
+use super::{BAD, DIM, GOOD, WARN, say};
+use crate::config::{self, Environment};
+use crate::domain::clock::{Confidence, UnixTime};
+use crate::domain::settings::{BrokerAddress, Settings, StoreSettings, TlsSettings};
+use crate::domain::text::printable;
+use crate::platform::clock;
+use crate::platform::tls::Tls;
+use crate::provider::{Directory, EndpointQuery, Http};
+use crate::wire::{StatusMessage, Verb};
+
+/// The time for a name to be resolved.
+const RESOLVED: Duration = Duration::from_secs(10);
+
+/// The least space that the store should have, in bytes: it is written anew at each sign-out.
+const LEAST_SPACE: u64 = 16 * 1024 * 1024;
+
+/// The difference between two clocks that matters to nobody, in seconds.
+const CLOCK_OFF: u64 = 120;
+
+/// File systems that are in memory (statfs(2)), and their names.
+const IN_MEMORY: [(i64, &str); 3] =
+    [(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs"), (0x794c_7630, "overlayfs, whose upper layer may be in memory")];
+
+/// How a check ended, what it found, and what to do.
+enum Finding {
+    Pass(String),
+    Warn(String, String),
+    Fail(String, String),
+}
+
+impl Finding {
+    fn pass(text: impl Into<String>) -> Self {
+        Self::Pass(text.into())
+    }
+
+    fn warn(text: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Warn(text.into(), next.into())
+    }
+
+    fn fail(text: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Fail(text.into(), next.into())
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Findings {
+    failed: usize,
+    warned: usize,
+}
+
+impl Findings {
+    fn add(&mut self, what: &str, finding: Finding) -> Result<(), Failure> {
+        let (style, word, text, help) = match finding {
+            Finding::Pass(text) => (GOOD, "pass", text, None),
+            Finding::Warn(text, help) => {
+                self.warned += 1;
+                (WARN, "warn", text, Some(help))
+            }
+            Finding::Fail(text, help) => {
+                self.failed += 1;
+                (BAD, "FAIL", text, Some(help))
+            }
+        };
+        say(&format!("{style}{word}{style:#}  {what}: {}", printable(&text)))?;
+        match help {
+            Some(help) => say(&format!("      {DIM}next:{DIM:#} {}", printable(&help))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks everything that a sign-in needs.
+pub(super) fn doctor(config: &Path) -> Result<(), Failure> {
+    let mut findings = Findings::default();
+    let system = rustix::system::uname();
+    say(&format!(
+        "oauth2mqtt {}, {} {} {}",
+        env!("CARGO_PKG_VERSION"),
+        system.sysname().to_string_lossy(),
+        system.release().to_string_lossy(),
+        system.machine().to_string_lossy()
+    ))?;
+    let settings = configuration(config, &mut findings)?;
+    findings.add("clock", clock_alone())?;
+    if let Some(proxy) = proxy() {
+        findings.add("proxy", proxy)?;
+    }
+    if let Some(settings) = settings {
+        findings.add("store", store(&settings.store))?;
+        super::block_on(over_the_network(&settings, &mut findings))?;
+    }
+    say("")?;
+    let Findings { failed, warned } = findings;
+    say(&format!(
+        "{failed} failed, {warned} warned. {DIM}There is no secret in these lines: paste them into a bug report as they are.{DIM:#}"
+    ))?;
+    if failed == 0 { Ok(()) } else { Err(Failure::new(Exit::Failed, "something is wrong; see above what to do.")) }
+}
+
+fn configuration(config: &Path, findings: &mut Findings) -> Result<Option<Settings>, Failure> {
+    match config::load(config, &Environment::from_process()) {
+        Ok(loaded) => {
+            let count = loaded.settings.accounts.len();
+            let text = format!("{} is good, accounts: {count}", config.display());
+            findings.add("configuration", Finding::pass(text))?;
+            for warning in &loaded.warnings {
+                let text = format!("{}: {}", warning.key, warning.message);
+                findings.add("configuration", Finding::warn(text, warning.help.clone()))?;
+            }
+            if count == 0 {
+                let next = "add an account with `sudo oauth2mqtt add`";
+                findings.add("accounts", Finding::warn("there is none", next))?;
+            }
+            Ok(Some(loaded.settings))
+        }
+        Err(error) => {
+            for diagnostic in &error.diagnostics {
+                let line = diagnostic.line.map(|line| format!(":{line}")).unwrap_or_default();
+                let text = format!("{}{line}: {} {}", config.display(), diagnostic.key, diagnostic.message);
+                findings.add("configuration", Finding::fail(text, diagnostic.help.clone()))?;
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Whether something vouches for the clock.
+fn clock_alone() -> Finding {
+    let now = clock::now().wall;
+    match clock::confidence(now) {
+        Confidence::Vouched => Finding::pass("the network or a clock with a battery confirms the time"),
+        Confidence::Doubtful => Finding::warn(
+            format!("nothing confirms the time ({} in Unix seconds)", now.seconds()),
+            "see `timedatectl`; a wrong clock makes TLS fail",
+        ),
+    }
+}
+
+/// The proxies of the environment, without user name and password.
+fn proxy() -> Option<Finding> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "NO_PROXY", "no_proxy"];
+    let found: Vec<_> =
+        names.iter().filter_map(|name| Some(format!("{name}={}", bare(&env::var(name).ok()?)))).collect();
+    (!found.is_empty()).then(|| {
+        Finding::warn(
+            found.join(" "),
+            "these are of this shell; those of the service are in `systemctl show oauth2mqtt -p Environment`",
+        )
+    })
+}
+
+/// A proxy's address without what grants access to it.
+fn bare(proxy: &str) -> String {
+    match Url::parse(proxy) {
+        Ok(mut url) if url.has_host() => {
+            // Neither can fail where there is a host.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        }
+        _ => proxy.rsplit('@').next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[allow(clippy::useless_conversion, reason = "the type of a file system's number is another on each architecture")]
+fn store(settings: &StoreSettings) -> Finding {
+    let path = &settings.path;
+    let existing = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let (Ok(space), Ok(kind)) = (statvfs(existing), statfs(existing)) else {
+        let next = "run this with sudo, or see `systemctl status oauth2mqtt` and its journal";
+        return Finding::fail(format!("{} cannot be looked at", path.display()), next);
+    };
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let megabytes = free / 1_000_000;
+    let in_memory = IN_MEMORY.iter().find(|(magic, _)| i64::try_from(kind.f_type).is_ok_and(|kind| kind == *magic));
+    if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        let next =
+            "make it writable, or name another path in [store]; a disk that became read-only by itself is failing";
+        return Finding::fail(format!("{} is on a file system that is read-only", path.display()), next);
+    }
+    if free < LEAST_SPACE {
+        return Finding::fail(format!("{}: {megabytes} MB are free", path.display()), "make room on the disk");
+    }
+    if let Some((_, name)) = in_memory {
+        return Finding::warn(
+            format!("{} is on {name}: sign-ins may be lost at each boot", path.display()),
+            "name a path in [store] that is on a disk",
+        );
+    }
+    if let Err(error) = fs::read_dir(existing) {
+        let next = "run this with sudo to look into it";
+        return Finding::warn(
+            format!("{}: {megabytes} MB are free; it cannot be read here ({error})", path.display()),
+            next,
+        );
+    }
+    Finding::pass(format!("{}: {megabytes} MB are free", path.display()))
+}
+
+async fn over_the_network(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
+    let tls = Tls::default();
+    // Accounts of one provider need one look at it.
+    let mut providers: BTreeMap<&str, EndpointQuery> = BTreeMap::new();
+    for account in settings.accounts.values() {
+        providers.entry(&account.provider).or_insert_with(|| EndpointQuery::by(account));
+    }
+    for (name, query) in providers {
+        let host = [&query.endpoints.issuer, &query.endpoints.token].into_iter().flatten().next();
+        if let Some(host) = host.and_then(|url| url.host_str()) {
+            findings.add("name", resolves(host).await)?;
+        }
+        findings.add(&format!("provider {name}"), reaches(&tls, query).await)?;
+    }
+    match &settings.mqtt.address {
+        BrokerAddress::Tcp { host, .. } | BrokerAddress::Tls { host, .. } => {
+            findings.add("name", resolves(host).await)?;
+        }
+        BrokerAddress::Unix(_) => {}
+    }
+    let mut agent = match RunningAgent::find(&settings.mqtt).await {
+        Ok(agent) => agent,
+        Err(Failure { message, .. }) => {
+            let next = "see `systemctl status mosquitto oauth2mqtt` and `journalctl -u oauth2mqtt`";
+            return findings.add("broker and agent", Finding::fail(message, next));
+        }
+    };
+    findings.add("broker and agent", Finding::pass("an agent is running"))?;
+    let accounts: Vec<StatusMessage> = agent.ask(Verb::Status, None).await?;
+    agent.leave().await;
+    accounts.iter().try_for_each(|status| findings.add(&format!("account {}", status.account), account(status)))
+}
+
+fn account(status: &StatusMessage) -> Finding {
+    let state = &status.state;
+    match &status.error {
+        Some(error) if needs_somebody(status) => {
+            Finding::fail(format!("{state}, {}: {}", error.code, error.message), login(status))
+        }
+        Some(error) => {
+            Finding::warn(format!("{state}, {}: {}", error.code, error.message), "the agent tries again by itself")
+        }
+        None if needs_somebody(status) => Finding::fail(state.clone(), login(status)),
+        None => Finding::pass(state.clone()),
+    }
+}
+
+fn login(status: &StatusMessage) -> String {
+    format!("sign in with `oauth2mqtt login {}`", status.account)
+}
+
+async fn resolves(host: &str) -> Finding {
+    let host = host.trim_matches(['[', ']']);
+    match timeout(RESOLVED, lookup_host((host, 443))).await {
+        Ok(Ok(addresses)) => Finding::pass(format!("{host} has {} addresses", addresses.count())),
+        Ok(Err(error)) => {
+            let next = "check the name, the network, and /etc/resolv.conf; with a proxy the name may be known to the proxy alone";
+            Finding::warn(format!("{host} has no address ({error})"), next)
+        }
+        Err(_) => Finding::warn(
+            format!("no name server has answered for {host} within {} s", RESOLVED.as_secs()),
+            "check the network and /etc/resolv.conf",
+        ),
+    }
+}
+
+async fn reaches(tls: &Tls, query: EndpointQuery) -> Finding {
+    let trust = TlsSettings { ca_file: query.ca_file.clone(), identity: None };
+    let http = tls.client_config(&trust).map_err(|error| error.to_string());
+    let http = match http.and_then(|config| Http::new(config).map_err(|error| error.to_string())) {
+        Ok(http) => http,
+        Err(error) => return Finding::fail(error, "check ca_file"),
+    };
+    match Arc::new(Directory::new(query, http)).probe().await {
+        Ok(reached) => match reached.date.map(|date| off(date, clock::now().wall)) {
+            Some(seconds) if seconds > CLOCK_OFF => Finding::warn(
+                format!("{} answers; its clock and this one differ by {seconds} s", reached.host),
+                "see `timedatectl`, and let the network set the clock",
+            ),
+            _ => Finding::pass(format!("{} answers", reached.host)),
+        },
+        Err(fault) => Finding::fail(format!("{}: {}", fault.code, fault.message), fault.code.advice()),
+    }
+}
+
+fn off(one: UnixTime, other: UnixTime) -> u64 {
+    one.seconds().abs_diff(other.seconds())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        assert_eq!(bare("http://ann:hunter2@proxy.example.com:3128"), "http://proxy.example.com:3128/");
+        assert_eq!(bare("ann:hunter2@proxy.example.com:3128"), "proxy.example.com:3128");
+        assert_eq!(bare("localhost,.example.com"), "localhost,.example.com");
+    }
+}

@@ -1,0 +1,320 @@
+//! Words of a provider that may be shown: those that quote nothing which it was sent.
+//!
+//! Some servers put into an error what they were asked, as it came or encoded once more, whole or cut. So a text is
+//! decoded in every usual way, and withheld as a whole if any reading of it has a long part in common with a secret.
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::domain::secret::Secret;
+use crate::domain::text::printable;
+
+/// What is shown in place of a text that quotes a secret.
+pub(super) const WITHHELD: &str = "[not shown, as it quotes a secret]";
+
+/// A part that a text and a secret have in common gives nothing away if it is shorter, in bytes; half of a short secret
+/// does.
+const LONGEST_COMMON: usize = 6;
+
+/// How many times a text may be encoded, one encoding over another.
+const DEEPEST: usize = 3;
+
+/// As much of a text as is looked at, in characters; more than of any is shown.
+const LONGEST_TEXT: usize = 1_024;
+
+/// The most readings of one text that are looked at; of one that has more, nothing is shown.
+const MOST_READINGS: usize = 500;
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_allow_trailing_bits(true)
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+
+/// The beginning of `text`, fit for a log, or what stands in its place if it may quote one of the `secrets`.
+pub(super) fn shown(text: &str, secrets: &[&Secret]) -> String {
+    let text = text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| &text[..end]);
+    if quotes(text, secrets) { WITHHELD.to_owned() } else { printable(text) }
+}
+
+/// Whether any reading of `text` has a long part in common with one of the `secrets`.
+fn quotes(text: &str, secrets: &[&Secret]) -> bool {
+    let secrets: Vec<_> = secrets.iter().flat_map(|secret| parts_of(secret)).collect();
+    if secrets.is_empty() {
+        return false;
+    }
+    let mut seen = HashSet::from([text.as_bytes().to_vec()]);
+    let mut readings = vec![text.as_bytes().to_vec()];
+    for depth in 0..=DEEPEST {
+        if readings.iter().any(|reading| have_common(reading, &secrets)) {
+            return true;
+        }
+        if depth == DEEPEST {
+            break;
+        }
+        readings = readings.iter().flat_map(|reading| decoded(reading)).filter(|it| seen.insert(it.clone())).collect();
+        if seen.len() > MOST_READINGS {
+            return true;
+        }
+    }
+    false
+}
+
+/// Every part of a secret, all of one length, that must not be shown: of the whole of it, and of its letters and digits
+/// alone.
+struct Parts {
+    length: usize,
+    parts: HashSet<Vec<u8>>,
+}
+
+fn parts_of(secret: &Secret) -> impl Iterator<Item = Parts> {
+    let whole = folded(secret.expose().as_bytes());
+    let letters = letters_of(&whole);
+    [whole, letters].into_iter().filter(|secret| !secret.is_empty()).map(|secret| {
+        let length = secret.len().div_ceil(2).min(LONGEST_COMMON);
+        Parts { length, parts: secret.windows(length).map(<[u8]>::to_vec).collect() }
+    })
+}
+
+/// Whether the two have a part in common that gives something away. Blanks and marks between letters do not hide it, nor
+/// does another case.
+fn have_common(reading: &[u8], secrets: &[Parts]) -> bool {
+    let reading = folded(reading);
+    let letters = letters_of(&reading);
+    secrets.iter().any(|Parts { length, parts }| {
+        [&reading, &letters].iter().any(|reading| reading.windows(*length).any(|part| parts.contains(part)))
+    })
+}
+
+fn letters_of(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().filter(u8::is_ascii_alphanumeric).collect()
+}
+
+fn folded(bytes: &[u8]) -> Vec<u8> {
+    bytes.to_ascii_lowercase()
+}
+
+/// Every reading of `text` with one encoding taken off.
+fn decoded(text: &[u8]) -> Vec<Vec<u8>> {
+    let compact: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let mut readings = vec![percent(text), escaped(text), entities(text), compact.clone()];
+    for whole in [text, compact.as_slice()] {
+        for run in runs(whole, |byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte)) {
+            let run: Vec<u8> = run
+                .iter()
+                .map(|byte| match byte {
+                    b'-' => b'+',
+                    b'_' => b'/',
+                    other => *other,
+                })
+                .collect();
+            // Where a part was cut off in front, the groups of four begin elsewhere.
+            for start in 0..run.len().min(4) {
+                let rest = &run[start..];
+                let rest = &rest[..rest.len() - usize::from(rest.len() % 4 == 1)];
+                readings.extend(STANDARD.decode(rest));
+            }
+        }
+        for run in runs(whole, |byte| byte.is_ascii_hexdigit()) {
+            readings.extend((0..2).map(|start| hexadecimal(&run[start.min(run.len())..])));
+        }
+    }
+    readings
+}
+
+/// The parts of at least eight bytes that are of these alone.
+fn runs(text: &[u8], of: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
+    text.split(move |byte| !of(*byte)).filter(|run| run.len() >= 8)
+}
+
+fn hexadecimal(digits: &[u8]) -> Vec<u8> {
+    digits.chunks_exact(2).filter_map(|pair| u8::try_from(number(pair, 16)?).ok()).collect()
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
+}
+
+/// Percent-encoding, and the plus sign of a form.
+fn percent(text: &[u8]) -> Vec<u8> {
+    let mut reading = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        let byte = (first == b'%').then(|| after.get(..2).and_then(|digits| number(digits, 16))).flatten();
+        if let Some(byte) = byte.and_then(|byte| u8::try_from(byte).ok()) {
+            reading.push(byte);
+            rest = &after[2..];
+        } else {
+            reading.push(if first == b'+' { b' ' } else { first });
+            rest = after;
+        }
+    }
+    reading
+}
+
+/// The escapes of JSON, of C and of Python: `\u0041`, `\x41`, `\/`.
+fn escaped(text: &[u8]) -> Vec<u8> {
+    let mut reading = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        let (b'\\', Some((&kind, digits))) = (first, after.split_first()) else {
+            reading.push(first);
+            continue;
+        };
+        let length = match kind {
+            b'u' => 4,
+            b'U' => 8,
+            b'x' => 2,
+            _ => 0,
+        };
+        let character = digits.get(..length).filter(|_| length > 0).and_then(|digits| number(digits, 16));
+        if let Some(character) = character.and_then(char::from_u32) {
+            push(&mut reading, character);
+            rest = &digits[length..];
+        } else {
+            reading.push(kind);
+            rest = digits;
+        }
+    }
+    reading
+}
+
+/// The entities of HTML and XML: `&amp;`, `&#47;`, `&#x2f;`.
+fn entities(text: &[u8]) -> Vec<u8> {
+    let mut reading = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        let end = (first == b'&').then(|| after.iter().take(12).position(|byte| *byte == b';')).flatten();
+        let name = end.map(|end| &after[..end]);
+        let character = match name {
+            Some(b"amp") => Some('&'),
+            Some(b"lt") => Some('<'),
+            Some(b"gt") => Some('>'),
+            Some(b"quot") => Some('"'),
+            Some(b"apos") => Some('\''),
+            Some(b"sol") => Some('/'),
+            Some(b"plus") => Some('+'),
+            Some(b"equals") => Some('='),
+            Some([b'#', b'x' | b'X', digits @ ..]) => number(digits, 16).and_then(char::from_u32),
+            Some([b'#', digits @ ..]) => number(digits, 10).and_then(char::from_u32),
+            _ => None,
+        };
+        match (character, end) {
+            (Some(character), Some(end)) => {
+                push(&mut reading, character);
+                rest = &after[end + 1..];
+            }
+            _ => reading.push(first),
+        }
+    }
+    reading
+}
+
+fn push(reading: &mut Vec<u8>, character: char) {
+    reading.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+    use std::fmt::Write as _;
+    use url::form_urlencoded;
+
+    use super::*;
+
+    type Encoding = (&'static str, fn(&str) -> String);
+
+    /// The ways in which servers write down what they were sent.
+    fn encodings() -> Vec<Encoding> {
+        vec![
+            ("plain", str::to_owned),
+            ("form", |text| form_urlencoded::byte_serialize(text.as_bytes()).collect()),
+            ("percent, each byte", |text| each(text.as_bytes(), |out, byte| write!(out, "%{byte:02x}").unwrap())),
+            ("JSON", |text| serde_json::to_string(text).unwrap()),
+            ("JSON, each character", |text| {
+                let mut out = String::new();
+                text.encode_utf16().for_each(|unit| write!(out, "\\u{unit:04X}").unwrap());
+                out
+            }),
+            ("JSON, slashes", |text| text.replace('/', "\\/")),
+            ("HTML", |text| {
+                text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;").replace('/', "&#x2F;")
+            }),
+            ("HTML, each byte", |text| each(text.as_bytes(), |out, byte| write!(out, "&#{byte};").unwrap())),
+            ("base64", |text| BASE64.encode(text)),
+            ("base64url", |text| URL_SAFE_NO_PAD.encode(text)),
+            ("base64 in lines", |text| {
+                BASE64.encode(text).as_bytes().chunks(20).map(|line| String::from_utf8_lossy(line) + "\n").collect()
+            }),
+            ("hex", |text| each(text.as_bytes(), |out, byte| write!(out, "{byte:02x}").unwrap())),
+            ("upper case", str::to_ascii_uppercase),
+            ("spaced out", |text| text.chars().flat_map(|c| [c, ' ']).collect()),
+        ]
+    }
+
+    fn each(bytes: &[u8], write: impl Fn(&mut String, u8)) -> String {
+        bytes.iter().fold(String::new(), |mut out, byte| {
+            write(&mut out, *byte);
+            out
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn no_secret_is_shown_however_it_is_encoded_wherever_it_stands_and_however_much_is_cut_off(
+            secret in "[A-Za-z0-9/+=_.~&<\"%-]{16,48}",
+            (before, after) in ("[a-z ]{0,12}", "[a-z ]{0,12}"),
+            (cut_before, cut_after) in (0_usize..5, 0_usize..5),
+            in_request in any::<bool>(),
+        ) {
+            let held = Secret::new(secret.clone());
+            let cut = &secret[cut_before..secret.len() - cut_after];
+            let said = if in_request { format!("grant_type=refresh_token&refresh_token={cut}&x=y") } else { cut.to_owned() };
+            for (first, encode) in encodings() {
+                // Whoever changes the case of base64 has made another text of it.
+                let keeps_case = |(name, _): &Encoding| *name != "upper case";
+                for (second, encode_again) in encodings().into_iter().filter(keeps_case) {
+                    let text = format!("{before}{}{after}", encode_again(&encode(&said)));
+                    // Of a longer one, the secret may stand where nothing is shown of it.
+                    if in_request && text.len() > LONGEST_TEXT {
+                        continue;
+                    }
+                    prop_assert_eq!(shown(&text, &[&held]), WITHHELD, "{}, then {}: {}", first, second, text);
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>(), secret in any::<String>()) {
+            let _ = shown(&text, &[&Secret::new(secret)]);
+        }
+    }
+
+    #[test]
+    fn what_providers_usually_say_is_shown() {
+        let token = Secret::new("0.AXoAcH4K3Zt9dU2cqLk7Yw-6Mxv1zT8QbN5eRjGfVdSs".to_owned());
+        let secret = Secret::new("GOCSPX-9hQ2vXb7LrTzKe".to_owned());
+        for text in [
+            "Token has been expired or revoked.",
+            "AADSTS700082: The refresh token has expired due to inactivity. Trace ID: 0f3c9a51-6d0b-4a6e-9d63-2f1f9f5b1c00",
+            "The provided authorization grant is invalid, expired, revoked, or was issued to another client.",
+            "invalid device code",
+        ] {
+            assert_eq!(shown(text, &[&token, &secret]), text);
+        }
+    }
+
+    #[test]
+    fn half_of_a_short_secret_is_too_much() {
+        let secret = Secret::new("hunter2".to_owned());
+        assert_eq!(shown("no user with unte here", &[&secret]), WITHHELD);
+        assert_eq!(shown("nothing to see", &[&secret]), "nothing to see");
+        assert_eq!(shown(&"x".repeat(5_000), &[&secret]), printable(&"x".repeat(5_000)));
+    }
+}

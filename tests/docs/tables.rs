@@ -1,0 +1,160 @@
+//! Tables that the program knows itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+
+use oauth2mqtt::testing::FaultCode;
+use toml::{Table, Value};
+
+use crate::page::{self, Page, root};
+
+#[test]
+fn the_fault_codes_are_those_of_the_program() {
+    let mut table = String::from("| code | what to do |\n|---|---|\n");
+    for code in FaultCode::ALL {
+        writeln!(table, "| `{}` | {} |", code.name(), code.advice()).unwrap();
+    }
+    compare("docs/operations.md", "faults", &table);
+}
+
+/// The keys of a provider's file that every provider has. All others say what is peculiar to it.
+const COMMON: [&str; 11] = [
+    "title",
+    "register_at",
+    "notes",
+    "retired",
+    "needs_secret",
+    "scopes",
+    "parameters",
+    "endpoints",
+    "grants",
+    "sources",
+    "extends",
+];
+
+#[test]
+fn the_known_providers_are_those_of_their_files() {
+    let mut table = String::from(
+        "| `provider` | name | grants | also needs | good to know | peculiar | source |\n|---|---|---|---|---|---|---|\n",
+    );
+    let files = fs::read_dir(root().join("providers")).unwrap().map(|entry| entry.unwrap().path());
+    let files: BTreeSet<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    assert!(files.len() > 20, "{}", files.len());
+    for path in files {
+        let file: Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+        if file.contains_key("retired") {
+            continue;
+        }
+        let names =
+            |key: &str| file.get(key).and_then(Value::as_table).into_iter().flatten().map(|(name, _)| name.clone());
+        let code = |names: Vec<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let parameters = file.get("parameters").and_then(Value::as_table).into_iter().flatten();
+        let is_required = |value: &Value| value.get("default").is_none();
+        let mut needs: Vec<_> =
+            parameters.filter(|(_, value)| is_required(value)).map(|(name, _)| name.clone()).collect();
+        needs.extend(
+            file.get("needs_secret")
+                .is_some_and(|needs| needs == &Value::Boolean(true))
+                .then(|| "client_secret_file".to_owned()),
+        );
+        let peculiar: Vec<_> = file.keys().filter(|key| !COMMON.contains(&key.as_str())).cloned().collect();
+        let notes = file.get("notes").and_then(Value::as_array).into_iter().flatten();
+        let notes: Vec<_> = notes.filter_map(Value::as_str).collect();
+        let sources = file.get("sources").and_then(Value::as_array).into_iter().flatten();
+        let source =
+            |source: &Value| format!("[{}]({})", source["read"].as_str().unwrap(), source["url"].as_str().unwrap());
+        let sources: Vec<_> = sources.map(source).collect();
+        assert!(!sources.is_empty(), "{}: no source", path.display());
+        let cells = [
+            format!("`{}`", path.file_stem().unwrap().to_str().unwrap()),
+            file["title"].as_str().unwrap().to_owned(),
+            code(names("grants").collect()),
+            code(needs),
+            notes.join(" "),
+            code(peculiar),
+            sources.join(", "),
+        ];
+        table.push_str(&format!("| {} |\n", cells.join(" | ")).replace("|  |", "| |").replace("|  |", "| |"));
+    }
+    compare("docs/providers.md", "presets", &table);
+}
+
+#[test]
+fn the_error_codes_of_requests_are_those_of_the_program() {
+    let page = Page::read("docs/mqtt.md");
+    let (_, section) = page.text.split_once("\n## Error codes\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed: BTreeSet<_> = rows.map(|row| row.split_once('`').unwrap().0.to_owned()).collect();
+    let faults: BTreeSet<_> = FaultCode::ALL.iter().map(|code| code.name().to_owned()).collect();
+    let mut own: BTreeSet<_> = codes_of_refusals().into_iter().filter(|code| !faults.contains(code)).collect();
+    // It is a fault's code as well, and has another meaning here.
+    own.insert("invalid_request".to_owned());
+    assert_eq!(listed, own);
+}
+
+#[test]
+fn no_row_of_a_table_is_on_two_pages() {
+    let mut found = BTreeMap::new();
+    for page in page::all() {
+        let (_, prose) = page.parts();
+        for pair in prose.windows(2) {
+            let (row, is_heading) = (pair[0], pair[1].starts_with("|---"));
+            if row.starts_with("| ") && !is_heading {
+                let former = found.insert(row.to_owned(), page.path.clone());
+                assert!(former.as_ref().is_none_or(|former| *former == page.path), "{former:?}, {}: {row}", page.path);
+            }
+        }
+    }
+    assert!(found.len() > 200, "{}", found.len());
+}
+
+#[test]
+fn every_line_of_the_journal_is_one_of_the_program() {
+    let page = Page::read("docs/operations.md");
+    let (_, section) = page.text.split_once("\n## The journal\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let lines: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).collect();
+    assert!(lines.len() > 10, "{}", lines.len());
+    let source = page::sources(&root().join("src"));
+    for (line, _) in lines {
+        assert!(source.contains(&format!("\"{line}\"")), "the program never writes: {line}");
+    }
+}
+
+/// The codes with which the agent refuses a request, as its source has them: `("code", …)` and `=> "code",`.
+fn codes_of_refusals() -> BTreeSet<String> {
+    let mut codes = BTreeSet::new();
+    let files = ["src/agent/requests.rs", "src/agent/declarations.rs", "src/wire/error_code.rs"];
+    for file in files.iter().map(|file| root().join(file)).filter(|file| file.exists()) {
+        let source = fs::read_to_string(file).unwrap();
+        for before in ["(\"", "(\n                \"", "=> \""] {
+            for literal in source.split(before).skip(1).filter_map(|rest| rest.split_once("\",")).map(|(code, _)| code)
+            {
+                if !literal.is_empty() && literal.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                    codes.insert(literal.to_owned());
+                }
+            }
+        }
+    }
+    assert!(codes.len() > 15, "{codes:?}");
+    codes
+}
+
+/// Compares what stands in `page` between the marks of `name` with `expected`, or writes it there.
+fn compare(page: &str, name: &str, expected: &str) {
+    let Page { text, .. } = Page::read(page);
+    let (before, rest) =
+        text.split_once(&format!("<!-- {name}: begin")).unwrap_or_else(|| panic!("{page} has no {name}"));
+    let (comment, rest) = rest.split_once('\n').unwrap();
+    let end = format!("<!-- {name}: end -->");
+    let (table, after) = rest.split_once(&end).unwrap();
+    let expected = format!("\n{expected}\n");
+    if std::env::var_os("OAUTH2MQTT_WRITE_DOCS").is_some() {
+        let new = format!("{before}<!-- {name}: begin{comment}\n{expected}{end}{after}");
+        return fs::write(root().join(page), new).unwrap();
+    }
+    assert_eq!(table, expected, "{page}: write it with OAUTH2MQTT_WRITE_DOCS=1 cargo test --test docs");
+}
