@@ -5,12 +5,17 @@ use std::path::Path;
 
 use super::bridge;
 use super::exit::Failure;
-use super::{BOLD, GOOD, WARN, say};
+use super::{BOLD, GOOD, WARN, say, service_user};
 use crate::config::{self, Environment};
 use crate::domain::loopback::is_loopback;
 use crate::domain::settings::{BrokerAddress, PublishMode, SignInMode};
+use crate::store;
 
 pub(super) fn check(path: &Path, broker: &Path) -> Result<(), Failure> {
+    if let Err(error) = service_user::become_service_user(path) {
+        let warning = format!("checked with the rights of root, not of the service's user: {error}.");
+        writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}").map_err(|error| Failure::output(&error))?;
+    }
     let loaded = config::load(path, &Environment::from_process())?;
     for warning in &loaded.warnings {
         let warning = warning.in_file(path);
@@ -21,6 +26,11 @@ pub(super) fn check(path: &Path, broker: &Path) -> Result<(), Failure> {
             writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}")
                 .map_err(|error| Failure::output(&error))?;
         }
+    }
+    if let Some(why) = store::forgets(&loaded.settings.store.path) {
+        let warning =
+            format!("{why}: every sign-in is forgotten at the next boot; name a folder on a disk, path in [store].");
+        writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}").map_err(|error| Failure::output(&error))?;
     }
     for (name, account) in &loaded.settings.accounts {
         let scopes = if account.scopes.is_empty() { "no scopes".to_owned() } else { account.scopes.join(" ") };

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use url::Url;
@@ -33,10 +33,6 @@ const LEAST_SPACE: u64 = 16 * 1024 * 1024;
 
 /// The difference between two clocks that matters to nobody, in seconds.
 const CLOCK_OFF: u64 = 120;
-
-/// File systems that are in memory (statfs(2)), and their names.
-const IN_MEMORY: [(i64, &str); 3] =
-    [(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs"), (0x794c_7630, "overlayfs, whose upper layer may be in memory")];
 
 /// How a check ended, what it found, and what to do.
 enum Finding {
@@ -184,13 +180,12 @@ fn bare(proxy: &str) -> String {
 fn store(settings: &StoreSettings) -> Finding {
     let path = &settings.path;
     let existing = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    let (Ok(space), Ok(kind)) = (statvfs(existing), statfs(existing)) else {
+    let Ok(space) = statvfs(existing) else {
         let next = "run this with sudo, or see `systemctl status oauth2mqtt` and its journal";
         return Finding::fail(format!("{} cannot be looked at", path.display()), next);
     };
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     let megabytes = free / 1_000_000;
-    let in_memory = IN_MEMORY.iter().find(|(magic, _)| i64::try_from(kind.f_type).is_ok_and(|kind| kind == *magic));
     if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
         let next =
             "make it writable, or name another path in [store]; a disk that became read-only by itself is failing";
@@ -199,9 +194,9 @@ fn store(settings: &StoreSettings) -> Finding {
     if free < LEAST_SPACE {
         return Finding::fail(format!("{}: {megabytes} MB are free", path.display()), "make room on the disk");
     }
-    if let Some((_, name)) = in_memory {
+    if let Some(why) = crate::store::forgets(path) {
         return Finding::warn(
-            format!("{} is on {name}: sign-ins may be lost at each boot", path.display()),
+            format!("{}: {why}; every sign-in is forgotten at the next boot", path.display()),
             "name a path in [store] that is on a disk",
         );
     }

@@ -16,6 +16,7 @@ mod open;
 mod providers;
 mod remote;
 mod run;
+mod service_user;
 mod status;
 mod terminal;
 

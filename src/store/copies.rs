@@ -21,18 +21,18 @@ use sha2::{Digest, Sha256};
 use super::folder;
 use super::sealed_record::{Records, SealedRecord};
 
-/// What a disk writes at once, or a multiple of it.
+/// The size of a page: a disk writes as much at once, or a part of it.
 const PAGE: usize = 4096;
 const FILE_MAGIC: &[u8; 8] = b"o2mqcop1";
 const SLOT_MAGIC: &[u8; 4] = b"slot";
 /// Magic, serial, length of the name, length of the sealed record, digest.
 const HEADER: usize = 4 + 8 + 2 + 4 + 8;
-/// How many slots the file grows by at least; growing costs a sync of the file's length.
+/// The least number of slots that the file grows by; growing costs a sync of the file's length.
 const GROWTH: usize = 4;
-/// More pages in a slot than any record can need.
+/// The most pages of a slot: more than any record can need.
 const MOST_PAGES: u32 = 4096;
 
-/// The open file.
+/// The open file of slots.
 #[derive(Debug)]
 pub(super) struct Copies {
     path: PathBuf,
@@ -54,7 +54,7 @@ enum Slot {
 #[derive(Debug, Default)]
 pub(super) struct CopiedRecords {
     pub(super) records: Records,
-    /// Whether every slot is as it was left, so that nothing can be missing.
+    /// Set where every slot is as it was left, so that nothing can be missing.
     pub(super) is_whole: bool,
 }
 
@@ -93,7 +93,7 @@ impl Copies {
 
     /// Makes the file anew with these records in it; it appears whole or not at all.
     pub(super) fn make(path: &Path, records: &Records) -> io::Result<Self> {
-        let longest = records.iter().map(|(name, kept)| frame_length(name, kept)).max().unwrap_or(0);
+        let longest = records.iter().map(|(name, record)| frame_length(name, record)).max().unwrap_or(0);
         let pages = longest.div_ceil(PAGE).next_power_of_two();
         let unfinished = path.with_extension("new");
         match fs::remove_file(&unfinished) {
@@ -107,8 +107,8 @@ impl Copies {
         file.write_all_at(&head, 0)?;
         let mut copies = Self { path: path.to_owned(), file, slot: pages * PAGE, slots: Vec::new() };
         copies.grow(records.len() + GROWTH)?;
-        for (index, (name, kept)) in records.iter().enumerate() {
-            copies.write(index, &frame(name, kept))?;
+        for (index, (name, record)) in records.iter().enumerate() {
+            copies.write(index, &frame(name, record))?;
             copies.slots[index] = Slot::Holds(name.clone());
         }
         copies.file.sync_all()?;
@@ -126,7 +126,7 @@ impl Copies {
         if changed.is_empty() {
             return Ok(());
         }
-        if changed.iter().any(|(name, kept)| frame_length(name, kept) > self.slot) {
+        if changed.iter().any(|(name, record)| frame_length(name, record) > self.slot) {
             *self = Self::make(&self.path, &all())?;
             return Ok(());
         }
@@ -137,8 +137,8 @@ impl Copies {
             free = self.free().collect();
         }
         let mut former = Vec::new();
-        for ((name, kept), index) in changed.iter().zip(&free) {
-            self.write(*index, &frame(name, kept))?;
+        for ((name, record), index) in changed.iter().zip(&free) {
+            self.write(*index, &frame(name, record))?;
             former.extend(self.slots.iter().position(|slot| matches!(slot, Slot::Holds(other) if other == name)));
         }
         self.file.sync_data()?;
@@ -172,7 +172,7 @@ impl Copies {
             self.file.read_exact_at(&mut there, self.offset(index))?;
             let used = match (slot, parse(&there)) {
                 (Slot::Free, _) => 0,
-                (Slot::Holds(_), Some((name, kept))) => frame_length(&name, &kept).next_multiple_of(PAGE),
+                (Slot::Holds(_), Some((name, record))) => frame_length(&name, &record).next_multiple_of(PAGE),
                 (Slot::Holds(_), None) => self.slot,
             };
             if there[used..] != zeros[used..] {
@@ -191,8 +191,8 @@ impl Copies {
         for index in 0..usize::try_from(count).unwrap_or(0) {
             self.file.read_exact_at(&mut bytes, self.offset(index))?;
             match parse(&bytes) {
-                Some((name, kept)) if newest.get(&name).is_none_or(|(_, other)| other.serial() < kept.serial()) => {
-                    newest.insert(name, (index, kept));
+                Some((name, record)) if newest.get(&name).is_none_or(|(_, other)| other.serial() < record.serial()) => {
+                    newest.insert(name, (index, record));
                 }
                 Some(_) => {}
                 None => is_whole &= bytes.iter().all(|byte| *byte == 0),
@@ -202,7 +202,7 @@ impl Copies {
         for (name, (index, _)) in &newest {
             self.slots[*index] = Slot::Holds(name.clone());
         }
-        Ok(CopiedRecords { records: newest.into_iter().map(|(name, (_, kept))| (name, kept)).collect(), is_whole })
+        Ok(CopiedRecords { records: newest.into_iter().map(|(name, (_, record))| (name, record)).collect(), is_whole })
     }
 
     fn free(&self) -> impl Iterator<Item = usize> + use<'_> {
@@ -227,22 +227,22 @@ impl Copies {
     }
 }
 
-fn frame_length(name: &[u8], kept: &SealedRecord) -> usize {
-    HEADER + name.len() + kept.sealed().len()
+fn frame_length(name: &[u8], record: &SealedRecord) -> usize {
+    HEADER + name.len() + record.sealed().len()
 }
 
 /// A record as it lies in its slot, in whole pages.
-fn frame(name: &[u8], kept: &SealedRecord) -> Vec<u8> {
-    let length = frame_length(name, kept);
+fn frame(name: &[u8], record: &SealedRecord) -> Vec<u8> {
+    let length = frame_length(name, record);
     let mut frame = Vec::with_capacity(length.next_multiple_of(PAGE));
     frame.extend_from_slice(SLOT_MAGIC);
-    frame.extend_from_slice(&kept.serial().to_be_bytes());
+    frame.extend_from_slice(&record.serial().to_be_bytes());
     frame.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_be_bytes());
-    frame.extend_from_slice(&u32::try_from(kept.sealed().len()).unwrap_or(u32::MAX).to_be_bytes());
-    let digest = digest(&frame, name, kept.sealed());
+    frame.extend_from_slice(&u32::try_from(record.sealed().len()).unwrap_or(u32::MAX).to_be_bytes());
+    let digest = digest(&frame, name, record.sealed());
     frame.extend_from_slice(&digest);
     frame.extend_from_slice(name);
-    frame.extend_from_slice(kept.sealed());
+    frame.extend_from_slice(record.sealed());
     frame.resize(length.next_multiple_of(PAGE), 0);
     frame
 }
@@ -275,13 +275,13 @@ mod tests {
 
     use super::*;
 
-    fn kept(serial: u64, length: usize) -> SealedRecord {
+    fn record(serial: u64, length: usize) -> SealedRecord {
         SealedRecord::new(serial, &vec![u8::try_from(serial).unwrap(); length])
     }
 
-    fn put(copies: &mut Copies, all: &mut Records, name: &[u8], kept: &SealedRecord) {
-        all.insert(name.to_vec(), kept.clone());
-        copies.put(&[(name, kept)], || all.clone()).unwrap();
+    fn put(copies: &mut Copies, all: &mut Records, name: &[u8], record: &SealedRecord) {
+        all.insert(name.to_vec(), record.clone());
+        copies.put(&[(name, record)], || all.clone()).unwrap();
     }
 
     fn read(path: &Path) -> CopiedRecords {
@@ -297,7 +297,7 @@ mod tests {
         let mut copies = Copies::make(&path, &all).unwrap();
         for serial in 1..200 {
             let name = [b'a' + u8::try_from(serial % 7).unwrap()];
-            put(&mut copies, &mut all, &name, &kept(serial, usize::try_from(serial * 31).unwrap()));
+            put(&mut copies, &mut all, &name, &record(serial, usize::try_from(serial * 31).unwrap()));
             let found = read(&path);
             assert_eq!((found.records, found.is_whole), (all.clone(), true), "{serial}");
         }
@@ -310,8 +310,8 @@ mod tests {
         let mut copies = Copies::make(&path, &Records::new()).unwrap();
         let names: Vec<_> = (0..100).map(|number| format!("account-{number}").into_bytes()).collect();
         for round in 1..4 {
-            let all: Records = names.iter().map(|name| (name.clone(), kept(round, 900))).collect();
-            let changed: Vec<_> = all.iter().map(|(name, kept)| (name.as_slice(), kept)).collect();
+            let all: Records = names.iter().map(|name| (name.clone(), record(round, 900))).collect();
+            let changed: Vec<_> = all.iter().map(|(name, record)| (name.as_slice(), record)).collect();
             copies.put(&changed, || all.clone()).unwrap();
             assert_eq!(read(&path).records, all);
         }
@@ -324,9 +324,9 @@ mod tests {
         let path = root.path().join("copies");
         let mut all = Records::new();
         let mut copies = Copies::make(&path, &all).unwrap();
-        put(&mut copies, &mut all, b"a", &kept(1, 1_500));
+        put(&mut copies, &mut all, b"a", &record(1, 1_500));
         let before = fs::read(&path).unwrap();
-        put(&mut copies, &mut all, b"a", &kept(2, 1_500));
+        put(&mut copies, &mut all, b"a", &record(2, 1_500));
         let after = fs::read(&path).unwrap();
         assert_eq!(before.len(), after.len());
         for sectors in 0..=before.len() / 512 {
@@ -344,8 +344,8 @@ mod tests {
         let mut all = Records::new();
         let mut copies = Copies::make(&path, &all).unwrap();
         for serial in 1..9 {
-            put(&mut copies, &mut all, b"leaves", &kept(serial, 5_000));
-            put(&mut copies, &mut all, b"stays", &kept(100 + serial, 50));
+            put(&mut copies, &mut all, b"leaves", &record(serial, 5_000));
+            put(&mut copies, &mut all, b"stays", &record(100 + serial, 50));
         }
         copies.erase(&[b"leaves"]).unwrap();
         all.remove(b"leaves".as_slice());

@@ -17,23 +17,23 @@ use super::error::{DatabaseError, reason};
 use super::folder;
 use super::sealed_record::{Records, SealedRecord};
 
-/// How much of the store sled keeps in memory, in bytes. It always keeps the first 256 pages, each of up to sixteen records, so
+/// The part of the store that sled keeps in memory, in bytes. It always keeps the first 256 pages, each of up to sixteen records, so
 /// that only what is beyond some thousands of accounts is bounded by this.
 const CACHE: u64 = 256 * 1024;
 
-/// How often, and at what distance, a lock is tried that a thread of a handle just closed may still hold.
+/// Attempts at a lock, and the pause between them: a process or thread that is just ending may still hold it.
 const LOCK_TRIES: u32 = 25;
 const LOCK_WAIT: Duration = Duration::from_millis(20);
 
-/// How late the timers of sled's threads may be, in nanoseconds: a minute.
+/// The delay allowed to the timers of sled's threads, in nanoseconds: a minute.
 const PATIENCE: NonZeroU64 = NonZeroU64::new(60_000_000_000).unwrap();
 
-/// How much of the log sled writes to as one, in bytes. It maps as much memory, and writes as much at each start. A quarter of
+/// The part of the log that sled writes to as one, in bytes. It maps as much memory, and writes as much at each start. A quarter of
 /// it must hold a page of sixteen records, or sled puts the page into a file of its own.
 const SEGMENT: usize = 128 * 1024;
 
-/// How often the collector must look before what was just replaced is freed: twice to see that nobody can have it in hand any
-/// more, and then to free it, eight parcels at a time.
+/// The number of times that the collector must look before what was just replaced is freed: twice to see that nobody can have it in hand any
+/// more, and then to free it, eight bags at a time.
 const COLLECTIONS: u32 = 4;
 
 /// An open database.
@@ -69,7 +69,7 @@ impl Database {
         Ok(database)
     }
 
-    /// All that is in it.
+    /// Reads all that is in it.
     pub(super) fn records(&self) -> Result<Records, DatabaseError> {
         self.sled
             .iter()
@@ -84,8 +84,8 @@ impl Database {
     /// Makes it hold these records and no others; they are safe after the next [`Database::sync`].
     pub(super) fn hold(&self, records: &Records) -> Result<(), DatabaseError> {
         let found = self.records()?;
-        for (name, kept) in records.iter().filter(|(name, kept)| found.get(*name) != Some(kept)) {
-            self.put(name, Some(kept))?;
+        for (name, record) in records.iter().filter(|(name, record)| found.get(*name) != Some(record)) {
+            self.put(name, Some(record))?;
         }
         for name in found.keys().filter(|name| !records.contains_key(*name)) {
             self.put(name, None)?;
@@ -94,9 +94,9 @@ impl Database {
     }
 
     /// Puts a record in the place of an earlier one, or takes it out. It is safe after the next [`Database::sync`].
-    pub(super) fn put(&self, name: &[u8], kept: Option<&SealedRecord>) -> Result<(), DatabaseError> {
-        match kept {
-            Some(kept) => self.sled.insert(name, kept.as_bytes())?,
+    pub(super) fn put(&self, name: &[u8], record: Option<&SealedRecord>) -> Result<(), DatabaseError> {
+        match record {
+            Some(record) => self.sled.insert(name, record.as_bytes())?,
             None => self.sled.remove(name)?,
         };
         Ok(())

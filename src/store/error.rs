@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::mounts;
 
-/// Why the store cannot be opened. Each says what happened, where, and what to do.
+/// Reasons why the store cannot be opened. Each says what happened, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
@@ -33,15 +33,15 @@ pub enum OpenError {
     /// The file system does not let the agent work.
     #[error("Cannot {doing} {path}: {reason}. {help}", path = .path.display())]
     Files {
-        /// What was tried.
+        /// The attempt.
         doing: &'static str,
         /// With which file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's words.
         reason: String,
-        /// What to do.
+        /// Advice.
         help: &'static str,
-        /// Whether the disk is to blame, so that the same may work later.
+        /// Set where the disk is to blame, so that the same may work later.
         is_of_disk: bool,
     },
     /// The key is there but must not or cannot be used.
@@ -49,20 +49,21 @@ pub enum OpenError {
     Key {
         /// The file of the key.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
-        /// What to do.
+        /// Advice.
         help: &'static str,
     },
 }
 
 impl OpenError {
     pub(super) fn files(doing: &'static str, path: &Path, error: &io::Error) -> Self {
+        let is_sandboxed = error.kind() == io::ErrorKind::ReadOnlyFilesystem && mounts::is_read_only_by_sandbox(path);
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 "Let the user that runs the agent own it, or name another folder: path in [store]."
             }
-            io::ErrorKind::ReadOnlyFilesystem if mounts::is_read_only_by_sandbox(path) => {
+            _ if is_sandboxed => {
                 "The disk can be written, but not by this service: run systemctl edit oauth2mqtt, and write \
                  ReadWritePaths= with this folder below [Service]."
             }
@@ -78,7 +79,14 @@ impl OpenError {
             }
             _ => "Check the disk and the kernel's log; the sign-ins in the store are left as they are.",
         };
-        Self::Files { doing, path: path.to_owned(), reason: reason(error), help, is_of_disk: is_of_disk(error) }
+        let is_of_disk = is_of_disk(error) && !is_sandboxed;
+        Self::Files { doing, path: path.to_owned(), reason: reason(error), help, is_of_disk }
+    }
+
+    /// Makes the error of a database that the disk does not explain.
+    pub(super) fn database(doing: &'static str, path: &Path, reason: String) -> Self {
+        let help = "Check the disk, the memory and the kernel's log; the sign-ins in the store are left as they are.";
+        Self::Files { doing, path: path.to_owned(), reason, help, is_of_disk: true }
     }
 
     /// Returns whether the same may work later without anybody changing a setting: a disk that is full, read-only or failing.
@@ -87,17 +95,19 @@ impl OpenError {
     }
 }
 
-/// Why the database cannot be used.
+/// Reasons why the database cannot be used.
 #[derive(Debug)]
 pub(super) enum DatabaseError {
     /// Another process has it open.
     InUse,
-    /// What is on disk is not, or no longer, a database of this kind.
+    /// The files are not, or no longer, a database of this kind.
     Damaged(String),
     /// The system refuses: no room, no permission, a failing disk.
     Files(io::Error),
     /// The process of the database ended in the middle, as it does at a panic.
     Ended(String),
+    /// The process of the database cannot be started.
+    NotStarted(io::Error),
 }
 
 impl DatabaseError {
@@ -107,15 +117,15 @@ impl DatabaseError {
         match self {
             Self::Files(error) => !matches!(error.kind(), StorageFull | QuotaExceeded),
             Self::Ended(_) => true,
-            Self::InUse | Self::Damaged(_) => false,
+            Self::InUse | Self::Damaged(_) | Self::NotStarted(_) => false,
         }
     }
 
-    /// Returns whether the disk is to blame, rather than a setting, so that the same may work later.
+    /// Returns whether the disk or the memory is to blame, rather than a setting, so that the same may work later.
     pub(super) fn is_of_disk(&self) -> bool {
         match self {
             Self::Files(error) => is_of_disk(error),
-            Self::Ended(_) => true,
+            Self::Ended(_) | Self::NotStarted(_) => true,
             Self::InUse | Self::Damaged(_) => false,
         }
     }
@@ -134,6 +144,7 @@ impl std::fmt::Display for DatabaseError {
             Self::Damaged(why) => write!(f, "it is damaged ({why})"),
             Self::Files(error) => f.write_str(&reason(error)),
             Self::Ended(why) => f.write_str(why),
+            Self::NotStarted(error) => write!(f, "its process cannot be started: {error}"),
         }
     }
 }
@@ -155,7 +166,7 @@ pub(super) fn is_of_disk(error: &io::Error) -> bool {
         )
 }
 
-/// What an I/O error says. Those that sled passes on hold Rust's inner view of the error, which helps nobody.
+/// Returns the text of an I/O error. Those that sled passes on hold Rust's inner view of the error, which helps nobody.
 pub(super) fn reason(error: &io::Error) -> String {
     if error.raw_os_error().is_some() { error.to_string() } else { error.kind().to_string() }
 }

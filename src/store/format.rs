@@ -1,4 +1,4 @@
-//! How a record is written down: versioned JSON, sealed.
+//! The written form of a record: versioned JSON, to be sealed.
 //!
 //! A member that this version does not know is ignored, so that an older program can read what a newer one wrote; where
 //! that would be wrong, the newer one raises [`VERSION`]. The types here mirror those of `record`, so that what is on
@@ -31,7 +31,7 @@ use pending::WrittenPending;
 /// The version that this program writes, and the newest it reads.
 const VERSION: u32 = 1;
 
-/// Why a text is no record.
+/// Reasons why a text is no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormatError {
     #[error("a newer version wrote it (format {0}; this one knows {VERSION})")]

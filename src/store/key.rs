@@ -14,7 +14,7 @@ use super::machine_key::MachineKey;
 use super::seal::{SHORTEST_MATERIAL, SealingKey};
 use crate::domain::settings::KeySource;
 
-/// More than this is surely not a key.
+/// The most that is read; no key is as long.
 const LONGEST: usize = 64 * 1024;
 
 /// The machine that records are sealed for.
@@ -22,7 +22,7 @@ const LONGEST: usize = 64 * 1024;
 pub(super) struct Binding<'a> {
     /// `None` where nothing tells it from others.
     pub(super) machine: Option<&'a Machine>,
-    /// Whether new records open on it alone.
+    /// Set where new records open on it alone.
     pub(super) binds: bool,
 }
 

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 /// The installation, which lies on the card (machine-id(5)).
 const MACHINE_ID: &str = "etc/machine-id";
-/// Where systemd keeps one that is good until the next boot alone; it then lies over the former.
+/// The place where systemd keeps one that is good until the next boot alone; it then lies over the former.
 const TRANSIENT_ID: &str = "run/machine-id";
 /// The board, which every Raspberry Pi and most other boards with a device tree name.
 const BOARD_SERIAL: &str = "sys/firmware/devicetree/base/serial-number";
@@ -19,7 +19,7 @@ const BOARD_SERIAL: &str = "sys/firmware/devicetree/base/serial-number";
 const PRODUCT_UUID: &str = "product_uuid";
 /// UUIDs that makers have left on many boards, in lower case and without dashes; one digit throughout is another.
 const SHARED_UUIDS: [&str; 2] = ["03000200040005000006000700080009", "00020003000400050006000700080009"];
-/// More than this is surely none of them.
+/// The most that is read; none of them is as long.
 const LONGEST: u64 = 256;
 
 /// This machine, told from others by its machine-id and by its board's serial number or UUID.
@@ -34,7 +34,9 @@ impl Machine {
     #[must_use]
     pub fn this() -> Option<Self> {
         let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let runtime = env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+        // Several have colons between them.
+        let runtime = env::var("RUNTIME_DIRECTORY").ok();
+        let runtime = runtime.and_then(|folders| folders.split(':').next().map(PathBuf::from));
         Self::below(Path::new("/"), credentials.as_deref()).map(|machine| machine.kept_in(runtime))
     }
 

@@ -23,7 +23,6 @@ mod sealed_record;
 mod tests;
 mod writer;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
@@ -60,13 +59,13 @@ pub struct Store {
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// What was in it, by name.
+    /// The records that were in it, by name.
     pub records: Vec<(AccountName, StoredRecord)>,
     /// The accounts that were declared, as far as they can be read.
     pub declarations: Vec<(AccountName, Result<Declaration, Fault>)>,
     /// The former store, if it would not open.
     pub set_aside: Option<SetAside>,
-    /// Whether there was no key, and one was made.
+    /// Set when there was no key, and one was made.
     pub key_made: bool,
 }
 
@@ -75,7 +74,7 @@ pub struct Opened {
 pub struct SetAside {
     /// The folder that it is in now.
     pub path: PathBuf,
-    /// Why it would not open.
+    /// The reason why it would not open.
     pub reason: String,
 }
 
@@ -84,7 +83,7 @@ pub struct SetAside {
 pub enum RecordKind {
     /// Its sign-in.
     SignIn,
-    /// What it is, where that is not in the configuration file.
+    /// Its settings, where they are not in the configuration file.
     Declaration,
 }
 
@@ -104,11 +103,11 @@ const DECLARED: &str = "declared/";
 /// The end of one save or erase.
 #[derive(Clone, Debug)]
 pub struct Ack {
-    /// Whose.
+    /// The account.
     pub account: AccountName,
-    /// Of what.
+    /// The kind of record.
     pub kind: RecordKind,
-    /// Which, as the sender counts.
+    /// The number of the change, as the sender counts.
     pub revision: u64,
     /// Success when it is safe on disk; if not, what was there before, or what was sent, is.
     pub result: Result<(), Fault>,
@@ -166,9 +165,9 @@ fn open_with(
     let (key, key_made) = key::obtain(&settings.key, binding)?;
     let refused = |error| match error {
         DatabaseError::InUse => OpenError::InUse { path: path.clone() },
-        DatabaseError::Damaged(why) => OpenError::files("make a new store in", path, &io::Error::other(why)),
-        DatabaseError::Ended(why) => OpenError::files("open the store in", path, &io::Error::other(why)),
+        DatabaseError::Damaged(why) => OpenError::database("make a new store in", path, why),
         DatabaseError::Files(error) => OpenError::files("open the store in", path, &error),
+        error => OpenError::database("open the store in", path, error.to_string()),
     };
     let mut retry = Retry::default();
     let opened = ReplicatedFiles::open(path, now.wall, start)

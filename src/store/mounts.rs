@@ -32,13 +32,17 @@ pub(super) fn is_in_memory(file: impl AsFd) -> bool {
 
 /// Says why what is written to `path` is forgotten at the next boot, if it is.
 pub(super) fn forgets(path: &Path) -> Option<String> {
-    forgets_by(&mounts(), &fs::canonicalize(path).ok()?)
+    forgets_by(&mounts(), &existing(path)?)
 }
 
 /// Returns whether `path` is read-only because the service's own sandbox makes it so, not the disk.
 pub(super) fn is_read_only_by_sandbox(path: &Path) -> bool {
-    let existing = path.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok());
-    existing.is_some_and(|path| is_read_only_mount(&mounts(), &path))
+    existing(path).is_some_and(|path| is_read_only_mount(&mounts(), &path))
+}
+
+/// Returns the real path of the nearest folder above that there is.
+fn existing(path: &Path) -> Option<PathBuf> {
+    path.ancestors().find_map(|ancestor| fs::canonicalize(ancestor).ok())
 }
 
 fn mounts() -> Vec<Mount> {

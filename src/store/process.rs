@@ -119,12 +119,8 @@ fn write(database: &Database, changes: &[(Vec<u8>, Option<SealedRecord>)]) -> Re
 impl DatabaseHandle {
     /// Starts a server, and returns its answer: what is in the database, or why it cannot be opened.
     pub(super) fn open(folder: &Path, start: Start) -> Result<(Self, Records), DatabaseError> {
-        let starting = |error: io::Error| {
-            let text = format!("its process cannot be started: {error}");
-            DatabaseError::Files(io::Error::new(error.kind(), text))
-        };
-        let DatabaseServer { stream, worker } = start(folder).map_err(starting)?;
-        let requests = BufWriter::new(stream.try_clone().map_err(starting)?);
+        let DatabaseServer { stream, worker } = start(folder).map_err(DatabaseError::NotStarted)?;
+        let requests = BufWriter::new(stream.try_clone().map_err(DatabaseError::NotStarted)?);
         let mut handle = Self { requests, responses: BufReader::new(stream), server: Some(worker) };
         let records = handle.receive()?;
         Ok((handle, records))

@@ -74,7 +74,7 @@ pub(super) fn send_response(to: &mut impl Write, response: &Response) -> io::Res
             send_count(to, b'D', 0)?;
             send_bytes(to, why.as_bytes())?;
         }
-        Err(DatabaseError::Files(error)) => {
+        Err(DatabaseError::Files(error) | DatabaseError::NotStarted(error)) => {
             send_count(to, b'F', 0)?;
             to.write_all(&error.raw_os_error().unwrap_or(0).to_be_bytes())?;
             send_bytes(to, error.to_string().as_bytes())?;

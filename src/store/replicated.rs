@@ -29,7 +29,7 @@ pub(super) enum RecordChange {
     Erase,
 }
 
-/// Both, open.
+/// Both files, open.
 pub(super) struct ReplicatedFiles {
     path: PathBuf,
     start: Start,

@@ -35,9 +35,9 @@ impl Retry {
         self.failures == 1
     }
 
-    /// Forgets the failures.
-    pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
+    /// Forgets the failures; returns whether there were any.
+    pub(super) fn succeeded(&mut self) -> bool {
+        std::mem::take(self).failures > 0
     }
 }
 
@@ -58,7 +58,7 @@ mod tests {
         }
         assert_eq!(pauses, [0, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
         assert_eq!(retry.refuses(now - Duration::from_secs(1)).unwrap().0, "fault 11");
-        retry.succeeded();
+        assert!(retry.succeeded() && !retry.succeeded());
         assert!(retry.failed(now, String::new()) && retry.refuses(now).is_none());
     }
 }

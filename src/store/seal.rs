@@ -27,17 +27,17 @@ use super::sealed_record::SealedRecord;
 const FORMAT: u8 = 1;
 const NONCE: usize = 24;
 const LABEL: usize = 8;
-/// Where the nonce begins: after the format, the binding and the label.
+/// The length of what stands before the nonce: the format, the binding and the label.
 const HEADER: usize = 2 + LABEL;
 const CHECKSUM: usize = 8;
 const FLOOR: usize = size_of::<u64>();
 /// The bindings of a record: to no machine, or to one.
 const UNBOUND: u8 = 0;
 const BOUND: u8 = 1;
-/// What the key is for (RFC 5869 3.2), so that the same material may serve other ends as well.
+/// The purpose of the key (RFC 5869 3.2), so that the same material may serve other ends as well.
 const PURPOSE: &[u8] = b"oauth2mqtt store, records, format 1";
 const LABEL_PURPOSE: &[u8] = b"oauth2mqtt store, label of the key, format 1";
-/// What stands before the record's name in the authenticated data.
+/// The beginning of the authenticated data.
 const DOMAIN: &[u8] = b"oauth2mqtt record\0";
 
 /// The least length of key material, in bytes.
@@ -62,7 +62,7 @@ pub(super) struct Unsealed {
     pub(super) text: Zeroizing<Vec<u8>>,
 }
 
-/// Why something cannot be sealed or opened.
+/// Reasons why something cannot be sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SealError {
     /// There are fewer than [`SHORTEST_MATERIAL`] bytes to make a key of.

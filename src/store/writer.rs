@@ -71,13 +71,13 @@ pub(super) struct Writer<F> {
     pub(super) key: SealingKey,
     /// The records that the files are to hold. Nothing that happens to the files can lose them while the agent runs.
     pub(super) records: Records,
-    /// That of the newest record.
+    /// The serial of the newest record.
     pub(super) serial: u64,
     /// The serial below which no record counts.
     pub(super) floor: Floor,
     /// The names under which the files may have tokens or a client's secret, in some version or other.
     pub(super) with_secrets: BTreeSet<Vec<u8>>,
-    /// Whether the log may have gaps, and has to be written again before anything else.
+    /// Set while the log may have gaps, and has to be written again before anything else.
     pub(super) has_gaps: bool,
     /// When the disk may be tried again.
     pub(super) retry: Retry,
@@ -154,7 +154,9 @@ impl<F: Fn(Ack)> Writer<F> {
         }
         match self.attempt(changes, forget) {
             Ok(()) => {
-                self.retry.succeeded();
+                if self.retry.succeeded() {
+                    tracing::info!(path = %self.path.display(), "the store works again; nothing is missing from it");
+                }
                 Ok(())
             }
             Err(error) => {
@@ -173,10 +175,17 @@ impl<F: Fn(Ack)> Writer<F> {
     /// Writes; after a failure the files are given up, and opened again the next time.
     fn attempt(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), DatabaseError> {
         let mut files = match self.files.take() {
-            Some(mut files) => {
-                files.write(changes, || self.records.clone())?;
-                files
-            }
+            Some(mut files) => match files.write(changes, || self.records.clone()) {
+                Ok(()) => files,
+                // Whatever ended it, perhaps a signal or a lack of memory: the disk may be well.
+                Err(DatabaseError::Ended(why)) => {
+                    tracing::warn!(%why, "the database is opened again");
+                    self.has_gaps = true;
+                    drop(files);
+                    self.reopen()?
+                }
+                Err(error) => return Err(error),
+            },
             None => self.reopen()?,
         };
         if forget {
@@ -188,25 +197,25 @@ impl<F: Fn(Ack)> Writer<F> {
         Ok(())
     }
 
-    /// Seals every record that is left anew, and then writes down that no earlier one counts any more.
+    /// Seals every remaining record again, and then writes down that no earlier one counts any more.
     ///
     /// In this order: were the floor on the disk first, a power cut would take the records that are still below it.
     fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<Floor, DatabaseError> {
         let key = &self.key;
         let floor = Floor::new(self.serial + 1);
-        let mut sealed_anew = RecordChanges::new();
+        let mut resealed = RecordChanges::new();
         for (name, record) in self.records.clone() {
             let Ok(text_name) = std::str::from_utf8(&name) else { continue };
             // What does not open is of another key or machine, which has a floor of its own.
             let Ok(Unsealed { text, .. }) = key.open(text_name, &record) else { continue };
             self.serial += 1;
             let record = key.seal(text_name, self.serial, self.floor.serial(), &text).map_err(io::Error::other)?;
-            sealed_anew.insert(name, RecordChange::Put(record));
+            resealed.insert(name, RecordChange::Put(record));
         }
         self.serial += 1;
         let record = key.seal(floor::NAME, self.serial, floor.serial(), b"").map_err(io::Error::other)?;
         let raised = RecordChanges::from([(floor::NAME.into(), RecordChange::Put(record))]);
-        for changes in [sealed_anew, raised] {
+        for changes in [resealed, raised] {
             change(&mut self.records, &changes);
             files.write(&changes, || self.records.clone())?;
         }
@@ -218,7 +227,6 @@ impl<F: Fn(Ack)> Writer<F> {
         folder::make_private(&self.path)?;
         let files = ReplicatedFiles::reopen(&self.path, self.start, &self.records, self.has_gaps)?;
         self.has_gaps = false;
-        tracing::info!(path = %self.path.display(), "the store works again; nothing is missing from it");
         Ok(files)
     }
 

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use rustix::process::Pid;
 
+use crate::support::process::with_children;
+
 /// Memory, in kilobytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
@@ -36,14 +38,21 @@ pub(crate) struct Threads {
     pub(crate) database: Doings,
 }
 
+/// Adds up the memory of a process and its children.
 pub(crate) fn memory(pid: Pid) -> Memory {
-    let rollup = keyed(&read(pid, "smaps_rollup"));
-    let status = keyed(&read(pid, "status"));
-    Memory { rss: rollup["Rss"], pss: rollup["Pss"], peak: status["VmHWM"] }
+    with_children(pid).into_iter().fold(Memory::default(), |sum, pid| {
+        let rollup = keyed(&read(pid, "smaps_rollup"));
+        let status = keyed(&read(pid, "status"));
+        Memory { rss: sum.rss + rollup["Rss"], pss: sum.pss + rollup["Pss"], peak: sum.peak + status["VmHWM"] }
+    })
 }
 
 /// From now on the peak is that from now on.
 pub(crate) fn reset_peak(pid: Pid) {
+    with_children(pid).into_iter().for_each(reset_peak_of);
+}
+
+fn reset_peak_of(pid: Pid) {
     let path = format!("/proc/{}/clear_refs", pid.as_raw_nonzero());
     match fs::write(&path, "5") {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -54,14 +63,15 @@ pub(crate) fn reset_peak(pid: Pid) {
     }
 }
 
-/// What a process had written to a disk by the kernel's count, in bytes.
+/// Adds up what a process and its children had written to a disk by the kernel's count, in bytes.
 pub(crate) fn written(pid: Pid) -> u64 {
-    keyed(&read(pid, "io"))["write_bytes"]
+    with_children(pid).into_iter().map(|pid| keyed(&read(pid, "io"))["write_bytes"]).sum()
 }
 
 pub(crate) fn threads(pid: Pid) -> Threads {
     let mut threads = Threads::default();
-    for entry in fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).unwrap() {
+    let folder = |pid: Pid| fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).unwrap();
+    for entry in with_children(pid).into_iter().flat_map(folder) {
         let task = entry.unwrap().path();
         // One that ends meanwhile has nothing more to say.
         let Ok(status) = fs::read_to_string(task.join("status")) else { continue };

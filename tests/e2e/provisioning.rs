@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::clock::{SOON, wait_for, wait_until};
 use crate::support::files_below;
+use crate::support::process::written_by;
 use crate::support::server::Kind;
 use crate::support::world::{Client, Setup, World};
 
@@ -207,7 +208,7 @@ fn what_is_refused_is_refused_with_a_reason() {
 #[test]
 fn a_flow_that_declares_something_else_in_a_loop_does_not_wear_the_card_out() {
     let mut world = Setup::new().sections(PROVISIONING).start();
-    let io = format!("/proc/{}/io", world.agent().pid().as_raw_nonzero());
+    let agent = world.agent().pid();
     let mut settings = settings(&world);
     let mut declare_another = |number: usize| {
         settings["scopes"] = json!(["openid", format!("scope-{number}")]);
@@ -216,10 +217,7 @@ fn a_flow_that_declares_something_else_in_a_loop_does_not_wear_the_card_out() {
     for number in 0..64 {
         assert_eq!(declare_another(number)["data"]["changed"], true);
     }
-    let written = || {
-        let io = fs::read_to_string(&io).unwrap();
-        io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap().parse::<u64>().unwrap()
-    };
+    let written = || written_by(agent);
     let before = written();
     // Another one may be taken each minute.
     let answers: Vec<_> = (64..564).map(&mut declare_another).collect();

@@ -1,11 +1,10 @@
 //! What a flow can ask for besides a sign-in, and what it is told when it asks in vain.
 
-use std::fs;
-
 use serde_json::json;
 
 use crate::support::broker::Door;
 use crate::support::clock::{SOON, wait_until};
+use crate::support::process::written_by;
 use crate::support::world::{Client, Setup};
 
 #[test]
@@ -114,11 +113,8 @@ fn signing_out_and_in_in_a_loop_does_not_wear_the_card_out() {
                     client_secret_file = \"machine.secret\"\nclient_auth = \"client_secret_basic\"\nscopes = [\"measure\"]";
     let mut world = Setup::new().account_as("machine", settings).account("garden").start();
     world.wait_for_state("machine", "active");
-    let io = format!("/proc/{}/io", world.agent().pid().as_raw_nonzero());
-    let written = || {
-        let io = fs::read_to_string(&io).unwrap();
-        io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap().parse::<u64>().unwrap()
-    };
+    let agent = world.agent().pid();
+    let written = || written_by(agent);
     let cycle = || {
         ["logout", "login"].map(|verb| {
             let answer = world.subscriber.request(verb, "machine");

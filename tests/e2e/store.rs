@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::files_below;
+use crate::support::process::with_children;
 use crate::support::strace::{Call, Strace};
 use crate::support::world::Setup;
 
@@ -107,4 +108,38 @@ fn two_agents_do_not_share_a_store() {
     let ended = world.cli(&["run"]);
     assert_eq!(ended.code(), 1, "{ended:?}");
     world.sign_in("garden");
+}
+
+#[test]
+fn a_store_in_memory_is_warned_of_by_the_journal_and_by_check() {
+    let mut world = Setup::new().account("garden").without_agent();
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let text = world.config_text().replace(world.store().to_str().unwrap(), memory.path().to_str().unwrap());
+    fs::write(world.config(), text).unwrap();
+    let checked = world.cli(&["check"]);
+    let warns =
+        |text: &str| text.contains("/dev/shm is in memory (tmpfs") && text.contains("forgotten at the next boot");
+    assert!(checked.code() == 0 && warns(&checked.stderr.replace("\n         ", " ")), "{checked:?}");
+    world.start_agent();
+    assert!(warns(&world.agent_log()), "{}", world.agent_log());
+}
+
+#[test]
+fn the_end_of_the_databases_process_costs_nothing() {
+    let mut world = Setup::new().account("garden").start();
+    world.sign_in("garden");
+    for _ in 0..2 {
+        let agent = world.agent().pid();
+        let database = with_children(agent)[1];
+        rustix::process::kill_process(database, rustix::process::Signal::KILL).unwrap();
+        assert_eq!(world.refresh("garden")["status"], "ok");
+        world.wait("garden", "status", |status| status["error"].is_null() && status["state"] == "active");
+        assert!(world.agent().is_running());
+    }
+    assert_eq!(world.agent_log().matches("the database is opened again").count(), 2);
+    assert!(!world.agent_log().contains("the store failed"), "{}", world.agent_log());
+    world.kill_agent();
+    world.start_agent();
+    world.wait_for_state("garden", "active");
+    assert_eq!(world.refresh("garden")["status"], "ok");
 }

@@ -71,22 +71,27 @@ fn status(world: &World, account: &str) -> Value {
 }
 
 /// Starts the agent by `command`, refreshes one account and signs another one out, as far as the disk lets it.
-fn live(world: &mut World, command: Command) {
+///
+/// Returns the point in time from which its messages are its own.
+fn live(world: &mut World, command: Command) -> usize {
     let mark = world.subscriber.mark();
     world.start_agent_without_waiting(command);
     let told = |world: &World, text: &str| world.agent_log().contains(text);
-    let is_online = |world: &World| {
-        let states = world.subscriber.since(mark);
-        states.iter().any(|m| m.topic == "oauth2mqtt/bridge/state" && m.json["state"] == "online")
-    };
-    wait_until("the start", SOON, || is_online(world) || told(world, "the store cannot be opened"));
-    if !is_online(world) {
-        return;
+    wait_until("the start", SOON, || is_online(world, mark) || told(world, "the store cannot be opened"));
+    if !is_online(world, mark) {
+        return mark;
     }
     for (verb, account) in [("refresh", "stays"), ("logout", "leaves")] {
         let pending = world.subscriber.send_request(verb, account);
         wait_until("the answer to a request", SOON, || world.subscriber.latest(&pending.topic).is_some());
     }
+    mark
+}
+
+/// Returns whether an agent has come online since `mark`.
+fn is_online(world: &World, mark: usize) -> bool {
+    let states = world.subscriber.since(mark);
+    states.iter().any(|m| m.topic == "oauth2mqtt/bridge/state" && m.json["state"] == "online")
 }
 
 /// Ends the fault: strace lets go of the agent, which goes on.
@@ -109,9 +114,9 @@ fn counted(world: &mut World) -> BTreeMap<&'static str, usize> {
     for calls in [&CALLS[..2], &CALLS[2..]] {
         let trace = world.folder().join("counted");
         let command = traced(world, &trace, &calls.join(","), None);
-        live(world, command);
+        let mark = live(world, command);
         repair(world);
-        settled(world);
+        settle(world, mark);
         world.stop_agent();
         let trace = fs::read_to_string(&trace).unwrap();
         for call in calls {
@@ -129,7 +134,8 @@ fn counted(world: &mut World) -> BTreeMap<&'static str, usize> {
 }
 
 /// Waits until everything is written and as it should be, then signs the account in again that was signed out.
-fn settled(world: &mut World) {
+fn settle(world: &mut World, mark: usize) {
+    wait_until("an agent that is online", RECOVERY, || is_online(world, mark));
     let is_good = |status: &Value, state: &str| status["state"] == state && status["error"].is_null();
     let deadline = Deadline::within(RECOVERY);
     wait_for("a store that works again", RECOVERY + SOON, || {
@@ -152,9 +158,9 @@ fn survives(world: &mut World, fault: &DiskFault) -> bool {
     eprintln!("{}", fault.injection());
     let trace = world.folder().join("trace");
     let command = traced(world, &trace, fault.call, Some(fault));
-    live(world, command);
+    let mark = live(world, command);
     repair(world);
-    settled(world);
+    settle(world, mark);
     assert_eq!(world.refresh("stays")["status"], "ok");
     let log = world.agent_log();
     assert!(log.matches("the store failed").count() <= 3, "told again and again: {log}");

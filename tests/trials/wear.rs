@@ -1,12 +1,12 @@
 //! What a refresh costs the disk.
 
-use std::fs;
 use std::time::Duration;
 
 use crate::bench::Bench;
 use crate::provider::Provider;
 use crate::report::{Row, scaled};
 use crate::support::clock::wait_until;
+use crate::support::process::written_by;
 
 /// The most that a refresh may have written to the disk, in bytes; and the most with the log's rollovers in, which the few
 /// refreshes of the short form do not come to.
@@ -30,10 +30,7 @@ fn a_refresh_writes_no_more_than_a_card_can_bear() {
     Row::new("none: what a refresh writes", count).remark(format!("{each} bytes to the disk")).write();
 }
 
-/// What the agent has had written to the disk, in whole pages.
+/// Returns what the agent has had written to the disk, in whole pages.
 fn written(bench: &Bench) -> u64 {
-    let pid = bench.agent.as_ref().unwrap().pid().as_raw_nonzero();
-    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap();
-    line.parse().unwrap()
+    written_by(bench.agent.as_ref().unwrap().pid())
 }

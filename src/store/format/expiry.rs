@@ -1,4 +1,4 @@
-//! How a lifetime is written down.
+//! The written form of a lifetime.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::expiry::{Beginning, Expiry};
 pub(super) struct WrittenExpiry {
     from: i64,
     life: u64,
-    /// When it began after the boot, in milliseconds, as long as that is the boot of whoever writes.
+    /// The time from the boot to its start, in milliseconds, as long as that is the boot of whoever writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     boot: Option<u64>,
 }

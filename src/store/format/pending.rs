@@ -1,4 +1,4 @@
-//! How a sign-in that waits for the user is written down.
+//! The written form of a sign-in that waits for the user.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -35,6 +35,28 @@ impl Ended {
     }
 }
 
+/// Returns a process and its children: the agent's database has a process of its own.
+pub(crate) fn with_children(pid: Pid) -> Vec<Pid> {
+    let is_child = |child: &Pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero())).unwrap_or_default();
+        // The name before it may have blanks and parentheses in it.
+        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+        parent == Some(pid.as_raw_nonzero().get())
+    };
+    let entries =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    [pid].into_iter().chain(entries.filter_map(Pid::from_raw).filter(is_child)).collect()
+}
+
+/// Returns the bytes that a process and its children had written to a disk, by the kernel's count.
+pub(crate) fn written_by(pid: Pid) -> u64 {
+    let written = |pid: Pid| {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", pid.as_raw_nonzero())).ok()?;
+        io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse::<u64>().ok()
+    };
+    with_children(pid).into_iter().filter_map(written).sum()
+}
+
 impl Process {
     /// Starts it with nothing to read.
     #[track_caller]
