@@ -225,7 +225,7 @@ impl Agent {
                 tracing::error!(account = account.as_str(), %fault, "a stored sign-in stays closed; it is kept as it is");
             }
         }
-        let spare = opened.records.into_iter().map(|(name, loaded)| (name, loaded)).collect();
+        let spare = opened.records.into_iter().collect();
         let link = broker::connect(connector, topics.requests(), events.clone());
         let accounts = std::mem::take(&mut settings.accounts);
         let mut agent = Self {

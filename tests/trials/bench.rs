@@ -197,6 +197,8 @@ pub(crate) fn record(client: ClientBinding, access_token: &str, refresh_token: S
         refresh_token: Some(Secret::new(refresh_token)),
         expiry: Some(expiry),
         scope: None,
+        extra: BTreeMap::new(),
+        sign_in_end: None,
     };
     let since = UnixTime::new(1_800_000_000);
     let signed_in = SignedIn {
