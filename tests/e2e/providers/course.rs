@@ -237,6 +237,8 @@ fn topic(row: &Row, what: &str) -> String {
 /// How often a scripted provider was asked whether the user has decided.
 fn polls(server: &Server, row: &Row) -> usize {
     let seen = server.seen(&row.name, "token");
-    let is_poll = |params: &serde_json::Map<String, Value>| params.contains_key("device_code");
+    // Some call it a code, and no row with polls exchanges another one.
+    let is_poll =
+        |params: &serde_json::Map<String, Value>| params.contains_key("device_code") || params.contains_key("code");
     seen.iter().filter(|seen| is_poll(&seen.params)).count()
 }
