@@ -82,7 +82,7 @@ pub(crate) struct Origin {
 
 /// One wake-up of the loop.
 #[derive(Debug)]
-enum Event {
+enum LoopEvent {
     Link(LinkEvent),
     Answered(AccountName, RequestId, ProviderAnswer),
     Stored(Ack),
@@ -96,19 +96,19 @@ enum Event {
     Stop,
 }
 
-impl From<LinkEvent> for Event {
+impl From<LinkEvent> for LoopEvent {
     fn from(event: LinkEvent) -> Self {
         Self::Link(event)
     }
 }
 
-impl From<Arrival> for Event {
+impl From<Arrival> for LoopEvent {
     fn from(arrival: Arrival) -> Self {
         Self::Browser(arrival)
     }
 }
 
-impl From<ButtonPress> for Event {
+impl From<ButtonPress> for LoopEvent {
     fn from(press: ButtonPress) -> Self {
         Self::Pressed(press)
     }
@@ -140,15 +140,15 @@ pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunErr
         }
         let event = tokio::select! {
             Some(event) = wakeups.recv() => event,
-            rang = alarm.rings() => rang.map(|()| Event::AlarmRang)?,
-            set = clock_watch.clock_is_set() => set.map(|()| Event::ClockSet)?,
+            rang = alarm.rings() => rang.map(|()| LoopEvent::AlarmRang)?,
+            set = clock_watch.clock_is_set() => set.map(|()| LoopEvent::ClockSet)?,
             event = signals.next() => event,
-            () = agent.may_announce() => Event::MayAnnounce,
+            () = agent.may_announce() => LoopEvent::MayAnnounce,
             () = manager.watchdog() => continue,
         };
         match event {
-            Event::Stop => break,
-            Event::Reload => {
+            LoopEvent::Stop => break,
+            LoopEvent::Reload => {
                 manager.reloading(clock::now().boot);
                 agent.take(event);
                 manager.ready();
@@ -184,7 +184,7 @@ struct Agent {
     redirects: Redirects,
     declarations: Declarations,
     page: Option<Page>,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<LoopEvent>,
     started: Now,
     last_seen: Now,
     epochs: u64,
@@ -204,7 +204,7 @@ impl Agent {
         mut settings: Settings,
         origin: Origin,
         opened: Opened,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<LoopEvent>,
     ) -> Result<Self, RunError> {
         let now = clock::now();
         let store_forgets = store::forgets(&settings.store.path);
@@ -265,21 +265,21 @@ impl Agent {
         Ok(agent)
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, event: LoopEvent) {
         self.look_at_the_clock();
         match event {
-            Event::Link(event) => self.link_event(event),
-            Event::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
-            Event::Stored(ack) if ack.kind == RecordKind::Declaration => self.declaration_stored(ack),
-            Event::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
-            Event::Browser(arrival) => self.browser_arrived(arrival),
-            Event::Pressed(press) => self.pressed(press),
-            Event::AlarmRang => self.wake_sessions(),
-            Event::MayAnnounce => self.announce_next(),
+            LoopEvent::Link(event) => self.link_event(event),
+            LoopEvent::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
+            LoopEvent::Stored(ack) if ack.kind == RecordKind::Declaration => self.declaration_stored(ack),
+            LoopEvent::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
+            LoopEvent::Browser(arrival) => self.browser_arrived(arrival),
+            LoopEvent::Pressed(press) => self.pressed(press),
+            LoopEvent::AlarmRang => self.wake_sessions(),
+            LoopEvent::MayAnnounce => self.announce_next(),
             // What there is to do was done by the look at the clock.
-            Event::ClockSet | Event::Stop => {}
+            LoopEvent::ClockSet | LoopEvent::Stop => {}
             // What is wrong with the configuration is in the journal.
-            Event::Reload => drop(self.reload()),
+            LoopEvent::Reload => drop(self.reload()),
         }
         self.apply_waiting_changes();
         self.listen_for_browsers();

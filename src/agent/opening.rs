@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::Event;
+use super::LoopEvent;
 use super::signals::Signals;
 use crate::domain::policy::{self, Jitter};
 use crate::domain::settings::StoreSettings;
@@ -24,7 +24,7 @@ const LEAST_PAUSE: Duration = Duration::from_secs(10);
 /// When the store cannot be opened for a reason that does not pass by itself.
 pub(super) async fn open_store(
     settings: &StoreSettings,
-    events: &mpsc::Sender<Event>,
+    events: &mpsc::Sender<LoopEvent>,
     signals: &mut Signals,
     manager: &mut ServiceManager,
 ) -> Result<Option<Opened>, OpenError> {
@@ -41,7 +41,7 @@ pub(super) async fn open_store(
         let acks = events.clone();
         let opened = store::open(settings, machine.as_ref(), (now, clock::confidence(now.wall)), move |ack| {
             // The loop is gone only when the process is about to be.
-            let _ = acks.blocking_send(Event::Stored(ack));
+            let _ = acks.blocking_send(LoopEvent::Stored(ack));
         });
         let error = match opened {
             Err(error) if error.may_pass() => error,
@@ -63,7 +63,7 @@ pub(super) async fn open_store(
         loop {
             tokio::select! {
                 () = &mut over => break,
-                event = signals.next() => if matches!(event, Event::Stop) {
+                event = signals.next() => if matches!(event, LoopEvent::Stop) {
                     return Ok(None);
                 },
                 () = manager.watchdog() => {}

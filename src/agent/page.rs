@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::Agent;
-use super::requests::{Asked, Asker, sentence};
+use super::requests::{Asker, PendingRequest, sentence};
 use crate::domain::account::AccountName;
 use crate::domain::session::{Command, Event};
 use crate::domain::settings::PageSettings;
@@ -95,7 +95,7 @@ impl Agent {
             return;
         }
         // If there is no room, the browser is told that the agent has not answered.
-        if let Ok(ticket) = self.tickets.issue(Asked { verb, asker: Asker::Browser(answer) }) {
+        if let Ok(ticket) = self.tickets.issue(PendingRequest { verb, asker: Asker::Browser(answer) }) {
             self.tell(account, Event::Command(command, ticket));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Agent, Event};
+use super::{Agent, LoopEvent};
 use crate::broker::Publication;
 use crate::domain::account::AccountName;
 use crate::domain::session::{Action, LogEvent, ProviderAnswer, ProviderRequest, RequestId, Topic};
@@ -38,7 +38,7 @@ impl Agent {
             let _turn = provider.turn().await;
             let answer = put(&provider, question).await;
             // The loop is gone only when the process is about to be.
-            let _ = events.send(Event::Answered(name, id, answer)).await;
+            let _ = events.send(LoopEvent::Answered(name, id, answer)).await;
         });
     }
 

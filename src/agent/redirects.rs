@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use url::Url;
 
 use super::Agent;
-use super::requests::{Asked, Asker};
+use super::requests::{Asker, PendingRequest};
 use crate::domain::account::AccountName;
 use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
@@ -63,7 +63,7 @@ impl Agent {
         let Arrival { target, outcome } = arrival;
         match self.find_redirection(None, &target) {
             Ok((name, redirection)) => {
-                let asked = Asked { verb: Verb::Complete, asker: Asker::Browser(outcome) };
+                let asked = PendingRequest { verb: Verb::Complete, asker: Asker::Browser(outcome) };
                 // If there is no room, the browser is told that nobody has answered.
                 if let Ok(ticket) = self.tickets.issue(asked) {
                     self.tell(&name, Event::Command(Command::Complete(redirection), ticket));

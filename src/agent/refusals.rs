@@ -9,7 +9,7 @@ use crate::domain::rate_limit::Complaint;
 use crate::domain::text::printable;
 use crate::platform::clock;
 
-/// What the broker refuses.
+/// The topics that the broker refuses.
 pub(super) struct Refusals {
     topics: BTreeSet<String>,
     responses: Complaint,
@@ -46,7 +46,7 @@ impl Agent {
         self.summary_is_old = true;
     }
 
-    /// How many topics of those in use the broker refuses.
+    /// Returns the number of topics in use that the broker refuses.
     pub(super) fn refused_topics(&self) -> usize {
         self.refusals.topics.iter().filter(|topic| self.is_own(topic)).count()
     }

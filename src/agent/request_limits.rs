@@ -49,7 +49,7 @@ enum Budget<'a> {
     Client(LimitedRequest, &'a AccountName, &'a str),
 }
 
-/// What is left of the budgets.
+/// The remaining budgets.
 pub(super) struct RequestLimits {
     of_all: Throttle,
     reloads: Throttle,

@@ -33,11 +33,11 @@ const LONGEST_CORRELATION: usize = 1024;
 #[derive(Default)]
 pub(super) struct Tickets {
     last: u64,
-    waiting: HashMap<Ticket, Asked>,
+    waiting: HashMap<Ticket, PendingRequest>,
 }
 
 /// A request, as far as its response needs it.
-pub(super) struct Asked {
+pub(super) struct PendingRequest {
     pub(super) verb: Verb,
     pub(super) asker: Asker,
 }
@@ -66,7 +66,7 @@ impl ReplyTo {
 
 impl Tickets {
     /// A ticket for a request, if there is room for it.
-    pub(super) fn issue(&mut self, asked: Asked) -> Result<Ticket, RequestError> {
+    pub(super) fn issue(&mut self, asked: PendingRequest) -> Result<Ticket, RequestError> {
         if self.waiting.len() >= MOST_WAITING {
             return Err(busy());
         }
@@ -147,7 +147,7 @@ impl Agent {
         };
         self.admit(&name, &command, &reply_to.topic)?;
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
-        let ticket = self.tickets.issue(Asked { verb, asker })?;
+        let ticket = self.tickets.issue(PendingRequest { verb, asker })?;
         tracing::debug!(account = name.as_str(), verb = verb.name(), "requested");
         self.tell(&name, Event::Command(command, ticket));
         Ok(())
@@ -197,7 +197,7 @@ impl Agent {
 
     /// A session has done what a ticket was for, or not.
     pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), CommandError>) {
-        let Some(Asked { verb, asker }) = self.tickets.waiting.remove(&ticket) else { return };
+        let Some(PendingRequest { verb, asker }) = self.tickets.waiting.remove(&ticket) else { return };
         let Some(account) = self.accounts.get(name) else { return };
         match asker {
             Asker::Broker { reply_to, transaction } => {

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Event;
+use super::LoopEvent;
 
 /// The signals, from the moment when they are caught.
 pub(super) struct Signals {
@@ -23,11 +23,11 @@ impl Signals {
     }
 
     /// The next one, as what it means.
-    pub(super) async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self) -> LoopEvent {
         tokio::select! {
-            _ = self.hangup.recv() => Event::Reload,
-            _ = self.terminate.recv() => Event::Stop,
-            _ = self.interrupt.recv() => Event::Stop,
+            _ = self.hangup.recv() => LoopEvent::Reload,
+            _ = self.terminate.recv() => LoopEvent::Stop,
+            _ = self.interrupt.recv() => LoopEvent::Stop,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Agent, Event, SessionEvent};
+use super::{Agent, LoopEvent, SessionEvent};
 use crate::wire;
 
 /// The time that an orderly end waits for the answers of providers, each of which may carry the only good refresh token.
@@ -14,7 +14,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(40);
 
 impl Agent {
     /// Ends in order: waits for answers that are under way and for the disk, then takes leave of the broker.
-    pub(super) async fn stop(mut self, wakeups: &mut mpsc::Receiver<Event>) {
+    pub(super) async fn stop(mut self, wakeups: &mut mpsc::Receiver<LoopEvent>) {
         let deadline = Instant::now() + LAST_ANSWERS;
         tracing::info!("stopping");
         for name in self.names() {
@@ -22,7 +22,7 @@ impl Agent {
         }
         while self.accounts.values().any(|account| account.session.is_busy()) {
             match timeout_at(deadline, wakeups.recv()).await {
-                Ok(Some(event @ (Event::Answered(..) | Event::Stored(_)))) => self.take(event),
+                Ok(Some(event @ (LoopEvent::Answered(..) | LoopEvent::Stored(_)))) => self.take(event),
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => break,
             }

@@ -31,15 +31,15 @@ pub(crate) struct Args {
 
     /// The command
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// Run the agent until a signal ends it; SIGHUP makes it read the configuration again
     Run {
-        /// How much to log to standard error; no level shows a token or a secret
+        /// The amount to log to standard error; no level shows a token or a secret
         #[arg(long, env = "OAUTH2MQTT_LOG", hide_env_values = true, default_value = "info", value_name = "LEVEL")]
         log: LogLevel,
     },
@@ -164,7 +164,7 @@ pub(crate) struct Wanted {
     pub(crate) set: Vec<String>,
 }
 
-/// How much the agent logs.
+/// The amount that the agent logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogLevel {
     /// Failures

@@ -10,10 +10,10 @@ use crate::domain::settings::{PublishMode, Settings};
 use crate::domain::text::printable;
 use crate::wire::{Topics, Verb};
 
-/// How many files are read, so that files that include one another come to an end.
+/// The most files that are read, so that files that include one another come to an end.
 const MOST_FILES: usize = 100;
 
-/// What the administrator should know of the broker's bridges, one text for each: those that would carry tokens away, and
+/// Returns warnings about the broker's bridges, one text for each: those that would carry tokens away, and
 /// what could not be read of them.
 pub(super) fn warnings(settings: &Settings, configuration: &Path) -> Vec<String> {
     let Bridges { patterns, unread } = Bridges::read(configuration);
@@ -50,15 +50,15 @@ fn with_tokens(settings: &Settings, topics: &Topics) -> Vec<(String, &'static st
     found
 }
 
-/// What the broker's configuration says of bridges.
+/// The bridges in the broker's configuration.
 #[derive(Default)]
 struct Bridges {
     patterns: Vec<BridgedTopic>,
-    /// What could not be read, and why.
+    /// The files that could not be read, and why.
     unread: Vec<String>,
 }
 
-/// What a bridge carries away.
+/// Returns the topics that a bridge forwards.
 struct BridgedTopic {
     connection: String,
     /// With the prefix that it has on this side.
@@ -116,7 +116,7 @@ impl Bridges {
     }
 }
 
-/// What follows where something of the broker's configuration was not read.
+/// Returns the warning where a part of the broker's configuration was not read.
 const UNKNOWN: &str = "whether a bridge carries tokens off this device is not known\n  help: run the check as root, or name \
                        mosquitto's configuration with --broker-config; with another broker, see to its bridges yourself";
 
@@ -126,7 +126,7 @@ fn configuration_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths?.into_iter().filter(is_configuration).collect())
 }
 
-/// Whether a filter matches a topic (MQTT 5, 4.7).
+/// Returns whether a filter matches a topic (MQTT 5, 4.7).
 fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;

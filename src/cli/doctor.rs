@@ -34,7 +34,7 @@ const LEAST_SPACE: u64 = 16 * 1024 * 1024;
 /// The difference between two clocks that matters to nobody, in seconds.
 const CLOCK_OFF: u64 = 120;
 
-/// How a check ended, what it found, and what to do.
+/// The result of a check: what it found, and what to do.
 enum Finding {
     Pass(String),
     Warn(String, String),
@@ -55,7 +55,7 @@ impl Finding {
     }
 }
 
-/// What was found so far.
+/// The results so far.
 #[derive(Default)]
 struct Findings {
     failed: usize,
@@ -138,7 +138,7 @@ fn configuration(config: &Path, findings: &mut Findings) -> Result<Option<Settin
     }
 }
 
-/// Whether something vouches for the clock.
+/// Returns whether something vouches for the clock.
 fn clock_alone() -> Finding {
     let now = clock::now().wall;
     match clock::confidence(now) {

@@ -13,10 +13,10 @@ use crate::ui::qr::{Ink, NARROW_QUIET, QUIET, Qr};
 use crate::ui::relative_time;
 use crate::wire::SignInMessage;
 
-/// How a sign-in is shown.
+/// The way that a sign-in is shown.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Screen {
-    /// Whether the QR code is drawn even if it does not fit the terminal together with the text.
+    /// True if the QR code is drawn even if it does not fit the terminal together with the text.
     pub(super) always_qr: bool,
     /// The address of the sign-in page, if it can be reached from other devices.
     ///
@@ -25,7 +25,7 @@ pub(super) struct Screen {
     pub(super) page: Option<String>,
 }
 
-/// What a sign-in shows, made fit for the terminal. It comes from the broker, where not only the agent may be able to publish.
+/// A pending sign-in, made fit for the terminal. It comes from the broker, where not only the agent may be able to publish.
 struct Offer<'a> {
     account: &'a AccountName,
     short: String,

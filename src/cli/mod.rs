@@ -35,7 +35,7 @@ use crate::domain::settings::Settings;
 use crate::domain::text::printable;
 use crate::store::process;
 use crate::wire::{ReloadMessage, StatusMessage, Verb};
-use args::{Args, Command};
+use args::{Args, CliCommand};
 use exit::{Exit, Failure};
 use login_screen::Screen;
 use remote::RunningAgent;
@@ -84,30 +84,30 @@ fn complaint(message: &str) -> String {
 fn execute(args: Args) -> Result<(), Failure> {
     let config = args.config.as_path();
     match args.command {
-        Command::Run { log } => run::run(config, args.log.unwrap_or(log)),
-        Command::Check { broker_config } => check::check(config, &broker_config),
-        Command::Providers { name } => providers::show(config, name.as_deref()),
-        Command::Add(wanted) => add::add(config, wanted),
-        Command::Remove { account } => add::remove(config, &account),
-        Command::Login { account, qr } => {
+        CliCommand::Run { log } => run::run(config, args.log.unwrap_or(log)),
+        CliCommand::Check { broker_config } => check::check(config, &broker_config),
+        CliCommand::Providers { name } => providers::show(config, name.as_deref()),
+        CliCommand::Add(wanted) => add::add(config, wanted),
+        CliCommand::Remove { account } => add::remove(config, &account),
+        CliCommand::Login { account, qr } => {
             let page = settings(config)?.page.as_ref().and_then(open::address_from_elsewhere);
             let screen = Screen { always_qr: qr, page };
             ask(config, async |agent| login::login_on(agent, &name(&account)?, &screen).await)
         }
-        Command::Status { account, json, check } => ask(config, async |agent| {
+        CliCommand::Status { account, json, check } => ask(config, async |agent| {
             let account = account.as_deref().map(name).transpose()?;
             let looks = status::Looks { json, check };
             status::show(agent, account.as_ref(), looks).await
         }),
-        Command::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
-        Command::Complete { account } => complete(config, &account),
-        Command::Reload => ask(config, reload),
-        Command::Doctor => doctor::doctor(config),
-        Command::Open => open::open(config),
-        Command::Names { what } => names::print(config, what),
-        Command::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),
-        Command::Refresh { account } => simple(config, &account, Verb::Refresh, "Refreshed."),
-        Command::Logout { account } => logout(config, &account),
+        CliCommand::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
+        CliCommand::Complete { account } => complete(config, &account),
+        CliCommand::Reload => ask(config, reload),
+        CliCommand::Doctor => doctor::doctor(config),
+        CliCommand::Open => open::open(config),
+        CliCommand::Names { what } => names::print(config, what),
+        CliCommand::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),
+        CliCommand::Refresh { account } => simple(config, &account, Verb::Refresh, "Refreshed."),
+        CliCommand::Logout { account } => logout(config, &account),
     }
 }
 

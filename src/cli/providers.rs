@@ -6,7 +6,7 @@ use super::exit::{Exit, Failure};
 use super::{BOLD, DIM, WARN, say};
 use crate::config::{self, Catalog, PROVIDERS_FOLDER, toml_text};
 use crate::domain::grant_kind::GrantKind;
-use crate::domain::provider_file::{Origin, Provider};
+use crate::domain::provider_file::{FileOrigin, KnownProvider};
 
 /// Lists all, or shows the one of that name.
 pub(super) fn show(config: &Path, name: Option<&str>) -> Result<(), Failure> {
@@ -79,15 +79,15 @@ fn whole(catalog: &Catalog, name: &str) -> Result<(), Failure> {
     say(&example(&provider))
 }
 
-fn origin(provider: &Provider) -> String {
+fn origin(provider: &KnownProvider) -> String {
     match &provider.origin {
-        Origin::BuiltIn => "built in".to_owned(),
-        Origin::Installed(path) => path.display().to_string(),
+        FileOrigin::BuiltIn => "built in".to_owned(),
+        FileOrigin::Installed(path) => path.display().to_string(),
     }
 }
 
 /// The keys that an account must set.
-fn needs(provider: &Provider) -> Vec<&str> {
+fn needs(provider: &KnownProvider) -> Vec<&str> {
     let parameters = provider.file.parameters.iter().filter(|(_, parameter)| parameter.default.is_none());
     let mut needs: Vec<_> = parameters.map(|(name, _)| name.as_str()).collect();
     needs.push("client_id");
@@ -98,8 +98,8 @@ fn needs(provider: &Provider) -> Vec<&str> {
 }
 
 /// A section that can be copied.
-fn example(provider: &Provider) -> String {
-    let Provider { name, file, .. } = provider;
+fn example(provider: &KnownProvider) -> String {
+    let KnownProvider { name, file, .. } = provider;
     let mut lines = vec![format!("[accounts.{name}]"), format!("provider = {}", toml_text::quoted(name))];
     for (key, parameter) in file.parameters.iter().filter(|(_, parameter)| parameter.default.is_none()) {
         lines.push(format!("{key} = {}", toml_text::quoted(&parameter.example)));

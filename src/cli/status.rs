@@ -28,7 +28,7 @@ const LABELS: usize = 13;
 /// On a terminal with fewer columns for the text than this, the text stands below its label.
 const FEWEST: usize = 36;
 
-/// How the status is printed.
+/// The form in which the status is printed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Looks {
     /// As JSON.
@@ -91,7 +91,7 @@ fn need(status: &StatusMessage) -> String {
     }
 }
 
-/// Whether the account has no valid token, and nothing changes that before somebody does something.
+/// Returns whether the account has no valid token, and nothing changes that before somebody does something.
 pub(super) fn needs_somebody(status: &StatusMessage) -> bool {
     let is_stuck = status.error.as_ref().is_some_and(|error| error.retry_at.is_none());
     status.needs_user || (status.state != "active" && is_stuck)

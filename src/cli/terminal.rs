@@ -17,9 +17,9 @@ pub(super) struct Terminal {
     pub(super) columns: Option<usize>,
     /// Its rows; `None` for a pipe or a file.
     pub(super) rows: Option<usize>,
-    /// Whether it obeys control sequences. `TERM=dumb`, `NO_COLOR`, `CLICOLOR=0` and a pipe say that it does not.
+    /// True if it obeys control sequences. `TERM=dumb`, `NO_COLOR`, `CLICOLOR=0` and a pipe say that it does not.
     pub(super) obeys: bool,
-    /// Whether it shows more characters than those of ASCII.
+    /// True if it shows more characters than those of ASCII.
     pub(super) unicode: bool,
 }
 
@@ -54,7 +54,7 @@ impl Terminal {
     }
 }
 
-/// Whether more than ASCII is shown. Without a locale that is so of every usual terminal but the plainest.
+/// Returns whether more than ASCII is shown. Without a locale that is so of every usual terminal but the plainest.
 fn shows_unicode(locale: Option<&str>, term: &str, is_terminal: bool) -> bool {
     match locale.map(str::to_ascii_lowercase) {
         Some(locale) if is_terminal => locale.contains("utf-8") || locale.contains("utf8"),

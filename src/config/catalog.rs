@@ -9,7 +9,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::decode::{self, keys_of};
-use super::diagnostic::{ConfigError, Diagnostic, FileId, Place, Report, Written, quoted, shortened};
+use super::diagnostic::{ConfigError, Diagnostic, FileId, Place, Report, SourcePosition, quoted, shortened};
 use super::files::warn_of_writers;
 use super::nearest::nearest;
 use super::node::{Entries, Node, Value, overlay};
@@ -17,7 +17,9 @@ use super::{ACCOUNT_KEYS, profile, read as read_file, toml_entries};
 use crate::domain::account::AccountName;
 use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::{EndpointTemplates, Origin, ParameterKind, Provider, ProviderFile, names_in};
+use crate::domain::provider_file::{
+    EndpointTemplates, FileOrigin, KnownProvider, ParameterKind, ProviderFile, names_in,
+};
 
 /// The folder of the administrator's files, beside the configuration file.
 pub(crate) const FOLDER: &str = "providers.d";
@@ -31,14 +33,14 @@ const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/providers.
 /// The providers at hand.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
-    installed: BTreeMap<String, Arc<Provider>>,
+    installed: BTreeMap<String, Arc<KnownProvider>>,
     /// True if only what is installed or handed over can be found.
     closed: bool,
 }
 
 impl Catalog {
     /// Exactly these.
-    pub(super) fn of(providers: impl IntoIterator<Item = Arc<Provider>>) -> Self {
+    pub(super) fn of(providers: impl IntoIterator<Item = Arc<KnownProvider>>) -> Self {
         let installed = providers.into_iter().map(|provider| (provider.name.clone(), provider)).collect();
         Self { installed, closed: true }
     }
@@ -50,7 +52,7 @@ impl Catalog {
     }
 
     /// The provider of that name.
-    pub(crate) fn find(&self, name: &str) -> Option<Arc<Provider>> {
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<KnownProvider>> {
         if let Some(provider) = self.installed.get(name) {
             return Some(Arc::clone(provider));
         }
@@ -68,7 +70,7 @@ impl Catalog {
     }
 
     /// Every provider that can be used, in the order of the names.
-    pub(crate) fn usable(&self) -> Vec<Arc<Provider>> {
+    pub(crate) fn usable(&self) -> Vec<Arc<KnownProvider>> {
         let all = self.names().into_iter().filter_map(|name| self.find(name));
         all.filter(|provider| provider.file.retired.is_none()).collect()
     }
@@ -99,10 +101,10 @@ impl Catalog {
     }
 
     /// Lists what is peculiar to a provider, as its file says it: a line of TOML for each key.
-    pub(crate) fn settings(provider: &Provider) -> Vec<String> {
+    pub(crate) fn settings(provider: &KnownProvider) -> Vec<String> {
         let entries = match &provider.origin {
-            Origin::BuiltIn => built_in_entries(&provider.name),
-            Origin::Installed(path) => {
+            FileOrigin::BuiltIn => built_in_entries(&provider.name),
+            FileOrigin::Installed(path) => {
                 read_file(path).ok().and_then(|text| toml_entries(&text, FileId::CONFIGURATION).ok())
             }
         };
@@ -116,10 +118,10 @@ impl Catalog {
 }
 
 /// Reads a file that was compiled in. A test sees to it that each of them can be read.
-fn built_in_provider(name: &str, text: &str) -> Option<Provider> {
+fn built_in_provider(name: &str, text: &str) -> Option<KnownProvider> {
     let report = Report::default();
     let entries = toml_entries(text, FileId::CONFIGURATION).ok()?;
-    let provider = read(name, &entries, &report.whole(FileId::CONFIGURATION), Origin::BuiltIn);
+    let provider = read(name, &entries, &report.whole(FileId::CONFIGURATION), FileOrigin::BuiltIn);
     provider.filter(|_| report.has_no_error())
 }
 
@@ -130,7 +132,7 @@ fn built_in_entries(name: &str) -> Option<Entries> {
 }
 
 /// Reads every `NAME.toml` of the folder; there need not be one.
-fn installed(folder: &Path, report: &Report) -> BTreeMap<String, Arc<Provider>> {
+fn installed(folder: &Path, report: &Report) -> BTreeMap<String, Arc<KnownProvider>> {
     let complain = |path: &Path, message: String, help: &str| {
         report.whole(report.add_file(path)).error(message, help);
     };
@@ -168,12 +170,12 @@ fn installed(folder: &Path, report: &Report) -> BTreeMap<String, Arc<Provider>> 
         });
         match entries {
             Ok(entries) => {
-                let provider = read(name, &entries, &place, Origin::Installed(path.clone()));
+                let provider = read(name, &entries, &place, FileOrigin::Installed(path.clone()));
                 providers.extend(provider.map(|provider| (name.to_owned(), Arc::new(provider))));
             }
             Err(error) => {
                 for Diagnostic { line, message, help, .. } in error.diagnostics {
-                    Place { written: Written { file, line }, ..place.clone() }.error(message, help);
+                    Place { written: SourcePosition { file, line }, ..place.clone() }.error(message, help);
                 }
             }
         }
@@ -182,7 +184,7 @@ fn installed(folder: &Path, report: &Report) -> BTreeMap<String, Arc<Provider>> 
 }
 
 /// Reads a provider from the keys and values of its file; `None` if anything is wrong, which is in the report.
-fn read(name: &str, written: &Entries, place: &Place<'_>, origin: Origin) -> Option<Provider> {
+fn read(name: &str, written: &Entries, place: &Place<'_>, origin: FileOrigin) -> Option<KnownProvider> {
     let entries = overlay(base(written, place)?, written);
     check_keys(&entries, place);
     let part = |is_part: &dyn Fn(&str) -> bool| -> Entries {
@@ -190,7 +192,7 @@ fn read(name: &str, written: &Entries, place: &Place<'_>, origin: Origin) -> Opt
     };
     let file = decode::read::<ProviderFile>(&part(&|key| keys_of::<ProviderFile>().contains(&key)), place);
     let profile = profile::read(&part(&|key| Profile::KEYS.contains(&key)), place);
-    let mut provider = Provider { name: name.to_owned(), origin, file: file?, profile: profile? };
+    let mut provider = KnownProvider { name: name.to_owned(), origin, file: file?, profile: profile? };
     if provider.file.extends.is_some() {
         leave_out_inherited(&mut provider, written);
     }
@@ -219,19 +221,22 @@ fn base(written: &Entries, place: &Place<'_>) -> Option<Entries> {
     for node in base.values_mut() {
         relocate(
             node,
-            Written { file: place.written.file, line: written.get("extends").and_then(|node| node.written.line) },
+            SourcePosition {
+                file: place.written.file,
+                line: written.get("extends").and_then(|node| node.written.line),
+            },
         );
     }
     Some(base)
 }
 
 /// Leaves out what is inherited and has no place here: parameters that nothing has, and grants without an endpoint.
-fn leave_out_inherited(provider: &mut Provider, written: &Entries) {
+fn leave_out_inherited(provider: &mut KnownProvider, written: &Entries) {
     let is_written = |table: &str, key: &str| match written.get(table).map(|node| &node.value) {
         Some(Value::Table(entries)) => entries.contains_key(key),
         _ => false,
     };
-    let Provider { file, profile, .. } = provider;
+    let KnownProvider { file, profile, .. } = provider;
     let ProviderFile { parameters, grants, endpoints, .. } = file;
     parameters.retain(|name, _| {
         let in_address = endpoints.all().any(|(_, template)| names_in(template).any(|other| other == name));
@@ -248,7 +253,7 @@ fn leave_out_inherited(provider: &mut Provider, written: &Entries) {
 }
 
 /// Has everything of a base file stand at the line that names the base.
-fn relocate(node: &mut Node, written: Written) {
+fn relocate(node: &mut Node, written: SourcePosition) {
     node.written = written;
     match &mut node.value {
         Value::Table(entries) => entries.values_mut().for_each(|node| relocate(node, written)),
@@ -269,7 +274,7 @@ fn check_keys(entries: &Entries, place: &Place<'_>) {
 }
 
 /// Checks what a type cannot say.
-fn check(provider: &Provider, entries: &Entries, place: &Place<'_>) {
+fn check(provider: &KnownProvider, entries: &Entries, place: &Place<'_>) {
     let file = &provider.file;
     let at = |key: &str| place.below(key, entries.get(key).map(|node| node.written));
     if file.retired.is_some() {
@@ -346,10 +351,10 @@ pub(super) fn built_in() -> &'static [(&'static str, &'static str)] {
 }
 
 #[cfg(test)]
-pub(super) fn read_text(name: &str, text: &str) -> Result<Provider, Vec<Diagnostic>> {
+pub(super) fn read_text(name: &str, text: &str) -> Result<KnownProvider, Vec<Diagnostic>> {
     let report = Report::default();
     let provider = toml_entries(text, FileId::CONFIGURATION)
-        .map(|entries| read(name, &entries, &report.whole(FileId::CONFIGURATION), Origin::BuiltIn))?;
+        .map(|entries| read(name, &entries, &report.whole(FileId::CONFIGURATION), FileOrigin::BuiltIn))?;
     let (errors, _) = report.finish();
     provider.filter(|_| errors.is_empty()).ok_or(errors)
 }

@@ -5,7 +5,7 @@ use super::table::{Entry, Table};
 use crate::domain::client_key::ClientKey;
 use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::{ClientAuth, Profile};
-use crate::domain::provider_file::Provider;
+use crate::domain::provider_file::KnownProvider;
 use crate::domain::secret::Secret;
 use crate::domain::settings::ClientSettings;
 use crate::domain::text;
@@ -16,7 +16,7 @@ pub(super) const MOST_SECRETS: usize = 2;
 /// Reads the keys about the client.
 pub(super) fn read(
     table: &mut Table<'_>,
-    provider: Option<&Provider>,
+    provider: Option<&KnownProvider>,
     kind: Option<GrantKind>,
     profile: Option<&Profile>,
     files: &Files,
@@ -147,7 +147,7 @@ fn with_certificate(key: ClientKey, certificate: &Entry<'_, &str>, files: &Files
     }
 }
 
-fn client_id(table: &mut Table<'_>, provider: Option<&Provider>) -> Option<String> {
+fn client_id(table: &mut Table<'_>, provider: Option<&KnownProvider>) -> Option<String> {
     let where_to = provider.map_or("the provider", |provider| &provider.file.register_at);
     let help = format!("register the application at {where_to}, then write client_id = \"…\"");
     let id = table.required_text("client_id", &help)?;

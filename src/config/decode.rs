@@ -23,7 +23,7 @@ pub(super) fn read<T: DeserializeOwned>(entries: &Entries, place: &Place<'_>) ->
             Err(error) => error,
         };
         let mut path: Vec<Step> = error.path.iter().rev().cloned().collect();
-        let follows = matches!(&error.fault, Fault::Missing(key)
+        let follows = matches!(&error.fault, DecodeFault::Missing(key)
             if left_out.contains(&[path.as_slice(), &[Step::Key((*key).to_owned())]].concat()));
         if !follows {
             error.fault.report(&rest, &path, place);
@@ -86,12 +86,12 @@ enum Step {
 /// A fault, and its place: the path grows from its end as the error passes up.
 #[derive(Debug)]
 pub(super) struct Error {
-    fault: Fault,
+    fault: DecodeFault,
     path: Vec<Step>,
 }
 
 #[derive(Debug)]
-enum Fault {
+enum DecodeFault {
     Other(String),
     WrongType(String),
     NoSuchKey(&'static [&'static str]),
@@ -99,7 +99,7 @@ enum Fault {
     Missing(&'static str),
 }
 
-impl Fault {
+impl DecodeFault {
     fn report(&self, root: &Node, path: &[Step], place: &Place<'_>) {
         let (place, node) = find(root, path, place);
         let key = path.last().map_or("it", |step| if let Step::Key(key) = step { key } else { "" });
@@ -196,7 +196,7 @@ impl Node {
 }
 
 impl Error {
-    fn new(fault: Fault) -> Self {
+    fn new(fault: DecodeFault) -> Self {
         Self { fault, path: Vec::new() }
     }
 
@@ -216,27 +216,27 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(Fault::Other(message.to_string()))
+        Self::new(DecodeFault::Other(message.to_string()))
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(Fault::WrongType(expected.to_string()))
+        Self::new(DecodeFault::WrongType(expected.to_string()))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(Fault::Other(format!("this must be {}", in_words(&expected.to_string()).0)))
+        Self::new(DecodeFault::Other(format!("this must be {}", in_words(&expected.to_string()).0)))
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Fault::NoSuchValue(variant.to_owned(), expected))
+        Self::new(DecodeFault::NoSuchValue(variant.to_owned(), expected))
     }
 
     fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(Fault::NoSuchKey(expected))
+        Self::new(DecodeFault::NoSuchKey(expected))
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(Fault::Missing(field))
+        Self::new(DecodeFault::Missing(field))
     }
 }
 
@@ -249,7 +249,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
             Value::Integer(number) => visitor.visit_i64(*number),
             Value::Text(text) => visitor.visit_borrowed_str(text),
             Value::List(items) => visitor.visit_seq(Items(items.iter().enumerate())),
-            Value::Table(entries) => visitor.visit_map(Members { rest: entries.iter(), current: None }),
+            Value::Table(entries) => visitor.visit_map(TableMembers { rest: entries.iter(), current: None }),
             Value::Other(kind) => Err(de::Error::invalid_type(Unexpected::Other(kind), &visitor)),
         }
     }
@@ -271,9 +271,9 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         match &self.value {
             Value::Text(text) => visitor.visit_enum(StrDeserializer::<Error>::new(text)),
             Value::Table(entries) => {
-                visitor.visit_enum(MapAccessDeserializer::new(Members { rest: entries.iter(), current: None }))
+                visitor.visit_enum(MapAccessDeserializer::new(TableMembers { rest: entries.iter(), current: None }))
             }
-            _ => Err(Error::new(Fault::WrongType("a string".to_owned()))),
+            _ => Err(Error::new(DecodeFault::WrongType("a string".to_owned()))),
         }
     }
 
@@ -294,12 +294,12 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
     }
 }
 
-struct Members<'de> {
+struct TableMembers<'de> {
     rest: std::collections::btree_map::Iter<'de, String, Node>,
     current: Option<(&'de String, &'de Node)>,
 }
 
-impl<'de> de::MapAccess<'de> for Members<'de> {
+impl<'de> de::MapAccess<'de> for TableMembers<'de> {
     type Error = Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {

@@ -85,7 +85,7 @@ impl FileId {
 
 /// A place in a file; the line is counted from one, and `None` where there are no lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Written {
+pub(super) struct SourcePosition {
     pub(super) file: FileId,
     pub(super) line: Option<usize>,
 }
@@ -127,7 +127,7 @@ impl Report {
 
     /// The place of a whole file.
     pub(super) fn whole(&self, file: FileId) -> Place<'_> {
-        Place { report: self, key: String::new(), written: Written { file, line: None } }
+        Place { report: self, key: String::new(), written: SourcePosition { file, line: None } }
     }
 
     /// True if nothing is wrong so far.
@@ -151,7 +151,7 @@ pub(super) struct Place<'a> {
     pub(super) report: &'a Report,
     /// The key with everything above it, joined by dots; empty for the file as a whole.
     pub(super) key: String,
-    pub(super) written: Written,
+    pub(super) written: SourcePosition,
 }
 
 impl<'a> Place<'a> {
@@ -174,7 +174,7 @@ impl<'a> Place<'a> {
     }
 
     /// The place of `key` below this one, on the same line unless the key has one of its own.
-    pub(super) fn below(&self, key: &str, written: Option<Written>) -> Place<'a> {
+    pub(super) fn below(&self, key: &str, written: Option<SourcePosition>) -> Place<'a> {
         let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
         let key = if is_bare { shortened(key) } else { quoted(key) };
         let key = if self.key.is_empty() { key } else { format!("{}.{key}", self.key) };
@@ -182,7 +182,7 @@ impl<'a> Place<'a> {
     }
 
     fn diagnostic(&self, message: String, help: String) -> (FileId, Diagnostic) {
-        let Written { file, line } = self.written;
+        let SourcePosition { file, line } = self.written;
         let path = file.0.checked_sub(1).and_then(|at| self.report.files.borrow().get(at).cloned());
         (file, Diagnostic { file: path, line, key: self.key.clone(), message, help })
     }

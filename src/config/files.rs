@@ -96,7 +96,7 @@ impl Files {
 
     /// The file that `entry` names, which is there, can be read, and is nobody's business: a secret or a key.
     pub(super) fn private(&self, entry: &Entry<'_, &str>) -> Option<PathBuf> {
-        let (path, metadata) = self.find(entry, Content::Private)?;
+        let (path, metadata) = self.find(entry, Sensitivity::Private)?;
         let in_credentials = self.credentials.as_ref().is_some_and(|folder| path.starts_with(folder));
         if metadata.permissions().mode() & 0o004 != 0 && !in_credentials && !is_in_closed_folder(&path) {
             let path = shown_path(&path);
@@ -107,10 +107,10 @@ impl Files {
 
     /// The file that `entry` names, which is there and can be read.
     pub(super) fn public(&self, entry: &Entry<'_, &str>) -> Option<PathBuf> {
-        self.find(entry, Content::Public).map(|(path, _)| path)
+        self.find(entry, Sensitivity::Public).map(|(path, _)| path)
     }
 
-    fn find(&self, entry: &Entry<'_, &str>, content: Content) -> Option<(PathBuf, Metadata)> {
+    fn find(&self, entry: &Entry<'_, &str>, content: Sensitivity) -> Option<(PathBuf, Metadata)> {
         if self.given.is_some() {
             entry.place.error(NO_FILES, NO_FILES_HELP);
             return None;
@@ -122,7 +122,7 @@ impl Files {
         }
         let candidates = self.candidates(Path::new(name));
         // Somebody who put the secret itself here must not find it in the journal.
-        let unspeakable = content == Content::Private && may_be_the_secret(name);
+        let unspeakable = content == Sensitivity::Private && may_be_the_secret(name);
         for path in &candidates {
             let metadata = match check_readable(path) {
                 Ok(metadata) => {
@@ -169,7 +169,7 @@ impl Files {
 
 /// The content of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Content {
+enum Sensitivity {
     Public,
     Private,
 }

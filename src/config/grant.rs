@@ -11,7 +11,7 @@ use super::table::{Entry, Table};
 use crate::domain::grant_kind::GrantKind;
 use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::loopback::leads_to_loopback;
-use crate::domain::provider_file::Provider;
+use crate::domain::provider_file::KnownProvider;
 use crate::domain::settings::{ClientSettings, EndpointSettings, GrantSettings};
 use crate::domain::text;
 
@@ -175,7 +175,7 @@ fn redirect_uri(entry: &Entry<'_, &str>, allow_http: bool) -> Option<String> {
 }
 
 /// Warns of scopes that the provider is known not to give by this grant.
-pub(super) fn check_scopes(provider: &Provider, kind: GrantKind, scopes: &[Entry<'_, &str>]) {
+pub(super) fn check_scopes(provider: &KnownProvider, kind: GrantKind, scopes: &[Entry<'_, &str>]) {
     let by = match kind {
         GrantKind::DeviceCode => "to devices",
         GrantKind::AuthorizationCode => "by a browser",

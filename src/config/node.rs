@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{FileId, Written};
+use super::diagnostic::{FileId, SourcePosition};
 use super::toml_text;
 
 /// A value, and where its key stands.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) value: Value,
-    pub(super) written: Written,
+    pub(super) written: SourcePosition,
 }
 
 /// A value of a configuration.
@@ -69,7 +69,7 @@ impl Value {
 
 /// Reads a TOML document; `line_at` tells the line of a byte.
 pub(super) fn from_toml(table: &DeTable<'_>, file: FileId, line_at: &dyn Fn(usize) -> usize) -> Entries {
-    let written = |offset| Written { file, line: Some(line_at(offset)) };
+    let written = |offset| SourcePosition { file, line: Some(line_at(offset)) };
     let entry = |key: &toml::Spanned<_>, value: &DeValue<'_>| Node {
         value: toml_value(value, file, line_at),
         written: written(key.span().start),
@@ -90,7 +90,7 @@ fn toml_value(value: &DeValue<'_>, file: FileId, line_at: &dyn Fn(usize) -> usiz
         DeValue::Array(items) => {
             let item = |item: &toml::Spanned<DeValue<'_>>| Node {
                 value: toml_value(item.get_ref(), file, line_at),
-                written: Written { file, line: Some(line_at(item.span().start)) },
+                written: SourcePosition { file, line: Some(line_at(item.span().start)) },
             };
             Value::List(items.iter().map(item).collect())
         }
@@ -113,7 +113,7 @@ fn json_node(value: &Json, file: FileId) -> Node {
         Json::Array(items) => Value::List(items.iter().map(|item| json_node(item, file)).collect()),
         Json::Object(object) => Value::Table(from_json(object, file)),
     };
-    Node { value, written: Written { file, line: None } }
+    Node { value, written: SourcePosition { file, line: None } }
 }
 
 /// Lays `upper` over `lower`: tables key by key, everything else as a whole.

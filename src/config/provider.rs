@@ -13,7 +13,7 @@ use super::table::{Entry, Table};
 use super::{ACCOUNT_KEYS, profile};
 use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::{Parameter, ParameterKind, Provider, fill};
+use crate::domain::provider_file::{KnownProvider, Parameter, ParameterKind, fill};
 use crate::domain::settings::EndpointSettings;
 use crate::domain::text;
 
@@ -33,7 +33,7 @@ pub(super) struct AccountProvider {
     pub(super) label: String,
     pub(super) endpoints: EndpointSettings,
     /// The provider's file, if it has one.
-    pub(super) known: Option<Arc<Provider>>,
+    pub(super) known: Option<Arc<KnownProvider>>,
     /// The peculiarities of the provider, with the account's parameters in it.
     pub(super) profile: Profile,
 }
@@ -72,7 +72,7 @@ pub(super) fn read(
     Some(AccountProvider { label: provider.name.clone(), endpoints, known: Some(provider), profile })
 }
 
-fn find(name: &Entry<'_, &str>, catalog: &Catalog) -> Option<Arc<Provider>> {
+fn find(name: &Entry<'_, &str>, catalog: &Catalog) -> Option<Arc<KnownProvider>> {
     let Some(provider) = catalog.find(name.value) else {
         let (message, help) = catalog.unknown(name.value);
         name.place.error(message, help);
@@ -128,7 +128,12 @@ fn named_endpoint<'e>(endpoints: &'e EndpointSettings, key: &str) -> Option<&'e 
 }
 
 /// Complains about a grant that the provider is known not to have.
-fn require_grant(provider: &Provider, name: &Entry<'_, &str>, kind: Option<GrantKind>, endpoints: &EndpointSettings) {
+fn require_grant(
+    provider: &KnownProvider,
+    name: &Entry<'_, &str>,
+    kind: Option<GrantKind>,
+    endpoints: &EndpointSettings,
+) {
     let Some(grant) = kind else { return };
     let other = match grant {
         GrantKind::DeviceCode => "device grant",
@@ -230,7 +235,7 @@ fn ignore_parameters(table: &mut Table<'_>, catalog: &Catalog) {
 }
 
 /// Complains about parameters of providers other than the account's.
-fn refuse_parameters(table: &mut Table<'_>, provider: Option<&Provider>, catalog: &Catalog) {
+fn refuse_parameters(table: &mut Table<'_>, provider: Option<&KnownProvider>, catalog: &Catalog) {
     let is_own = |key: &str| provider.is_some_and(|provider| provider.file.parameters.contains_key(key));
     let mut unknown = unknown_keys(table);
     unknown.retain(|key| !is_own(key));
@@ -244,7 +249,7 @@ fn refuse_parameters(table: &mut Table<'_>, provider: Option<&Provider>, catalog
 }
 
 /// The values of the parameters of a provider's file.
-fn parameters(table: &mut Table<'_>, provider: &Provider, allow_http: bool) -> Option<BTreeMap<String, String>> {
+fn parameters(table: &mut Table<'_>, provider: &KnownProvider, allow_http: bool) -> Option<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
     for (key, parameter) in &provider.file.parameters {
         let value = match &parameter.default {
@@ -264,7 +269,7 @@ fn parameters(table: &mut Table<'_>, provider: &Provider, allow_http: bool) -> O
 
 /// The endpoints of a provider's file with the account's parameters in them.
 fn file_endpoints(
-    provider: &Provider,
+    provider: &KnownProvider,
     values: &BTreeMap<&str, String>,
     name: &Entry<'_, &str>,
     allow_http: bool,

@@ -19,7 +19,7 @@ use super::table::Table;
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::Provider;
+use crate::domain::provider_file::KnownProvider;
 use crate::domain::settings::{AccountSettings, Declared, GrantSettings, ProvisioningSettings};
 use crate::domain::text;
 
@@ -75,7 +75,7 @@ pub(super) fn read(mut table: Table<'_>, catalog: &Catalog) -> Option<Provisioni
     let issuers = table.texts("issuers");
     let issuers: Vec<_> = issuers.iter().map(|entry| (http_address(entry, AddressUse::Issuer, false), entry)).collect();
     let presets = table.texts("presets");
-    let presets: Vec<(_, Option<Arc<Provider>>)> = presets
+    let presets: Vec<(_, Option<Arc<KnownProvider>>)> = presets
         .into_iter()
         .map(|preset| (catalog.find(preset.value), preset))
         .map(|(found, preset)| (preset, found))

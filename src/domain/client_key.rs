@@ -109,7 +109,7 @@ impl ClientKey {
         }
     }
 
-    /// Whether it can sign with this algorithm.
+    /// Returns whether it can sign with this algorithm.
     #[must_use]
     pub(crate) fn signs_with(&self, algorithm: SigningAlgorithm) -> bool {
         match *self.pair {

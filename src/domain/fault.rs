@@ -8,15 +8,15 @@ use std::time::Duration;
 pub struct Fault {
     /// Which of the known faults it is.
     pub code: FaultCode,
-    /// What happened, in one sentence; free of secrets and of control characters.
+    /// The event in one sentence; free of secrets and of control characters.
     pub message: String,
-    /// What the agent does about it.
+    /// The agent's reaction.
     pub remedy: Remedy,
-    /// Whether the other side may have carried the request out although its answer is not known.
+    /// True if the other side may have carried the request out although its answer is not known.
     pub in_doubt: bool,
 }
 
-/// What follows from a [`Fault`].
+/// The agent's reaction to a [`Fault`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// A passing fault: the same is tried again, not before the time the other side asked for (`Retry-After`).
@@ -61,7 +61,7 @@ pub enum FaultCode {
     ProviderUnavailable,
     /// HTTP 429.
     RateLimited,
-    /// What answered is no OAuth server: a captive portal, a proxy, a wrong address.
+    /// The server that answered is no OAuth server: a captive portal, a proxy, a wrong address.
     NotOauth,
     /// The answer is an OAuth one but lacks what it must have, or contradicts itself.
     AnswerMalformed,
@@ -79,7 +79,7 @@ pub enum FaultCode {
     NotAllowed,
     /// Who approved could not be found out.
     IdentityUnknown,
-    /// What came back from the provider by the browser does not belong to the sign-in (RFC 6749 10.12, RFC 9207).
+    /// The redirection does not belong to the sign-in (RFC 6749 10.12, RFC 9207).
     RedirectInvalid,
     /// The tokens were given up here, and may still be good at the provider (RFC 7009 2.2).
     NotRevoked,
@@ -163,7 +163,7 @@ impl FaultCode {
         }
     }
 
-    /// Whether it says that what is in the store cannot be opened now, and has to stay as it is.
+    /// Returns whether it says that what is in the store cannot be opened now, and has to stay as it is.
     #[must_use]
     pub fn is_of_closed_record(self) -> bool {
         matches!(self, Self::RecordUnreadable | Self::ClonedDevice)
@@ -175,7 +175,7 @@ impl FaultCode {
         Self::ALL.into_iter().find(|code| code.name() == name)
     }
 
-    /// What to do next, in one sentence.
+    /// Returns the next step, in one sentence.
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {

@@ -15,12 +15,12 @@ pub struct JwtBearer {
     pub issuer: String,
     /// The claim `sub`: on whose behalf; the issuer itself where there is none, or none at all at Google.
     pub subject: Option<String>,
-    /// Whether the key is that of a Google service account, which has its scopes in the assertion and no subject of its
+    /// True if the key is that of a Google service account, which has its scopes in the assertion and no subject of its
     /// own.
     pub is_service_account: bool,
 }
 
-/// What is used of the file that Google gives for a service account.
+/// The members of a Google service account's file that are used.
 #[derive(Deserialize)]
 struct ServiceAccountFile {
     r#type: String,

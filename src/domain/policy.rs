@@ -104,7 +104,7 @@ pub(crate) const IDLE_SIGN_OUTS: Rate = Rate { at_once: 10, pause: Duration::fro
 /// The part of these that one client gets, by its response topic: a flow that asks in a loop locks nobody else out.
 pub(crate) const CLIENT_REQUESTS: Rate = Rate { at_once: 20, pause: Duration::from_secs(60) };
 
-/// How many requests to read the configuration again are taken. Each reads every file, and may write a line for each account.
+/// The rate at which requests to read the configuration again are accepted. Each reads every file, and may write a line for each account.
 pub(crate) const RELOADS: Rate = Rate { at_once: 10, pause: Duration::from_secs(10) };
 
 /// The limit for all accounts together: at once as many as a large device has accounts.

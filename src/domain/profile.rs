@@ -22,7 +22,7 @@ pub(crate) use errors::{OauthError, StatusCode, Success};
 pub(crate) use members::{Member, MemberPath};
 pub(crate) use requests::{ByRequest, ParameterName, Params, Pkce, RequestFormat, RequestKind, RevokedToken};
 
-/// What is peculiar to a provider, or to one account at it. All keys are optional.
+/// The settings in which providers differ, for a provider or for one account at it. All keys are optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Profile {
@@ -38,7 +38,7 @@ pub(crate) struct Profile {
     /// Header fields of each request to the provider, such as `user-agent`; an empty value takes out that of the layer
     /// below. Those of HTTP itself and `authorization` cannot be set.
     pub(crate) headers: Params,
-    /// How the parameters of a request are written. Default: `form` (RFC 6749 appendix B).
+    /// The encoding of a request's parameters. Default: `form` (RFC 6749 appendix B).
     pub(crate) request_format: Option<RequestFormat>,
     /// Other values of `grant_type`, by the kind of the request that sends it; `every` is not used.
     pub(crate) grant_types: ByRequest<Option<String>>,
@@ -46,24 +46,24 @@ pub(crate) struct Profile {
     pub(crate) response_type: Option<String>,
     /// The text between two scopes, sent and received. Default: one space (RFC 6749 3.3).
     pub(crate) scope_separator: Option<String>,
-    /// Whether the scopes of the sign-in are sent with each refresh too. Default: false (RFC 6749 6).
+    /// True if the scopes of the sign-in are sent with each refresh too. Default: false (RFC 6749 6).
     pub(crate) scope_at_refresh: Option<bool>,
     /// The proof key of the authorization code grant. Default: `S256` (RFC 7636 4.2, RFC 9700 2.1.1).
     pub(crate) pkce: Option<Pkce>,
     /// The proof key of the device grant, which no standard has. Default: `off`.
     pub(crate) device_pkce: Option<Pkce>,
-    /// Whether an authorization request with the scope `openid` has a nonce, which the ID token must repeat. Default:
+    /// True if an authorization request with the scope `openid` has a nonce, which the ID token must repeat. Default:
     /// true (OpenID Connect Core 3.1.2.1).
     pub(crate) nonce: Option<bool>,
     /// The `prompt` of an authorization request; empty for none. Default: `consent` with the scope `offline_access`, else
     /// none (OpenID Connect Core 11). One in `params` wins.
     pub(crate) prompt: Option<String>,
 
-    /// How the client authenticates (RFC 6749 2.3, RFC 7523 2.2). Default: as the metadata says, or else by what it has.
+    /// The client authentication (RFC 6749 2.3, RFC 7523 2.2). Default: as the metadata says, or else by what it has.
     pub(crate) client_auth: Option<ClientAuth>,
-    /// How Basic writes id and secret. Default: `percent` (RFC 6749 2.3.1).
+    /// The encoding of id and secret in Basic. Default: `percent` (RFC 6749 2.3.1).
     pub(crate) basic_encoding: Option<BasicEncoding>,
-    /// Whether a client without a secret authenticates by Basic with an empty one. Default: false.
+    /// True if a client without a secret authenticates by Basic with an empty one. Default: false.
     pub(crate) empty_secret: Option<bool>,
     /// The algorithm of assertions. Default: by the key, `RS256`, `ES256`, `ES384` or `EdDSA` (RFC 7518 3.1, RFC 8037 3.1).
     pub(crate) assertion_algorithm: Option<SigningAlgorithm>,
@@ -73,7 +73,7 @@ pub(crate) struct Profile {
     /// The thumbprint of the client's certificate in an assertion's header, where a certificate is configured. Default:
     /// `x5t#S256` (RFC 7515 4.1.8).
     pub(crate) assertion_thumbprint: Option<Thumbprint>,
-    /// How long an assertion is valid, in seconds. Default: 120 for a client's, 3600 for a JWT bearer grant's
+    /// The life of an assertion, in seconds. Default: 120 for a client's, 3600 for a JWT bearer grant's
     /// (RFC 7523 3).
     pub(crate) assertion_lifetime: Option<u32>,
     /// Where a JWT bearer grant names its scopes. Default: `parameter` (RFC 7521 4.1); Google reads the `claim`.
@@ -103,12 +103,12 @@ pub(crate) struct Profile {
     /// takes out that of the layer below.
     pub(crate) redirect_extra: BTreeMap<String, String>,
 
-    /// How long an access token lives where neither the answer nor the token says it, in seconds. Default: unknown; it is
+    /// The life of an access token where neither the answer nor the token says it, in seconds. Default: unknown; it is
     /// refreshed as if it were an hour, and published without an end (RFC 6749 5.1).
     pub(crate) access_token_lifetime: Option<u32>,
-    /// How long a sign-in lasts from the user's approval, where the answer does not say it, in seconds. Default: unknown.
+    /// The life of a sign-in from the user's approval, where the answer does not say it, in seconds. Default: unknown.
     pub(crate) sign_in_lifetime: Option<u64>,
-    /// How long a sign-in lasts from the last refresh, where the answer does not say it, in seconds. Default: unknown.
+    /// The life of a sign-in from the last refresh, where the answer does not say it, in seconds. Default: unknown.
     pub(crate) idle_lifetime: Option<u64>,
     /// Which tokens are revoked at a sign-out, first to last. Default: `["refresh_token", "access_token"]` (RFC 7009 2.1).
     pub(crate) revoke: Option<Vec<RevokedToken>>,
@@ -212,7 +212,7 @@ impl Profile {
         self.device_pkce.unwrap_or(Pkce::Off)
     }
 
-    /// Whether an authorization request has a nonce.
+    /// Returns whether an authorization request has a nonce.
     #[must_use]
     pub(crate) fn nonce(&self) -> bool {
         self.nonce.unwrap_or(true)

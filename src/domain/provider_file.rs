@@ -10,11 +10,11 @@ use crate::domain::profile::Profile;
 
 /// A provider that is known by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Provider {
+pub(crate) struct KnownProvider {
     /// The value of `provider` in an account: the name of the file without `.toml`.
     pub(crate) name: String,
     /// The place where its file is.
-    pub(crate) origin: Origin,
+    pub(crate) origin: FileOrigin,
     /// The part of the file that is about registration, endpoints and parameters.
     pub(crate) file: ProviderFile,
     /// The part of the file that is about requests and answers.
@@ -23,7 +23,7 @@ pub(crate) struct Provider {
 
 /// The place of a provider's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum FileOrigin {
     /// Compiled into the program.
     BuiltIn,
     /// Installed by the administrator.
@@ -158,7 +158,7 @@ pub(crate) struct Source {
     pub(crate) read: String,
 }
 
-impl Provider {
+impl KnownProvider {
     /// The registration for a grant, if the provider has it.
     pub(crate) fn grant(&self, grant: GrantKind) -> Option<&Registration> {
         self.file.grants.get(&grant)

@@ -70,7 +70,7 @@ impl Redirection {
         if query.is_empty() || !query.contains('=') || address.len() > LONGEST {
             return Err(NoRedirection::NoQuery);
         }
-        let mut members = Members::default();
+        let mut members = QueryMembers::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let slot = match name.as_ref() {
                 "state" => &mut members.state,
@@ -87,7 +87,7 @@ impl Redirection {
                 return Err(NoRedirection::Repeated);
             }
         }
-        let Members { state, code, error, description, issuer, further } = members;
+        let QueryMembers { state, code, error, description, issuer, further } = members;
         let text = |value: Option<Secret>| value.map(|value| printable(value.expose()));
         let state = state.filter(|state| !state.is_empty()).ok_or(NoRedirection::NoState)?;
         let outcome = match (text(error), code.filter(|code| !code.is_empty())) {
@@ -101,7 +101,7 @@ impl Redirection {
 
 /// Until it is known which of the values is the code, all of them are kept as one.
 #[derive(Default)]
-struct Members {
+struct QueryMembers {
     state: Option<Secret>,
     code: Option<Secret>,
     error: Option<Secret>,

@@ -15,7 +15,7 @@ use crate::domain::client_key::ClientKey;
 use crate::domain::identity::AllowList;
 use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::Provider;
+use crate::domain::provider_file::KnownProvider;
 use crate::domain::record::{ClientBinding, Fingerprint};
 use crate::domain::secret::Secret;
 
@@ -40,7 +40,7 @@ pub struct ProvisioningSettings {
     /// Addresses that a declared account may use as its issuer or endpoints, with everything below each.
     pub issuers: Vec<Url>,
     /// The providers known by name that it may use.
-    pub(crate) presets: Vec<Arc<Provider>>,
+    pub(crate) presets: Vec<Arc<KnownProvider>>,
 }
 
 impl Settings {

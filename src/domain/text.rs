@@ -39,7 +39,7 @@ fn is_harmless(c: char) -> bool {
     !c.is_control() && !turns_direction(c) && !separates_lines(c) && !is_invisible(c)
 }
 
-/// Whether the character changes the direction of writing (Unicode Standard Annex 9).
+/// Returns whether the character changes the direction of writing (Unicode Standard Annex 9).
 fn turns_direction(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -48,7 +48,7 @@ fn separates_lines(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Whether nothing is seen of the character: zero-width characters, fillers, variation selectors, tags, and those that are for
+/// Returns whether nothing is seen of the character: zero-width characters, fillers, variation selectors, tags, and those that are for
 /// programs alone. Two texts that differ in these look alike.
 fn is_invisible(c: char) -> bool {
     matches!(
@@ -76,7 +76,7 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Whether the character is drawn on the one before it: the blocks of combining characters that no single language has.
+/// Returns whether the character is drawn on the one before it: the blocks of combining characters that no single language has.
 fn is_combining(c: char) -> bool {
     matches!(
         c,

@@ -26,7 +26,7 @@ pub struct TokenAnswer {
     pub extra: BTreeMap<String, Secret>,
 }
 
-/// What an answer says of the end of the sign-in.
+/// The end of the sign-in, as an answer tells it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SignInEnd {
     /// Nothing: it is as it was, or unknown.

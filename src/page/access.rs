@@ -31,11 +31,11 @@ const ALL_PRESSES: Rate = Rate { at_once: 60, pause: Duration::from_millis(250) 
 /// The number of addresses whose rates are remembered.
 const ADDRESSES: usize = 256;
 
-type Fingerprint = [u8; 32];
+type CodeDigest = [u8; 32];
 
 /// The result of entering a code.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(super) enum CodeEntry {
     /// It is the code; the browser is given this cookie.
     Granted(String),
     /// It is not.
@@ -47,19 +47,19 @@ pub(super) enum Entry {
 /// Whoever may come in.
 #[derive(Debug)]
 pub(super) struct Access {
-    code: Option<Fingerprint>,
+    code: Option<CodeDigest>,
     cookie: String,
     /// Signs the tokens of the forms.
-    form_key: Fingerprint,
-    tries: Limits,
-    presses: Limits,
+    form_key: CodeDigest,
+    tries: ClientRates,
+    presses: ClientRates,
     browsers: Vec<Browser>,
 }
 
 /// A browser in which the code was entered.
 #[derive(Debug)]
 struct Browser {
-    cookie: Fingerprint,
+    cookie: CodeDigest,
     /// Where it was entered from: a cookie that reached another server of the device is of no use there.
     address: IpAddr,
     until: BootTime,
@@ -67,13 +67,13 @@ struct Browser {
 
 /// A rate for each client, and one for all of them.
 #[derive(Debug)]
-struct Limits {
+struct ClientRates {
     each: Rate,
     of_clients: HashMap<IpAddr, Throttle>,
     of_all: Throttle,
 }
 
-impl Limits {
+impl ClientRates {
     fn new(each: Rate, all: Rate) -> Self {
         Self { each, of_clients: HashMap::new(), of_all: Throttle::new(all) }
     }
@@ -100,8 +100,8 @@ impl Access {
             code: code.map(|code| fingerprint(code.expose().as_bytes())),
             cookie: format!("oauth2mqtt-{port}"),
             form_key,
-            tries: Limits::new(TRIES, ALL_TRIES),
-            presses: Limits::new(PRESSES, ALL_PRESSES),
+            tries: ClientRates::new(TRIES, ALL_TRIES),
+            presses: ClientRates::new(PRESSES, ALL_PRESSES),
             browsers: Vec::new(),
         }
     }
@@ -139,16 +139,16 @@ impl Access {
     }
 
     /// Takes a code that somebody entered.
-    pub(super) fn enter(&mut self, code: &str, by_https: bool, client: IpAddr, now: BootTime) -> Entry {
-        let Some(wanted) = self.code else { return Entry::Wrong };
+    pub(super) fn enter(&mut self, code: &str, by_https: bool, client: IpAddr, now: BootTime) -> CodeEntry {
+        let Some(wanted) = self.code else { return CodeEntry::Wrong };
         let client = network(client);
         if self.tries.take(client, now).is_err() {
-            return Entry::TooOften;
+            return CodeEntry::TooOften;
         }
         let mut random = [0; 32];
         // Without randomness from the kernel nobody can be told apart from anybody.
         if !same(&wanted, &fingerprint(code.as_bytes())) || getrandom::fill(&mut random).is_err() {
-            return Entry::Wrong;
+            return CodeEntry::Wrong;
         }
         let value = URL_SAFE_NO_PAD.encode(random);
         self.browsers.retain(|browser| now < browser.until);
@@ -160,11 +160,11 @@ impl Access {
         let (prefix, secure) = if by_https { ("__Host-", "; Secure") } else { ("", "") };
         let name = &self.cookie;
         let life = LIFE.as_secs();
-        Entry::Granted(format!("{prefix}{name}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"))
+        CodeEntry::Granted(format!("{prefix}{name}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"))
     }
 
     /// The fingerprint of our cookie in a `Cookie` header.
-    fn shown(&self, cookies: Option<&str>) -> Option<Fingerprint> {
+    fn shown(&self, cookies: Option<&str>) -> Option<CodeDigest> {
         let ours = |cookie: &str| {
             let cookie = cookie.trim();
             let value =
@@ -183,11 +183,11 @@ fn network(client: IpAddr) -> IpAddr {
     }
 }
 
-fn fingerprint(text: &[u8]) -> Fingerprint {
+fn fingerprint(text: &[u8]) -> CodeDigest {
     Sha256::digest(text).into()
 }
 
-fn same(one: &Fingerprint, other: &Fingerprint) -> bool {
+fn same(one: &CodeDigest, other: &CodeDigest) -> bool {
     one.ct_eq(other).into()
 }
 
@@ -207,7 +207,7 @@ mod tests {
     }
 
     fn granted(access: &mut Access) -> String {
-        let Entry::Granted(cookie) = access.enter("open sesame", false, PHONE, at(0)) else { panic!() };
+        let CodeEntry::Granted(cookie) = access.enter("open sesame", false, PHONE, at(0)) else { panic!() };
         cookie.split(';').next().unwrap().to_owned()
     }
 
@@ -220,8 +220,8 @@ mod tests {
     fn the_code_opens_one_browser_for_half_a_day() {
         let mut access = access();
         assert!(!access.lets_in(None, PHONE, at(0)));
-        assert!(matches!(access.enter("open sesam", false, PHONE, at(0)), Entry::Wrong));
-        let Entry::Granted(cookie) = access.enter("open sesame", true, PHONE, at(0)) else { panic!() };
+        assert!(matches!(access.enter("open sesam", false, PHONE, at(0)), CodeEntry::Wrong));
+        let CodeEntry::Granted(cookie) = access.enter("open sesame", true, PHONE, at(0)) else { panic!() };
         assert!(
             cookie.starts_with("__Host-oauth2mqtt-8628=") && cookie.ends_with("; SameSite=Strict; Secure"),
             "{cookie}"
@@ -257,10 +257,10 @@ mod tests {
     fn the_code_cannot_be_searched_for() {
         let mut access = access();
         for _ in 0..TRIES.at_once {
-            assert!(matches!(access.enter("123456", false, PHONE, at(0)), Entry::Wrong));
+            assert!(matches!(access.enter("123456", false, PHONE, at(0)), CodeEntry::Wrong));
         }
-        assert!(matches!(access.enter("open sesame", false, PHONE, at(11)), Entry::TooOften));
-        assert!(matches!(access.enter("open sesame", false, PHONE, at(12)), Entry::Granted(_)));
+        assert!(matches!(access.enter("open sesame", false, PHONE, at(11)), CodeEntry::TooOften));
+        assert!(matches!(access.enter("open sesame", false, PHONE, at(12)), CodeEntry::Granted(_)));
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             }
         }
         assert!(access.press(PHONE, at(600)).is_ok());
-        assert!(matches!(access.enter("open sesame", false, PHONE, at(600)), Entry::Granted(_)));
+        assert!(matches!(access.enter("open sesame", false, PHONE, at(600)), CodeEntry::Granted(_)));
         for number in 0..1_000_u128 {
             let _ = access.press(IpAddr::V6(Ipv6Addr::from(number << 64)), at(700));
         }

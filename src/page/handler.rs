@@ -13,9 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{interval, timeout};
 use url::form_urlencoded;
 
-use super::access::{Access, Entry};
+use super::access::{Access, CodeEntry};
 use super::html::{self, Notice};
-use super::live_content::{LiveContent, Revision};
+use super::live_content::{ContentRevision, LiveContent};
 use super::{ButtonPress, PageCommand, guard};
 use crate::domain::account::AccountName;
 use crate::domain::secret::Secret;
@@ -153,18 +153,18 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         };
         let entry = lock(&self.access).enter(code.expose(), by_https, visitor.address, clock::now().boot);
         match entry {
-            Entry::Granted(cookie) => {
+            CodeEntry::Granted(cookie) => {
                 let mut answer = see_page();
                 if let Ok(cookie) = HeaderValue::try_from(cookie) {
                     answer.headers_mut().insert(header::SET_COOKIE, cookie);
                 }
                 answer
             }
-            Entry::Wrong => {
+            CodeEntry::Wrong => {
                 tracing::warn!(from = %visitor.address, "somebody entered a wrong access code on the page");
                 with_html(StatusCode::FORBIDDEN, html::entry(Some("That is not the access code.")))
             }
-            Entry::TooOften => {
+            CodeEntry::TooOften => {
                 let said = "Too many tries. Wait a minute, then enter the code again.";
                 with_html(StatusCode::TOO_MANY_REQUESTS, html::entry(Some(said)))
             }
@@ -250,7 +250,7 @@ impl Visitor {
 async fn tell_changes(live: LiveContent, token: String, browser: mpsc::Sender<Bytes>, _place: OwnedSemaphorePermit) {
     let mut content = live.subscribe();
     let mut sign_of_life = interval(SIGN_OF_LIFE);
-    let mut seen = Revision::default();
+    let mut seen = ContentRevision::default();
     loop {
         let (text, newest) = {
             let content = content.borrow_and_update();

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::account::{needs_somebody, section};
-use super::live_content::{Content, Revision};
+use super::live_content::{Content, ContentRevision};
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 
@@ -64,8 +64,8 @@ pub(super) fn entry(notice: Option<&str>) -> String {
 }
 
 /// Writes the changes since `seen` as server-sent events.
-pub(super) fn changes(content: &Content, token: &str, seen: Revision, now: UnixTime) -> String {
-    let is_first = seen == Revision::default();
+pub(super) fn changes(content: &Content, token: &str, seen: ContentRevision, now: UnixTime) -> String {
+    let is_first = seen == ContentRevision::default();
     let mut text = String::new();
     if is_first {
         text.push_str("retry: 2000\n\n");

@@ -25,16 +25,16 @@ pub(crate) struct LiveContent(Arc<watch::Sender<Content>>);
 
 /// Counts the changes of the content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Revision(u64);
+pub(super) struct ContentRevision(u64);
 
 /// See [`LiveContent`].
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    newest: Revision,
+    newest: ContentRevision,
     /// When an account last came or went.
-    shape: Revision,
-    broker: (Revision, bool),
-    accounts: BTreeMap<AccountName, (Revision, AccountView)>,
+    shape: ContentRevision,
+    broker: (ContentRevision, bool),
+    accounts: BTreeMap<AccountName, (ContentRevision, AccountView)>,
 }
 
 impl Default for LiveContent {
@@ -86,20 +86,20 @@ impl LiveContent {
 }
 
 impl Content {
-    fn next(&mut self) -> Revision {
+    fn next(&mut self) -> ContentRevision {
         self.newest.0 += 1;
         self.newest
     }
 
-    pub(super) fn newest(&self) -> Revision {
+    pub(super) fn newest(&self) -> ContentRevision {
         self.newest
     }
 
-    pub(super) fn has_other_accounts_since(&self, seen: Revision) -> bool {
+    pub(super) fn has_other_accounts_since(&self, seen: ContentRevision) -> bool {
         self.shape > seen
     }
 
-    pub(super) fn broker_since(&self, seen: Revision) -> Option<bool> {
+    pub(super) fn broker_since(&self, seen: ContentRevision) -> Option<bool> {
         (self.broker.0 > seen).then_some(self.broker.1)
     }
 
@@ -111,7 +111,7 @@ impl Content {
         self.accounts.iter().map(|(name, (_, view))| (name, view))
     }
 
-    pub(super) fn changed_since(&self, seen: Revision) -> impl Iterator<Item = (&AccountName, &AccountView)> {
+    pub(super) fn changed_since(&self, seen: ContentRevision) -> impl Iterator<Item = (&AccountName, &AccountView)> {
         self.accounts.iter().filter(move |(_, (at, _))| *at > seen).map(|(name, (_, view))| (name, view))
     }
 }

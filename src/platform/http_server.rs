@@ -57,7 +57,7 @@ pub(crate) enum ResponseBody {
 pub(crate) struct Peer(pub IpAddr);
 
 /// Answers one request after another.
-pub(crate) type Handler = Arc<dyn Fn(Request<Incoming>) -> ResponseFuture + Send + Sync>;
+pub(crate) type RequestHandler = Arc<dyn Fn(Request<Incoming>) -> ResponseFuture + Send + Sync>;
 
 /// An answer to come.
 pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
@@ -103,8 +103,8 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// Where all places are taken, a new connection gets that of the one which has waited longest for a request to come: whoever
 /// holds connections in silence keeps nobody out.
-pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: Handler) {
-    let mut connections: VecDeque<Connection> = VecDeque::new();
+pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: RequestHandler) {
+    let mut connections: VecDeque<BrowserConnection> = VecDeque::new();
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
@@ -120,7 +120,7 @@ pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: Hand
                     talk(stream, from.ip(), bounds.keep_alive, Arc::clone(&answering), Arc::clone(&is_busy));
                 // A browser that goes away, or stays too long, is nobody's loss.
                 let task = tokio::spawn(async move { drop(timeout(bounds.life, conversation).await) }).abort_handle();
-                connections.push_back(Connection { task, is_busy });
+                connections.push_back(BrowserConnection { task, is_busy });
             }
             // Out of descriptors: there may be some again in a moment.
             Err(_) => sleep(Duration::from_millis(200)).await,
@@ -129,7 +129,7 @@ pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: Hand
 }
 
 /// A connection, and whether a request on it is being answered.
-struct Connection {
+struct BrowserConnection {
     task: AbortHandle,
     is_busy: Arc<AtomicBool>,
 }
@@ -138,7 +138,7 @@ async fn talk(
     stream: TcpStream,
     from: IpAddr,
     keep_alive: bool,
-    answering: Handler,
+    answering: RequestHandler,
     is_busy: Arc<AtomicBool>,
 ) -> hyper::Result<()> {
     let service = service_fn(move |mut request| {

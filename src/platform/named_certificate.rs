@@ -42,7 +42,7 @@ impl NamedCertificates {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let bad = |reason| Error::InvalidCertificate(reason);
-        let parts = Parts::read(certificate).ok_or_else(|| bad(CertificateError::BadEncoding))?;
+        let parts = CertificateParts::read(certificate).ok_or_else(|| bad(CertificateError::BadEncoding))?;
         let candidates = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signature.scheme);
         let mut fitting = candidates
             .flat_map(|(_, algorithms)| algorithms.iter())
@@ -115,11 +115,11 @@ impl ServerCertVerifier for NamedCertificates {
 
 /// Returns whether a certificate names itself as its issuer.
 pub(super) fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
-    Parts::read(certificate).is_some_and(|parts| parts.issuer == parts.subject)
+    CertificateParts::read(certificate).is_some_and(|parts| parts.issuer == parts.subject)
 }
 
 /// The parts of a certificate that are needed (RFC 5280 4.1), of any version.
-struct Parts<'a> {
+struct CertificateParts<'a> {
     issuer: &'a [u8],
     subject: &'a [u8],
     /// The content of the algorithm identifier of the key.
@@ -127,7 +127,7 @@ struct Parts<'a> {
     key: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> CertificateParts<'a> {
     fn read(certificate: &'a [u8]) -> Option<Self> {
         let (certificate, _) = content(certificate, SEQUENCE)?;
         let (signed, _) = content(certificate, SEQUENCE)?;
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn nonsense_is_no_certificate() {
         for bad in [&[][..], &[0x30], &[0x30, 0x84, 1, 1, 1, 1], &[0x30, 0x03, 1, 2, 3], &[0x30, 0x82, 0xff, 0xff]] {
-            assert!(Parts::read(bad).is_none(), "{bad:?}");
+            assert!(CertificateParts::read(bad).is_none(), "{bad:?}");
             assert!(!is_self_signed(&CertificateDer::from(bad)));
         }
     }

@@ -14,7 +14,7 @@ use super::body::{self, Json};
 use super::http::Exchange;
 use super::lifetime;
 use super::quotation;
-use super::refusal::{Asked, ProviderError, by_status};
+use super::refusal::{ProviderError, RequestContext, by_status};
 use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy;
@@ -23,7 +23,7 @@ use crate::domain::secret::Secret;
 use crate::domain::text::is_printable;
 use crate::domain::token::{PollAnswer, TokenAnswer};
 
-/// How long a device code is taken to live where the provider breaks the rule to say so.
+/// The assumed life of a device code where the provider breaks the rule to say so.
 const ASSUMED_CODE_LIFE: Duration = Duration::from_secs(900);
 
 /// The longest user code and address that are shown; a QR code holds no more than this.
@@ -40,27 +40,27 @@ pub(super) struct NewTokens {
     pub(super) id_token: Option<Secret>,
 }
 
-/// What one poll brought.
+/// The result of a poll.
 pub(super) enum Polled {
     Granted(NewTokens),
     NotYet(PollAnswer),
 }
 
-/// What a refresh brought.
+/// The result of a refresh.
 pub(super) enum Refreshed {
     Tokens(TokenAnswer),
     /// No access token, but a refresh token that takes the place of the one that was sent.
     Rotated(Secret, Fault),
 }
 
-/// Whether the provider does not take what the client shows of itself (RFC 6749 5.2).
-pub(super) fn refuses_client(exchange: &Exchange, asked: Asked<'_>) -> bool {
+/// Returns whether the provider does not take what the client shows of itself (RFC 6749 5.2).
+pub(super) fn refuses_client(exchange: &Exchange, asked: RequestContext<'_>) -> bool {
     let error = read(exchange, asked).ok().and_then(|json| ProviderError::of(&json, exchange, asked));
     let known = error.and_then(|error| error.known);
     matches!(known, Some(OauthError::InvalidClient | OauthError::UnauthorizedClient))
 }
 
-/// Whether this may be no OAuth endpoint, or none any more: the provider's metadata may name another by now.
+/// Returns whether this may be no OAuth endpoint, or none any more: the provider's metadata may name another by now.
 pub(super) fn may_have_moved(exchange: &Exchange) -> bool {
     let is_gone = matches!(exchange.status, 300..400 | 404 | 405 | 410);
     let is_page = exchange.status < 500 && !exchange.is_form && !exchange.body.is_empty();
@@ -68,7 +68,7 @@ pub(super) fn may_have_moved(exchange: &Exchange) -> bool {
 }
 
 /// Reads the answer to a refresh (RFC 6749 5).
-pub(super) fn refresh(exchange: &Exchange, asked: Asked<'_>) -> Result<Refreshed, Fault> {
+pub(super) fn refresh(exchange: &Exchange, asked: RequestContext<'_>) -> Result<Refreshed, Fault> {
     let json = read(exchange, asked)?;
     if let Some(error) = ProviderError::of(&json, exchange, asked) {
         return Err(error.of_refresh());
@@ -82,7 +82,7 @@ pub(super) fn refresh(exchange: &Exchange, asked: Asked<'_>) -> Result<Refreshed
 }
 
 /// Reads the answer to a request for the first tokens (RFC 6749 5).
-pub(super) fn token(exchange: &Exchange, asked: Asked<'_>) -> Result<NewTokens, Fault> {
+pub(super) fn token(exchange: &Exchange, asked: RequestContext<'_>) -> Result<NewTokens, Fault> {
     let json = read(exchange, asked)?;
     if let Some(error) = ProviderError::of(&json, exchange, asked) {
         return Err(error.of_sign_in());
@@ -91,7 +91,7 @@ pub(super) fn token(exchange: &Exchange, asked: Asked<'_>) -> Result<NewTokens, 
 }
 
 /// Reads the answer to a poll with a device code (RFC 8628 3.5).
-pub(super) fn poll(exchange: &Exchange, asked: Asked<'_>) -> Result<Polled, Fault> {
+pub(super) fn poll(exchange: &Exchange, asked: RequestContext<'_>) -> Result<Polled, Fault> {
     let json = read(exchange, asked)?;
     let Some(error) = ProviderError::of(&json, exchange, asked) else {
         return good_token(&json, exchange, asked).map(Polled::Granted);
@@ -109,7 +109,7 @@ pub(super) fn poll(exchange: &Exchange, asked: Asked<'_>) -> Result<Polled, Faul
 }
 
 /// Reads the answer of the device authorization endpoint (RFC 8628 3.2).
-pub(super) fn device_authorization(exchange: &Exchange, asked: Asked<'_>) -> Result<Authorization, Fault> {
+pub(super) fn device_authorization(exchange: &Exchange, asked: RequestContext<'_>) -> Result<Authorization, Fault> {
     let json = read(exchange, asked)?;
     if let Some(error) = ProviderError::of(&json, exchange, asked) {
         return Err(error.of_sign_in());
@@ -152,7 +152,7 @@ pub(super) fn device_authorization(exchange: &Exchange, asked: Asked<'_>) -> Res
 
 /// Reads the answer to a revocation (RFC 7009 2.2): whatever its body, success is success, and so is that there is no such
 /// token any more.
-pub(super) fn revocation(exchange: &Exchange, asked: Asked<'_>) -> Result<(), Fault> {
+pub(super) fn revocation(exchange: &Exchange, asked: RequestContext<'_>) -> Result<(), Fault> {
     if (200..300).contains(&exchange.status) {
         return Ok(());
     }
@@ -180,9 +180,9 @@ fn shown_address(text: &str) -> Option<String> {
     url.map(String::from).filter(|text| text.len() <= LONGEST_URI)
 }
 
-fn good_token(json: &Json, exchange: &Exchange, asked: Asked<'_>) -> Result<NewTokens, Fault> {
+fn good_token(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Result<NewTokens, Fault> {
     require_success(exchange)?;
-    let Asked { kind, profile, sent } = asked;
+    let RequestContext { kind, profile, sent } = asked;
     let secret = |name| member(json, profile, name).and_then(Json::secret);
     let access_token =
         secret(Member::AccessToken).ok_or_else(|| malformed("The provider's answer has no access_token."))?;
@@ -224,7 +224,7 @@ fn good_token(json: &Json, exchange: &Exchange, asked: Asked<'_>) -> Result<NewT
 }
 
 /// The scopes with spaces between them, whether they came as a text or a list; none that quotes a secret.
-fn scope(value: Option<&Json>, Asked { profile, sent, .. }: Asked<'_>) -> Option<String> {
+fn scope(value: Option<&Json>, RequestContext { profile, sent, .. }: RequestContext<'_>) -> Option<String> {
     let text = match value? {
         Json::List(items) => items.iter().filter_map(Json::text).collect::<Vec<_>>().join(" "),
         value => value.text()?.replace(profile.scope_separator(), " "),
@@ -261,7 +261,7 @@ fn member<'a>(json: &'a Json, profile: &Profile, name: Member) -> Option<&'a Jso
 }
 
 /// Reads the body, or says why what answered is no OAuth server.
-fn read(exchange: &Exchange, asked: Asked<'_>) -> Result<Json, Fault> {
+fn read(exchange: &Exchange, asked: RequestContext<'_>) -> Result<Json, Fault> {
     // A captive portal says so itself (RFC 6585 6).
     if exchange.status == 511 {
         return Err(no_oauth(exchange));

@@ -16,7 +16,7 @@ use crate::domain::secret::Secret;
 use crate::domain::token::{Granted, User};
 use crate::platform::clock;
 
-/// How often userinfo is asked: the user has approved by then, and should not have to do it twice for one lost packet.
+/// The number of times that userinfo is asked: the user has approved by then, and should not have to do it twice for one lost packet.
 const USERINFO_TRIES: u32 = 3;
 const USERINFO_WAIT: Duration = Duration::from_secs(1);
 

@@ -14,7 +14,7 @@ use crate::platform::clock;
 /// The value of `client_assertion_type`.
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// How long the assertion of a client is valid, in seconds: it is sent at once, and the two clocks may differ by some of
+/// The life of a client's assertion, in seconds: it is sent at once, and the two clocks may differ by some of
 /// it.
 const CLIENT_LIFETIME: u32 = 120;
 
@@ -69,7 +69,7 @@ pub(super) fn of_grant(
     sign(&bearer.key, profile, &claims)
 }
 
-/// Whether the scopes of a grant stand in its assertion, and not in the request.
+/// Returns whether the scopes of a grant stand in its assertion, and not in the request.
 pub(super) fn scopes_are_a_claim(bearer: &JwtBearer, profile: &Profile) -> bool {
     profile.assertion_scopes.map_or(bearer.is_service_account, |place| place == AssertionScopes::Claim)
 }

@@ -45,7 +45,7 @@ pub(super) fn read(body: &[u8], says_form: bool) -> Option<Json> {
     })
 }
 
-/// Whether it is a JSON object as far as its beginning tells. A list would be no answer.
+/// Returns whether it is a JSON object as far as its beginning tells. A list would be no answer.
 pub(super) fn is_object(body: &[u8]) -> bool {
     without_mark(body).starts_with(b"{")
 }
@@ -93,7 +93,7 @@ impl Json {
         }
     }
 
-    /// Whether it has a value that could mean something: `null`, an empty text and an empty list count as absent.
+    /// Returns whether it has a value that could mean something: `null`, an empty text and an empty list count as absent.
     pub(super) fn says_something(&self) -> bool {
         match self {
             Self::Null => false,
@@ -103,7 +103,7 @@ impl Json {
         }
     }
 
-    /// What a value is compared by, a truth value as `true` or `false`.
+    /// Returns the text by which a value is compared, a truth value as `true` or `false`.
     pub(super) fn is(&self, value: &str) -> bool {
         match self {
             Self::Truth(truth) => value == if *truth { "true" } else { "false" },

@@ -38,7 +38,7 @@ pub(super) fn credentials(account: &AccountSettings, endpoints: &Endpoints) -> V
 }
 
 impl Credential {
-    /// Whether the parameters of a request name the client.
+    /// Returns whether the parameters of a request name the client.
     pub(super) fn names_client(self, account: &AccountSettings) -> bool {
         // An assertion that is a grant says whose it is (RFC 7521 4.1).
         let by_grant = matches!(account.grant, GrantSettings::JwtBearer(_))

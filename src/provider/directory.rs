@@ -20,11 +20,11 @@ pub(crate) struct Directory {
     query: EndpointQuery,
     http: Http,
     search: Mutex<(Search, Throttle)>,
-    /// Whether something answered as if an endpoint were not there any more.
+    /// True if something answered as if an endpoint were not there any more.
     may_have_moved: AtomicBool,
 }
 
-/// How the last search ended.
+/// The result of the last search.
 #[derive(Debug)]
 enum Search {
     None,
@@ -44,7 +44,7 @@ impl Directory {
         }
     }
 
-    /// What is found here.
+    /// Returns the query whose endpoints are found here.
     #[must_use]
     pub(crate) fn query(&self) -> &EndpointQuery {
         &self.query

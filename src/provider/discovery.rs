@@ -14,7 +14,7 @@ use crate::domain::profile::ClientAuth;
 use crate::domain::settings::EndpointSettings;
 use crate::domain::text::printable;
 
-/// How often a request for metadata is redirected.
+/// The most redirects of a request for metadata.
 const MOST_REDIRECTIONS: usize = 5;
 
 /// The endpoints of one provider.
@@ -27,16 +27,16 @@ pub(super) struct Endpoints {
     pub(super) userinfo: Option<Arc<Url>>,
     /// The issuer to the letter, where it is known; `{tid}` in it stands for the claim of that name.
     pub(super) issuer: Option<String>,
-    /// Whether a redirection names the issuer that sent it (RFC 9207 3).
+    /// True if a redirection names the issuer that sent it (RFC 9207 3).
     pub(super) names_issuer: bool,
     /// The ways in which a client with a secret may authenticate here, in the order in which they are tried.
     pub(super) auth_methods: Vec<ClientAuth>,
-    /// Whether tokens are bound to a key or certificate of the client here (RFC 9449, RFC 8705), which this program has
+    /// True if tokens are bound to a key or certificate of the client here (RFC 9449, RFC 8705), which this program has
     /// not.
     pub(super) binds_tokens: bool,
 }
 
-/// What is used of the metadata (RFC 8414 2). A member that is odd counts as absent.
+/// The members of the metadata that are used (RFC 8414 2). A member that is odd counts as absent.
 #[derive(Debug)]
 pub(super) struct Metadata {
     issuer: String,
@@ -126,7 +126,7 @@ pub(super) async fn endpoints(query: &EndpointQuery, http: &Http) -> Result<Endp
     })
 }
 
-/// Whether the metadata has the endpoint that the account's sign-in begins at, where the configuration does not.
+/// Returns whether the metadata has the endpoint that the account's sign-in begins at, where the configuration does not.
 fn has_what_is_needed(query: &EndpointQuery, metadata: &Metadata) -> bool {
     let named = &query.endpoints;
     match query.begins_at {
@@ -147,7 +147,7 @@ fn auth_methods(listed: Option<&[String]>) -> Vec<ClientAuth> {
     if methods.is_empty() { vec![ClientAuth::Post, ClientAuth::Basic] } else { methods }
 }
 
-/// Whether tokens may be sent there.
+/// Returns whether tokens may be sent there.
 fn may_be_used(url: &Url, allow_http: bool) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && (allow_http || leads_to_loopback(url)))
 }

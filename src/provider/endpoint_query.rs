@@ -7,12 +7,12 @@ use url::Url;
 
 use crate::domain::settings::{AccountSettings, EndpointSettings, GrantSettings};
 
-/// What endpoints are looked for, by which accounts that find the same are told.
+/// The endpoints that are looked for; accounts that look for the same ones share them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EndpointQuery {
-    /// What the configuration says of them.
+    /// The endpoints that the configuration names.
     pub endpoints: Arc<EndpointSettings>,
-    /// Whether those on other machines may be reached without TLS.
+    /// True if those on other machines may be reached without TLS.
     pub allow_http: bool,
     /// PEM file of the certificate authority that is trusted there, in place of the device's own.
     pub ca_file: Option<PathBuf>,
@@ -35,7 +35,7 @@ impl EndpointQuery {
         Self { endpoints: Arc::new(endpoints), allow_http: false, ca_file: None, begins_at: SignInEndpoint::Token }
     }
 
-    /// What the account looks for.
+    /// Returns the query of an account.
     #[must_use]
     pub(crate) fn by(account: &AccountSettings) -> Self {
         Self {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::answer::Refreshed;
 use super::http::{self, Exchange};
-use super::refusal::Asked;
+use super::refusal::RequestContext;
 use super::{answer, discovery, identity};
 use crate::domain::approval::{Approval, Authorization};
 use crate::domain::clock::UnixTime;
@@ -52,7 +52,7 @@ fn shown<T: Debug>(result: &Result<T, Fault>) -> String {
 fn answers() {
     let sent = Secret::new(SENT.to_owned());
     let (sent, profile) = ([&sent], Profile::default());
-    let asked = |kind| Asked { kind, profile: &profile, sent: &sent };
+    let asked = |kind| RequestContext { kind, profile: &profile, sent: &sent };
     bombard("provider-answers", |body, chance| {
         let exchange = exchange(body, chance);
         let shown = match chance.u8(0..4) {

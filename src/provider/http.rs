@@ -38,12 +38,12 @@ pub(crate) struct Http {
     proxied: Option<reqwest::Client>,
 }
 
-/// What came back.
+/// An HTTP response.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     /// The HTTP status.
     pub(super) status: u16,
-    /// Whether the body says that it is form-encoded.
+    /// True if the body says that it is form-encoded.
     pub(super) is_form: bool,
     /// The wait that the server asked for.
     pub(super) retry_after: Option<Duration>,
@@ -120,7 +120,7 @@ fn client(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
         // A server may close a connection that is kept at the moment when the next request goes out on it, and then nobody
         // knows whether a refresh was carried out.
         .pool_max_idle_per_host(0)
-        .dns_resolver(Arc::new(Names))
+        .dns_resolver(Arc::new(ProviderResolver))
         .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
 }
 
@@ -171,7 +171,7 @@ fn date(headers: &HeaderMap) -> Option<UnixTime> {
     Some(UnixTime::new(i64::try_from(since.as_secs()).ok()?))
 }
 
-/// What kept an answer away. Once there was a connection, the request may have arrived.
+/// Returns the fault that kept an answer away. Once there was a connection, the request may have arrived.
 fn transport_fault(error: &reqwest::Error) -> Fault {
     let fault = transport_fault_of(error);
     if error.is_connect() || error.is_builder() { fault } else { fault.in_doubt() }
@@ -199,7 +199,7 @@ fn transport_fault_of(error: &reqwest::Error) -> Fault {
     Fault::passing(FaultCode::ProviderUnreachable, message)
 }
 
-/// What the TLS library said, if it was it: it hides inside I/O errors, which do not name it as their source.
+/// Returns the error of the TLS library, if it was one: it hides inside I/O errors, which do not name it as their source.
 fn tls_reason(of: &reqwest::Error) -> Option<String> {
     let mut cause = of.source();
     while let Some(error) = cause {
@@ -213,7 +213,7 @@ fn tls_reason(of: &reqwest::Error) -> Option<String> {
     None
 }
 
-/// Whether the address is one of this device (RFC 6761 6.3).
+/// Returns whether the address is one of this device (RFC 6761 6.3).
 fn is_loopback(url: &reqwest::Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
@@ -230,9 +230,9 @@ fn is_loopback(url: &reqwest::Url) -> bool {
 
 /// Finds the addresses of providers as those of the broker are found.
 #[derive(Debug)]
-struct Names;
+struct ProviderResolver;
 
-impl Resolve for Names {
+impl Resolve for ProviderResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             // The client puts the port of the request in the place of this one.

@@ -17,7 +17,7 @@ use crate::domain::identity::Identity;
 use crate::domain::secret::Secret;
 use crate::domain::text::printable;
 
-/// How far the clocks of the two sides may differ, in seconds.
+/// The most that the clocks of the two sides may differ, in seconds.
 const CLOCK_SKEW: i64 = 300;
 
 /// The claims about a user, in an ID token or in the answer of userinfo (OpenID Connect Core 5.1).
@@ -38,14 +38,14 @@ pub(super) struct Claims {
     nonce: Value,
 }
 
-/// What an ID token must be.
+/// The requirements on an ID token.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'a> {
     /// Who issues it; `{tid}` stands for the claim of that name.
     pub(super) issuer: &'a str,
     /// Whom it is for.
     pub(super) client_id: &'a str,
-    /// What it must repeat of the request, where that had a nonce (OpenID Connect Core 3.1.3.7, point 11).
+    /// The nonce that it must repeat, where that had a nonce (OpenID Connect Core 3.1.3.7, point 11).
     pub(super) nonce: Option<&'a str>,
     /// When it came, by the server's clock if it tells it.
     pub(super) now: UnixTime,
@@ -61,7 +61,7 @@ fn claims(token: &str) -> Option<Claims> {
     serde_json::from_slice(&json).ok()
 }
 
-/// Whether an ID token is plainly the answer to a request with another nonce.
+/// Returns whether an ID token is plainly the answer to a request with another nonce.
 pub(super) fn is_of_another(token: &Secret, nonce: Option<&str>) -> bool {
     let given = claims(token.expose()).map(|claims| claims.nonce);
     nonce.is_some_and(|nonce| given.is_some_and(|given| given.as_str().is_some_and(|given| given != nonce)))

@@ -14,9 +14,9 @@ use crate::domain::secret::Secret;
 use crate::domain::token::SignInEnd;
 use crate::platform::clock;
 
-/// What an answer with a token says of its times.
+/// The times in an answer with a token.
 pub(super) struct Answered<'a> {
-    /// Whether another token can be had for it.
+    /// True if another token can be had for it.
     pub(super) refreshable: bool,
     /// The server's clock, if it tells it.
     pub(super) date: Option<UnixTime>,
@@ -31,12 +31,12 @@ pub(super) struct Answered<'a> {
 
 /// The claim of a JWT that says when it ends (RFC 7519 4.1.4).
 #[derive(Deserialize)]
-struct Claims {
+struct LifetimeClaims {
     exp: f64,
 }
 
 impl Answered<'_> {
-    /// How long the access token lives: what the answer says, else what the token itself says if it is a JWT, else what
+    /// Returns the life of the access token: what the answer says, else what the token itself says if it is a JWT, else what
     /// the profile says.
     pub(super) fn expires_in(&self, profile: &Profile) -> Option<Duration> {
         if let Some(seconds) = self.expires_in.and_then(Json::seconds) {
@@ -65,7 +65,7 @@ impl Answered<'_> {
             return None;
         };
         let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(claims).ok()?);
-        serde_json::from_slice::<Claims>(&claims).ok().map(|claims| claims.exp).filter(|exp| *exp > 0.0)
+        serde_json::from_slice::<LifetimeClaims>(&claims).ok().map(|claims| claims.exp).filter(|exp| *exp > 0.0)
     }
 
     /// The time until then by the server's clock, since the device's may be wrong.

@@ -46,7 +46,7 @@ pub(crate) use endpoint_query::EndpointQuery;
 use http::Exchange;
 pub(crate) use http::Http;
 use parameters::Unbuildable;
-use refusal::Asked;
+use refusal::RequestContext;
 use request::{Requests, Revoke};
 
 /// The provider of one account.
@@ -58,10 +58,10 @@ pub(crate) struct Provider {
     memory: Mutex<Memory>,
 }
 
-/// What is remembered of earlier answers, until the process ends.
+/// Facts from earlier answers, remembered until the process ends.
 #[derive(Debug, Default)]
 struct Memory {
-    /// How the client showed who it is when the provider last took it.
+    /// The client authentication that the provider last accepted.
     credential: Option<Credential>,
     /// A refresh token that came without an access token, and the one whose place it takes.
     rotated: Option<(Secret, Secret)>,
@@ -310,8 +310,8 @@ impl Provider {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn asked<'a>(&'a self, kind: RequestKind, sent: &'a [&'a Secret]) -> Asked<'a> {
-        Asked { kind, profile: &self.account.profile, sent }
+    fn asked<'a>(&'a self, kind: RequestKind, sent: &'a [&'a Secret]) -> RequestContext<'a> {
+        RequestContext { kind, profile: &self.account.profile, sent }
     }
 
     /// Everything secret that a request carried, so that no error quotes it.

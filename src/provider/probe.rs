@@ -7,7 +7,7 @@ use super::Directory;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
 
-/// What a provider answered to a probe.
+/// A provider's answer to a probe.
 #[derive(Debug)]
 pub(crate) struct Reached {
     /// The host of the token endpoint.

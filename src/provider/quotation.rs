@@ -12,14 +12,14 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use crate::domain::secret::Secret;
 use crate::domain::text::printable;
 
-/// What is shown in place of a text that quotes a secret.
+/// The text that is shown in place of one that quotes a secret.
 pub(super) const WITHHELD: &str = "[not shown, as it quotes a secret]";
 
 /// A part that a text and a secret have in common gives nothing away if it is shorter, in bytes; half of a short secret
 /// does.
 const LONGEST_COMMON: usize = 6;
 
-/// How many times a text may be encoded, one encoding over another.
+/// The number of times that a text may be encoded, one encoding over another.
 const DEEPEST: usize = 3;
 
 /// As much of a text as is looked at, in characters; more than of any is shown.
@@ -39,7 +39,7 @@ pub(super) fn shown(text: &str, secrets: &[&Secret]) -> String {
     if quotes(text, secrets) { WITHHELD.to_owned() } else { printable(text) }
 }
 
-/// Whether any reading of `text` has a long part in common with one of the `secrets`.
+/// Returns whether any reading of `text` has a long part in common with one of the `secrets`.
 fn quotes(text: &str, secrets: &[&Secret]) -> bool {
     let secrets: Vec<_> = secrets.iter().flat_map(|secret| parts_of(secret)).collect();
     if secrets.is_empty() {
@@ -64,26 +64,26 @@ fn quotes(text: &str, secrets: &[&Secret]) -> bool {
 
 /// Every part of a secret, all of one length, that must not be shown: of the whole of it, and of its letters and digits
 /// alone.
-struct Parts {
+struct SecretParts {
     length: usize,
     parts: HashSet<Vec<u8>>,
 }
 
-fn parts_of(secret: &Secret) -> impl Iterator<Item = Parts> {
+fn parts_of(secret: &Secret) -> impl Iterator<Item = SecretParts> {
     let whole = folded(secret.expose().as_bytes());
     let letters = letters_of(&whole);
     [whole, letters].into_iter().filter(|secret| !secret.is_empty()).map(|secret| {
         let length = secret.len().div_ceil(2).min(LONGEST_COMMON);
-        Parts { length, parts: secret.windows(length).map(<[u8]>::to_vec).collect() }
+        SecretParts { length, parts: secret.windows(length).map(<[u8]>::to_vec).collect() }
     })
 }
 
-/// Whether the two have a part in common that gives something away. Blanks and marks between letters do not hide it, nor
+/// Returns whether the two have a part in common that gives something away. Blanks and marks between letters do not hide it, nor
 /// does another case.
-fn have_common(reading: &[u8], secrets: &[Parts]) -> bool {
+fn have_common(reading: &[u8], secrets: &[SecretParts]) -> bool {
     let reading = folded(reading);
     let letters = letters_of(&reading);
-    secrets.iter().any(|Parts { length, parts }| {
+    secrets.iter().any(|SecretParts { length, parts }| {
         [&reading, &letters].iter().any(|reading| reading.windows(*length).any(|part| parts.contains(part)))
     })
 }

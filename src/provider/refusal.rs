@@ -52,13 +52,13 @@ pub(super) struct ProviderError {
     pub(super) known: Option<OauthError>,
     message: String,
     retry_after: Option<Duration>,
-    /// Whether the code says that there is no such token (RFC 6750 3.1), or none any more.
+    /// True if the code says that there is no such token (RFC 6750 3.1), or none any more.
     dead_token: bool,
 }
 
-/// What was asked, by which profile, and what secrets went out with it.
+/// The request that an answer is to: its kind, its profile, and the secrets that went out with it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct RequestContext<'a> {
     pub(super) kind: RequestKind,
     pub(super) profile: &'a Profile,
     pub(super) sent: &'a [&'a Secret],
@@ -66,8 +66,8 @@ pub(super) struct Asked<'a> {
 
 impl ProviderError {
     /// The error in an answer, if there is one. The code is found before anything is made fit to be shown.
-    pub(super) fn of(json: &Json, exchange: &Exchange, asked: Asked<'_>) -> Option<Self> {
-        let Asked { profile, sent, .. } = asked;
+    pub(super) fn of(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Option<Self> {
+        let RequestContext { profile, sent, .. } = asked;
         // Some say in every answer that there is none.
         let given = given_code(json, profile).filter(|code| code != "0" || !has_token(json, profile));
         let known = given.as_deref().and_then(|code| known_code(code, profile));
@@ -97,18 +97,18 @@ impl ProviderError {
         Some(Self { known, message, retry_after: exchange.retry_after, dead_token })
     }
 
-    /// Whether it says of a token that is to be revoked that there is none.
+    /// Returns whether it says of a token that is to be revoked that there is none.
     pub(super) fn says_token_is_dead(&self) -> bool {
         self.dead_token
     }
 
-    /// What the error means for a sign-in under way: an unknown code ends it too, as no one can wait for what nobody
+    /// Returns the fault of a sign-in under way: an unknown code ends it too, as no one can wait for what nobody
     /// knows (RFC 8628 3.5).
     pub(super) fn of_sign_in(self) -> Fault {
         self.meaning().unwrap_or_else(|this| Fault::ask_user(FaultCode::ProviderRefused, this.message))
     }
 
-    /// What the error means for a grant that is held: only a known code ends it.
+    /// Returns the fault of a grant that is held: only a known code ends it.
     pub(super) fn of_refresh(self) -> Fault {
         self.meaning().unwrap_or_else(|this| Fault::passing(FaultCode::ProviderRefused, this.message))
     }
@@ -158,7 +158,7 @@ fn known_code(code: &str, profile: &Profile) -> Option<OauthError> {
 }
 
 /// A known code at one of the other places.
-fn elsewhere(json: &Json, Asked { kind, profile, .. }: Asked<'_>) -> Option<OauthError> {
+fn elsewhere(json: &Json, RequestContext { kind, profile, .. }: RequestContext<'_>) -> Option<OauthError> {
     if profile.error_members.is_some() {
         return None;
     }
@@ -173,8 +173,8 @@ fn elsewhere(json: &Json, Asked { kind, profile, .. }: Asked<'_>) -> Option<Oaut
     Some(error)
 }
 
-/// What the profile says of a status that comes without a code.
-pub(super) fn by_status(status: u16, Asked { kind, profile, .. }: Asked<'_>) -> Option<OauthError> {
+/// Returns the error that the profile names for a status without a code.
+pub(super) fn by_status(status: u16, RequestContext { kind, profile, .. }: RequestContext<'_>) -> Option<OauthError> {
     let status = StatusCode(status);
     profile.statuses.of(kind).get(&status).or_else(|| profile.statuses.every.get(&status)).copied()
 }

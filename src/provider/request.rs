@@ -48,7 +48,7 @@ pub(super) enum Revoke<'a> {
 pub(super) struct Requests<'a> {
     pub(super) account: &'a AccountSettings,
     pub(super) endpoints: &'a Endpoints,
-    /// How the client shows who it is.
+    /// The client authentication.
     pub(super) credential: Credential,
 }
 
@@ -296,7 +296,7 @@ pub(super) fn new_code_verifier() -> Secret {
     Secret::new(verifier.into_secret())
 }
 
-/// Whether an authorization request has a nonce, which the ID token repeats (OpenID Connect Core 3.1.2.1).
+/// Returns whether an authorization request has a nonce, which the ID token repeats (OpenID Connect Core 3.1.2.1).
 pub(super) fn has_nonce(account: &AccountSettings) -> bool {
     account.profile.nonce() && account.scopes.iter().any(|scope| scope == "openid")
 }

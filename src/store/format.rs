@@ -41,7 +41,7 @@ pub(super) enum FormatError {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct WrittenRecord {
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_in: Option<WrittenSignIn>,
@@ -183,7 +183,7 @@ impl Write for Counter {
 
 /// The text of a record; wiped when dropped.
 pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, FormatError> {
-    let written = Written {
+    let written = WrittenRecord {
         version: VERSION,
         signed_in: record.signed_in.as_ref().map(WrittenSignIn::from),
         pending: record.pending.as_ref().map(WrittenPending::from),
@@ -236,7 +236,7 @@ pub(super) type Clock = (Now, Confidence);
 /// The record that `text` holds, its lifetimes found again from the time that it is now.
 pub(super) fn decode(text: &[u8], clock: Clock) -> Result<Record, FormatError> {
     check_version(text)?;
-    let written: Written = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
+    let written: WrittenRecord = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
     Ok(Record {
         signed_in: written.signed_in.map(|signed_in| signed_in.restored(clock)),
         pending: written.pending.and_then(|pending| pending.restored(clock)),

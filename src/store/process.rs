@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use super::database::Database;
 use super::error::DatabaseError;
-use super::protocol::{self, Request, Response};
+use super::protocol::{self, DatabaseRequest, DatabaseResponse};
 use super::sealed_record::{Records, SealedRecord};
 
 /// The first argument that makes this program the process of a database; the second one is the database's folder.
@@ -100,10 +100,10 @@ fn serve(folder: &Path, stream: &UnixStream) -> io::Result<()> {
         Err(error) => return protocol::send_response(&mut responses, &Err(error)),
     };
     loop {
-        let done = match Request::receive(&mut requests)? {
-            Request::Write(changes) => write(&database, &changes),
-            Request::Hold(records) => database.hold(&records),
-            Request::Close => break,
+        let done = match DatabaseRequest::receive(&mut requests)? {
+            DatabaseRequest::Write(changes) => write(&database, &changes),
+            DatabaseRequest::Hold(records) => database.hold(&records),
+            DatabaseRequest::Close => break,
         };
         let response = done.and_then(|()| database.sync()).map(|()| Records::new());
         protocol::send_response(&mut responses, &response)?;
@@ -128,15 +128,15 @@ impl DatabaseHandle {
 
     /// Puts or removes records; they are safe when this returns.
     pub(super) fn write(&mut self, changes: Vec<(Vec<u8>, Option<SealedRecord>)>) -> Result<(), DatabaseError> {
-        self.ask(&Request::Write(changes))
+        self.ask(&DatabaseRequest::Write(changes))
     }
 
     /// Makes the database hold these records and no others; that is safe when this returns.
     pub(super) fn hold(&mut self, records: &Records) -> Result<(), DatabaseError> {
-        self.ask(&Request::Hold(records.clone()))
+        self.ask(&DatabaseRequest::Hold(records.clone()))
     }
 
-    fn ask(&mut self, request: &Request) -> Result<(), DatabaseError> {
+    fn ask(&mut self, request: &DatabaseRequest) -> Result<(), DatabaseError> {
         // Where nobody receives, nobody answers: the reason is found there.
         let _ = request.send(&mut self.requests);
         self.receive().map(|_| ())
@@ -144,7 +144,7 @@ impl DatabaseHandle {
 
     /// Receives an answer. After an error the database refuses everything, so it is given up, with its lock.
     fn receive(&mut self) -> Result<Records, DatabaseError> {
-        let response: Response = protocol::receive_response(&mut self.responses).unwrap_or_else(|error| {
+        let response: DatabaseResponse = protocol::receive_response(&mut self.responses).unwrap_or_else(|error| {
             Err(DatabaseError::Ended(format!("its process ended without an answer ({})", error.kind())))
         });
         response.map_err(|error| {
@@ -179,7 +179,7 @@ impl DatabaseHandle {
 impl Drop for DatabaseHandle {
     fn drop(&mut self) {
         let Some(worker) = self.server.take() else { return };
-        let asked = Request::Close.send(&mut self.requests);
+        let asked = DatabaseRequest::Close.send(&mut self.requests);
         match worker {
             Worker::Process(mut child) => {
                 if asked.is_err() {

@@ -15,7 +15,7 @@ const REMOVED: u32 = u32::MAX;
 
 /// A command to the process.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(super) enum DatabaseRequest {
     /// Put these values, or remove the records without one, and make that safe.
     Write(Vec<(Vec<u8>, Option<SealedRecord>)>),
     /// Hold these records and no others, and make that safe.
@@ -25,9 +25,9 @@ pub(super) enum Request {
 }
 
 /// The answer to a command; the first one, after the start, has all records.
-pub(super) type Response = Result<Records, DatabaseError>;
+pub(super) type DatabaseResponse = Result<Records, DatabaseError>;
 
-impl Request {
+impl DatabaseRequest {
     /// Sends the request.
     pub(super) fn send(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
@@ -61,7 +61,7 @@ impl Request {
 }
 
 /// Sends a response.
-pub(super) fn send_response(to: &mut impl Write, response: &Response) -> io::Result<()> {
+pub(super) fn send_response(to: &mut impl Write, response: &DatabaseResponse) -> io::Result<()> {
     match response {
         Ok(records) => {
             send_count(to, b'K', records.len())?;
@@ -84,7 +84,7 @@ pub(super) fn send_response(to: &mut impl Write, response: &Response) -> io::Res
 }
 
 /// Receives a response.
-pub(super) fn receive_response(from: &mut impl Read) -> io::Result<Response> {
+pub(super) fn receive_response(from: &mut impl Read) -> io::Result<DatabaseResponse> {
     let (kind, count) = receive_count(from)?;
     let text = |from: &mut _| receive_bytes(from).map(|text| String::from_utf8_lossy(&text).into_owned());
     Ok(match kind {
@@ -174,16 +174,17 @@ mod tests {
         let record = SealedRecord::new(7, b"sealed");
         let records = Records::from([(b"a".to_vec(), record.clone()), (b"b".to_vec(), record.clone())]);
         let changes = vec![(b"a".to_vec(), Some(record)), (b"b".to_vec(), None)];
-        let requests = [Request::Write(changes), Request::Hold(records.clone()), Request::Close];
+        let requests =
+            [DatabaseRequest::Write(changes), DatabaseRequest::Hold(records.clone()), DatabaseRequest::Close];
         let mut bytes = Vec::new();
         for request in &requests {
             request.send(&mut bytes).unwrap();
         }
         let mut from = bytes.as_slice();
         for request in &requests {
-            assert_eq!(Request::receive(&mut from).unwrap(), *request);
+            assert_eq!(DatabaseRequest::receive(&mut from).unwrap(), *request);
         }
-        assert_eq!(Request::receive(&mut from).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(DatabaseRequest::receive(&mut from).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
 
         let responses = [
             Ok(records),
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn a_length_that_cannot_be_is_refused_before_memory_is_taken_for_it() {
         for bytes in [&b"W\0\0\0\x01\xff\xff\xff\xff"[..], b"D\0\0\0\0\xf0\0\0\0", b"?\0\0\0\0"] {
-            assert!(Request::receive(&mut &bytes[..]).is_err());
+            assert!(DatabaseRequest::receive(&mut &bytes[..]).is_err());
             assert!(receive_response(&mut &bytes[..]).is_err());
         }
     }

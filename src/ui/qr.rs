@@ -23,7 +23,7 @@ pub(crate) struct Qr {
     size: usize,
 }
 
-/// How a terminal is to show it.
+/// The way that a terminal shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ink {
     /// Half blocks in black on white, by the terminal's colours: the same on every background.
@@ -144,7 +144,7 @@ impl Qr {
         self.modules[row * self.size + column] == Color::Dark
     }
 
-    /// Whether the module at this place is dark, where the border is counted too.
+    /// Returns whether the module at this place is dark, where the border is counted too.
     fn is_dark_within(&self, column: usize, row: usize, quiet: usize) -> bool {
         let inside = |at: usize| at.checked_sub(quiet).filter(|at| *at < self.size);
         inside(column).zip(inside(row)).is_some_and(|(column, row)| self.is_dark(column, row))

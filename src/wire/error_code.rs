@@ -119,7 +119,7 @@ impl ErrorCode {
         own.or_else(|| FaultCode::from_name(name).map(Self::Fault))
     }
 
-    /// Whether the same request may succeed later, although nobody has changed anything.
+    /// Returns whether the same request may succeed later, although nobody has changed anything.
     #[must_use]
     pub(crate) fn may_pass(self) -> bool {
         match self {
@@ -174,7 +174,7 @@ impl<'de> Deserialize<'de> for ErrorCode {
 pub(crate) struct RequestError {
     /// The code.
     pub code: ErrorCode,
-    /// What is wrong, and what to do.
+    /// The error, and the next step.
     pub message: String,
 }
 

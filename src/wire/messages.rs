@@ -18,11 +18,11 @@ use crate::ui::qr::Qr;
 /// The payload of `bridge/state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StateMessage {
-    /// Whether an agent is running.
+    /// True if an agent is running.
     pub state: Presence,
 }
 
-/// Whether an agent is running.
+/// True if an agent is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Presence {
@@ -60,7 +60,7 @@ pub(crate) struct AccountInfo {
     pub grant: String,
     /// The scopes it asks for.
     pub scopes: Vec<String>,
-    /// How its token is given out: `retained` or `on_request`.
+    /// The way its token is given out: `retained` or `on_request`.
     pub publish: String,
 }
 
@@ -134,14 +134,14 @@ pub(crate) fn withdrawn_token(account: &AccountName) -> Payload {
     })
 }
 
-/// What `status` says of an account's settings.
+/// The part of `status` that comes from an account's settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SetUp {
     /// Its grant, as the configuration calls it; `None` for an account that is gone.
     pub grant: Option<&'static str>,
     /// Where it was declared: `file` or `mqtt`.
     pub declared: Option<&'static str>,
-    /// Whether its sign-in is for other scopes or by another grant than it asks for now.
+    /// True if its sign-in is for other scopes or by another grant than it asks for now.
     pub sign_in_needed: bool,
 }
 
@@ -152,7 +152,7 @@ pub(crate) struct StatusMessage {
     pub account: String,
     /// `signed_out`, `awaiting_user`, `active` or `expired`.
     pub state: String,
-    /// Whether nothing goes on before a user signs in.
+    /// True if nothing goes on before a user signs in.
     pub needs_user: bool,
     /// When the access token expires.
     pub expires_at: Option<i64>,
@@ -176,9 +176,9 @@ pub(crate) struct StatusMessage {
     pub user_changed_at: Option<i64>,
     /// Where the account was declared: `file` or `mqtt`.
     pub declared: Option<String>,
-    /// Whether the sign-in is for other scopes or by another grant than the account asks for now.
+    /// True if the sign-in is for other scopes or by another grant than the account asks for now.
     pub sign_in_needed: bool,
-    /// What is wrong, if anything is.
+    /// The fault, if there is one.
     pub error: Option<ErrorMessage>,
 }
 
@@ -187,7 +187,7 @@ pub(crate) struct StatusMessage {
 pub(crate) struct ErrorMessage {
     /// The name of the fault.
     pub code: String,
-    /// What happened, and what to do.
+    /// The event, and the next step.
     pub message: String,
     /// Since when.
     pub since: i64,
@@ -228,7 +228,7 @@ pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) 
 pub(crate) struct SignInMessage {
     /// The account.
     pub account: String,
-    /// Whether a sign-in waits for the user.
+    /// True if a sign-in waits for the user.
     pub pending: bool,
     /// Where the user types the code, or approves (RFC 8628 3.2).
     pub verification_uri: Option<String>,

@@ -39,7 +39,7 @@ impl<T> Response<T> {
         }
     }
 
-    /// How the request ended; `None` if the response contradicts itself.
+    /// Returns the result of the request; `None` if the response contradicts itself.
     #[must_use]
     pub(crate) fn into_result(self) -> Option<Result<T, RequestError>> {
         match self {
@@ -55,7 +55,7 @@ impl<T> Response<T> {
 /// The data of the response to `reload`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ReloadMessage {
-    /// How many accounts there are now.
+    /// The number of accounts now.
     pub accounts: usize,
     /// The accounts that were added.
     pub added: Vec<String>,
@@ -70,9 +70,9 @@ pub(crate) struct ReloadMessage {
 pub(crate) struct DeclareMessage {
     /// The account.
     pub account: String,
-    /// Whether it was declared otherwise before, or not at all.
+    /// True if it was declared otherwise before, or not at all.
     pub changed: bool,
-    /// Whether the sign-in is for other scopes or by another grant than the account asks for now.
+    /// True if the sign-in is for other scopes or by another grant than the account asks for now.
     pub sign_in_needed: bool,
 }
 

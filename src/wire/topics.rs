@@ -13,7 +13,7 @@ pub(crate) struct Topics {
 /// The longest topic that a response may go to, in bytes: hundreds of them may wait.
 const LONGEST_RESPONSE_TOPIC: usize = 512;
 
-/// What the topics start with that stay on this broker. A wildcard in the first level of a filter never matches a topic that
+/// The prefix of topics that stay on this broker. A wildcard in the first level of a filter never matches a topic that
 /// starts with a dollar sign (MQTT 5, 4.7.2), so not even a bridge that carries `#` carries these.
 const LOCAL: &str = "$local/";
 
@@ -24,13 +24,13 @@ impl Topics {
         Self { base: base.to_owned(), local_tokens }
     }
 
-    /// Whether the agent is there.
+    /// Returns whether the agent is there.
     #[must_use]
     pub(crate) fn state(&self) -> String {
         format!("{}/bridge/state", self.base)
     }
 
-    /// What the agent is, and which accounts it has.
+    /// Returns the topic of `bridge/info`.
     #[must_use]
     pub(crate) fn info(&self) -> String {
         format!("{}/bridge/info", self.base)
@@ -58,7 +58,7 @@ impl Topics {
         self.local_tokens.then(|| Self::new(&self.base, false).account(account, Topic::Token))
     }
 
-    /// Whether a response with a token in it may go to `topic`.
+    /// Returns whether a response with a token in it may go to `topic`.
     #[must_use]
     pub(crate) fn may_carry_token(&self, topic: &str) -> bool {
         !self.local_tokens || topic.starts_with(LOCAL)
@@ -95,7 +95,7 @@ impl Topics {
         format!("{}/bridge/response/{verb}", self.base)
     }
 
-    /// Whether a response may go to `topic`, as a request asks (MQTT 5, 4.10).
+    /// Returns whether a response may go to `topic`, as a request asks (MQTT 5, 4.10).
     ///
     /// Nobody may use the agent's right to publish in order to write on its other topics, such as an account's token.
     #[must_use]

@@ -24,14 +24,14 @@ pub(super) struct NewAccount {
 }
 
 /// The files that were written.
-pub(super) struct Written {
+pub(super) struct WrittenFiles {
     pub(super) secret_file: Option<PathBuf>,
     pub(super) settings: Settings,
 }
 
 impl NewAccount {
     /// Adds the account to the file `config`, whose text is `former`. What would be a bad configuration is not written.
-    pub(super) fn write(&self, config: &Path, former: &str, settings: &Settings) -> Result<Written, Failure> {
+    pub(super) fn write(&self, config: &Path, former: &str, settings: &Settings) -> Result<WrittenFiles, Failure> {
         let secret_file = self.secret.as_ref().map(|secret| self.write_secret(secret, config, settings)).transpose()?;
         let undo = |failure| {
             if let Some(file) = &secret_file {
@@ -46,7 +46,7 @@ impl NewAccount {
         replace(config, &text).map_err(|error| {
             undo(Failure::new(Exit::Failed, format!("{} cannot be written: {error}.", config.display())))
         })?;
-        Ok(Written { secret_file, settings: loaded.settings })
+        Ok(WrittenFiles { secret_file, settings: loaded.settings })
     }
 
     /// A failure that names no lines: those of the new section are not in the file.

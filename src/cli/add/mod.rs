@@ -19,7 +19,7 @@ use super::{BOLD, DIM, GOOD, WARN, login, say};
 use crate::config::{self, Catalog, DEFAULT_REDIRECT_URI, Environment};
 use crate::domain::account::AccountName;
 use crate::domain::grant_kind::GrantKind;
-use crate::domain::provider_file::Provider;
+use crate::domain::provider_file::KnownProvider;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
 use crate::wire::{ReloadMessage, Verb};
@@ -130,7 +130,7 @@ fn provider(
     catalog: &Catalog,
     keys: &mut Vec<(String, String)>,
     questions: &mut Questions,
-) -> Result<Option<Arc<Provider>>, Failure> {
+) -> Result<Option<Arc<KnownProvider>>, Failure> {
     let mut given = provider.or(issuer);
     let is_asked = given.is_none() && questions.can_ask();
     if is_asked {
@@ -141,7 +141,7 @@ fn provider(
     loop {
         let answer = match given.take() {
             Some(answer) => answer,
-            None => questions.text("Provider", None, "--provider or --issuer")?,
+            None => questions.text("KnownProvider", None, "--provider or --issuer")?,
         };
         let problem = match known(&answer, catalog) {
             Ok(Some(provider)) => {
@@ -187,7 +187,7 @@ fn probe(issuer: &str) -> Result<Probe, Failure> {
 }
 
 /// The provider of that name, or `None` for the address of an issuer; otherwise, what is wrong with it.
-fn known(answer: &str, catalog: &Catalog) -> Result<Option<Arc<Provider>>, String> {
+fn known(answer: &str, catalog: &Catalog) -> Result<Option<Arc<KnownProvider>>, String> {
     if answer.contains("://") {
         return config::issuer_problem(answer).map_or(Ok(None), Err);
     }
@@ -203,7 +203,7 @@ fn known(answer: &str, catalog: &Catalog) -> Result<Option<Arc<Provider>>, Strin
 }
 
 /// Says where the application is registered, and what is good to know before.
-fn register(provider: Option<&Provider>, grant: Option<&str>) -> Result<(), Failure> {
+fn register(provider: Option<&KnownProvider>, grant: Option<&str>) -> Result<(), Failure> {
     let grant = grant.unwrap_or(GrantKind::DeviceCode.name());
     say("")?;
     let Some(provider) = provider else {
@@ -226,7 +226,7 @@ fn register(provider: Option<&Provider>, grant: Option<&str>) -> Result<(), Fail
 
 fn secret(
     from: Option<&Path>,
-    provider: Option<&Provider>,
+    provider: Option<&KnownProvider>,
     questions: &mut Questions,
 ) -> Result<Option<Secret>, Failure> {
     let is_needed = provider.is_some_and(|provider| provider.file.needs_secret);
@@ -265,7 +265,7 @@ fn read_secret(from: &Path) -> Result<Secret, Failure> {
 }
 
 /// The scopes to ask for, with spaces between.
-fn scopes(provider: Option<&Provider>, questions: &mut Questions) -> Result<String, Failure> {
+fn scopes(provider: Option<&KnownProvider>, questions: &mut Questions) -> Result<String, Failure> {
     let usual = match provider.map(|provider| provider.file.scopes.as_slice()) {
         Some([]) => String::new(),
         Some(scopes) => scopes.join(" "),
@@ -280,7 +280,7 @@ fn words(text: &str) -> Vec<String> {
 
 fn name(
     wanted: Option<String>,
-    provider: Option<&Provider>,
+    provider: Option<&KnownProvider>,
     settings: &Settings,
     questions: &mut Questions,
 ) -> Result<AccountName, Failure> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::Catalog;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::Provider;
+use crate::domain::provider_file::KnownProvider;
 
 const PROFILE: &str = include_str!("../../domain/profile.rs");
 
@@ -27,7 +27,7 @@ fn providers() -> String {
     let catalog = Catalog::default();
     let mut table = String::from("| provider | grants | what is peculiar | source, read on |\n|---|---|---|---|\n");
     for provider in catalog.usable() {
-        let Provider { name, file, .. } = provider.as_ref();
+        let KnownProvider { name, file, .. } = provider.as_ref();
         let grants: Vec<_> = file.grants.keys().map(|grant| format!("`{}`", grant.name())).collect();
         let peculiar: Vec<_> = Catalog::settings(&provider).iter().map(|line| format!("`{line}`")).collect();
         let sources: Vec<_> =
@@ -75,7 +75,7 @@ const WITHOUT_SOURCE: [&str; 8] =
 #[test]
 fn every_built_in_provider_names_where_its_facts_were_read_and_when() {
     for provider in Catalog::default().usable() {
-        let Provider { name, file, .. } = provider.as_ref();
+        let KnownProvider { name, file, .. } = provider.as_ref();
         assert_eq!(file.sources.is_empty(), WITHOUT_SOURCE.contains(&name.as_str()), "{name}");
         for source in &file.sources {
             assert!(source.url.starts_with("https://") && !source.says.is_empty(), "{name}: {source:?}");

@@ -5,7 +5,7 @@ use super::{account, complaint, errors, github, load_text};
 use crate::config::{Catalog, Environment, parse};
 use crate::domain::grant_kind::GrantKind;
 use crate::domain::profile::RequestKind;
-use crate::domain::provider_file::Provider;
+use crate::domain::provider_file::KnownProvider;
 use crate::domain::settings::{AccountSettings, GrantSettings};
 use crate::testing::keys;
 
@@ -202,7 +202,7 @@ fn a_scope_that_google_refuses_to_devices_is_said_with_the_grant_that_works() {
 
 #[test]
 fn a_provider_without_the_grant_says_which_it_has() {
-    let without = |provider: &Arc<Provider>| {
+    let without = |provider: &Arc<KnownProvider>| {
         provider.grant(GrantKind::DeviceCode).is_none() && provider.file.parameters.is_empty()
     };
     for preset in Catalog::default().usable().into_iter().filter(without) {

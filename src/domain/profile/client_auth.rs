@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// How a client authenticates at the token endpoint (RFC 6749 2.3.1; the names are those of RFC 7591 2).
+/// A client authentication at the token endpoint (RFC 6749 2.3.1; the names are those of RFC 7591 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) enum ClientAuth {
     /// Not at all: a public client that sends its `client_id`.
@@ -35,7 +35,7 @@ impl ClientAuth {
     }
 }
 
-/// How Basic writes the client's id and secret before they are joined.
+/// The encoding of the client's id and secret in Basic, before they are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum BasicEncoding {

@@ -84,7 +84,7 @@ impl MemberPath {
         self.0.split('.').filter(|step| !step.is_empty())
     }
 
-    /// Whether it names nothing.
+    /// Returns whether it names nothing.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

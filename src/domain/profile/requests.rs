@@ -31,7 +31,7 @@ pub(crate) enum RequestKind {
 }
 
 impl RequestKind {
-    /// Whether a sign-in begins with it.
+    /// Returns whether a sign-in begins with it.
     #[must_use]
     pub(crate) fn begins_sign_in(self) -> bool {
         match self {
@@ -195,7 +195,7 @@ impl ParameterName {
     ];
 }
 
-/// How the parameters of a request are written.
+/// The encoding of a request's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RequestFormat {

@@ -37,7 +37,7 @@ pub enum ProviderRequest {
     Poll {
         /// The code to ask with.
         device_code: Secret,
-        /// What goes with it.
+        /// The further parameters.
         further: BTreeMap<String, Secret>,
     },
     /// For the tokens of an authorization code (RFC 6749 4.1.3).

@@ -14,7 +14,7 @@ use crate::provider::answer::NewTokens;
 /// The answer to a request of this kind, as read by a provider's file.
 fn at(kind: RequestKind, file: &Value, exchange: &Exchange) -> Result<TokenAnswer, Fault> {
     let profile = profile(file.clone());
-    let asked = Asked { kind, profile: &profile, sent: &[] };
+    let asked = RequestContext { kind, profile: &profile, sent: &[] };
     match kind {
         RequestKind::Refresh => tokens_of(exchange, asked),
         _ => answer::token(exchange, asked).map(|NewTokens { tokens, .. }| tokens),
@@ -27,7 +27,7 @@ fn refresh_at(file: &Value, status: u16, body: &str) -> Result<TokenAnswer, Faul
 
 fn poll_at(file: &Value, exchange: &Exchange) -> Result<PollAnswer, Fault> {
     let profile = profile(file.clone());
-    let asked = Asked { kind: RequestKind::DevicePoll, profile: &profile, sent: &[] };
+    let asked = RequestContext { kind: RequestKind::DevicePoll, profile: &profile, sent: &[] };
     answer::poll(exchange, asked).map(|polled| match polled {
         Polled::NotYet(answer) => answer,
         Polled::Granted(_) => panic!("nobody has approved"),
@@ -345,7 +345,8 @@ fn amazons_polls_send_the_user_code_again() {
         r#"{"device_code":"d","user_code":"ABCDE","verification_uri":"https://amazon.com/us/code","expires_in":600}"#;
     let profile = profile(amazon);
     let kind = RequestKind::DeviceAuthorization;
-    let answer = answer::device_authorization(&exchange(200, body), Asked { profile: &profile, ..asked(kind, &[]) });
+    let answer =
+        answer::device_authorization(&exchange(200, body), RequestContext { profile: &profile, ..asked(kind, &[]) });
     let Approval::Device(device) = answer.unwrap().approval else { panic!("it is of a device") };
     assert_eq!(device.poll_parameters["user_code"].expose(), "ABCDE");
 }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::answer::{self, Polled, Refreshed};
 use super::discovery::Endpoints;
 use super::http::Exchange;
-use super::refusal::Asked;
+use super::refusal::RequestContext;
 use crate::domain::approval::{Approval, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::identity::AllowList;
@@ -71,12 +71,12 @@ fn exchange(status: u16, body: &str) -> Exchange {
 }
 
 /// A question of this kind at a provider without peculiarities, in which this was sent.
-fn asked<'a>(kind: RequestKind, sent: &'a [&'a Secret]) -> Asked<'a> {
+fn asked<'a>(kind: RequestKind, sent: &'a [&'a Secret]) -> RequestContext<'a> {
     static PLAIN: LazyLock<Profile> = LazyLock::new(Profile::default);
-    Asked { kind, profile: &PLAIN, sent }
+    RequestContext { kind, profile: &PLAIN, sent }
 }
 
-fn tokens_of(exchange: &Exchange, asked: Asked<'_>) -> Result<TokenAnswer, Fault> {
+fn tokens_of(exchange: &Exchange, asked: RequestContext<'_>) -> Result<TokenAnswer, Fault> {
     match answer::refresh(exchange, asked)? {
         Refreshed::Tokens(tokens) => Ok(tokens),
         Refreshed::Rotated(_, fault) => Err(fault),
@@ -235,7 +235,7 @@ fn githubs_form_encoded_answer_and_comma_separated_scopes_are_read() {
     let mut exchange = exchange(200, "access_token=gho_x&scope=repo%2Cgist&token_type=bearer");
     exchange.is_form = true;
     let github = profile(json!({"scope_separator": ","}));
-    let answer = tokens_of(&exchange, Asked { profile: &github, ..asked(RequestKind::Refresh, &[]) }).unwrap();
+    let answer = tokens_of(&exchange, RequestContext { profile: &github, ..asked(RequestKind::Refresh, &[]) }).unwrap();
     assert_eq!(answer.access_token.expose(), "gho_x");
     assert_eq!(answer.scope.as_deref(), Some("repo gist"));
 }
