@@ -345,7 +345,7 @@ pub(super) fn built_in() -> &'static [(&'static str, &'static str)] {
     BUILT_IN
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn read_text(name: &str, text: &str) -> Result<Provider, Vec<Diagnostic>> {
     let report = Report::default();
     let provider = toml_entries(text, FileId::CONFIGURATION)
