@@ -43,23 +43,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes a list of the providers' files, each a pair of its name and its text, for the program to include.
-fn write_providers(out: &Path) -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=providers");
-    let folder =
-        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?).join("providers");
-    let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    paths.sort();
-    let mut list = String::from("&[\n");
-    for path in paths {
-        let name = path.file_stem().and_then(|name| name.to_str()).ok_or("a provider's file has no name")?;
-        list += &format!("    ({name:?}, include_str!({path:?})),\n");
-    }
-    fs::write(out.join("providers.rs"), list + "]\n")?;
-    Ok(())
-}
-
 /// The manual page of one command, and its name.
 fn manual_page(program: &Command, details: &Details) -> Result<(String, Vec<u8>), Box<dyn Error>> {
     let is_program = details.command.is_empty();
@@ -154,6 +137,23 @@ complete -c oauth2mqtt -n \"__fish_seen_subcommand_from add\" -l provider -x -a 
             )
         }
     }
+}
+
+/// Writes a list of the providers' files, each a pair of its name and its text, for the program to include.
+fn write_providers(out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=providers");
+    let folder =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?).join("providers");
+    let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    let mut list = String::from("&[\n");
+    for path in paths {
+        let name = path.file_stem().and_then(|name| name.to_str()).ok_or("a provider's file has no name")?;
+        list += &format!("    ({name:?}, include_str!({path:?})),\n");
+    }
+    fs::write(out.join("providers.rs"), list + "]\n")?;
+    Ok(())
 }
 
 /// A release aborts on a panic and has no symbols, so nobody ever reads its tables for unwinding the stack: an eighth of

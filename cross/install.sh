@@ -4,9 +4,9 @@
 #     curl -fsSL @URL@/install.sh | sh
 #     curl -fsSL @URL@/install.sh | sh -s -- --dry-run          says what it would do, and does nothing
 #
-# It does what the three apt lines of the documentation do: it installs the repository's public keys, after it has compared them
-# with the hash below; adds the repository, which apt then trusts for what is signed with these keys; and installs the package
-# with its broker. It needs root, for which it asks sudo. Running it once more is harmless.
+# It does the same as the three lines for apt in the documentation: it downloads the repository's public keys and compares them
+# with the hash below, adds the repository with these keys, and installs the package and mosquitto. It uses sudo. Running it
+# again is harmless.
 #
 # Options: --dry-run, --no-broker (without mosquitto), --unattended-upgrades (let that package upgrade oauth2mqtt too).
 set -eu
@@ -26,7 +26,7 @@ fail() {
 as_root() {
     printf '+ %s\n' "$*"
     if [ "$dry_run" = no ]; then
-        $sudo "$@" || fail "this did not succeed: $*"
+        $sudo "$@" || fail "this command failed: $*"
     fi
 }
 
@@ -82,8 +82,8 @@ main() {
     download oauth2mqtt-archive-keyring.gpg "$work/keyring"
     found=$(sha256sum "$work/keyring" | cut -d ' ' -f 1)
     [ "$found" = "$keyring_sha256" ] ||
-        fail "the keys at $url are not those that this script belongs to (SHA-256 $found in place of $keyring_sha256)"
-    printf 'The keys are those that this script belongs to (SHA-256 %s).\n' "$found"
+        fail "the keys at $url do not match this script (SHA-256 $found in place of $keyring_sha256)"
+    printf 'The keys match this script (SHA-256 %s).\n' "$found"
 
     as_root install -D -m 644 "$work/keyring" "$keyring"
     write "$list" <<LIST
@@ -94,10 +94,9 @@ LIST
 Unattended-Upgrade::Origins-Pattern { "origin=oauth2mqtt"; };
 POLICY
     fi
-    # A repository whose signature is not good is left out by this with no more than a warning; the next step would then install
-    # what was known before, or nothing.
+    # On its own and with --error-on: otherwise apt only warns of a bad signature.
     as_root apt-get update --error-on=any -o Dir::Etc::SourceList="$list" -o Dir::Etc::SourceParts=- -o APT::Get::List-Cleanup=0
-    # The other repositories have the broker.
+    # The other repositories, which have mosquitto.
     as_root apt-get update --quiet
     as_root apt-get install --yes $recommends oauth2mqtt oauth2mqtt-archive-keyring
 
@@ -106,5 +105,5 @@ POLICY
     fi
 }
 
-# Called on the last line, so that half a download does nothing.
+# On the last line, so that a truncated download runs nothing.
 main "$@"

@@ -3,7 +3,9 @@
 
 mod example_files;
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use oauth2mqtt::testing::config::{self, Configuration, Environment};
 

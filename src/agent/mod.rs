@@ -241,7 +241,7 @@ impl Agent {
             to_announce: VecDeque::new(),
             topics,
             tickets: Tickets::default(),
-            redirects: Redirects::default(),
+            redirects: Redirects::from_process(),
             declarations: Declarations::from_store(opened.declarations),
             page: None,
             events,

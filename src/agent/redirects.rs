@@ -11,15 +11,23 @@ use crate::domain::account::AccountName;
 use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
 use crate::domain::session::{Command, Event};
-use crate::platform::redirect_listener::{self, Arrival, Listener};
+use crate::platform::redirect_listener::{self, Arrival, InheritedSockets, Listener};
 use crate::wire::Verb;
 
 /// The listeners for the sign-ins that wait for a browser.
 #[derive(Default)]
 pub(super) struct Redirects {
     listeners: BTreeMap<SocketAddr, Listener>,
+    inherited: InheritedSockets,
     /// True if other addresses may be wanted than are listened on.
     pub(super) may_have_changed: bool,
+}
+
+impl Redirects {
+    /// With the sockets that the service manager has handed over.
+    pub(super) fn from_process() -> Self {
+        Self { inherited: InheritedSockets::from_process(), ..Self::default() }
+    }
 }
 
 impl Agent {
@@ -38,7 +46,7 @@ impl Agent {
             if self.redirects.listeners.contains_key(&address) {
                 continue;
             }
-            match redirect_listener::listen(address, self.events.clone()) {
+            match redirect_listener::listen(address, &self.redirects.inherited, self.events.clone()) {
                 Ok(listener) => drop(self.redirects.listeners.insert(address, listener)),
                 Err(error) => tracing::warn!(
                     account = name.as_str(),

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::connector::{BrokerError, CONTENT_TYPE, Connector};
 use crate::wire::Payload;
 
-/// How long an orderly end may take.
+/// The time for an orderly end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection for the length of one command.
@@ -37,7 +37,7 @@ pub(crate) struct Message {
     pub payload: Bytes,
 }
 
-/// Why a call came to nothing.
+/// The reason why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     /// The connection could not be made, or broke.
@@ -62,7 +62,7 @@ impl Call {
         Ok(Self { requests, incoming, task, retains: limits.retains, acknowledges: limits.acknowledges })
     }
 
-    /// Whether the broker keeps retained messages. Without them it cannot be seen whether an agent is there.
+    /// Returns whether the broker keeps retained messages. Without them it cannot be seen whether an agent is there.
     pub(crate) fn broker_retains(&self) -> bool {
         self.retains
     }

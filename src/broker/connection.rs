@@ -18,8 +18,7 @@ use super::frame::{BadFrame, Frame};
 use super::reason::Reason;
 use crate::domain::text::printable;
 
-/// How long the link may be silent before each side asks whether the other is still there; and how long the broker may leave
-/// that question without an answer.
+/// The silence after which each side asks whether the other is still there, and the time for the broker to answer that.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// The highest packet identifier in use. The library makes room for all of them at once.
@@ -31,25 +30,25 @@ const DEFAULT_RECEIVE_MAXIMUM: u16 = u16::MAX;
 /// With more bytes than this on their way to the network, nothing more is handed over.
 const ENOUGH_TO_WRITE: usize = 64 * 1024;
 
-/// What MQTT is spoken over.
+/// A stream that carries MQTT.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
-/// What a broker can do and how much it takes (MQTT 5, 3.2.2.3).
+/// The features and limits of a broker (MQTT 5, 3.2.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     /// Its Maximum Packet Size, if it has one.
     pub(super) largest: Option<usize>,
-    /// How many messages may wait for its acknowledgement.
+    /// The most messages that may wait for its acknowledgement.
     pub(super) receive_maximum: u16,
-    /// Whether it keeps retained messages.
+    /// True if it keeps retained messages.
     pub(super) retains: bool,
-    /// Whether it acknowledges messages (`QoS` 1).
+    /// True if it acknowledges messages (`QoS` 1).
     pub(super) acknowledges: bool,
 }
 
-/// Why a connection ended, or was not made.
+/// The reason why a connection ended, or was not made.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// The broker does not want this client (CONNACK).
@@ -64,7 +63,7 @@ pub(super) enum End {
     Closed,
     /// It speaks MQTT, but not version 5.
     OldVersion,
-    /// What answers speaks something else.
+    /// The other end speaks something else.
     NotMqtt,
     /// One message takes up the only place that the broker has for messages without an acknowledgement.
     Blocked,
@@ -82,7 +81,7 @@ pub(super) struct Connection {
     largest: u32,
     limits: Limits,
     pulse: Pulse,
-    /// Whether the broker has let this client in.
+    /// True if the broker has let this client in.
     is_open: bool,
 }
 
@@ -92,15 +91,15 @@ struct Outgoing {
     bytes: BytesMut,
     written: usize,
     is_flushed: bool,
-    /// Whether the broker takes nothing any more. What it has said before that is still read.
+    /// True if the broker takes nothing any more. What it has said before that is still read.
     failed: bool,
 }
 
-/// When to ask whether the broker is still there.
+/// The times at which the broker is asked for a sign of life.
 struct Pulse {
     pause: Duration,
     next: Instant,
-    /// When the oldest question was asked that has no answer.
+    /// The time of the oldest question without an answer.
     asked: Option<Instant>,
     /// Until when everything that was sent has been read by the broker.
     read_up_to: Instant,
@@ -176,7 +175,7 @@ impl Connection {
         self.limits
     }
 
-    /// Whether there is room for more to send.
+    /// Returns whether there is room for more to send.
     pub(super) fn has_room(&self) -> bool {
         self.outgoing.bytes.len() - self.outgoing.written < ENOUGH_TO_WRITE
     }
@@ -243,10 +242,14 @@ impl Connection {
     /// Waits for a whole packet; sends meanwhile, and asks whether the broker is there.
     async fn frame(&mut self) -> Result<Frame, End> {
         loop {
-            // The header has up to five bytes of its own.
             let most = usize::try_from(self.largest).unwrap_or(usize::MAX);
-            if let Some(frame) = Frame::take(&mut self.received, most).map_err(|BadFrame| End::NotMqtt)? {
-                return Ok(frame);
+            match Frame::take(&mut self.received, most) {
+                Ok(Some(frame)) => return Ok(frame),
+                Ok(None) => {}
+                Err(BadFrame) if self.is_open => {
+                    return Err(End::Broken("it sent a packet that is malformed, or larger than it may be".to_owned()));
+                }
+                Err(BadFrame) => return Err(End::NotMqtt),
             }
             // A server of another kind would otherwise be waited for, to send what looks like the rest of a packet.
             if !self.is_open && self.received.first().is_some_and(|&first| !matches!(first, 0x20 | 0xe0)) {

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::connection::{Connection, End, KEEP_ALIVE};
-use super::dial::{NoWay, Way};
+use super::dial::{DialError, Dialer};
 use super::reason::Reason;
 use crate::domain::settings::{BrokerAddress, BrokerLogin, MqttSettings};
 use crate::domain::text::printable;
@@ -40,18 +40,18 @@ pub(crate) struct Will {
 
 /// Makes connections to one broker.
 pub(crate) struct Connector {
-    way: Way,
+    dialer: Dialer,
     client_id: String,
     login: Option<BrokerLogin>,
     will: Option<Will>,
-    /// Whether the broker keeps retained messages, and acknowledges. One that does not refuses a will that asks for it.
+    /// True if the broker keeps retained messages, and acknowledges. One that does not refuses a will that asks for it.
     will_is_retained: bool,
     will_is_acknowledged: bool,
     largest: u32,
     shown: String,
 }
 
-/// Why there is no connection to the broker.
+/// The reason why there is no connection to the broker.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BrokerError {
     /// The TLS settings cannot be used.
@@ -87,7 +87,7 @@ pub(crate) enum BrokerError {
     /// There is a connection, and no answer to CONNECT.
     #[error("the broker at {0} accepts a connection and says nothing for {n} s. See its log, and check the port in [mqtt] url.", n = CONNECT_TIMEOUT.as_secs())]
     NoAnswer(String),
-    /// What answers is no broker.
+    /// Something else than a broker answers.
     #[error("what answers at {0} is no MQTT broker. Check the port in [mqtt] url.")]
     NotMqtt(String),
     /// Messages that the broker never acknowledges take up all the places that it has.
@@ -128,7 +128,11 @@ impl Connector {
             BrokerAddress::Unix(path) => (None, path.display().to_string()),
         };
         Ok(Self {
-            way: Way { address: settings.address.clone(), tls: config, broker_user: settings.broker_user.clone() },
+            dialer: Dialer {
+                address: settings.address.clone(),
+                tls: config,
+                broker_user: settings.broker_user.clone(),
+            },
             client_id: client_id.to_owned(),
             login: settings.login.clone(),
             will: None,
@@ -160,34 +164,36 @@ impl Connector {
                     return Ok(connection);
                 }
                 // A will is then refused with the feature that the broker lacks (MQTT 5, 3.2.2.2).
-                Err(Failure::Ended(End::Refused(reason))) if reason.code() == 0x9a && self.will_is_retained => {
+                Err(AttemptError::Ended(End::Refused(reason))) if reason.code() == 0x9a && self.will_is_retained => {
                     self.will_is_retained = false;
                 }
-                Err(Failure::Ended(End::Refused(reason))) if reason.code() == 0x9b && self.will_is_acknowledged => {
+                Err(AttemptError::Ended(End::Refused(reason)))
+                    if reason.code() == 0x9b && self.will_is_acknowledged =>
+                {
                     self.will_is_acknowledged = false;
                 }
-                Err(Failure::Ended(End::ClosedAtConnect | End::NoAnswer)) if self.speaks_old_version().await => {
+                Err(AttemptError::Ended(End::ClosedAtConnect | End::NoAnswer)) if self.speaks_old_version().await => {
                     return Err(self.explain(End::OldVersion));
                 }
-                Err(Failure::Ended(end)) => return Err(self.explain(end)),
-                Err(Failure::NoWay(reason)) => return Err(self.explain_no_way(reason)),
+                Err(AttemptError::Ended(end)) => return Err(self.explain(end)),
+                Err(AttemptError::DialError(reason)) => return Err(self.explain_dial(reason)),
             }
         }
     }
 
-    async fn attempt(&self) -> Result<Connection, Failure> {
+    async fn attempt(&self) -> Result<Connection, AttemptError> {
         let mut is_connected = false;
         let attempt = async {
-            let stream = self.way.dial().await.map_err(Failure::NoWay)?;
+            let stream = self.dialer.dial().await.map_err(AttemptError::DialError)?;
             is_connected = true;
-            Connection::open(stream, &self.connect(), self.largest).await.map_err(Failure::Ended)
+            Connection::open(stream, &self.connect(), self.largest).await.map_err(AttemptError::Ended)
         };
         match timeout(CONNECT_TIMEOUT, attempt).await {
             Ok(attempt) => attempt,
-            Err(_) if is_connected => Err(Failure::Ended(End::NoAnswer)),
+            Err(_) if is_connected => Err(AttemptError::Ended(End::NoAnswer)),
             Err(_) => {
                 let reason = format!("it did not answer within {} s", CONNECT_TIMEOUT.as_secs());
-                Err(Failure::NoWay(NoWay::Network(reason)))
+                Err(AttemptError::DialError(DialError::Network(reason)))
             }
         }
     }
@@ -195,7 +201,7 @@ impl Connector {
     /// Asks in the words of MQTT 3.1.1, which any broker of that version answers. Nothing secret is said.
     async fn speaks_old_version(&self) -> bool {
         let asked = async {
-            let mut stream = self.way.dial().await.ok()?;
+            let mut stream = self.dialer.dial().await.ok()?;
             stream.write_all(&OLD_CONNECT).await.ok()?;
             stream.flush().await.ok()?;
             let mut answer = [0; 4];
@@ -264,19 +270,19 @@ impl Connector {
         }
     }
 
-    pub(super) fn explain_no_way(&self, reason: NoWay) -> BrokerError {
+    pub(super) fn explain_dial(&self, reason: DialError) -> BrokerError {
         let broker = self.shown.clone();
         match reason {
-            NoWay::Name(reason) => BrokerError::UnknownName(broker, reason),
-            NoWay::Network(reason) => BrokerError::Unreachable(broker, printable(&reason)),
-            NoWay::Tls(reason) => BrokerError::TlsFailed(broker, reason),
-            NoWay::NotTrusted(reason) => BrokerError::NotTrusted(broker, printable(&reason.to_string())),
+            DialError::Name(reason) => BrokerError::UnknownName(broker, reason),
+            DialError::Network(reason) => BrokerError::Unreachable(broker, printable(&reason)),
+            DialError::Tls(reason) => BrokerError::TlsFailed(broker, reason),
+            DialError::NotTrusted(reason) => BrokerError::NotTrusted(broker, printable(&reason.to_string())),
         }
     }
 }
 
-/// Why one attempt came to nothing.
-enum Failure {
-    NoWay(NoWay),
+/// The reason why one attempt failed.
+enum AttemptError {
+    DialError(DialError),
     Ended(End),
 }

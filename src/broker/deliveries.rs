@@ -11,20 +11,20 @@ use tokio::time::Instant;
 use super::connection::{End, PACKET_IDS};
 use super::reason::Reason;
 
-/// How long the broker may take to acknowledge a message, once it has read it.
+/// The time for the broker to acknowledge a message that it has read.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a topic is left out at first, and at most.
+/// The time for which a topic is left out at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
-/// How many topics of responses are left out. Who asks names them: they could be remembered without end.
+/// The most topics of responses that are left out. Requesters name them, and could name new ones without end.
 const MOST_RESPONSE_TOPICS: usize = 32;
 
 /// The identifier of the subscription's packet; those of messages are above it.
 pub(super) const SUBSCRIPTION: u16 = 1;
 
-/// Why the broker does not accept a topic, and what to do.
+/// The reason why the broker does not accept a topic, and the next step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TopicRefusal {
     /// The broker's answer, with its reason code.
@@ -68,7 +68,7 @@ pub(crate) enum TopicRefusal {
 
 /// A change in what the broker accepts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum TopicChange {
     /// It refuses a topic or filter that it had not refused before, or that may differ each time.
     Refused(String, TopicRefusal),
     /// It accepts again what it had refused.
@@ -80,7 +80,7 @@ pub(super) enum Change {
 pub(super) struct Subject {
     /// Its text.
     pub(super) name: String,
-    /// Whether it comes again and again, as the topics of responses do not.
+    /// True if it comes again and again, as the topics of responses do not.
     pub(super) lasts: bool,
 }
 
@@ -106,7 +106,7 @@ pub(super) struct Deliveries {
 struct LeftOut {
     until: Instant,
     pause: Duration,
-    /// Whether it must be tried while nothing else is under way.
+    /// True if it must be tried while nothing else is under way.
     alone: bool,
 }
 
@@ -118,12 +118,12 @@ impl Deliveries {
         self.last_id = 0;
     }
 
-    /// Whether nothing is under way.
+    /// Returns whether nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_empty()
     }
 
-    /// Whether one more message may be sent, to a broker that accepts `most` without an acknowledgement.
+    /// Returns whether one more message may be sent, to a broker that accepts `most` without an acknowledgement.
     pub(super) fn have_room(&self, most: usize) -> bool {
         let alone =
             !self.suspects.is_empty() || self.in_flight.values().any(|(subject, _)| self.is_tried_alone(subject));
@@ -131,7 +131,7 @@ impl Deliveries {
         self.in_flight.len() < window && self.places_taken() < most
     }
 
-    /// Whether messages without an acknowledgement take up everything, with nothing else under way.
+    /// Returns whether messages without an acknowledgement take up everything, with nothing else under way.
     pub(super) fn are_blocked(&self, most: usize) -> bool {
         !self.given_up.is_empty() && self.places_taken() >= most.min(usize::from(PACKET_IDS) - 1)
     }
@@ -164,7 +164,11 @@ impl Deliveries {
     }
 
     /// Notes an acknowledgement, and returns when that message was sent.
-    pub(super) fn acknowledged(&mut self, id: u16, refusal: Option<TopicRefusal>) -> (Option<Instant>, Option<Change>) {
+    pub(super) fn acknowledged(
+        &mut self,
+        id: u16,
+        refusal: Option<TopicRefusal>,
+    ) -> (Option<Instant>, Option<TopicChange>) {
         let (subject, sent) = match (self.in_flight.remove(&id), self.given_up.remove(&id)) {
             (Some((subject, sent)), _) => (subject, Some(sent)),
             (None, Some(subject)) => (subject, None),
@@ -177,11 +181,11 @@ impl Deliveries {
     }
 
     /// Notes how the broker takes a subject, and returns what is new about that.
-    pub(super) fn settle(&mut self, subject: Subject, refusal: Option<TopicRefusal>) -> Option<Change> {
+    pub(super) fn settle(&mut self, subject: Subject, refusal: Option<TopicRefusal>) -> Option<TopicChange> {
         let Subject { name, lasts } = subject;
         match refusal {
-            None => self.refused.remove(&name).then_some(Change::Accepted(name)),
-            Some(refusal) if !lasts || self.refused.insert(name.clone()) => Some(Change::Refused(name, refusal)),
+            None => self.refused.remove(&name).then_some(TopicChange::Accepted(name)),
+            Some(refusal) if !lasts || self.refused.insert(name.clone()) => Some(TopicChange::Refused(name, refusal)),
             Some(_) => None,
         }
     }
@@ -193,7 +197,7 @@ impl Deliveries {
 
     /// Gives up messages that should have been acknowledged by now, of those that the broker has read. `None` for the broker
     /// has to be asked for a sign of life first.
-    pub(super) fn give_up(&mut self, now: Instant, read_up_to: Instant) -> Option<Vec<Change>> {
+    pub(super) fn give_up(&mut self, now: Instant, read_up_to: Instant) -> Option<Vec<TopicChange>> {
         let late: Vec<_> = self.in_flight.iter().filter(|(_, (_, sent))| *sent + ACKNOWLEDGE_TIMEOUT <= now).collect();
         let read: Vec<_> = late.iter().filter(|(_, (_, sent))| *sent <= read_up_to).map(|(id, _)| **id).collect();
         if read.is_empty() && !late.is_empty() {
@@ -212,7 +216,7 @@ impl Deliveries {
     }
 
     /// Draws conclusions from the end of a connection.
-    pub(super) fn ended(&mut self, end: &End, now: Instant) -> Option<Change> {
+    pub(super) fn ended(&mut self, end: &End, now: Instant) -> Option<TopicChange> {
         let under_way: Vec<_> = std::mem::take(&mut self.in_flight).into_values().map(|(subject, _)| subject).collect();
         if !may_be_for_a_message(end) {
             return None;
@@ -262,19 +266,20 @@ impl Deliveries {
         }
     }
 
-    /// Whether this topic is left out at `now`.
+    /// Returns whether this topic is left out at `now`.
     pub(super) fn leave_this_out(&self, name: &str, now: Instant) -> bool {
         let may_be_tried = |left_out: &LeftOut| left_out.until <= now && (!left_out.alone || self.in_flight.is_empty());
         self.left_out.get(name).is_some_and(|left_out| !may_be_tried(left_out))
     }
 
-    /// The moment at which one of these topics may be tried again.
+    /// The moment at which one of these topics may be tried again, as far as what is under way allows it.
     pub(super) fn next_trial<'a>(&self, names: impl Iterator<Item = &'a String>) -> Option<Instant> {
-        names.filter_map(|name| self.left_out.get(name)).map(|left_out| left_out.until).min()
+        let left_out = names.filter_map(|name| self.left_out.get(name));
+        left_out.filter(|left_out| !left_out.alone || self.in_flight.is_empty()).map(|left_out| left_out.until).min()
     }
 }
 
-/// Whether a broker may end a connection in this way because of a message.
+/// Returns whether a broker may end a connection in this way because of a message.
 fn may_be_for_a_message(end: &End) -> bool {
     const FOR_A_MESSAGE: [u8; 13] = [0x80, 0x81, 0x82, 0x83, 0x87, 0x8f, 0x90, 0x93, 0x95, 0x97, 0x99, 0x9a, 0x9b];
     match end {
@@ -284,7 +289,7 @@ fn may_be_for_a_message(end: &End) -> bool {
     }
 }
 
-/// Whether the reason is about what was sent last, and nothing else.
+/// Returns whether the reason is about what was sent last, and nothing else.
 fn is_for_one_message(end: &End) -> bool {
     matches!(end, End::Disconnected(reason) if matches!(reason.code(), 0x87 | 0x8f | 0x90 | 0x95 | 0x99))
 }
@@ -305,8 +310,8 @@ mod tests {
         TopicRefusal::Answered { reason: Reason::new(0x87, None) }
     }
 
-    fn refused(name: &str) -> Change {
-        Change::Refused(name.to_owned(), not_authorized())
+    fn refused(name: &str) -> TopicChange {
+        TopicChange::Refused(name.to_owned(), not_authorized())
     }
 
     fn after(now: Instant, time: Duration) -> Instant {
@@ -321,7 +326,7 @@ mod tests {
         assert_eq!(deliveries.acknowledged(ids[0], Some(not_authorized())), (Some(now), Some(refused("a"))));
         assert_eq!(deliveries.acknowledged(ids[1], None).1, None);
         assert_eq!(deliveries.acknowledged(ids[2], Some(not_authorized())).1, None);
-        assert_eq!(deliveries.acknowledged(ids[3], None).1, Some(Change::Accepted("a".to_owned())));
+        assert_eq!(deliveries.acknowledged(ids[3], None).1, Some(TopicChange::Accepted("a".to_owned())));
         assert_eq!(deliveries.acknowledged(ids[3], None), (None, None));
     }
 
@@ -363,7 +368,7 @@ mod tests {
         let late = after(now, ACKNOWLEDGE_TIMEOUT);
         assert_eq!(deliveries.give_up(late, now - Duration::from_secs(1)), None, "it may not have been read");
         let changes = deliveries.give_up(late, now).unwrap();
-        assert_eq!(changes, [Change::Refused("stuck".to_owned(), TopicRefusal::Unacknowledged)]);
+        assert_eq!(changes, [TopicChange::Refused("stuck".to_owned(), TopicRefusal::Unacknowledged)]);
         assert!(deliveries.leave_this_out("stuck", late) && deliveries.have_room(32) && !deliveries.are_blocked(32));
         for _ in 0..500 {
             let id = deliveries.sent(retained("a"), now);
@@ -386,7 +391,7 @@ mod tests {
         assert!(!deliveries.have_room(32), "one after the other");
         deliveries.acknowledged(id, None);
         deliveries.sent(retained("bad"), now);
-        let found = Change::Refused("bad".to_owned(), TopicRefusal::HangsUp);
+        let found = TopicChange::Refused("bad".to_owned(), TopicRefusal::HangsUp);
         assert_eq!(deliveries.ended(&End::Closed, now), Some(found));
         assert!(deliveries.leave_this_out("bad", now) && !deliveries.leave_this_out("c", now));
 
@@ -397,8 +402,10 @@ mod tests {
         now = after(now, FIRST_PAUSE);
         let other = deliveries.sent(retained("c"), now);
         assert!(deliveries.leave_this_out("bad", now), "it is tried alone");
+        assert_eq!(deliveries.next_trial([&"bad".to_owned()].into_iter()), None);
         deliveries.acknowledged(other, None);
         assert!(!deliveries.leave_this_out("bad", now));
+        assert_eq!(deliveries.next_trial([&"bad".to_owned()].into_iter()), Some(now));
         deliveries.sent(retained("bad"), now);
         assert!(!deliveries.have_room(32));
         assert_eq!(deliveries.ended(&End::Closed, now), None, "it was said before");
@@ -406,7 +413,7 @@ mod tests {
         assert_eq!(deliveries.ended(&End::Closed, now), None);
         assert!(!deliveries.leave_this_out("bad", now), "the broker was restarted");
         let id = deliveries.sent(retained("bad"), now);
-        assert_eq!(deliveries.acknowledged(id, None).1, Some(Change::Accepted("bad".to_owned())));
+        assert_eq!(deliveries.acknowledged(id, None).1, Some(TopicChange::Accepted("bad".to_owned())));
     }
 
     #[test]

@@ -19,14 +19,14 @@ use crate::domain::text::printable;
 use crate::platform::acceptor::{self, NotTrusted};
 use crate::platform::{names, tls};
 
-/// How long one address may take before the next is tried beside it (RFC 8305 5, Connection Attempt Delay).
+/// The time for one address before the next is tried beside it (RFC 8305 5, Connection Attempt Delay).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The most addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 16;
 
-/// The way to one broker.
-pub(super) struct Way {
+/// Makes sockets to one broker.
+pub(super) struct Dialer {
     pub(super) address: BrokerAddress,
     /// For a broker behind TLS.
     pub(super) tls: Option<Arc<ClientConfig>>,
@@ -34,9 +34,9 @@ pub(super) struct Way {
     pub(super) broker_user: Option<String>,
 }
 
-/// Why there is no way to the broker.
+/// The reason why a socket is not made.
 #[derive(Debug)]
-pub(super) enum NoWay {
+pub(super) enum DialError {
     /// Nobody knows the name.
     Name(String),
     /// Nothing answers at the address.
@@ -47,39 +47,40 @@ pub(super) enum NoWay {
     NotTrusted(NotTrusted),
 }
 
-impl Way {
+impl Dialer {
     /// Makes a connection.
     ///
     /// # Errors
     /// When none can be made, or the program at the other end is not the broker's user's.
-    pub(super) async fn dial(&self) -> Result<Box<dyn Stream>, NoWay> {
+    pub(super) async fn dial(&self) -> Result<Box<dyn Stream>, DialError> {
         match &self.address {
             BrokerAddress::Unix(path) => {
-                let stream = UnixStream::connect(path).await.map_err(|error| NoWay::Network(error.to_string()))?;
+                let stream = UnixStream::connect(path).await.map_err(|error| DialError::Network(error.to_string()))?;
                 Ok(Box::new(stream))
             }
             BrokerAddress::Tcp { host, port } => Ok(Box::new(self.tcp(host, *port).await?)),
             BrokerAddress::Tls { host, port, .. } => {
                 let stream = self.tcp(host, *port).await?;
-                let config = self.tls.clone().ok_or_else(|| NoWay::Tls("it is not set up".to_owned()))?;
+                let config = self.tls.clone().ok_or_else(|| DialError::Tls("it is not set up".to_owned()))?;
                 // A zone is this device's own matter (RFC 4007 11.2).
                 let name = host.split('%').next().unwrap_or_default().to_owned();
-                let server = ServerName::try_from(name).map_err(|error| NoWay::Tls(error.to_string()))?;
+                let server = ServerName::try_from(name).map_err(|error| DialError::Tls(error.to_string()))?;
                 let stream = TlsConnector::from(config).connect(server, stream).await;
-                Ok(Box::new(stream.map_err(|error| NoWay::Tls(tls_reason(&error, host)))?))
+                Ok(Box::new(stream.map_err(|error| DialError::Tls(tls_reason(&error, host)))?))
             }
         }
     }
 
-    async fn tcp(&self, host: &str, port: u16) -> Result<TcpStream, NoWay> {
-        let addresses = names::resolve(host, port).await.map_err(|error| NoWay::Name(printable(&error.to_string())))?;
-        let stream = first_to_answer(in_turn(host, addresses)).await.map_err(NoWay::Network)?;
+    async fn tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        let addresses =
+            names::resolve(host, port).await.map_err(|error| DialError::Name(printable(&error.to_string())))?;
+        let stream = first_to_answer(in_turn(host, addresses)).await.map_err(DialError::Network)?;
         // Each message is sent when it comes: held back until the one before is acknowledged, it would be 40 ms late.
         let _ = stream.set_nodelay(true);
         if let (Some(user), Ok(local), Ok(peer)) = (&self.broker_user, stream.local_addr(), stream.peer_addr())
             && peer.ip().is_loopback()
         {
-            acceptor::is_of_user(user, local, peer).await.map_err(NoWay::NotTrusted)?;
+            acceptor::is_of_user(user, local, peer).await.map_err(DialError::NotTrusted)?;
         }
         Ok(stream)
     }
@@ -140,7 +141,7 @@ fn tls_reason(error: &io::Error, host: &str) -> String {
     let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<rustls::Error>());
     match inside {
         Some(rustls::Error::InvalidMessage(_)) => "what answers there does not speak TLS. Check the port in [mqtt] url".to_owned(),
-        Some(error) => printable(&tls::explain(error, host)),
+        Some(error) => tls::explain(error, host),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "it was closed while it was being set up. Check the port in [mqtt] url, and whether the broker wants a client \
              certificate (cert_file and key_file)"

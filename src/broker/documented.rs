@@ -7,7 +7,7 @@ use rustls::pki_types::{ServerName, UnixTime};
 use super::connection::End;
 use super::connector::{BrokerError, Connector};
 use super::deliveries::TopicRefusal;
-use super::dial::NoWay;
+use super::dial::DialError;
 use super::reason::{GIVE_RIGHT, REASONS, Reason};
 use crate::domain::settings::{BrokerAddress, MqttSettings};
 use crate::platform::acceptor::NotTrusted;
@@ -58,13 +58,13 @@ fn every_reason_for_having_no_broker_is_in_the_table() {
     .into_iter()
     .map(|end| connector.explain(end))
     .collect();
-    let no_ways = [
-        NoWay::Name("x".to_owned()),
-        NoWay::Network("x".to_owned()),
-        NoWay::Tls("x".to_owned()),
-        NoWay::NotTrusted(NotTrusted::Hidden),
+    let dial_errors = [
+        DialError::Name("x".to_owned()),
+        DialError::Network("x".to_owned()),
+        DialError::Tls("x".to_owned()),
+        DialError::NotTrusted(NotTrusted::Hidden),
     ];
-    errors.extend(no_ways.into_iter().map(|reason| connector.explain_no_way(reason)));
+    errors.extend(dial_errors.into_iter().map(|reason| connector.explain_dial(reason)));
     for error in errors {
         // Each new one has to be added above.
         match error {

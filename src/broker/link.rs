@@ -16,17 +16,17 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::{Connection, End, Limits};
 use super::connector::{BrokerError, CONTENT_TYPE, Connector};
-use super::deliveries::{Change, Deliveries, SUBSCRIPTION, Subject, TopicRefusal};
+use super::deliveries::{Deliveries, SUBSCRIPTION, Subject, TopicChange, TopicRefusal};
 use super::outbox::{Correlation, Outbox, Publication, Unsent};
 use super::reason::Reason;
 use crate::domain::policy::{self, Jitter};
 use crate::domain::text::printable;
 use crate::platform::clock;
 
-/// How long an orderly end may take.
+/// The time for an orderly end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often a broker that acknowledges nothing is looked at.
+/// The pause between two looks at a broker that acknowledges nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// An event on the link.
@@ -138,7 +138,7 @@ async fn stay_connected<E: From<LinkEvent>>(
                 if events.send(LinkEvent::Connected.into()).await.is_err() {
                     return;
                 }
-                let mut exchange = Exchange {
+                let mut link = OpenLink {
                     connection,
                     limits,
                     filter: &filter,
@@ -147,7 +147,7 @@ async fn stay_connected<E: From<LinkEvent>>(
                     events: &events,
                     held: HashMap::new(),
                 };
-                let Stop::Ended(end) = exchange.run().await else { return };
+                let Stop::Ended(end) = link.run().await else { return };
                 let change = deliveries.ended(&end, Instant::now());
                 if outbox.is_closed() {
                     return;
@@ -194,7 +194,7 @@ fn tell_missing_features(limits: Limits, was_complete: &mut bool) {
     }
 }
 
-/// Why one connection is no longer used.
+/// The reason why a connection is no longer used.
 enum Stop {
     /// It ended.
     Ended(End),
@@ -209,7 +209,7 @@ impl From<End> for Stop {
 }
 
 /// One connection in use.
-struct Exchange<'a, E> {
+struct OpenLink<'a, E> {
     connection: Connection,
     limits: Limits,
     filter: &'a str,
@@ -220,7 +220,7 @@ struct Exchange<'a, E> {
     held: HashMap<String, Publication>,
 }
 
-impl<E: From<LinkEvent>> Exchange<'_, E> {
+impl<E: From<LinkEvent>> OpenLink<'_, E> {
     async fn run(&mut self) -> Stop {
         match self.talk().await {
             Ok(()) => Stop::Done,
@@ -307,6 +307,8 @@ impl<E: From<LinkEvent>> Exchange<'_, E> {
             }
             return Ok(());
         }
+        // An older one that was held back must not follow.
+        self.held.remove(&subject.name);
         let Some(properties) = properties(&publication) else { return Ok(()) };
         if let Some(refusal) = publication.refused_by(self.limits.largest) {
             // The broker would break the connection, and nothing else would reach it either.
@@ -371,10 +373,10 @@ impl<E: From<LinkEvent>> Exchange<'_, E> {
     }
 }
 
-fn event(change: Change) -> LinkEvent {
+fn event(change: TopicChange) -> LinkEvent {
     match change {
-        Change::Refused(name, refusal) => LinkEvent::Refused(name, refusal),
-        Change::Accepted(name) => LinkEvent::Accepted(name),
+        TopicChange::Refused(name, refusal) => LinkEvent::Refused(name, refusal),
+        TopicChange::Accepted(name) => LinkEvent::Accepted(name),
     }
 }
 

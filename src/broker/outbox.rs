@@ -13,7 +13,7 @@ use crate::wire::Payload;
 /// waited longest for one is the likeliest to have given up, and who asks after a flood is answered.
 const MOST_RESPONSES: usize = 256;
 
-/// How many bytes of responses may wait, unless one alone has more.
+/// The most bytes of responses that wait, unless one alone has more.
 const MOST_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// The size of a packet without topic, payload and correlation data, at most, in bytes (MQTT 5, 3.3): the header, the lengths, and
@@ -34,7 +34,7 @@ pub(crate) struct Publication {
     pub topic: String,
     /// The message.
     pub payload: Payload,
-    /// Whether the broker keeps it for later subscribers.
+    /// True if the broker keeps it for later subscribers.
     pub retain: bool,
     /// The moment from which nobody must get it any more; `None` for never.
     pub good_until: Option<BootTime>,
@@ -56,20 +56,20 @@ pub(crate) enum Unsent {
 /// So it never holds more than the topics there are, however long the broker is slow.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingMessages>,
     changed: Notify,
     taken: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingMessages {
     retained: HashMap<String, Publication>,
     /// The topics of those, in the order in which they are sent: tokens before all else.
     tokens: VecDeque<String>,
     others: VecDeque<String>,
     responses: VecDeque<Publication>,
     response_bytes: usize,
-    /// Whether there is a connection. Without one nothing waits: at the next, everything is published afresh.
+    /// True if there is a connection. Without one nothing waits: at the next, everything is published afresh.
     connected: bool,
     /// The broker's Maximum Packet Size, if it has one (MQTT 5, 3.2.2.3.6).
     largest: Option<usize>,
@@ -110,18 +110,18 @@ impl Outbox {
 
     /// There is a connection from now on, to a broker that takes packets up to this size.
     pub(super) fn connected(&self, largest: Option<usize>) {
-        self.begin_anew(Waiting { connected: true, largest, ..Waiting::default() });
+        self.begin_anew(WaitingMessages { connected: true, largest, ..WaitingMessages::default() });
     }
 
     /// There is none any more.
     pub(super) fn disconnected(&self) {
-        self.begin_anew(Waiting::default());
+        self.begin_anew(WaitingMessages::default());
     }
 
     /// Whatever waited for another connection is forgotten.
-    fn begin_anew(&self, empty: Waiting) {
+    fn begin_anew(&self, empty: WaitingMessages) {
         let mut waiting = self.lock();
-        *waiting = Waiting { closed: waiting.closed, ..empty };
+        *waiting = WaitingMessages { closed: waiting.closed, ..empty };
         self.taken.notify_one();
     }
 
@@ -154,14 +154,14 @@ impl Outbox {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingMessages> {
         // Nothing that is done under the lock can leave it half done.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Publication {
-    /// Whether it is too large for a broker that takes packets up to this size.
+    /// Returns whether it is too large for a broker that takes packets up to this size.
     pub(super) fn refused_by(&self, largest: Option<usize>) -> Option<TopicRefusal> {
         let bytes = self.bytes() + PACKET_OVERHEAD;
         largest.filter(|&most| bytes > most).map(|most| TopicRefusal::TooLarge { bytes, most })
@@ -172,7 +172,7 @@ impl Publication {
     }
 }
 
-impl Waiting {
+impl WaitingMessages {
     fn is_crowded(&self) -> bool {
         self.tokens.len() + self.others.len() >= FEW
     }
@@ -206,7 +206,7 @@ impl Waiting {
     }
 }
 
-/// Whether it is the topic of a token: whatever else the broker does not accept, these should be there.
+/// Returns whether it is the topic of a token: whatever else the broker does not accept, these should be there.
 fn is_token(topic: &str) -> bool {
     topic.ends_with("/token")
 }

@@ -45,7 +45,7 @@ pub(super) fn check(path: &Path, broker: &Path) -> Result<(), Failure> {
     say(&format!("{GOOD}{} is good{GOOD:#}: {accounts}.", path.display()))
 }
 
-/// Whether the broker is on this device, so that its configuration may be here as well.
+/// True if the broker is on this device, so that its configuration may be here as well.
 fn is_here(address: &BrokerAddress) -> bool {
     match address {
         BrokerAddress::Tcp { host, .. } | BrokerAddress::Tls { host, .. } => is_loopback(host),

@@ -93,9 +93,14 @@ pub(crate) const DETAILS: &[Details] = &[
             "sudo oauth2mqtt add plant --issuer https://id.example.com --client-id gateway --scopes openid,offline_access",
         ],
     },
+    Details { command: "remove", exit_codes: REQUEST, examples: &["sudo oauth2mqtt remove google"] },
     Details { command: "reload", exit_codes: REQUEST, examples: &["oauth2mqtt reload"] },
     Details { command: "open", exit_codes: &[DONE, FAILED, USAGE, CONFIG], examples: &["oauth2mqtt open"] },
-    Details { command: "providers", exit_codes: &[DONE, USAGE], examples: &["oauth2mqtt providers"] },
+    Details {
+        command: "providers",
+        exit_codes: &[DONE, USAGE, CONFIG],
+        examples: &["oauth2mqtt providers", "oauth2mqtt providers google"],
+    },
 ];
 
 /// The files that the program uses, and what they are.

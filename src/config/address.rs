@@ -1,4 +1,4 @@
-//! Which addresses an endpoint may have.
+//! The addresses that an endpoint may have.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use super::table::Entry;
 use crate::domain::loopback::leads_to_loopback;
 use crate::domain::text;
 
-/// What an address is for, which decides whether it may have a query.
+/// The purpose of an address, which decides whether it may have a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AddressUse {
     /// An endpoint; a query is part of its address (RFC 6749 3.1 and 3.2).

@@ -98,7 +98,7 @@ impl Catalog {
         )
     }
 
-    /// What is peculiar to a provider, as its file says it: a line of TOML for each key.
+    /// Lists what is peculiar to a provider, as its file says it: a line of TOML for each key.
     pub(crate) fn settings(&self, provider: &Provider) -> Vec<String> {
         let entries = match &provider.origin {
             Origin::BuiltIn => built_in_entries(&provider.name),

@@ -10,7 +10,7 @@ use crate::domain::secret::Secret;
 use crate::domain::settings::ClientSettings;
 use crate::domain::text;
 
-/// How many secrets a client may have: a new one, and the one that it replaces.
+/// The most secrets that a client may have: a new one, and the one that it replaces.
 pub(super) const MOST_SECRETS: usize = 2;
 
 /// Reads the keys about the client.
@@ -69,7 +69,7 @@ fn secrets(table: &mut Table<'_>, files: &Files) -> Vec<Secret> {
     files.given().iter().cloned().chain(named).collect()
 }
 
-/// What the client shows must be what it has.
+/// Checks that the client shows what it has.
 fn check_means(table: &Table<'_>, files: &Files, profile: Option<&Profile>) {
     let (has_secret, has_key) = (has_secret(table, files), table.has("private_key_file"));
     if let Some(place) = table.place_of("private_key_file").filter(|_| has_secret) {

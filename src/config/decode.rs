@@ -83,7 +83,7 @@ enum Step {
     Item(usize),
 }
 
-/// What is wrong, and where: the path grows from its end as the error passes up.
+/// A fault, and its place: the path grows from its end as the error passes up.
 #[derive(Debug)]
 pub(super) struct Error {
     fault: Fault,
@@ -102,7 +102,7 @@ enum Fault {
 impl Fault {
     fn report(&self, root: &Node, path: &[Step], place: &Place<'_>) {
         let (place, node) = find(root, path, place);
-        let key = path.last().map_or("it", |step| if let Step::Key(key) = step { key } else { "each" });
+        let key = path.last().map_or("it", |step| if let Step::Key(key) = step { key } else { "" });
         match self {
             Self::Missing(key) => place.below(key, None).error("this key is missing", format!("write {key} = …")),
             Self::NoSuchKey(known) => {
@@ -122,14 +122,19 @@ impl Fault {
             Self::WrongType(expected) => {
                 let (expected, example) = in_words(expected);
                 let help = if example.is_empty() {
-                    "see docs/provider-files.md".to_owned()
+                    "see provider-files.md in the documentation".to_owned()
                 } else {
-                    format!("write it as {key} = {example}")
+                    if key.is_empty() {
+                        format!("write each as {example}")
+                    } else {
+                        format!("write it as {key} = {example}")
+                    }
                 };
                 place.error(mismatch(expected, node), help);
             }
             Self::Other(message) => {
-                let (message, help) = message.split_once("; ").unwrap_or((message, "see docs/provider-files.md"));
+                let (message, help) =
+                    message.split_once("; ").unwrap_or((message, "see provider-files.md in the documentation"));
                 place.error(message, help);
             }
         }
@@ -141,7 +146,7 @@ pub(super) fn mismatch(expected: &str, found: &Node) -> String {
     format!("this takes {expected}, and {} stands here", found.value.kind())
 }
 
-/// What serde expects, in the words of this program, with an example.
+/// The type that serde expects, in the words of this program, with an example.
 fn in_words(expected: &str) -> (&str, &'static str) {
     match expected {
         "a string" | "a borrowed string" => ("a text in quotes", "\"…\""),

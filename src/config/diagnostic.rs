@@ -1,4 +1,4 @@
-//! What is wrong with a configuration file: where, why, and what to do about it.
+//! Errors and warnings of a configuration: the place, the reason, and what to do about it.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -18,9 +18,9 @@ pub struct Diagnostic {
     pub line: Option<usize>,
     /// The key it is about, such as `accounts.google.client_id`; empty where the whole file is meant.
     pub key: String,
-    /// What is wrong.
+    /// The error or warning.
     pub message: String,
-    /// What to do.
+    /// The next step.
     pub help: String,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for InFile<'_> {
 pub struct ConfigError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong, in the order of files and lines; never empty.
+    /// The errors, in the order of files and lines; never empty.
     pub diagnostics: Vec<Diagnostic>,
 }
 

@@ -12,7 +12,7 @@ use super::table::Entry;
 use crate::domain::secret::Secret;
 use crate::domain::text;
 
-/// What a declaration that names a file is told.
+/// The answer to a declaration that names a file.
 const NO_FILES: &str = "only the configuration file of the device may name files";
 const NO_FILES_HELP: &str = "take it out; a client's secret can be declared itself, as client_secret";
 
@@ -28,7 +28,7 @@ pub(super) struct Files {
     folder: PathBuf,
     /// systemd's folder of credentials for this service.
     credentials: Option<PathBuf>,
-    /// What a declaration gives in place of files; `None` where files may be named.
+    /// The secrets that a declaration gives in place of files; `None` where files may be named.
     given: Option<Vec<Secret>>,
 }
 
@@ -167,7 +167,7 @@ impl Files {
     }
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Content {
     Public,
@@ -203,18 +203,18 @@ fn told(ReadText { text, left_out }: ReadText, path: &Path, entry: &Entry<'_, &s
 /// A text of a file.
 struct ReadText {
     text: Secret,
-    /// What stood around it that nobody can have meant.
+    /// The characters around it that nobody can have meant.
     left_out: Option<&'static str>,
 }
 
-/// Whether a name that leads to no file looks as a generated secret does.
+/// True if a name that leads to no file looks as a generated secret does.
 fn may_be_the_secret(name: &str) -> bool {
     !name.starts_with(['/', '.'])
         && name.len() >= 16
         && name.contains(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 
-/// Whether others cannot enter the folder of the file, as `/etc/oauth2mqtt` where it was installed as a package.
+/// True if others cannot enter the folder of the file, as `/etc/oauth2mqtt` where it was installed as a package.
 fn is_in_closed_folder(path: &Path) -> bool {
     path.parent()
         .and_then(|folder| fs::metadata(folder).ok())

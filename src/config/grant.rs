@@ -1,4 +1,4 @@
-//! How an account comes by its tokens.
+//! The grant of an account.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::domain::provider_file::Provider;
 use crate::domain::settings::{ClientSettings, EndpointSettings, GrantSettings};
 use crate::domain::text;
 
-/// Where the browser comes back to if the configuration does not say: on the device itself (RFC 8252 7.3).
+/// The redirect address of an account that names none: on the device itself (RFC 8252 7.3).
 pub(crate) const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1:8629/oauth2/redirect";
 
 /// The keys that go with one grant alone.

@@ -38,7 +38,11 @@ pub(crate) fn configurations(text: &[u8], _: &mut Rng) -> String {
 /// The file of a provider, and an account for each of its grants.
 pub(crate) fn provider_files(text: &[u8], _: &mut Rng) -> String {
     match read_text("odd", &String::from_utf8_lossy(text)) {
-        Ok(provider) => complaints(diagnostics_of_accounts(provider)),
+        Ok(provider) => {
+            let mut addresses = provider.file.endpoints.all();
+            assert!(addresses.all(|(_, template)| !template.contains([' ', '\\', '#'])), "{provider:?}");
+            complaints(diagnostics_of_accounts(provider))
+        }
         Err(errors) => complaints(errors),
     }
 }

@@ -58,7 +58,7 @@ pub struct Configuration {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// What the service manager says about folders.
+/// The folders that the service manager names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
     /// The folder with the credentials passed to this service (`$CREDENTIALS_DIRECTORY`).
@@ -68,7 +68,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// What the variables of this process say.
+    /// Reads the variables of this process.
     #[must_use]
     pub fn from_process() -> Self {
         Self::from_variables(std::env::var_os("CREDENTIALS_DIRECTORY"), std::env::var_os("STATE_DIRECTORY"))

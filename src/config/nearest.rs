@@ -3,7 +3,7 @@
 /// Names longer than this are no slip of the pen.
 const LONGEST: usize = 64;
 
-/// How much of a name must be right.
+/// The part of a name that must be right.
 const LEAST_LIKENESS: f64 = 0.5;
 
 /// The name that is most like `wrong`, if any is like it.

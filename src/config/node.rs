@@ -15,7 +15,7 @@ pub(super) struct Node {
     pub(super) written: Written,
 }
 
-/// What can stand in a configuration.
+/// A value of a configuration.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Bool(bool),

@@ -10,7 +10,7 @@ use super::files::Files;
 use super::table::{Entry, Table};
 use crate::domain::settings::PageSettings;
 
-/// Where the page listens if nothing else is said.
+/// The address of a page that names none.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8628);
 
 /// The shortest access code, in characters: with five tries a minute, months are not enough to try all of six digits.

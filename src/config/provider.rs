@@ -1,4 +1,4 @@
-//! Who an account's provider is: one that is known by name, an issuer, or the endpoints themselves.
+//! The provider of an account: one that is known by name, an issuer, or the endpoints themselves.
 //!
 //! They are never mixed: a token or secret of one provider is not sent to another because of a line that was left over.
 
@@ -34,7 +34,7 @@ pub(super) struct AccountProvider {
     pub(super) endpoints: EndpointSettings,
     /// The provider's file, if it has one.
     pub(super) known: Option<Arc<Provider>>,
-    /// What is peculiar to the provider, with the account's parameters in it.
+    /// The peculiarities of the provider, with the account's parameters in it.
     pub(super) profile: Profile,
 }
 

@@ -126,7 +126,7 @@ pub(crate) fn declared(
     }
 }
 
-/// What is refused without looking at it any further.
+/// Refusals of what needs no further look.
 fn refusals(declaration: &Declaration, provisioning: &ProvisioningSettings) -> Vec<String> {
     let Declaration { settings, secrets, .. } = declaration;
     let mut refusals = Vec::new();
@@ -242,7 +242,7 @@ fn is_below(address: &Url, above: &Url) -> bool {
     address.origin() == above.origin() && address_path.iter().all(is_plain) && address_path.starts_with(&above_path)
 }
 
-/// What is wrong, for somebody who sees no file and no lines.
+/// The errors, for somebody who sees no file and no lines.
 fn sentences(errors: &[Diagnostic]) -> String {
     let sentences = errors.iter().map(|Diagnostic { key, message, help, .. }| {
         let key = if key.is_empty() { String::new() } else { format!("{}: ", key.replace("_secret_file", "_secret")) };

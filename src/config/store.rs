@@ -8,7 +8,7 @@ use super::table::Table;
 use crate::domain::settings::{KeySource, StoreSettings};
 use crate::domain::text;
 
-/// Where the store is when neither the file nor systemd says.
+/// The folder of the store when neither the file nor systemd says.
 const DEFAULT_PATH: &str = "/var/lib/oauth2mqtt";
 
 /// The credential that holds the store's key, where systemd passes one.

@@ -39,7 +39,7 @@ impl<'a> Table<'a> {
         Self { place, entries, known: Vec::new(), refused: Vec::new() }
     }
 
-    /// Whether the key is there, with whatever value.
+    /// True if the key is there, with whatever value.
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.is_some_and(|entries| entries.contains_key(key))
     }
@@ -163,7 +163,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Where the key stands, if it does.
+    /// The place of the key, if it is there.
     pub(super) fn place_of(&self, key: &str) -> Option<Place<'a>> {
         let node = self.entries?.get(key)?;
         Some(self.place.below(key, Some(node.written)))

@@ -21,12 +21,12 @@ fn load_text(text: &str) -> Result<Configuration, String> {
     parse(text, Path::new(PATH), &Environment::default()).map_err(|error| error.to_string())
 }
 
-/// What is wrong with the text, whole.
+/// The errors of the text, whole.
 fn errors(text: &str) -> String {
     load_text(text).unwrap_err()
 }
 
-/// What is wrong with the text, without what to do about it.
+/// The errors of the text, without what to do about them.
 fn complaint(text: &str) -> String {
     let errors = errors(text);
     let complaints: Vec<&str> = errors.lines().filter(|line| !line.starts_with("  help: ")).collect();

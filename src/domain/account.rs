@@ -64,7 +64,7 @@ impl fmt::Display for AccountName {
     }
 }
 
-/// Where an account was declared.
+/// The place of an account's declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Declared {
     /// In the configuration file.

@@ -16,12 +16,12 @@ pub struct Declaration {
     pub secrets: Vec<Secret>,
     /// All other keys. There is no secret in them.
     pub settings: Map<String, Value>,
-    /// Whether the sign-in that is held was made for other scopes or by another grant than are declared now.
+    /// True if the sign-in that is held was made for other scopes or by another grant than are declared now.
     pub sign_in_needed: bool,
 }
 
 impl Declaration {
-    /// Whether both declare the same account.
+    /// True if both declare the same account.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         let pairs = || self.secrets.iter().zip(&other.secrets);
@@ -30,7 +30,7 @@ impl Declaration {
             && pairs().all(|(secret, other)| secret.expose() == other.expose())
     }
 
-    /// Whether a sign-in by `other` serves this one as well: it asks for the same, in the same way.
+    /// True if a sign-in by `other` serves this one as well: it asks for the same, in the same way.
     #[must_use]
     pub fn asks_the_same_as(&self, other: &Self) -> bool {
         ["scopes", "grant", "params"].iter().all(|key| self.settings.get(*key) == other.settings.get(*key))

@@ -19,6 +19,9 @@ const ASSUMED_LIFE: Duration = Duration::from_secs(3_600);
 const SHORTEST_LIFE: Duration = Duration::from_secs(3);
 const USELESS_GAP: Duration = Duration::from_secs(60);
 
+/// The least wait before a token is asked for that was given again.
+const SAME_TOKEN_GAP: Duration = Duration::from_secs(1);
+
 /// The time that a user has to approve at an address that leads back. Long enough to fetch a password and a second factor,
 /// and short enough that an address left in a chat does no harm.
 pub(crate) const REDIRECTION_WAIT: Duration = Duration::from_secs(900);
@@ -164,6 +167,25 @@ fn refresh_after(share: f64, expiry: Option<&Expiry>, received: BootTime) -> Boo
     }
     let early = expiry.ends() - life.mul_f64(1.0 - share);
     early.min(usable_until(expiry))
+}
+
+/// The moment `at`, or an earlier one if the sign-in itself ends before: after 70 to 80 % of what was left of it at
+/// `received`. Where that is less than a token is of use for, a refresh would not make it longer either.
+#[must_use]
+pub(crate) fn before_sign_in_ends(
+    at: BootTime,
+    sign_in_end: Option<&Expiry>,
+    received: BootTime,
+    jitter: Jitter,
+) -> BootTime {
+    let left = sign_in_end.map(|end| end.ends().after(received)).filter(|left| *left >= SHORTEST_LIFE);
+    left.map_or(at, |left| at.min(received + left.mul_f64(jitter.between(0.7, 0.8))))
+}
+
+/// When to ask for the token after one that the provider gave again: when it ends, as there is no other before.
+#[must_use]
+pub(crate) fn when_ended(expiry: &Expiry, now: BootTime) -> BootTime {
+    expiry.ends().max(now + SAME_TOKEN_GAP)
 }
 
 /// When to refresh a token that should have been refreshed already, when the agent starts or the clock is set.

@@ -73,7 +73,7 @@ pub(crate) struct Parameter {
     pub(crate) about: String,
 }
 
-/// What a parameter may hold, by the place where it stands.
+/// The content of a parameter, by the place where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ParameterKind {

@@ -1,4 +1,4 @@
-//! What the administrator asked for, checked and complete, as plain data.
+//! The configuration, checked and complete, as plain data.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,13 +28,13 @@ pub struct Settings {
     pub store: StoreSettings,
     /// The sign-in page, where it is wanted.
     pub page: Option<PageSettings>,
-    /// What may be declared over MQTT, where anything may.
+    /// The rules for accounts declared over MQTT, where any may be.
     pub provisioning: Option<ProvisioningSettings>,
     /// The accounts, by name.
     pub accounts: BTreeMap<AccountName, AccountSettings>,
 }
 
-/// What accounts may be declared over MQTT.
+/// The rules for accounts that are declared over MQTT.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProvisioningSettings {
     /// Addresses that a declared account may use as its issuer or endpoints, with everything below each.
@@ -44,7 +44,7 @@ pub struct ProvisioningSettings {
 }
 
 impl Settings {
-    /// Whether `other` differs in its accounts alone. Secrets are not compared.
+    /// True if `other` differs in its accounts alone. Secrets are not compared.
     #[must_use]
     pub fn same_but_for_accounts(&self, other: &Self) -> bool {
         let same_page = match (&self.page, &other.page) {
@@ -66,9 +66,9 @@ impl Settings {
 /// The sign-in page.
 #[derive(Clone, Debug)]
 pub struct PageSettings {
-    /// Where it listens.
+    /// The address on which it listens.
     pub listen: SocketAddr,
-    /// What a visitor has to enter first, where that is wanted.
+    /// The code that a visitor has to enter first, where one is wanted.
     pub access_code: Option<Secret>,
     /// Names by which it is reached, beside addresses and `localhost`; in lower case, without a port.
     pub hosts: Vec<String>,
@@ -77,7 +77,7 @@ pub struct PageSettings {
 }
 
 impl PageSettings {
-    /// Whether the two say the same. Secrets are not compared, only whether there is one.
+    /// True if the two say the same. Secrets are not compared, only whether there is one.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone(), page.embed_in.clone());
@@ -85,24 +85,24 @@ impl PageSettings {
     }
 }
 
-/// How to reach the broker.
+/// The connection to the broker.
 #[derive(Clone, Debug)]
 pub struct MqttSettings {
-    /// Where it listens.
+    /// Its address.
     pub address: BrokerAddress,
     /// User name and password, where the broker wants them.
     pub login: Option<BrokerLogin>,
     /// The user of this device whose program the broker is, where it listens on loopback and the administrator says so.
     pub broker_user: Option<String>,
-    /// What all topics start with; no wildcard, no slash at either end.
+    /// The first levels of every topic; no wildcard, no slash at either end.
     pub base_topic: String,
-    /// Whether tokens are published on topics that no bridge carries away by a wildcard.
+    /// True if tokens are published on topics that no bridge carries away by a wildcard.
     pub local_tokens: bool,
     /// The agent's name at the broker; two agents at one broker need two names.
     pub client_id: String,
 }
 
-/// Where the broker listens.
+/// The address of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerAddress {
     /// Plain TCP.
@@ -118,14 +118,14 @@ pub enum BrokerAddress {
         host: String,
         /// TCP port.
         port: u16,
-        /// How to trust it, and how to show who we are.
+        /// The certificates by which the two know each other.
         tls: TlsSettings,
     },
     /// A socket of this device.
     Unix(PathBuf),
 }
 
-/// What TLS needs beyond the device's own certificate authorities.
+/// The needs of TLS beyond the device's own certificate authorities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// PEM file of a private certificate authority, trusted in place of the device's own.
@@ -152,18 +152,18 @@ pub struct BrokerLogin {
     pub password: Option<Secret>,
 }
 
-/// Where tokens are kept, and what seals them.
+/// The place of the tokens, and the key that seals them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     /// The folder of the store.
     pub path: PathBuf,
-    /// Where its key comes from.
+    /// The source of its key.
     pub key: KeySource,
-    /// Whether what is in it opens on this machine alone.
+    /// True if it opens on this machine alone.
     pub bind_to_machine: bool,
 }
 
-/// Where the key of the store comes from.
+/// The source of the store's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// A file that somebody else provides, such as a systemd credential: it must be there.
@@ -175,32 +175,32 @@ pub enum KeySource {
 /// One account.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccountSettings {
-    /// What `bridge/info` and `status` call the provider: the preset's name, or the host of the issuer or the token
+    /// The provider's name in `bridge/info` and `status`: that of its file, or the host of the issuer or the token
     /// endpoint.
     pub provider: String,
-    /// Where the provider's endpoints are.
+    /// The provider's endpoints.
     pub endpoints: Arc<EndpointSettings>,
     /// The client as registered at the provider.
     pub client: ClientSettings,
-    /// How it comes by its tokens.
+    /// The grant, with what it needs.
     pub grant: GrantSettings,
-    /// What is asked for.
+    /// The scopes to ask for.
     pub scopes: Vec<String>,
-    /// What is peculiar to the provider, and to the account at it.
+    /// The peculiarities of the provider, and of the account at it.
     pub(crate) profile: Arc<Profile>,
     /// When a code is shown.
     pub sign_in: SignInMode,
-    /// Who may approve.
+    /// The users who may approve.
     pub allow: AllowList,
-    /// Whether who approved is published.
+    /// True if the user who approved is published.
     pub identity: bool,
-    /// How the token reaches the flow.
+    /// The way in which the token reaches the flow.
     pub publish: PublishMode,
     /// PEM file of a private certificate authority, trusted in place of the device's own.
     pub ca_file: Option<PathBuf>,
-    /// Whether endpoints on other machines may be reached without TLS.
+    /// True if endpoints on other machines may be reached without TLS.
     pub allow_http: bool,
-    /// Where it was declared.
+    /// The place of its declaration.
     pub declared: Declared,
 }
 
@@ -240,7 +240,7 @@ impl AccountSettings {
         ClientBinding::new(Fingerprint::of(&client)).declared(self.declared)
     }
 
-    /// Whether the provider is asked who has approved.
+    /// True if the provider is asked who has approved.
     #[must_use]
     pub fn asks_for_user(&self) -> bool {
         let wanted = self.identity || !self.allow.admits_everybody();
@@ -256,7 +256,7 @@ pub enum GrantSettings {
     DeviceCode,
     /// A user approves in a browser, which is sent back with a code (RFC 6749 4.1).
     AuthorizationCode {
-        /// Where the browser is sent back to, letter by letter as registered at the provider (RFC 6749 3.1.2).
+        /// The address to which the browser is sent back, letter by letter as registered at the provider (RFC 6749 3.1.2).
         redirect_uri: Arc<str>,
     },
     /// The client's own right is enough (RFC 6749 4.4).
@@ -278,7 +278,7 @@ pub enum GrantSettings {
 }
 
 impl GrantSettings {
-    /// What the configuration and `bridge/info` call it.
+    /// The name in the configuration and in `bridge/info`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -291,14 +291,14 @@ impl GrantSettings {
         }
     }
 
-    /// Whether a user approves each sign-in.
+    /// True if a user approves each sign-in.
     #[must_use]
     pub fn has_user(&self) -> bool {
         matches!(self, Self::DeviceCode | Self::AuthorizationCode { .. })
     }
 }
 
-/// Where a provider's endpoints are: named, or found at the issuer (RFC 8414); a named one wins. Addresses are shared, since an
+/// A provider's endpoints: named, or found at the issuer (RFC 8414); a named one wins. Addresses are shared, since an
 /// address in its parts is ten times as long as a pointer to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EndpointSettings {

@@ -67,8 +67,12 @@ pub struct Tokens {
     pub refresh_token: Option<Secret>,
     /// When the access token ends; `None` if the provider does not say.
     pub expiry: Option<Expiry>,
+    /// When the sign-in itself ends, if nobody acts; `None` if unknown.
+    pub sign_in_end: Option<Expiry>,
     /// The scopes granted, separated by spaces; `None` if unknown.
     pub scope: Option<String>,
+    /// Further members that are published with the access token, each as JSON text, by name.
+    pub extra: BTreeMap<String, Secret>,
 }
 
 /// The answer to one poll with a device code (RFC 8628 3.5).

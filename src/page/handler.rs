@@ -21,7 +21,7 @@ use crate::domain::account::AccountName;
 use crate::domain::secret::Secret;
 use crate::domain::settings::PageSettings;
 use crate::platform::clock;
-use crate::platform::http_server::{Answer, Peer};
+use crate::platform::http_server::{Peer, ResponseBody};
 
 const CSS: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -83,13 +83,16 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
     pub(super) async fn answer<B: Body<Data = Bytes, Error: Into<BoxError>>>(
         &self,
         request: Request<B>,
-    ) -> Response<Answer> {
+    ) -> Response<ResponseBody> {
         let mut answer = self.handle(request).await;
         answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
         answer
     }
 
-    async fn handle<B: Body<Data = Bytes, Error: Into<BoxError>>>(&self, request: Request<B>) -> Response<Answer> {
+    async fn handle<B: Body<Data = Bytes, Error: Into<BoxError>>>(
+        &self,
+        request: Request<B>,
+    ) -> Response<ResponseBody> {
         let visitor = Visitor::of(&request);
         let headers = request.headers();
         if !guard::knows_host(headers, &self.hosts) {
@@ -132,7 +135,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         lock(&self.access).form_token(visitor.cookies.as_deref())
     }
 
-    fn page(&self, status: StatusCode, visitor: &Visitor, notice: Option<Notice<'_>>) -> Response<Answer> {
+    fn page(&self, status: StatusCode, visitor: &Visitor, notice: Option<Notice<'_>>) -> Response<ResponseBody> {
         let content = self.content.subscribe();
         let page = html::page(&content.borrow(), &self.form_token(visitor), notice, clock::now().wall);
         with_html(status, page)
@@ -142,7 +145,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         &self,
         request: Request<B>,
         visitor: &Visitor,
-    ) -> Response<Answer> {
+    ) -> Response<ResponseBody> {
         let by_https = guard::is_by_https(request.headers());
         let code = form(request.into_body()).await.and_then(|form| form.field("code"));
         let Some(code) = code else {
@@ -172,7 +175,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         &self,
         request: Request<B>,
         visitor: &Visitor,
-    ) -> Response<Answer> {
+    ) -> Response<ResponseBody> {
         // The script of the page wants a sentence, a browser without it wants the page.
         let wants_text = guard::single(request.headers(), &header::ACCEPT) == Some("text/plain");
         let pressed = command(request.uri().path());
@@ -216,7 +219,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         }
     }
 
-    fn changes(&self, headers: &HeaderMap, visitor: &Visitor) -> Response<Answer> {
+    fn changes(&self, headers: &HeaderMap, visitor: &Visitor) -> Response<ResponseBody> {
         if guard::is_from_elsewhere(headers) || !self.lets_in(visitor) {
             return plain(StatusCode::FORBIDDEN, "Open the page itself.");
         }
@@ -225,7 +228,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         };
         let (sender, changes) = mpsc::channel(1);
         tokio::spawn(tell_changes(self.content.clone(), self.form_token(visitor), sender, place));
-        answer(StatusCode::OK, "text/event-stream", Answer::Stream(changes))
+        answer(StatusCode::OK, "text/event-stream", ResponseBody::Stream(changes))
     }
 }
 
@@ -301,7 +304,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn answer(status: StatusCode, kind: &'static str, body: Answer) -> Response<Answer> {
+fn answer(status: StatusCode, kind: &'static str, body: ResponseBody) -> Response<ResponseBody> {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     for (name, value) in HEADERS {
@@ -311,33 +314,33 @@ fn answer(status: StatusCode, kind: &'static str, body: Answer) -> Response<Answ
     answer
 }
 
-fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Answer> {
-    answer(status, kind, Answer::Whole(Full::new(body.into())))
+fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<ResponseBody> {
+    answer(status, kind, ResponseBody::Whole(Full::new(body.into())))
 }
 
-fn with_html(status: StatusCode, page: String) -> Response<Answer> {
+fn with_html(status: StatusCode, page: String) -> Response<ResponseBody> {
     whole(status, "text/html; charset=utf-8", page)
 }
 
-fn plain(status: StatusCode, said: &str) -> Response<Answer> {
+fn plain(status: StatusCode, said: &str) -> Response<ResponseBody> {
     whole(status, "text/plain; charset=utf-8", said.to_owned())
 }
 
-fn empty(status: StatusCode) -> Response<Answer> {
+fn empty(status: StatusCode) -> Response<ResponseBody> {
     let mut answer = plain(status, "");
     answer.headers_mut().remove(header::CONTENT_TYPE);
     answer
 }
 
 /// Sends the browser on to the page, so that reloading it presses nothing again.
-fn see_page() -> Response<Answer> {
+fn see_page() -> Response<ResponseBody> {
     let mut answer = empty(StatusCode::SEE_OTHER);
     answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/"));
     answer
 }
 
 /// A file of the page; its address names the version, so it may be kept.
-fn file(kind: &'static str, text: impl Into<Bytes>) -> Response<Answer> {
+fn file(kind: &'static str, text: impl Into<Bytes>) -> Response<ResponseBody> {
     let mut answer = whole(StatusCode::OK, kind, text);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
     answer

@@ -73,7 +73,7 @@ pub(crate) fn serve<E: From<ButtonPress> + Send + 'static>(
     let listener = http_server::listen(settings.listen)?;
     let content = LiveContent::default();
     let handler = Arc::new(handler::Handler::new(settings, content.clone(), events));
-    let answering = Arc::new(move |request| -> http_server::Answered {
+    let answering = Arc::new(move |request| -> http_server::ResponseFuture {
         let handler = Arc::clone(&handler);
         Box::pin(async move { handler.answer(request).await })
     });

@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::FaultCode;
 use crate::domain::session::{ErrorView, PendingView, SessionState, StatusView};
-use crate::platform::http_server::Answer;
+use crate::platform::http_server::ResponseBody;
 
 const HOST: &str = "127.0.0.1:8628";
 
@@ -46,7 +46,7 @@ async fn token(handler: &Handler<ButtonPress>, content: &LiveContent) -> String 
     format!("token={}", rest.split('"').next().unwrap())
 }
 
-async fn text(answer: Response<Answer>) -> String {
+async fn text(answer: Response<ResponseBody>) -> String {
     String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 

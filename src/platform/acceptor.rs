@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long the far end may take to accept a connection.
+/// The time for the far end to accept a connection.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -19,7 +19,7 @@ const OVERFLOW_UID: u32 = 65_534;
 
 const ROOT: u32 = 0;
 
-/// Why a connection is not trusted.
+/// The reason why a connection is not trusted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotTrusted {
     /// There is no such user.
@@ -61,7 +61,7 @@ pub(crate) async fn is_of_user(user: &str, local: SocketAddr, peer: SocketAddr) 
     }
 }
 
-/// Whether this process is in a user namespace of its own.
+/// Returns whether this process is in a user namespace of its own.
 fn is_mapped() -> bool {
     let whole = |map: &str| map.split_whitespace().eq(["0", "0", "4294967295"]);
     !fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| whole(&map))
@@ -71,6 +71,18 @@ fn is_mapped() -> bool {
 fn owner_of(here: SocketAddr, there: SocketAddr) -> io::Result<Option<u32>> {
     let table = if here.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
     Ok(owner_in(&fs::read_to_string(table)?, here, there))
+}
+
+/// The user whose program listens on `address`, if that can be seen.
+pub(crate) fn holder_of(address: SocketAddr) -> Option<String> {
+    let table = if address.is_ipv4() { "/proc/self/net/tcp" } else { "/proc/self/net/tcp6" };
+    let any = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let table = fs::read_to_string(table).ok()?;
+    let nobody = SocketAddr::new(any, 0);
+    let holder =
+        owner_in(&table, address, nobody).or_else(|| owner_in(&table, SocketAddr::new(any, address.port()), nobody))?;
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    (holder != OVERFLOW_UID).then(|| name_of(holder, &passwd))
 }
 
 fn owner_in(table: &str, here: SocketAddr, there: SocketAddr) -> Option<u32> {

@@ -34,7 +34,7 @@ fn confidence_below(root: &Path, wall: UnixTime) -> Confidence {
     if vouched { Confidence::Vouched } else { Confidence::Doubtful }
 }
 
-/// Where the kernel lists battery-backed clocks (rtc(4)), each with its time.
+/// The folder in which the kernel lists battery-backed clocks (rtc(4)), each with its time.
 const RTCS: &str = "sys/class/rtc";
 /// The most that a battery-backed clock may be off, in seconds.
 const RTC_OFF: u64 = 5;

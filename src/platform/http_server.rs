@@ -45,7 +45,7 @@ pub(crate) struct Bounds {
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum ResponseBody {
     /// All of it at once.
     Whole(Full<Bytes>),
     /// Piece by piece, as it comes.
@@ -57,12 +57,12 @@ pub(crate) enum Answer {
 pub(crate) struct Peer(pub IpAddr);
 
 /// Answers one request after another.
-pub(crate) type Answering = Arc<dyn Fn(Request<Incoming>) -> Answered + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(Request<Incoming>) -> ResponseFuture + Send + Sync>;
 
 /// An answer to come.
-pub(crate) type Answered = Pin<Box<dyn Future<Output = Response<Answer>> + Send>>;
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response<ResponseBody>> + Send>>;
 
-impl Body for Answer {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -103,7 +103,7 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 ///
 /// Where all places are taken, a new connection gets that of the one which has waited longest for a request to come: whoever
 /// holds connections in silence keeps nobody out.
-pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: Answering) {
+pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: Handler) {
     let mut connections: VecDeque<Connection> = VecDeque::new();
     loop {
         match listener.accept().await {
@@ -138,7 +138,7 @@ async fn talk(
     stream: TcpStream,
     from: IpAddr,
     keep_alive: bool,
-    answering: Answering,
+    answering: Handler,
     is_busy: Arc<AtomicBool>,
 ) -> hyper::Result<()> {
     let service = service_fn(move |mut request| {
@@ -148,7 +148,7 @@ async fn talk(
         async move {
             let answer = answer.await;
             // A stream goes on, and keeps its place.
-            is_busy.store(matches!(answer.body(), Answer::Stream(_)), Ordering::Relaxed);
+            is_busy.store(matches!(answer.body(), ResponseBody::Stream(_)), Ordering::Relaxed);
             Ok::<_, Infallible>(answer)
         }
     });

@@ -113,12 +113,12 @@ impl ServerCertVerifier for NamedCertificates {
     }
 }
 
-/// Whether a certificate names itself as its issuer.
+/// Returns whether a certificate names itself as its issuer.
 pub(super) fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
     Parts::read(certificate).is_some_and(|parts| parts.issuer == parts.subject)
 }
 
-/// What is needed of a certificate (RFC 5280 4.1), of any version.
+/// The parts of a certificate that are needed (RFC 5280 4.1), of any version.
 struct Parts<'a> {
     issuer: &'a [u8],
     subject: &'a [u8],
@@ -162,7 +162,7 @@ fn value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(header.checked_add(content)?)
 }
 
-/// How many bytes tag and length take, and how many the content.
+/// The bytes that tag and length take, and those of the content.
 fn length(bytes: &[u8]) -> Option<(usize, usize)> {
     let first = usize::from(*bytes.get(1)?);
     if first < 0x80 {

@@ -13,10 +13,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-/// Where avahi-daemon listens (avahi-daemon(8)), which knows names in `.local` (RFC 6762).
+/// The socket of avahi-daemon (avahi-daemon(8)), which knows names in `.local` (RFC 6762).
 const AVAHI: &str = "/run/avahi-daemon/socket";
 
-/// Where systemd-resolved listens (systemd-resolved.service(8)), which knows those and the names of this device.
+/// The socket of systemd-resolved (systemd-resolved.service(8)), which knows those and the names of this device.
 const RESOLVED: &str = "/run/systemd/resolve/io.systemd.Resolve";
 
 /// The time for an answer of one of them. A name in `.local` that nobody has takes avahi five seconds.
@@ -36,10 +36,10 @@ pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
 async fn resolve_with(host: &str, port: u16, avahi: &Path, resolved: &Path) -> io::Result<Vec<SocketAddr>> {
     let is_address = host.split('%').next().is_some_and(|address| address.parse::<IpAddr>().is_ok());
     if is_local(host) {
-        for found in [from_avahi(avahi, host, port).await, from_resolved(resolved, host, port).await] {
-            if !found.is_empty() {
-                return Ok(found);
-            }
+        // Both at once: each takes seconds for a name that nobody has.
+        let (first, second) = tokio::join!(from_avahi(avahi, host, port), from_resolved(resolved, host, port));
+        if let Some(found) = [first, second].into_iter().find(|found| !found.is_empty()) {
+            return Ok(found);
         }
     }
     let error = match tokio::net::lookup_host((host, port)).await {
@@ -80,7 +80,7 @@ fn not_found(host: &str) -> String {
     }
 }
 
-/// Whether multicast DNS is in charge of the name (RFC 6762 3).
+/// Returns whether multicast DNS is in charge of the name (RFC 6762 3).
 fn is_local(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     host.len() > 6 && host.get(host.len() - 6..).is_some_and(|end| end.eq_ignore_ascii_case(".local"))
@@ -110,7 +110,7 @@ fn avahi_answer(line: &str, port: u16) -> Option<SocketAddr> {
 
 /// A question to systemd-resolved, as varlink has it.
 #[derive(Serialize)]
-struct Question<'a> {
+struct VarlinkCall<'a> {
     method: &'static str,
     parameters: HostName<'a>,
 }
@@ -123,17 +123,17 @@ struct HostName<'a> {
 #[derive(Deserialize)]
 struct VarlinkAnswer {
     #[serde(default)]
-    parameters: Found,
+    parameters: ResolvedName,
 }
 
 #[derive(Default, Deserialize)]
-struct Found {
+struct ResolvedName {
     #[serde(default)]
-    addresses: Vec<FoundAddress>,
+    addresses: Vec<ResolvedAddress>,
 }
 
 #[derive(Deserialize)]
-struct FoundAddress {
+struct ResolvedAddress {
     #[serde(default)]
     ifindex: u32,
     address: Vec<u8>,
@@ -143,7 +143,8 @@ struct FoundAddress {
 async fn from_resolved(socket: &Path, host: &str, port: u16) -> Vec<SocketAddr> {
     let ask = async {
         let mut stream = BufReader::new(UnixStream::connect(socket).await.ok()?.take_limited());
-        let question = Question { method: "io.systemd.Resolve.ResolveHostname", parameters: HostName { name: host } };
+        let question =
+            VarlinkCall { method: "io.systemd.Resolve.ResolveHostname", parameters: HostName { name: host } };
         let mut message = serde_json::to_vec(&question).ok()?;
         message.push(0);
         stream.get_mut().get_mut().write_all(&message).await.ok()?;
@@ -156,7 +157,7 @@ async fn from_resolved(socket: &Path, host: &str, port: u16) -> Vec<SocketAddr> 
 
 fn resolved_answer(answer: &[u8], port: u16) -> Option<Vec<SocketAddr>> {
     let answer: VarlinkAnswer = serde_json::from_slice(answer.strip_suffix(&[0])?).ok()?;
-    let address = |found: &FoundAddress| {
+    let address = |found: &ResolvedAddress| {
         let ip = match *found.address.as_slice() {
             [a, b, c, d] => Ipv4Addr::new(a, b, c, d).into(),
             ref bytes => Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).into(),

@@ -3,6 +3,7 @@
 //! It listens only on loopback, and only while a sign-in waits for a browser. Whoever else comes there finds nothing: a
 //! redirection is good only with the state of a sign-in that waits.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 use hyper::{Method, Request, Response, StatusCode};
+use listenfd::ListenFd;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -20,7 +23,8 @@ use url::{Host, Url};
 
 use crate::domain::loopback::loopback_address;
 use crate::domain::secret::Secret;
-use crate::platform::http_server::{self, Answer, Answered, Bounds};
+use crate::platform::acceptor;
+use crate::platform::http_server::{self, Bounds, ResponseBody, ResponseFuture};
 
 /// The time for an answer: the provider is asked meanwhile.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -59,20 +63,55 @@ pub(crate) fn address(redirect_uri: &Url) -> Option<SocketAddr> {
     (redirect_uri.scheme() == "http" && ip.is_loopback()).then(|| SocketAddr::new(ip, port))
 }
 
+/// Sockets that the service manager listens on for this process (`sd_listen_fds`(3)), so that no other user can take their
+/// ports while nobody signs in.
+#[derive(Debug, Default)]
+pub(crate) struct InheritedSockets(BTreeMap<SocketAddr, std::net::TcpListener>);
+
+impl InheritedSockets {
+    /// Takes those that were handed to this process.
+    #[must_use]
+    pub(crate) fn from_process() -> Self {
+        let mut handed = ListenFd::from_env();
+        let sockets = (0..handed.len()).filter_map(|place| handed.take_tcp_listener(place).ok().flatten());
+        Self(sockets.filter_map(|socket| Some((socket.local_addr().ok()?, socket))).collect())
+    }
+
+    fn socket(&self, address: SocketAddr) -> Option<io::Result<TcpListener>> {
+        let socket = self.0.get(&address)?;
+        Some(socket.try_clone().and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        }))
+    }
+}
+
 /// Listens on `address`, and reports each browser that comes.
 ///
 /// # Errors
-/// When the address is taken or not to be had.
+/// When the address is taken, by whom if that can be seen, or not to be had.
 pub(crate) fn listen<E: From<Arrival> + Send + 'static>(
     address: SocketAddr,
+    inherited: &InheritedSockets,
     events: mpsc::Sender<E>,
 ) -> io::Result<Listener> {
-    let listener = http_server::listen(address)?;
-    let answering = Arc::new(move |request| -> Answered { Box::pin(answer(request, events.clone())) });
+    let listener = match inherited.socket(address) {
+        Some(socket) => socket?,
+        None => http_server::listen(address).map_err(|error| with_holder(error, address))?,
+    };
+    let answering = Arc::new(move |request| -> ResponseFuture { Box::pin(answer(request, events.clone())) });
     Ok(Listener(tokio::spawn(http_server::serve(listener, BOUNDS, answering))))
 }
 
-async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Sender<E>) -> Response<Answer> {
+/// Says whose program holds the address.
+fn with_holder(error: io::Error, address: SocketAddr) -> io::Error {
+    match acceptor::holder_of(address).filter(|_| error.kind() == io::ErrorKind::AddrInUse) {
+        Some(user) => io::Error::new(error.kind(), format!("a program of {user} listens there")),
+        None => error,
+    }
+}
+
+async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Sender<E>) -> Response<ResponseBody> {
     let target = request.uri().path_and_query().map(|target| Secret::new(target.as_str().to_owned()));
     let target = target.filter(|target| target.expose().contains('?') && request.method() == Method::GET);
     let Some(target) = target else {
@@ -93,13 +132,13 @@ async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Send
     }
 }
 
-fn page(status: StatusCode, title: &str, text: &str) -> Response<Answer> {
+fn page(status: StatusCode, title: &str, text: &str) -> Response<ResponseBody> {
     let (title, text) = (escaped(title), escaped(text));
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><main><h1>{title}</h1><p>{text}</p></main></html>"
     );
-    let mut response = Response::new(Answer::Whole(Full::new(Bytes::from(html))));
+    let mut response = Response::new(ResponseBody::Whole(Full::new(Bytes::from(html))));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -126,6 +165,40 @@ mod tests {
         assert_eq!(of("http://localhost:80/").as_deref(), Some("127.0.0.1:80"));
         for other in ["https://127.0.0.1:8629/", "http://10.0.0.1:8629/", "http://a.example/", "https://a.example/cb"] {
             assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_told_with_its_holder() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = http_server::listen(taken.local_addr().unwrap());
+        // Without a runtime nothing can be listened on.
+        assert!(error.is_err());
+        let told = with_holder(io::ErrorKind::AddrInUse.into(), taken.local_addr().unwrap()).to_string();
+        assert!(told.starts_with("a program of ") && told.ends_with(" listens there"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_the_service_manager_is_used_again_and_again() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let inherited = InheritedSockets(BTreeMap::from([(address, socket)]));
+        for _ in 0..2 {
+            let (events, mut arrivals) = mpsc::channel::<Arrival>(1);
+            let listener = listen(address, &inherited, events).unwrap();
+            let asked = std::thread::spawn(move || {
+                use std::io::{Read as _, Write as _};
+                let mut stream = std::net::TcpStream::connect(address).unwrap();
+                stream.write_all(b"GET /?state=x HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                answer
+            });
+            let arrival = arrivals.recv().await.unwrap();
+            arrival.outcome.send(Ok(())).unwrap();
+            let answer = tokio::task::spawn_blocking(move || asked.join().unwrap()).await.unwrap();
+            assert!(answer.contains("Signed in"), "{answer}");
+            drop(listener);
         }
     }
 

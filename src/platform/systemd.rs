@@ -1,4 +1,7 @@
-//! What the service manager is told (`sd_notify`(3)): that the agent is ready, how it stands, and that it is alive.
+//! Messages to the service manager (`sd_notify`(3)): the agent is ready, its status, and that it is alive.
+//!
+//! The crate `sd-notify` opens a socket for each message, waits where the manager's queue is full, and reads the environment each
+//! time. Here the loop never waits, and a status that has not changed is not sent again.
 
 use std::env;
 use std::ffi::OsStr;
@@ -21,7 +24,7 @@ pub(crate) struct ServiceManager {
 }
 
 impl ServiceManager {
-    /// What the variables of this process name; to be called where timers run.
+    /// Reads the variables of this process; to be called where timers run.
     #[must_use]
     pub(crate) fn from_process() -> Self {
         let for_this_process = env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
@@ -63,7 +66,7 @@ impl ServiceManager {
         self.tell("STOPPING=1\nSTATUS=stopping");
     }
 
-    /// Whether there is one to tell anything.
+    /// Returns whether there is a service manager.
     #[must_use]
     pub(crate) fn is_there(&self) -> bool {
         self.notify.is_some()

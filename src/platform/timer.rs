@@ -1,4 +1,4 @@
-//! Waking up at a moment of boot time, and when the device's clock is set.
+//! Timers that wake the agent at a moment of boot time, and when the device's clock is set.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -12,6 +12,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 use super::clock;
 use super::named_certificate::{NamedCertificates, is_self_signed};
 use crate::domain::settings::TlsSettings;
+use crate::domain::text::printable;
 
 /// Makes TLS configurations; the device's own certificate authorities are read once, when they are first needed.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(crate) struct Tls {
     system: OnceLock<Arc<RootCertStore>>,
 }
 
-/// Why there is no TLS configuration.
+/// The reason why there is no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     /// A PEM file cannot be read, or has nothing of use in it.
@@ -27,7 +28,7 @@ pub(crate) enum TlsError {
     File {
         /// Which.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The certificate and the key do not fit together, or the key is of an unknown kind.
@@ -116,7 +117,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 /// Says in words why the certificate of `host` is not accepted, with what to do. Other errors of TLS are said as the library
 /// says them.
 pub(crate) fn explain(error: &rustls::Error, host: &str) -> String {
-    let rustls::Error::InvalidCertificate(reason) = error else { return error.to_string() };
+    let rustls::Error::InvalidCertificate(reason) = error else { return printable(&error.to_string()) };
     let reads = || {
         let seconds = u64::try_from(clock::now().wall.seconds()).unwrap_or(0);
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
@@ -143,13 +144,13 @@ pub(crate) fn explain(error: &rustls::Error, host: &str) -> String {
             } else if detail.contains("CaUsedAsEndEntity") {
                 format!("its certificate is that of an authority (CA:TRUE). {}", right_certificate(host))
             } else {
-                error.to_string()
+                printable(&error.to_string())
             }
         }
     }
 }
 
-/// What makes a certificate that every client accepts.
+/// Returns the command that makes a certificate which every client accepts.
 fn right_certificate(host: &str) -> String {
     let kind = if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
     format!(

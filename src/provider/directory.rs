@@ -50,6 +50,14 @@ impl Directory {
         &self.query
     }
 
+    /// Looks for the endpoints, and tells whether one for device codes is among them.
+    ///
+    /// # Errors
+    /// When the issuer cannot be asked now, or has no usable metadata.
+    pub(crate) async fn has_device_grant(&self) -> Result<bool, Fault> {
+        Ok(self.endpoints().await?.device_authorization.is_some())
+    }
+
     pub(super) fn http(&self) -> &Http {
         &self.http
     }

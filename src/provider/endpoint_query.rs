@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::domain::settings::{AccountSettings, EndpointSettings, GrantSettings};
 
 /// What endpoints are looked for, by which accounts that find the same are told.
@@ -26,6 +28,13 @@ pub(super) enum SignInEndpoint {
 }
 
 impl EndpointQuery {
+    /// The endpoints that an issuer's metadata names.
+    #[must_use]
+    pub(crate) fn of_issuer(issuer: Url) -> Self {
+        let endpoints = EndpointSettings { issuer: Some(Arc::new(issuer)), ..EndpointSettings::default() };
+        Self { endpoints: Arc::new(endpoints), allow_http: false, ca_file: None, begins_at: SignInEndpoint::Token }
+    }
+
     /// What the account looks for.
     #[must_use]
     pub(crate) fn by(account: &AccountSettings) -> Self {

@@ -63,24 +63,11 @@ impl Http {
     /// # Errors
     /// When the configuration cannot be used.
     pub(crate) fn new(tls: rustls::ClientConfig) -> Result<Self, reqwest::Error> {
-        let client = || {
-            reqwest::Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                // A redirect would carry tokens to where nobody registered this client.
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(TOTAL_TIMEOUT)
-                // A server may close a connection that is kept at the moment when the next request goes out on it, and then
-                // nobody knows whether a refresh was carried out.
-                .pool_max_idle_per_host(0)
-                .dns_resolver(Arc::new(Names))
-                .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
-        };
         let has_proxy =
             PROXY_VARIABLES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
         Ok(Self {
-            direct: client().no_proxy().build()?,
-            proxied: if has_proxy { Some(client().build()?) } else { None },
+            direct: client(tls.clone()).no_proxy().build()?,
+            proxied: if has_proxy { Some(client(tls).build()?) } else { None },
         })
     }
 
@@ -121,6 +108,20 @@ impl Http {
         })?;
         Ok(Exchange { status, is_form, retry_after, redirected_to, location, date, body })
     }
+}
+
+fn client(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        // A redirect would carry tokens to where nobody registered this client.
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TOTAL_TIMEOUT)
+        // A server may close a connection that is kept at the moment when the next request goes out on it, and then nobody
+        // knows whether a refresh was carried out.
+        .pool_max_idle_per_host(0)
+        .dns_resolver(Arc::new(Names))
+        .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
 }
 
 async fn bounded_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
@@ -178,7 +179,7 @@ fn transport_fault(error: &reqwest::Error) -> Fault {
 
 fn transport_fault_of(error: &reqwest::Error) -> Fault {
     if let Some(reason) = tls_reason(error) {
-        let message = format!("The encrypted connection to the provider failed: {}.", printable(&reason));
+        let message = format!("The encrypted connection to the provider failed: {reason}.");
         return Fault::passing(FaultCode::TlsFailed, message);
     }
     if error.is_timeout() {

@@ -70,7 +70,11 @@ struct WrittenSignIn {
     #[serde(skip_serializing_if = "Option::is_none")]
     expiry: Option<WrittenExpiry>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in_end: Option<WrittenExpiry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    #[serde(default, serialize_with = "all_exposed", skip_serializing_if = "BTreeMap::is_empty")]
+    extra: BTreeMap<String, Secret>,
     since: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_refresh: Option<i64>,
@@ -245,14 +249,16 @@ impl From<&SignedIn> for WrittenSignIn {
     fn from(signed_in: &SignedIn) -> Self {
         let SignedIn { client, tokens, since, last_refresh, refused, refreshing_since, user, user_changed_at } =
             signed_in;
-        let Tokens { access_token, refresh_token, expiry, scope } = tokens.clone();
+        let Tokens { access_token, refresh_token, expiry, sign_in_end, scope, extra } = tokens.clone();
         Self {
             client: WrittenFingerprint(client.client()),
             declared: WrittenDeclared::of(client),
             access_token,
             refresh_token,
             expiry: expiry.as_ref().map(WrittenExpiry::from),
+            sign_in_end: sign_in_end.as_ref().map(WrittenExpiry::from),
             scope,
+            extra,
             since: since.seconds(),
             last_refresh: last_refresh.map(UnixTime::seconds),
             refused: refused.as_ref().map(|refusal| WrittenRefusal {
@@ -281,13 +287,16 @@ impl From<WrittenUser> for Identity {
 
 impl WrittenSignIn {
     fn restored(self, (now, confidence): Clock) -> SignedIn {
+        let restored = |expiry: WrittenExpiry| Expiry::restored(expiry.beginning(), expiry.life(), now, confidence);
         SignedIn {
             client: self.declared.restored(&self.client),
             tokens: Tokens {
                 access_token: self.access_token,
                 refresh_token: self.refresh_token,
-                expiry: self.expiry.map(|expiry| Expiry::restored(expiry.beginning(), expiry.life(), now, confidence)),
+                expiry: self.expiry.map(restored),
+                sign_in_end: self.sign_in_end.map(restored),
                 scope: self.scope,
+                extra: self.extra,
             },
             since: UnixTime::new(self.since),
             last_refresh: self.last_refresh.map(UnixTime::new),

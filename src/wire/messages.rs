@@ -1,11 +1,13 @@
 //! The retained messages of the agent, each one type: the agent writes it, the command line reads it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
 use super::request::Transaction;
 use super::response::Response;
-use super::secret_text::exposed;
+use super::secret_text::{exposed, exposed_members, secret_members};
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 use crate::domain::identity::Identity;
@@ -86,6 +88,9 @@ pub(crate) struct TokenMessage {
     pub expires_at: Option<i64>,
     /// The scopes granted.
     pub scope: Option<String>,
+    /// Further members of the provider's answer, each as JSON.
+    #[serde(default, serialize_with = "exposed_members", deserialize_with = "secret_members")]
+    pub extra: BTreeMap<String, Secret>,
 }
 
 impl TokenMessage {
@@ -97,6 +102,7 @@ impl TokenMessage {
             authorization: Some(Secret::new(format!("Bearer {}", token.access_token.expose()))),
             expires_at: token.expires_at.map(UnixTime::seconds),
             scope: token.scope.clone(),
+            extra: token.extra.clone(),
         }
     }
 }
@@ -124,6 +130,7 @@ pub(crate) fn withdrawn_token(account: &AccountName) -> Payload {
         authorization: None,
         expires_at: None,
         scope: None,
+        extra: BTreeMap::new(),
     })
 }
 
@@ -159,6 +166,10 @@ pub(crate) struct StatusMessage {
     pub grant: Option<String>,
     /// When the user signed in.
     pub signed_in_at: Option<i64>,
+    /// When the sign-in itself ends if nobody acts.
+    pub sign_in_ends_at: Option<i64>,
+    /// The names of the further members that are published with the token.
+    pub extra: Vec<String>,
     /// Who signed in, if the account may tell.
     pub user: Option<String>,
     /// When somebody else than before signed in.
@@ -197,6 +208,8 @@ pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) 
         scope: status.scope.clone(),
         grant: set_up.grant.map(str::to_owned),
         signed_in_at: status.signed_in_at.map(UnixTime::seconds),
+        sign_in_ends_at: status.sign_in_ends_at.map(UnixTime::seconds),
+        extra: status.extra.clone(),
         user: status.user.clone(),
         user_changed_at: status.user_changed_at.map(UnixTime::seconds),
         declared: set_up.declared.map(str::to_owned),
@@ -295,10 +308,11 @@ mod tests {
             expires_at: Some(UnixTime::new(1_800_000_000)),
             usable_until: None,
             scope: Some("openid email".to_owned()),
+            extra: [("instance_url".to_owned(), Secret::new("\"https://a.example\"".to_owned()))].into(),
         };
         assert_eq!(
             text(&token(&google(), &view)),
-            r#"{"account":"google","access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email"}"#
+            r#"{"account":"google","access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email","extra":{"instance_url":"https://a.example"}}"#
         );
     }
 
@@ -306,7 +320,7 @@ mod tests {
     fn a_withdrawn_token_has_every_key() {
         assert_eq!(
             text(&withdrawn_token(&google())),
-            r#"{"account":"google","access_token":null,"token_type":"Bearer","authorization":null,"expires_at":null,"scope":null}"#
+            r#"{"account":"google","access_token":null,"token_type":"Bearer","authorization":null,"expires_at":null,"scope":null,"extra":{}}"#
         );
     }
 
@@ -320,6 +334,8 @@ mod tests {
             last_refresh_at: None,
             scope: None,
             signed_in_at: None,
+            sign_in_ends_at: None,
+            extra: Vec::new(),
             user: None,
             user_changed_at: None,
             error: Some(ErrorView {
@@ -335,7 +351,7 @@ mod tests {
                 SetUp { grant: Some("device_code"), declared: Some("file"), sign_in_needed: false },
                 &view
             ))),
-            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
+            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"sign_in_ends_at":null,"extra":[],"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
         );
     }
 

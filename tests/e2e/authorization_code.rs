@@ -2,16 +2,17 @@
 //! browser is sent back to finds its way to the device.
 
 use std::collections::HashSet;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::support::broker::free_ports;
-use crate::support::clock::{SOON, wait_until};
+use crate::support::clock::{SOON, wait_for, wait_until};
 use crate::support::process::Process;
 use crate::support::server::Kind;
-use crate::support::world::{Setup, World};
+use crate::support::world::{Setup, World, binary};
 
 /// An account whose browser is sent back to `redirect_uri`.
 fn account(client: &str, redirect_uri: &str) -> String {
@@ -102,6 +103,28 @@ fn a_browser_on_the_device_comes_back_by_itself_and_nobody_listens_before_or_aft
     signed_in_as(&world, "ann");
     wait_until("the end of the listener", SOON, || !is_open());
     assert_eq!(world.refresh("garden")["status"], "ok");
+}
+
+#[test]
+fn the_service_manager_keeps_the_port_for_a_browser_that_comes_back() {
+    let (port, _) = free_ports();
+    let redirect_uri = format!("http://127.0.0.1:{port}/oauth2/redirect");
+    let mut world = Setup::new().account_as("garden", &account("code-public", &redirect_uri)).without_agent();
+    let mut command = Command::new("systemd-socket-activate");
+    command.args(["--listen", &format!("127.0.0.1:{port}")]).arg(binary()).arg("--config").arg(world.config());
+    command.args(["--log", "trace", "run"]);
+    // It starts the agent when somebody comes.
+    let caller =
+        std::thread::spawn(move || wait_for("the port", SOON, || TcpStream::connect(("127.0.0.1", port)).ok()));
+    world.start_agent_by(command);
+    drop(caller.join().unwrap());
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_err(), "the port is free for anybody");
+    let sign_in = world.login("garden");
+    let shown = world.oidc().authorize_here(&address(&sign_in), "ann");
+    assert_eq!(shown.status, 200, "{}", shown.html);
+    signed_in_as(&world, "ann");
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_err(), "the port is free for anybody");
+    assert!(!world.agent_log().contains("cannot listen"), "{}", world.agent_log());
 }
 
 #[test]

@@ -1,74 +1,16 @@
 //! Brokers that refuse, go away, or cannot bear something: each is told with its reason, and costs nothing else.
 
-use std::fmt::Write as _;
-use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::support::clock::{SOON, wait_for, wait_until};
-use crate::support::process::{Ended, Process};
+use crate::support::device::Device;
+use crate::support::process::Process;
 use crate::support::scripted_broker::{Greeting, Reply, ScriptedBroker, WELCOME};
 use crate::support::server::servers;
-use crate::support::world::{Setup, binary, in_this_world};
-
-/// An agent at any broker, with accounts that nobody signs in to.
-struct Device {
-    folder: TempDir,
-}
-
-impl Device {
-    fn new(mqtt: &str, accounts: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut text = format!("[mqtt]\n{mqtt}\n[store]\npath = \"{}/store\"\n", folder.path().display());
-        for number in 0..accounts {
-            write!(
-                text,
-                "[accounts.a{number:02}]\nissuer = \"http://127.0.0.1:9\"\nclient_id = \"x\"\nscopes = [\"openid\"]\n"
-            )
-            .unwrap();
-        }
-        fs::write(folder.path().join("config.toml"), text).unwrap();
-        Self { folder }
-    }
-
-    fn at(port: u16, accounts: usize) -> Self {
-        Self::new(&format!("url = \"mqtt://127.0.0.1:{port}\"\n"), accounts)
-    }
-
-    fn command(&self, argument: &str) -> Command {
-        let mut command = Command::new(binary());
-        in_this_world(&mut command, &self.folder.path().join("config.toml"));
-        command.arg(argument);
-        command
-    }
-
-    fn agent(&self) -> Process {
-        Process::start("the agent", &mut self.command("run"))
-    }
-
-    fn status(&self) -> Ended {
-        Process::start("the command", &mut self.command("status")).wait(SOON * 2)
-    }
-
-    /// Both the journal and the command line say this, and nothing of these.
-    #[track_caller]
-    fn both_say(&self, what: &str, not: &[&str]) {
-        let mut agent = self.agent();
-        agent.wait_for(what, SOON * 2, |agent| agent.stderr().contains(what).then_some(()));
-        let ended = self.status();
-        assert_eq!(ended.code(), 69, "{ended:?}");
-        let log = agent.kill().stderr;
-        for told in [&ended.stderr, &log] {
-            assert!(told.contains(what), "{told}");
-            for not in not {
-                assert!(!told.contains(not), "{told}");
-            }
-        }
-    }
-}
+use crate::support::world::Setup;
 
 const NO_MQTT_5: &str = "does not speak MQTT 5. Use one that does, such as mosquitto 1.6 or later";
 

@@ -23,7 +23,7 @@ fn watched(centre: u16) -> Value {
     nodes.extend([
         button("look", "look", &json!({ "viewer": "test", "view": { "search": "device-02", "filter": "", "at": 0 } })),
         button("all", "look at all", &json!({ "viewer": "all", "view": { "search": "", "filter": "", "at": 0 } })),
-        button("look as proto", "look as proto", &json!({ "viewer": "__proto__", "view": { "search": {}, "at": "x" } })),
+        button("proto", "look as proto", &json!({ "viewer": "__proto__", "view": { "search": {}, "at": "x" } })),
         button("show", "show", &json!({ "viewer": "test", "show": ["device-01/plant", "__proto__/plant", {}, 7] })),
         json!({ "id": "seen", "z": tab, "type": "debug", "name": "seen", "active": true, "tosidebar": true, "x": 1, "y": 1,
                 "complete": "payload", "targetType": "msg", "wires": [] }),
@@ -85,6 +85,7 @@ fn one_device_can_neither_write_into_the_row_of_another_nor_fill_the_table() {
         let account = format!("made-up-{number}");
         device.retain(&format!("fleet/device-01/{account}/status"), &status(&account).to_string());
     }
+    device.retain("fleet/device-01/plant/signin", &sign_in("plant").to_string());
     device.retain("fleet/device-02/plant/status", &status("plant").to_string());
 
     let page = look(&node_red, "look", |page| page["rows"].to_string().contains("device-02"));

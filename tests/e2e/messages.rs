@@ -11,17 +11,19 @@ fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-const TOKEN: [&str; 6] = ["access_token", "account", "authorization", "expires_at", "scope", "token_type"];
-const STATUS: [&str; 14] = [
+const TOKEN: [&str; 7] = ["access_token", "account", "authorization", "expires_at", "extra", "scope", "token_type"];
+const STATUS: [&str; 16] = [
     "account",
     "declared",
     "error",
     "expires_at",
+    "extra",
     "grant",
     "last_refresh_at",
     "needs_user",
     "next_refresh_at",
     "scope",
+    "sign_in_ends_at",
     "sign_in_needed",
     "signed_in_at",
     "state",
@@ -76,13 +78,13 @@ fn every_topic_of_a_signed_out_account_is_there_with_every_key() {
     assert_eq!(
         token.json,
         json!({ "account": "garden", "access_token": null, "token_type": "Bearer", "authorization": null,
-                "expires_at": null, "scope": null })
+                "expires_at": null, "scope": null, "extra": {} })
     );
     assert_eq!(
         status.json,
         json!({ "account": "garden", "state": "signed_out", "needs_user": true, "expires_at": null,
                 "next_refresh_at": null, "last_refresh_at": null, "scope": null, "grant": "device_code",
-                "signed_in_at": null, "user": null, "user_changed_at": null, "declared": "file", "sign_in_needed": false,
+                "signed_in_at": null, "sign_in_ends_at": null, "extra": [], "user": null, "user_changed_at": null, "declared": "file", "sign_in_needed": false,
                 "error": null })
     );
     assert_eq!(

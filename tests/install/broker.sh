@@ -33,15 +33,23 @@ END
 # A client on the device without a password.
 anybody() { inside runuser -u nobody -- "$@"; }
 
+it 'leaves no password in the clear where the script fails'
+inside sh -c 'mkdir /run/failing && printf "#!/bin/sh\nexit 1\n" >/run/failing/mosquitto_passwd && chmod 755 /run/failing/mosquitto_passwd'
+never inside env PATH=/run/failing:/usr/sbin:/usr/bin:/sbin:/bin /usr/share/doc/oauth2mqtt/examples/mosquitto/set-up
+never ls "$work/root/etc/mosquitto/oauth2mqtt.passwords.new"
+
 it 'closes the broker with one script, and the agent connects with its password'
 inside /usr/share/doc/oauth2mqtt/examples/mosquitto/set-up >/dev/null
 cat >>"$work/root/etc/oauth2mqtt/config.toml" <<'END'
 
 [mqtt]
+url = "mqtt+unix:///run/oauth2mqtt-broker/mosquitto.sock"
 username = "oauth2mqtt"
 password_file = "mqtt.password"
 END
 inside systemctl restart oauth2mqtt
+equal 'the owner of the socket' "$(inside stat --format '%U:%G %a' /run/oauth2mqtt-broker)" 'mosquitto:oauth2mqtt 2750'
+never anybody ls /run/oauth2mqtt-broker
 password=$(inside cat /etc/oauth2mqtt/node-red.password)
 broker_login=(-u node-red -P "$password")
 eventually 60 is_signed_in garden

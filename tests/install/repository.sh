@@ -1,4 +1,4 @@
-# The way to a package that users take: from a signed repository, by the lines of docs/install.md or by the installer.
+# Installation from a signed apt repository, by the lines of docs/install.md or by the installer.
 # shellcheck shell=bash
 
 package=$(package amd64)
@@ -6,7 +6,7 @@ version=$(dpkg-deb --field "$package" Version)
 repository=http://$world_address:8000
 served=$work/repository
 export GNUPGHOME=$work/gnupg OAUTH2MQTT_REPOSITORY_URL=$repository OAUTH2MQTT_KEYS=$work/keys
-# A list that is not newer than the last one is not taken, so each gets a later time.
+# apt ignores lists that are not newer than the last ones, so each publication gets a later time.
 epoch=$(($(date +%s) - 1000))
 
 publish() { # PACKAGE...
@@ -19,7 +19,7 @@ new_key() { # NAME
     gpg --batch --armor --export "$1" >"$work/$1.asc"
 }
 
-# The package under another number, with what is in this one.
+# The same package under another version.
 package_as() { # VERSION
     rm -rf "$work/other"
     dpkg-deb --raw-extract "$package" "$work/other"
@@ -43,7 +43,7 @@ http {
     server { listen $world_address:8000; root $served; }
 }
 END
-    # It reads as a user of its own.
+    # nginx reads as a user of its own.
     chmod 711 "$work"
     ip netns exec "$world" nginx -c "$work/nginx/nginx.conf" >"$work/nginx/log" 2>&1 &
     web_server=$!
@@ -77,7 +77,7 @@ power_on
 # No other repository can be reached from here.
 inside sh -c 'rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*'
 
-it 'leads from the lines of the documentation to a running agent'
+it 'installs a running agent by the lines of the documentation'
 documented 'Debian and Raspberry Pi OS' >"$work/root/root/lines"
 contains "$(cat "$work/root/root/lines")" "$repository"
 inside sh -eu /root/lines >"$work/apt" 2>&1 || fail "$(tail -n 5 "$work/apt")"
@@ -86,22 +86,22 @@ equal 'the state' "$(property ActiveState)/$(property UnitFileState)" active/ena
 inside apt-get purge --yes --quiet oauth2mqtt oauth2mqtt-archive-keyring >/dev/null 2>&1
 inside rm -f /etc/apt/sources.list.d/oauth2mqtt.list /usr/share/keyrings/oauth2mqtt-archive-keyring.gpg
 
-it 'does nothing in a dry run but to say what it would do'
+it 'changes nothing in a dry run, and prints what it would do'
 inside touch /root/before
 said=$(installer --dry-run)
 contains "$said" "deb [signed-by=/usr/share/keyrings/oauth2mqtt-archive-keyring.gpg] $repository stable main"
 contains "$said" 'nothing is changed'
 equal 'the files that it changed' "$(inside find /etc /usr /var/lib -newer /root/before -type f -not -path '*/systemd/*')" ''
 
-it 'refuses keys that the installer does not belong to'
+it 'refuses keys that are not those of the installer'
 mv "$served/oauth2mqtt-archive-keyring.gpg" "$work/keyring"
 gpg --batch --export stranger >"$served/oauth2mqtt-archive-keyring.gpg"
 said=$(installer || true)
-contains "$said" 'are not those that this script belongs to'
+contains "$said" 'do not match this script'
 never inside dpkg-query --show oauth2mqtt-archive-keyring
 mv "$work/keyring" "$served/oauth2mqtt-archive-keyring.gpg"
 
-it 'leads from one line to a running agent, and a user signs in'
+it 'installs a running agent with one command, and a user signs in'
 installer --unattended-upgrades >"$work/apt" || fail "$(tail -n 5 "$work/apt")"
 contains "$(cat "$work/apt")" 'Installed: oauth2mqtt'
 equal 'the version' "$(installed)" 0.0.9
@@ -109,18 +109,18 @@ add_account garden
 inside systemctl reload oauth2mqtt
 sign_in garden
 
-it 'is upgraded unattended, and keeps the sign-in'
+it 'upgrades unattended, and keeps the sign-in'
 publish "$package"
 upgrade_unattended
 equal 'the version' "$(installed)" "$version"
 eventually 20 is_signed_in garden
 
-it 'goes back to an older version only where somebody insists'
+it 'downgrades only with --allow-downgrades'
 never inside apt-get install --yes oauth2mqtt=0.0.9
 equal 'the version' "$(installed)" "$version"
 inside apt-get install --simulate --yes --allow-downgrades oauth2mqtt=0.0.9 >/dev/null
 
-it 'refuses a package that is not what the lists say'
+it 'refuses a package that was tampered with'
 publish "$(package_as 9.0.0)"
 cp "$served/pool/main/o/oauth2mqtt/oauth2mqtt_9.0.0_amd64.deb" "$work/good.deb"
 printf 'X' | dd of="$served/pool/main/o/oauth2mqtt/oauth2mqtt_9.0.0_amd64.deb" bs=1 seek=100000 conv=notrunc status=none
@@ -130,7 +130,7 @@ inside unattended-upgrade >/dev/null 2>&1 || true
 equal 'the version' "$(installed)" "$version"
 is_signed_in garden >/dev/null
 
-it 'refuses lists that were changed, or that somebody else has signed'
+it 'refuses lists that were tampered with or signed by a stranger'
 cp -a "$served" "$work/kept"
 epoch=$((epoch + 10))
 later=$(LC_ALL=C date --utc --date="@$epoch" '+%a, %d %b %Y %H:%M:%S UTC')
@@ -145,7 +145,7 @@ mv "$work/kept" "$served"
 update >/dev/null
 cp "$work/good.deb" "$served/pool/main/o/oauth2mqtt/oauth2mqtt_9.0.0_amd64.deb"
 
-it 'gets a new key as an upgrade, and goes on when the old one signs no more'
+it 'receives a new key as an upgrade, and keeps upgrading after the old one is gone'
 inside cp /usr/share/keyrings/oauth2mqtt-archive-keyring.gpg /root/former-keyring
 cp "$work/second.asc" "$OAUTH2MQTT_KEYS"
 publish
@@ -159,15 +159,15 @@ upgrade_unattended
 equal 'the version' "$(installed)" 9.0.1
 eventually 20 is_signed_in garden
 
-it 'says so on a device that has missed the change, which the installer puts right'
+it 'refuses the new key on a device that missed the change, until the installer runs again'
 inside cp /root/former-keyring /usr/share/keyrings/oauth2mqtt-archive-keyring.gpg
-# What it knows is forgotten: unchanged lists are not looked at again.
+# Without its cache: apt does not verify unchanged lists again.
 inside sh -c 'rm -rf /var/lib/apt/lists/*'
 never update
 installer >"$work/apt" || fail "$(tail -n 5 "$work/apt")"
 update >/dev/null
 
-it 'needed the user once in all this'
+it 'needed only one sign-in'
 eventually 20 is_signed_in garden
 equal 'the approvals' "$(approvals)" 1
 equal 'the refused refreshes' "$(reused_tokens)" 0

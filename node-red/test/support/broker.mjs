@@ -19,7 +19,7 @@ export async function freePort() {
 }
 
 /** Looks again and again, for at most `seconds`, until `look` returns something. */
-export async function until(what, look, seconds = 10) {
+export async function until(what, look, seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
     const found = await look();
@@ -127,7 +127,7 @@ export class AgentAtTheBroker {
   /** The requests of a verb so far. */
   asked(verb) { return this.requests.filter((request) => request.verb === verb); }
 
-  async #asked(topic, payload, { properties }) {
+  async #asked(topic, payload, { properties = {} }) {
     const verb = topic.split('/').at(-1);
     const request = { verb, ...JSON.parse(payload), responseTopic: properties.responseTopic };
     this.requests.push(request);

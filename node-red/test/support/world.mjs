@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 
+import mqtt from 'mqtt';
+
 import { Broker, freePort, until } from './broker.mjs';
 import { nodeRed, packageFolder } from './flow.mjs';
 
@@ -60,7 +62,12 @@ export class World {
 
   async startAgent() {
     this.agent = new Process(binary, ['--config', path.join(this.folder, 'config.toml'), '--log', 'debug', 'run']);
-    await this.agent.says('onnected');
+    const watcher = await mqtt.connectAsync(`mqtt://127.0.0.1:${this.broker.port}`, { protocolVersion: 5 });
+    let state = '';
+    watcher.on('message', (topic, payload) => { state = String(payload); });
+    await watcher.subscribeAsync('oauth2mqtt/bridge/state');
+    await until('the agent', () => { if (this.agent.isOver) throw new Error(this.agent.log); return state.includes('online'); }, 60);
+    await watcher.endAsync(true);
   }
 
   /** Other accounts from now on. */

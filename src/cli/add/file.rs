@@ -14,7 +14,7 @@ use crate::domain::account::AccountName;
 use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
 
-/// What is known of the account.
+/// An account that is to be added.
 pub(super) struct NewAccount {
     pub(super) name: AccountName,
     /// Keys with texts, in the order in which they are written.
@@ -23,7 +23,7 @@ pub(super) struct NewAccount {
     pub(super) secret: Option<Secret>,
 }
 
-/// What was written.
+/// The files that were written.
 pub(super) struct Written {
     pub(super) secret_file: Option<PathBuf>,
     pub(super) settings: Settings,

@@ -1,6 +1,7 @@
 //! Adds an account: asks for what is missing, writes it to the configuration, and has the agent take it up.
 
 mod file;
+mod probe;
 mod questions;
 mod remove;
 
@@ -23,6 +24,7 @@ use crate::domain::secret::Secret;
 use crate::domain::settings::Settings;
 use crate::wire::{ReloadMessage, Verb};
 use file::NewAccount;
+use probe::Probe;
 use questions::Questions;
 
 pub(super) use remove::remove;
@@ -95,7 +97,13 @@ fn account(
         Some(scopes) => scopes,
         None => words(&scopes(provider, questions)?),
     };
-    let grant = set.iter().find(|(key, _)| key == "grant").map(|(_, grant)| grant.as_str());
+    let found = keys.iter().position(|(key, _)| key == "grant").filter(|_| set.iter().any(|(key, _)| key == "grant"));
+    if let Some(found) = found {
+        // What was said wins over what was found.
+        keys.remove(found);
+    }
+    let grant = set.iter().chain(&keys).find(|(key, _)| key == "grant").map(|(_, grant)| grant.clone());
+    let grant = grant.as_deref();
     let needs_browser = grant.is_none() && provider.is_some_and(|provider| provider.needs_browser(&scopes));
     if needs_browser {
         keys.push(("grant".to_owned(), GrantKind::AuthorizationCode.name().to_owned()));
@@ -140,10 +148,23 @@ fn provider(
                 keys.push(("provider".to_owned(), provider.name.clone()));
                 return Ok(Some(provider));
             }
-            Ok(None) => {
-                keys.push(("issuer".to_owned(), answer));
-                return Ok(None);
-            }
+            Ok(None) => match if is_asked { probe(&answer)? } else { Probe::DeviceGrant } {
+                Probe::Failed(reason) => {
+                    say(&format!("{WARN}{reason}{WARN:#}"))?;
+                    if !questions.yes("Keep this address all the same?")? {
+                        continue;
+                    }
+                    keys.push(("issuer".to_owned(), answer));
+                    return Ok(None);
+                }
+                found => {
+                    keys.push(("issuer".to_owned(), answer));
+                    if matches!(found, Probe::NoDeviceGrant) {
+                        keys.push(("grant".to_owned(), GrantKind::AuthorizationCode.name().to_owned()));
+                    }
+                    return Ok(None);
+                }
+            },
             Err(problem) => problem,
         };
         if !is_asked {
@@ -151,6 +172,18 @@ fn provider(
         }
         say(&format!("{WARN}{problem}{WARN:#}"))?;
     }
+}
+
+/// Asks the issuer, and says what was found.
+fn probe(issuer: &str) -> Result<Probe, Failure> {
+    say(&format!("{DIM}Asking the issuer …{DIM:#}"))?;
+    let found = probe::issuer(issuer)?;
+    match found {
+        Probe::DeviceGrant => say(&format!("{GOOD}It signs devices in by a code.{GOOD:#}"))?,
+        Probe::NoDeviceGrant => say("It has no device grant: users sign in by a browser (authorization_code).")?,
+        Probe::Failed(_) => {}
+    }
+    Ok(found)
 }
 
 /// The provider of that name, or `None` for the address of an issuer; otherwise, what is wrong with it.

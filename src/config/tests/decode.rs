@@ -41,8 +41,8 @@ fn all_that_serde_stops_at_is_told_at_once() {
         [
             "0: name: this key is missing (write name = …)",
             "1: nam: there is no such key (did you mean `name`?)",
-            "2: sizes: this takes a whole number, and a text stands here (write it as each = 60)",
-            "2: sizes: this must be a whole number (see docs/provider-files.md)",
+            "2: sizes: this takes a whole number, and a text stands here (write each as 60)",
+            "2: sizes: this must be a whole number (see provider-files.md in the documentation)",
             "3: colour: there is no value \"gren\" (did you mean \"green\"? The values are: red, green)",
             "6: inner.b: this takes true or false, and a number stands here (write it as b = true)",
             "7: inner.c: this takes true or false, and a text stands here (write it as c = true)",

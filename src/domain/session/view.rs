@@ -1,5 +1,6 @@
 //! What is seen of a session from outside, and when it has changed.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 
@@ -50,6 +51,8 @@ pub struct TokenView {
     pub usable_until: Option<BootTime>,
     /// The scopes granted.
     pub scope: Option<String>,
+    /// Further members of the provider's answer, each as JSON text, by name.
+    pub extra: BTreeMap<String, Secret>,
 }
 
 /// The content of `status`.
@@ -69,6 +72,10 @@ pub struct StatusView {
     pub scope: Option<String>,
     /// When the user approved.
     pub signed_in_at: Option<UnixTime>,
+    /// When the sign-in itself ends, if nobody acts.
+    pub sign_in_ends_at: Option<UnixTime>,
+    /// The names of the further members that are published with the token.
+    pub extra: Vec<String>,
     /// Who that was, if others may learn it and the provider said so.
     pub user: Option<String>,
     /// When somebody else than before approved, if that has happened.
@@ -89,6 +96,8 @@ impl StatusView {
             last_refresh_at: None,
             scope: None,
             signed_in_at: None,
+            sign_in_ends_at: None,
+            extra: Vec::new(),
             user: None,
             user_changed_at: None,
             error: None,
@@ -186,6 +195,7 @@ impl Session {
             expires_at: tokens.expiry.map(|expiry| expiry.at()),
             usable_until: renewal.usable_until(),
             scope: tokens.scope.clone(),
+            extra: tokens.extra.clone(),
         })
     }
 
@@ -202,6 +212,8 @@ impl Session {
             status.last_refresh_at = signed_in.last_refresh;
             status.scope.clone_from(&signed_in.tokens.scope);
             status.signed_in_at = Some(signed_in.since);
+            status.sign_in_ends_at = signed_in.tokens.sign_in_end.map(|end| end.at());
+            status.extra = signed_in.tokens.extra.keys().cloned().collect();
             status.user_changed_at = signed_in.user_changed_at;
             status.user = self.identity(now).map(|user| user.label().to_owned());
         }

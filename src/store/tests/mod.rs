@@ -55,6 +55,8 @@ fn full(token: &str) -> Record {
         signed_in: Some(SignedIn {
             client: ClientBinding::new(Fingerprint::of("issuer=a client_id=b")).declared(Declared::Mqtt),
             tokens: Tokens {
+                sign_in_end: Some(Expiry::counted(NOW, Duration::from_secs(604_800))),
+                extra: [("instance_url".to_owned(), secret("\"https://example.com\""))].into(),
                 access_token: secret(token),
                 refresh_token: Some(secret("refresh \"quoted\" \u{e9}\\")),
                 expiry: Some(Expiry::counted(NOW, Duration::from_secs(3_600))),

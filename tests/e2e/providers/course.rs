@@ -238,5 +238,6 @@ fn topic(row: &Row, what: &str) -> String {
 fn polls(server: &Server, row: &Row) -> usize {
     let seen = server.seen(&row.name, "token");
     let is_poll = |params: &serde_json::Map<String, Value>| params.contains_key("device_code");
-    seen.iter().filter(|seen| is_poll(&seen.params)).count()
+    // Some have an endpoint for that alone, and a name of their own for the device code.
+    seen.iter().filter(|seen| is_poll(&seen.params)).count() + server.seen(&row.name, "poll").len()
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod clock;
+pub(crate) mod device;
 pub(crate) mod fake;
 pub(crate) mod http;
 pub(crate) mod keyboard;

@@ -115,7 +115,7 @@ fn cases() -> Vec<Case> {
         tls("certificate of a stranger", Link::Stranger, "certificate"),
         tls("certificate that has expired", Link::Tls("", Made::LongAgo), "expired"),
         tls("certificate that is not valid yet", Link::Tls("", Made::InTheFuture), "clock"),
-        tls("certificate for another host", Link::Tls("DNS:elsewhere.test", Made::Now), "not valid for"),
+        tls("certificate for another host", Link::Tls("DNS:elsewhere.test", Made::Now), "is not for the name"),
         Case { fault: Some(Fault::Greeting(json(400, "{}"))), ..tls("no TLS where there should be", Link::Plain, "") },
     ]
 }

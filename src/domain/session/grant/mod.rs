@@ -173,7 +173,8 @@ impl Grant {
             }
             Self::None { .. } | Self::Revoking { .. } => return,
         };
-        if let Some(expiry) = &mut renewal.signed_in.tokens.expiry {
+        let tokens = &mut renewal.signed_in.tokens;
+        for expiry in [&mut tokens.expiry, &mut tokens.sign_in_end].into_iter().flatten() {
             expiry.clock_was_set(cx.now);
         }
         if let Some(active_fault) = &mut renewal.active_fault {

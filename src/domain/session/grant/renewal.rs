@@ -7,7 +7,7 @@ use crate::domain::policy;
 use crate::domain::record::{ClientBinding, Refusal, SignedIn};
 use crate::domain::session::context::Context;
 use crate::domain::session::{Acquisition, ActiveFault, Moment, RequestId, Rules, Ticket};
-use crate::domain::token::{TokenAnswer, Tokens};
+use crate::domain::token::{SignInEnd, TokenAnswer, Tokens};
 
 /// A sign-in and the way to its next tokens.
 #[derive(Debug)]
@@ -22,6 +22,15 @@ pub(in crate::domain::session) struct Renewal {
     /// True if an answer to an earlier refresh with the same token may have been lost on its way.
     pub(super) in_doubt: bool,
     pub(super) waiting: Vec<Ticket>,
+}
+
+/// The end of a sign-in, as an answer to a request that was made at `asked` says, or else as it was.
+fn sign_in_end(said: SignInEnd, before: Option<Expiry>, asked: Now) -> Option<Expiry> {
+    match said {
+        SignInEnd::NotSaid => before,
+        SignInEnd::Never => None,
+        SignInEnd::In(life) => Some(Expiry::counted(asked, life)),
+    }
 }
 
 #[derive(Debug)]
@@ -54,8 +63,10 @@ impl Renewal {
             access_token: answer.access_token,
             refresh_token: answer.refresh_token,
             expiry: answer.expires_in.map(|life| Expiry::counted(asked, life)),
+            sign_in_end: sign_in_end(answer.sign_in_end, None, asked),
             // Not named means as asked for (RFC 6749 5.1).
             scope: answer.scope.or_else(|| rules.scope.clone()),
+            extra: answer.extra,
         };
         let signed_in = SignedIn {
             client,
@@ -108,7 +119,13 @@ impl Renewal {
         let Some(received) = self.received else {
             return RefreshStep::Waits(Moment::at(self.resumes_at(expiry, cx), cx.now));
         };
-        RefreshStep::Waits(Moment::at(policy::refresh_at(expiry, received, cx.jitter), cx.now))
+        let at = policy::refresh_at(expiry, received, cx.jitter);
+        RefreshStep::Waits(Moment::at(self.before_sign_in_ends(at, received, cx), cx.now))
+    }
+
+    /// The same moment, or an earlier one if the sign-in itself would end before it.
+    fn before_sign_in_ends(&self, at: BootTime, received: BootTime, cx: &Context) -> BootTime {
+        policy::before_sign_in_ends(at, self.signed_in.tokens.sign_in_end.as_ref(), received, cx.jitter)
     }
 
     /// When to refresh a token from before a restart.
@@ -118,6 +135,7 @@ impl Renewal {
             return at;
         }
         let at = policy::refresh_at(expiry, cx.now.boot, cx.jitter);
+        let at = self.before_sign_in_ends(at, cx.now.boot, cx);
         match expiry {
             Some(expiry) if at <= cx.now.boot || ago.is_some() => policy::overdue_at(expiry, cx.now.boot, cx.jitter),
             _ => at,
@@ -176,10 +194,13 @@ impl Renewal {
         cx: &Context,
     ) {
         let tokens = &mut self.signed_in.tokens;
+        let is_same_token = tokens.access_token == answer.access_token;
         tokens.access_token = answer.access_token;
         tokens.refresh_token = answer.refresh_token.or(tokens.refresh_token.take());
         tokens.expiry = answer.expires_in.map(|life| Expiry::counted(asked, life));
+        tokens.sign_in_end = sign_in_end(answer.sign_in_end, tokens.sign_in_end, asked);
         tokens.scope = answer.scope.or(tokens.scope.take());
+        tokens.extra.extend(answer.extra);
         self.signed_in.last_refresh = Some(cx.now.wall);
         self.signed_in.refreshing_since = None;
         let may_be_in_step = self.received.is_none() || self.failures > 0;
@@ -189,11 +210,18 @@ impl Renewal {
         self.active_fault = None;
         self.in_doubt = false;
         self.step = self.next_step(acquisition, cx);
-        if let (RefreshStep::Waits(due), true) = (&mut self.step, may_be_in_step) {
-            *due = Moment::at(
-                policy::first_refresh_at(self.signed_in.tokens.expiry.as_ref(), cx.now.boot, cx.jitter),
-                cx.now,
-            );
+        let expiry = self.signed_in.tokens.expiry;
+        let at = match &expiry {
+            // Some give the same token until it has ended, and only then another.
+            Some(expiry) if is_same_token => policy::when_ended(expiry, cx.now.boot),
+            _ if may_be_in_step => {
+                let at = policy::first_refresh_at(expiry.as_ref(), cx.now.boot, cx.jitter);
+                self.before_sign_in_ends(at, cx.now.boot, cx)
+            }
+            _ => return,
+        };
+        if let RefreshStep::Waits(due) = &mut self.step {
+            *due = Moment::at(at, cx.now);
         }
     }
 

@@ -37,6 +37,15 @@ fn an_issuer_that_a_redirection_names_is_compared_even_where_it_was_not_promised
     }
 }
 
+#[test]
+fn canailles_error_without_its_name_ends_the_sign_in_with_its_reason() {
+    let mut harness = waiting_for_browser();
+    comes_back(&mut harness, "?error=access_denied&error_description=No&state=another", 2);
+    assert_eq!(harness.state(), SessionState::AwaitingUser, "but for one of another sign-in");
+    comes_back(&mut harness, "?error=access_denied&error_description=No&state=s1", 3);
+    assert_eq!((harness.state(), harness.error()), (SessionState::SignedOut, Some(FaultCode::AccessDenied)));
+}
+
 fn waiting_for_browser() -> Harness {
     let mut harness = Harness::signed_out();
     harness.tell(Event::Command(Command::Login, Ticket(1)));

@@ -8,6 +8,7 @@ mod identity;
 mod interrupted;
 mod offers;
 mod restored;
+mod sign_in_end;
 
 use std::time::Duration;
 
