@@ -38,17 +38,15 @@ pub(crate) fn configurations(text: &[u8], _: &mut Rng) -> String {
 /// The file of a provider, and an account for each of its grants.
 pub(crate) fn provider_files(text: &[u8], _: &mut Rng) -> String {
     match read_text("odd", &String::from_utf8_lossy(text)) {
-        Ok(provider) => {
-            let mut addresses = provider.file.endpoints.all();
-            assert!(addresses.all(|(_, template)| !template.contains([' ', '\\', '#'])), "{provider:?}");
-            complaints(diagnostics_of_accounts(provider))
-        }
+        Ok(provider) => complaints(diagnostics_of_accounts(provider)),
         Err(errors) => complaints(errors),
     }
 }
 
 /// Reads an account for each grant of the provider, with the examples of its parameters.
 fn diagnostics_of_accounts(provider: Provider) -> Vec<Diagnostic> {
+    let is_address = |(_, template): (_, &str)| !template.contains([' ', '\\', '#']);
+    assert!(provider.file.endpoints.all().all(is_address), "{provider:?}");
     let mut text = String::new();
     for grant in provider.file.grants.keys().copied().map(GrantKind::name) {
         let _ = write!(text, "[{grant}]\nprovider = \"odd\"\nclient_id = \"c\"\ngrant = \"{grant}\"\n");

@@ -128,7 +128,7 @@ mod tests {
     use crate::testing::hostile::bombard;
 
     #[test]
-    fn no_answer_does_harm() {
+    fn no_answer_of_a_provider_does_harm() {
         bombard("provider-answers", answers);
     }
 

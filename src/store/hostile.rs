@@ -21,6 +21,6 @@ pub(crate) fn records(bytes: &[u8], _: &mut Rng) -> String {
 }
 
 #[test]
-fn no_record_does_harm() {
+fn no_record_of_the_store_does_harm() {
     crate::testing::hostile::bombard("records", records);
 }

@@ -29,6 +29,6 @@ pub(crate) fn requests(payload: &[u8], chance: &mut Rng) -> String {
 }
 
 #[test]
-fn no_request_does_harm() {
+fn no_request_over_mqtt_does_harm() {
     crate::testing::hostile::bombard("requests", requests);
 }
