@@ -184,8 +184,13 @@ impl<'a> Place<'a> {
     fn diagnostic(&self, message: String, help: String) -> (FileId, Diagnostic) {
         let Written { file, line } = self.written;
         let path = file.0.checked_sub(1).and_then(|at| self.report.files.borrow().get(at).cloned());
-        (file, Diagnostic { file: path, line, key: self.key.clone(), message, help })
+        (file, Diagnostic { file: path, line, key: self.key.clone(), message: fit(message), help: fit(help) })
     }
+}
+
+/// The text, fit to be shown whatever pieces of the file are in it.
+fn fit(text: String) -> String {
+    if text::is_printable(&text) { text } else { text::printable(&text) }
 }
 
 /// A piece of the file in quotation marks, fit to be shown.

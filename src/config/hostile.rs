@@ -36,21 +36,21 @@ pub(crate) fn configurations(text: &[u8], _: &mut Rng) -> String {
 }
 
 /// The file of a provider, and an account for each of its grants.
-pub(crate) fn provider_files(text: &[u8], _: &mut Rng) -> String {
+pub(crate) fn provider_files(text: &[u8], chance: &mut Rng) -> String {
     match read_text("odd", &String::from_utf8_lossy(text)) {
-        Ok(provider) => complaints(diagnostics_of_accounts(provider)),
+        Ok(provider) => complaints(diagnostics_of_accounts(provider, chance)),
         Err(errors) => complaints(errors),
     }
 }
 
-/// Reads an account for each grant of the provider, with the examples of its parameters.
-fn diagnostics_of_accounts(provider: Provider) -> Vec<Diagnostic> {
+/// Reads an account for each grant of the provider, with the examples of some of its parameters.
+fn diagnostics_of_accounts(provider: Provider, chance: &mut Rng) -> Vec<Diagnostic> {
     let is_address = |(_, template): (_, &str)| !template.contains([' ', '\\', '#']);
     assert!(provider.file.endpoints.all().all(is_address), "{provider:?}");
     let mut text = String::new();
     for grant in provider.file.grants.keys().copied().map(GrantKind::name) {
         let _ = write!(text, "[{grant}]\nprovider = \"odd\"\nclient_id = \"c\"\ngrant = \"{grant}\"\n");
-        for (key, parameter) in &provider.file.parameters {
+        for (key, parameter) in provider.file.parameters.iter().filter(|_| chance.u8(0..4) > 0) {
             let _ = writeln!(text, "{} = {}", quoted(key), quoted(&parameter.example));
         }
     }

@@ -20,7 +20,10 @@ use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
 use crate::domain::text::is_printable;
 use crate::domain::token::TokenAnswer;
-use crate::testing::harmless::{SENT, TOKEN};
+use crate::testing::harmless::TOKEN;
+
+/// The secret that was sent; whatever comes back, it must never be shown.
+const SENT: &str = "sent-hidden-9wQ41kTz7c";
 
 const STATUSES: [u16; 16] = [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 421, 428, 429, 500, 503, 511];
 
@@ -73,6 +76,7 @@ pub(crate) fn answers(body: &[u8], chance: &mut Rng) -> String {
             shown(&result)
         }
     };
+    assert!(!shown.contains(SENT), "what was sent is shown: {shown:?}");
     // In a form, what looks like a member of JSON is a part of some value that is no secret.
     if exchange.is_form { shown.replace(TOKEN, "") } else { shown }
 }
