@@ -18,6 +18,10 @@ test *filter:
 faults *args:
     tests/faults {{ args }}
 
+# Run the coverage-guided fuzz targets, all or one, for 60 seconds each or as many as given
+fuzz *args:
+    fuzz/run {{ args }}
+
 # Write the tables that the program knows into the documentation
 docs:
     OAUTH2MQTT_WRITE_DOCS=1 cargo test --locked --test docs

@@ -350,7 +350,7 @@ pub(super) fn built_in() -> &'static [(&'static str, &'static str)] {
     BUILT_IN
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) fn read_text(name: &str, text: &str) -> Result<KnownProvider, Vec<Diagnostic>> {
     let report = Report::default();
     let provider = toml_entries(text, FileId::CONFIGURATION)

@@ -184,8 +184,13 @@ impl<'a> Place<'a> {
     fn diagnostic(&self, message: String, help: String) -> (FileId, Diagnostic) {
         let SourcePosition { file, line } = self.written;
         let path = file.0.checked_sub(1).and_then(|at| self.report.files.borrow().get(at).cloned());
-        (file, Diagnostic { file: path, line, key: self.key.clone(), message, help })
+        (file, Diagnostic { file: path, line, key: self.key.clone(), message: fit(message), help: fit(help) })
     }
+}
+
+/// The text, fit to be shown whatever pieces of the file are in it.
+fn fit(text: String) -> String {
+    if text::is_printable(&text) { text } else { text::printable(&text) }
 }
 
 /// A piece of the file in quotation marks, fit to be shown.
@@ -198,7 +203,7 @@ pub(super) fn shown_path(path: &Path) -> String {
     text::printable(&path.to_string_lossy())
 }
 
-/// A name or value, fit to be shown.
+/// A piece of the file, fit to be shown.
 pub(super) fn shortened(value: &str) -> String {
     let mut shown: String = text::printable(value);
     if let Some((end, _)) = shown.char_indices().nth(LONGEST_QUOTE) {

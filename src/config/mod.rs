@@ -9,6 +9,8 @@ mod diagnostic;
 mod edit;
 mod files;
 mod grant;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hostile;
 mod mqtt;
 mod nearest;
 mod node;

@@ -4,7 +4,6 @@ mod catalog;
 mod decode;
 mod docs;
 mod grants;
-mod hostile;
 mod named_files;
 mod page;
 mod provisioning;

@@ -12,8 +12,8 @@ mod credential;
 mod directory;
 mod discovery;
 mod endpoint_query;
-#[cfg(test)]
-mod hostile;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hostile;
 mod http;
 mod identity;
 mod lifetime;

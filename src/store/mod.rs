@@ -9,6 +9,8 @@ mod error;
 mod floor;
 mod folder;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hostile;
 mod key;
 pub(crate) mod machine;
 mod machine_key;

@@ -2,6 +2,10 @@
 //!
 //! Nothing else of the crate is public, so that the compiler finds what nobody uses.
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod harmless;
 #[cfg(test)]
 pub(crate) mod hostile;
 #[cfg(test)]

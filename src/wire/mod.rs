@@ -1,8 +1,8 @@
 //! The topics and payloads: the JSON of the contract.
 
 mod error_code;
-#[cfg(test)]
-mod hostile;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod hostile;
 mod messages;
 mod payload;
 mod request;

@@ -2,7 +2,6 @@
 
 mod attacks;
 mod files;
-mod hostile;
 mod machines;
 
 use std::collections::BTreeSet;
