@@ -13,7 +13,7 @@ use super::table::Table;
 use super::toml_text::quoted;
 use super::{Environment, account, parse, toml_entries};
 use crate::domain::grant_kind::GrantKind;
-use crate::domain::provider_file::Provider;
+use crate::domain::provider_file::KnownProvider;
 use crate::domain::text::is_printable;
 
 /// A path in a folder that no machine has.
@@ -44,7 +44,7 @@ pub(crate) fn provider_files(text: &[u8], chance: &mut Rng) -> String {
 }
 
 /// Reads an account for each grant of the provider, with the examples of some of its parameters.
-fn diagnostics_of_accounts(provider: Provider, chance: &mut Rng) -> Vec<Diagnostic> {
+fn diagnostics_of_accounts(provider: KnownProvider, chance: &mut Rng) -> Vec<Diagnostic> {
     let is_address = |(_, template): (_, &str)| !template.contains([' ', '\\', '#']);
     assert!(provider.file.endpoints.all().all(is_address), "{provider:?}");
     let mut text = String::new();
