@@ -1,4 +1,5 @@
-//! The rules of `docs/architecture.md`: which room of `src` may use which, and that no two files use each other.
+//! The rules of `docs/architecture.md`: which room of `src` may use which, that no two files use each other, and how things are
+//! named and described.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,9 +75,8 @@ fn circles(uses: &[Use], modules: &BTreeSet<Vec<String>>) -> Vec<String> {
 
 /// Every place of the product's code that names a module by its path. Unit tests may use whatever they need.
 fn uses_in(file: &str, from: &[String], source: &str) -> Vec<Use> {
-    let product = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let mut uses = Vec::new();
-    for (number, line) in product.lines().enumerate() {
+    for (number, line) in product_of(source).lines().enumerate() {
         let code = line.split("//").next().unwrap();
         for (start, _) in code.match_indices("crate::").chain(code.match_indices("super::")) {
             if code[..start].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
@@ -99,6 +99,11 @@ fn uses_in(file: &str, from: &[String], source: &str) -> Vec<Use> {
         }
     }
     uses
+}
+
+/// A source file without the unit tests at its end.
+fn product_of(source: &str) -> &str {
+    source.split("#[cfg(test)]\nmod tests {").next().unwrap()
 }
 
 /// Every file of the product, with the module that it is. Those for tests alone are left out.
@@ -142,6 +147,47 @@ fn every_room_uses_only_what_the_table_allows_and_no_two_files_use_each_other() 
     let mut wrong = breaches(&rooms(PAGE), &uses);
     wrong.extend(circles(&uses, &modules));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_types_have_one_name() {
+    let mut found = BTreeMap::<String, Vec<String>>::new();
+    for (file, _, source) in files(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        for line in product_of(&source).lines() {
+            if let Some(name) = name_of_type(line) {
+                found.entry(name.to_owned()).or_default().push(file.clone());
+            }
+        }
+    }
+    assert!(found.len() > 150, "{}", found.len());
+    found.retain(|_, files| files.len() > 1);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn doc_comments_begin_with_a_verb_or_a_noun_phrase() {
+    let mut wrong = Vec::new();
+    for (file, _, source) in files(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        let mut is_inside = false;
+        for (number, line) in product_of(&source).lines().enumerate() {
+            let text = line.trim_start().strip_prefix("/// ");
+            let first = text.filter(|_| !is_inside).and_then(|text| text.split(' ').next());
+            if first.is_some_and(|first| ["What", "Whether", "How"].contains(&first)) {
+                wrong.push(format!("{file}:{}: {}", number + 1, line.trim()));
+            }
+            is_inside = line.trim_start().starts_with("///");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The name of the type that a line begins to define.
+fn name_of_type(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let line =
+        ["pub(crate) ", "pub(super) ", "pub "].iter().find_map(|prefix| line.strip_prefix(prefix)).unwrap_or(line);
+    let rest = ["struct ", "enum ", "trait "].iter().find_map(|keyword| line.strip_prefix(keyword))?;
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
 }
 
 #[test]
