@@ -49,7 +49,8 @@ fn every_command_is_in_the_list_of_commands() {
     let rows: Vec<_> = page.text.lines().filter_map(|line| line.strip_prefix("| `oauth2mqtt ")).collect();
     let listed: Vec<_> = rows.iter().map(|row| row.split([' ', '`']).next().unwrap()).collect();
     let command = Args::command();
-    let mut known: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let mut known: Vec<_> = shown.map(clap::Command::get_name).collect();
     known.sort_unstable();
     let mut sorted = listed.clone();
     sorted.sort_unstable();

@@ -18,7 +18,7 @@ fn the_fault_codes_are_those_of_the_program() {
     compare("docs/operations.md", "faults", &table);
 }
 
-/// The keys of a provider's file that every provider has. All others say what is peculiar to it.
+/// The keys of a provider's file that every provider has. All others say where it deviates from the standards.
 const COMMON: [&str; 11] = [
     "title",
     "register_at",
@@ -36,7 +36,7 @@ const COMMON: [&str; 11] = [
 #[test]
 fn the_known_providers_are_those_of_their_files() {
     let mut table = String::from(
-        "| `provider` | name | grants | also needs | good to know | peculiar | source |\n|---|---|---|---|---|---|---|\n",
+        "| `provider` | name | grants | also needs | good to know | differs in | source, read on |\n|---|---|---|---|---|---|---|\n",
     );
     let files = fs::read_dir(root().join("providers")).unwrap().map(|entry| entry.unwrap().path());
     let files: BTreeSet<_> =
@@ -47,38 +47,49 @@ fn the_known_providers_are_those_of_their_files() {
         if file.contains_key("retired") {
             continue;
         }
-        let names =
-            |key: &str| file.get(key).and_then(Value::as_table).into_iter().flatten().map(|(name, _)| name.clone());
-        let code = |names: Vec<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let parameters = file.get("parameters").and_then(Value::as_table).into_iter().flatten();
-        let is_required = |value: &Value| value.get("default").is_none();
-        let mut needs: Vec<_> =
-            parameters.filter(|(_, value)| is_required(value)).map(|(name, _)| name.clone()).collect();
-        needs.extend(
-            file.get("needs_secret")
-                .is_some_and(|needs| needs == &Value::Boolean(true))
-                .then(|| "client_secret_file".to_owned()),
-        );
-        let peculiar: Vec<_> = file.keys().filter(|key| !COMMON.contains(&key.as_str())).cloned().collect();
-        let notes = file.get("notes").and_then(Value::as_array).into_iter().flatten();
-        let notes: Vec<_> = notes.filter_map(Value::as_str).collect();
-        let sources = file.get("sources").and_then(Value::as_array).into_iter().flatten();
-        let source =
-            |source: &Value| format!("[{}]({})", source["read"].as_str().unwrap(), source["url"].as_str().unwrap());
-        let sources: Vec<_> = sources.map(source).collect();
-        assert!(!sources.is_empty(), "{}: no source", path.display());
+        // The file of another would have to be laid under it.
+        assert!(!file.contains_key("extends"), "{}: extends", path.display());
         let cells = [
             format!("`{}`", path.file_stem().unwrap().to_str().unwrap()),
             file["title"].as_str().unwrap().to_owned(),
-            code(names("grants").collect()),
-            code(needs),
-            notes.join(" "),
-            code(peculiar),
-            sources.join(", "),
+            code(tables(&file, "grants").map(|(grant, _)| grant.as_str())),
+            needs(&file),
+            items(&file, "notes").filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+            code(file.keys().map(String::as_str).filter(|key| !COMMON.contains(key))),
+            items(&file, "sources").map(source).collect::<Vec<_>>().join(", "),
         ];
         table.push_str(&format!("| {} |\n", cells.join(" | ")).replace("|  |", "| |").replace("|  |", "| |"));
     }
     compare("docs/providers.md", "presets", &table);
+}
+
+fn tables<'a>(file: &'a Table, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    file.get(key).and_then(Value::as_table).into_iter().flatten()
+}
+
+fn items<'a>(file: &'a Table, key: &str) -> impl Iterator<Item = &'a Value> {
+    file.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn code<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The keys that an account of this provider has to have beside `client_id`.
+fn needs(file: &Table) -> String {
+    let required = tables(file, "parameters").filter(|(_, parameter)| parameter.get("default").is_none());
+    let secret = file.get("needs_secret").and_then(Value::as_bool) == Some(true);
+    code(required.map(|(name, _)| name.as_str()).chain(secret.then_some("client_secret_file")))
+}
+
+/// A link to where a fact was read, on the day when it was read.
+fn source(source: &Value) -> String {
+    format!(
+        "[{}]({} \"{}\")",
+        source["read"].as_str().unwrap(),
+        source["url"].as_str().unwrap(),
+        source["says"].as_str().unwrap()
+    )
 }
 
 #[test]

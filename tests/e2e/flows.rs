@@ -164,7 +164,7 @@ fn a_token_that_is_not_retained_is_had_on_demand() {
     let node_red = import(&world, "token-on-demand.json", &[("API", "/api/me")]);
     node_red.press("call the API");
     let why = node_red.wait_in_debug_pane("result", 0, Value::is_string);
-    assert!(why.as_str().unwrap().starts_with("There is no good token of plant"), "{why}");
+    assert!(why.as_str().unwrap().starts_with("There is no valid token of plant"), "{why}");
     let code = world.login("plant");
     world.oidc().approve(code["user_code"].as_str().unwrap(), "plant");
     world.wait_for_state("plant", "active");
