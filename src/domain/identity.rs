@@ -12,7 +12,7 @@ pub struct Identity {
     pub sub: String,
     /// The e-mail address.
     pub email: Option<String>,
-    /// True if the provider vouches that the address is the user's.
+    /// True if the provider vouches that the address is the user's, and it is one to compare with others letter by letter.
     pub email_verified: bool,
     /// The name to show.
     pub name: Option<String>,
@@ -21,10 +21,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Names the user: the e-mail address, else the name, else the subject.
+    /// Names the user: the verified e-mail address, else the name, else the subject.
     #[must_use]
     pub fn label(&self) -> &str {
-        self.email.as_deref().or(self.name.as_deref()).unwrap_or(&self.sub)
+        let email = self.email.as_deref().filter(|_| self.email_verified);
+        email.or(self.name.as_deref()).unwrap_or(&self.sub)
     }
 }
 
@@ -43,6 +44,14 @@ enum Pattern {
     /// Every verified address at this domain, in lower case.
     Domain(String),
     Subject(String),
+}
+
+/// Returns whether an address, as the provider sent it, is one that can be compared with others: nothing in it is hidden, and it
+/// has one local part and one domain.
+#[must_use]
+pub(crate) fn is_plain_address(address: &str) -> bool {
+    let is_plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c == '@');
+    is_printable(address) && address.split_once('@').is_some_and(|(local, domain)| is_plain(local) && is_plain(domain))
 }
 
 /// Why a text admits nobody.
@@ -65,8 +74,8 @@ impl FromStr for Admission {
             return Err(InvalidAdmission);
         }
         match local {
-            "*" => Ok(Self(Pattern::Domain(domain.to_lowercase()))),
-            local if plain(local) => Ok(Self(Pattern::Email(text.to_lowercase()))),
+            "*" => Ok(Self(Pattern::Domain(domain.to_ascii_lowercase()))),
+            local if plain(local) => Ok(Self(Pattern::Email(text.to_ascii_lowercase()))),
             _ => Err(InvalidAdmission),
         }
     }
@@ -92,10 +101,11 @@ impl AllowList {
     }
 
     /// Returns whether this user is admitted. An address counts only where the provider vouches for it: at many providers a
-    /// user can write any other into their profile.
+    /// user can write any other into their profile. Letters are compared as they are, but for the case of those of ASCII: other
+    /// folding takes some letters for others, such as the Kelvin sign for `k`.
     #[must_use]
     pub fn admits(&self, user: &Identity) -> bool {
-        let email = user.email.as_deref().filter(|_| user.email_verified).map(str::to_lowercase);
+        let email = user.email.as_deref().filter(|_| user.email_verified).map(str::to_ascii_lowercase);
         self.admits_everybody()
             || self.0.iter().any(|Admission(pattern)| match pattern {
                 Pattern::Subject(subject) => *subject == user.sub,
@@ -142,6 +152,33 @@ mod tests {
         assert!(!allow.admits(&user("ann@example.com", false)));
         assert!(!allow.admits(&user("bob@example.com", true)));
         assert!(!allow.admits(&user("", true)));
+    }
+
+    #[test]
+    fn an_address_that_only_looks_like_one_of_the_list_is_not_admitted() {
+        let allow = list(&["kate@example.com", "*@kiosk.example"]);
+        assert!(
+            !allow.admits(&user("\u{212a}ate@example.com", true))
+                && !allow.admits(&user("x@\u{212a}iosk.example", true))
+        );
+        assert!(is_plain_address("kate@example.com") && is_plain_address("\u{fc}mit@example.com"));
+        for odd in [
+            "kate@example.com\0",
+            "\u{200b}kate@example.com",
+            "kate@example.com\n",
+            " kate@example.com",
+            "a@b@c",
+            "kate",
+            "@c",
+        ] {
+            assert!(!is_plain_address(odd), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_verified_address_names_the_user() {
+        let named = |verified| Identity { name: Some("Ann".to_owned()), ..user("ann@example.com", verified) };
+        assert_eq!((named(true).label(), named(false).label()), ("ann@example.com", "Ann"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::body;
 use super::http::Exchange;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::identity::Identity;
+use crate::domain::identity::{Identity, is_plain_address};
 use crate::domain::secret::Secret;
 use crate::domain::text::printable;
 
@@ -137,7 +137,8 @@ impl Claims {
     /// The user that the claims are about, if they say which.
     pub(super) fn identity(&self) -> Option<Identity> {
         let sub = match self.sub.as_ref()? {
-            Value::String(text) => printable(text),
+            // One that would have to be changed to be shown could be taken for another user's.
+            Value::String(text) => Some(text.clone()).filter(|text| printable(text) == *text)?,
             Value::Number(number) => number.to_string(),
             _ => return None,
         };
@@ -147,7 +148,8 @@ impl Claims {
         Some(Identity {
             sub: Some(sub).filter(|sub| !sub.is_empty())?,
             email: text(&self.email),
-            email_verified: verified,
+            // Compared as it was sent: made printable, an odd address could look like another one.
+            email_verified: verified && self.email.as_str().is_some_and(is_plain_address),
             name: text(&self.name).or_else(|| text(&self.preferred_username)),
             picture,
         })

@@ -269,6 +269,8 @@ pub(crate) struct IdentityMessage {
     pub sub: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
+    /// Whether the provider vouches for the address.
+    pub email_verified: Option<bool>,
     /// The name.
     pub name: Option<String>,
     /// The address of a picture.
@@ -282,6 +284,7 @@ pub(crate) fn identity(account: &AccountName, user: Option<&Identity>) -> Payloa
         account: account.to_string(),
         sub: user.map(|user| user.sub.clone()),
         email: user.and_then(|user| user.email.clone()),
+        email_verified: user.filter(|user| user.email.is_some()).map(|user| user.email_verified),
         name: user.and_then(|user| user.name.clone()),
         picture: user.and_then(|user| user.picture.clone()),
     })

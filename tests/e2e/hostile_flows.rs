@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::dashboard_flow;
 use crate::support::broker::{Broker, Door};
+use crate::support::clock::{SOON, wait_until};
 use crate::support::node_red::NodeRed;
 use crate::support::subscriber::Subscriber;
 
@@ -57,6 +58,8 @@ fn one_device_can_neither_write_into_the_row_of_another_nor_fill_the_table() {
     let centre = Broker::start(&root.path().join("centre"), Door::Open);
     let device = Subscriber::connect(centre.port());
     let node_red = NodeRed::start(&root.path().join("node-red"), &watched(centre.port()));
+    // From now on each message arrives in its turn; those that are retained before would come in an order of the broker's.
+    wait_until("Node-RED to be connected", SOON, || node_red.log().contains("Connected to broker"));
 
     // What a broker lets through that holds each device to its own topics.
     for account in ["__proto__", "constructor", "prototype", "plant", "bridge", "<img src=x>"] {

@@ -21,7 +21,7 @@ fn approve(world: &World, login: &str) {
 }
 
 fn nobody() -> Value {
-    json!({ "account": "garden", "sub": null, "email": null, "name": null, "picture": null })
+    json!({ "account": "garden", "sub": null, "email": null, "email_verified": null, "name": null, "picture": null })
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn who_signed_in_is_published_until_they_sign_out() {
         assert_eq!(
             identity.json,
             json!({
-                "account": "garden", "sub": "ann", "email": "ann@example.com", "name": "ann",
+                "account": "garden", "sub": "ann", "email": "ann@example.com", "email_verified": true, "name": "ann",
                 "picture": "https://people.example.com/ann.png",
             })
         );
