@@ -9,7 +9,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::decode::{self, keys_of};
-use super::diagnostic::{ConfigError, Diagnostic, FileId, Place, Report, Written, quoted};
+use super::diagnostic::{ConfigError, Diagnostic, FileId, Place, Report, Written, quoted, shortened};
 use super::files::warn_of_writers;
 use super::nearest::nearest;
 use super::node::{Entries, Node, Value, overlay};
@@ -301,7 +301,10 @@ fn check(provider: &Provider, entries: &Entries, place: &Place<'_>) {
         if in_address && parameter.kind == ParameterKind::Text {
             place.error("a text does not stand in an address", "choose another kind: host, label, segment or url");
         } else if !in_address && !profile::has_parameter(&provider.profile, name) {
-            place.error("nothing has this parameter", format!("write {{{name}}} where it belongs, or take it out"));
+            place.error(
+                "nothing has this parameter",
+                format!("write {{{}}} where it belongs, or take it out", shortened(name)),
+            );
         }
     }
 }
@@ -321,7 +324,7 @@ fn check_endpoints(file: &ProviderFile, place: &Place<'_>) {
             if !is_claim && !file.parameters.contains_key(name) {
                 place.error(
                     format!("there is no parameter {}", quoted(name)),
-                    format!("write a section [parameters.{name}] with kind and example"),
+                    format!("write a section [parameters.{}] with kind and example", shortened(name)),
                 );
             }
         }

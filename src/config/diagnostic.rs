@@ -198,7 +198,8 @@ pub(super) fn shown_path(path: &Path) -> String {
     text::printable(&path.to_string_lossy())
 }
 
-fn shortened(value: &str) -> String {
+/// A name or value, fit to be shown.
+pub(super) fn shortened(value: &str) -> String {
     let mut shown: String = text::printable(value);
     if let Some((end, _)) = shown.char_indices().nth(LONGEST_QUOTE) {
         shown.truncate(end);

@@ -237,7 +237,8 @@ fn topic(row: &Row, what: &str) -> String {
 /// How often a scripted provider was asked whether the user has decided.
 fn polls(server: &Server, row: &Row) -> usize {
     let seen = server.seen(&row.name, "token");
-    let is_poll = |params: &serde_json::Map<String, Value>| params.contains_key("device_code");
-    // Some have an endpoint for that alone, and a name of their own for the device code.
+    // Some have an endpoint for that alone, and a name of their own for the device code. No row with polls exchanges another code.
+    let is_poll =
+        |params: &serde_json::Map<String, Value>| params.contains_key("device_code") || params.contains_key("code");
     seen.iter().filter(|seen| is_poll(&seen.params)).count() + server.seen(&row.name, "poll").len()
 }
