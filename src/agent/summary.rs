@@ -48,8 +48,8 @@ fn one(name: &str, status: &StatusView) -> String {
         SessionState::AwaitingUser => format!("{name}: waits for somebody to approve the sign-in{active_fault}"),
         SessionState::SignedOut => format!("{name}: waits for oauth2mqtt login {name}{active_fault}"),
         SessionState::Expired => match status.next_refresh_at {
-            Some(at) => format!("{name}: the token lapsed, next attempt {}{active_fault}", time(at)),
-            None => format!("{name}: the token lapsed{active_fault}"),
+            Some(at) => format!("{name}: the token expired, next attempt {}{active_fault}", time(at)),
+            None => format!("{name}: the token expired{active_fault}"),
         },
     }
 }
@@ -120,7 +120,7 @@ mod tests {
         );
         assert_eq!(
             summary(&[("google", status(SessionState::Expired))], false, 0, Path::new("/c")),
-            "waiting for the broker; google: the token lapsed, next attempt 24 Nov 14:05 UTC"
+            "waiting for the broker; google: the token expired, next attempt 24 Nov 14:05 UTC"
         );
         assert_eq!(
             summary(&[("google", status(SessionState::Active))], true, 2, Path::new("/c")),

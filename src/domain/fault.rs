@@ -35,7 +35,7 @@ pub enum Remedy {
 pub enum FaultCode {
     /// The user, or the provider's administrator, said no (RFC 8628 3.5, RFC 6749 4.1.2.1).
     AccessDenied,
-    /// The device code lapsed before anyone approved it (RFC 8628 3.5).
+    /// The device code expired before anyone approved it (RFC 8628 3.5).
     CodeExpired,
     /// The refresh token, or the device code, is no longer good (RFC 6749 5.2).
     InvalidGrant,
@@ -69,7 +69,7 @@ pub enum FaultCode {
     TokenTypeUnsupported,
     /// The provider's metadata could not be used (RFC 8414).
     DiscoveryFailed,
-    /// The access token has lapsed and the provider gave no refresh token.
+    /// The access token has expired and the provider gave no refresh token.
     NoRefreshToken,
     /// The provider has taken a refresh whose answer never arrived, and with it the refresh token (RFC 6749 10.4).
     RefreshInterrupted,
@@ -180,7 +180,7 @@ impl FaultCode {
     pub fn advice(self) -> &'static str {
         match self {
             Self::AccessDenied => "Sign in again and approve the request, as a user who may.",
-            Self::CodeExpired => "Sign in again and approve the code before it lapses.",
+            Self::CodeExpired => "Sign in again and approve the code before it expires.",
             Self::InvalidGrant => "Sign in again; the provider has ended this sign-in.",
             Self::InvalidClient => "Check client_id, client_secret_file and client_auth against the registration.",
             Self::UnauthorizedClient => "Allow the account's grant in the provider's registration of the client.",

@@ -206,7 +206,7 @@ pub(crate) fn overdue_at(expiry: &Expiry, now: BootTime, jitter: Jitter) -> Boot
 /// When to begin a sign-in that nobody has asked for, after a start: for tokens without a user, or for a code to keep on offer.
 ///
 /// A whole site is switched on at the same moment here too, and a user may stand before any of its devices: jitter spreads it over
-/// the same seconds as the refresh of a token that has lapsed. Where somebody asks, it begins at once.
+/// the same seconds as the refresh of a token that has expired. Where somebody asks, it begins at once.
 #[must_use]
 pub(crate) fn start_at(now: BootTime, jitter: Jitter) -> BootTime {
     now + LONGEST_START_SPREAD.mul_f64(jitter.0)
@@ -286,7 +286,7 @@ pub(crate) fn slowed(interval: Duration, named: Option<Duration>) -> Duration {
     interval.saturating_add(SLOW_DOWN).max(named.unwrap_or_default())
 }
 
-/// The interval to poll at, from what the provider named: a second at least. However long it is, the code lapses in its time.
+/// The interval to poll at, from what the provider named: a second at least. However long it is, the code expires in its time.
 #[must_use]
 pub(crate) fn poll_interval(named: Option<Duration>) -> Duration {
     named.unwrap_or(DEFAULT_POLL_INTERVAL).max(Duration::from_secs(1))

@@ -140,7 +140,7 @@ pub struct Refusal {
 pub struct PendingSignIn {
     /// Who asked for it; its codes are never sent anywhere else.
     pub client: ClientBinding,
-    /// When it lapses.
+    /// When it expires.
     pub expiry: Expiry,
     /// The way for the user to approve.
     pub approval: Approval,

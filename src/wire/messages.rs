@@ -269,7 +269,7 @@ pub(crate) struct IdentityMessage {
     pub sub: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
-    /// Whether the provider vouches for the address.
+    /// True if the provider vouches for the address.
     pub email_verified: Option<bool>,
     /// The name.
     pub name: Option<String>,

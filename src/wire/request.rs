@@ -129,6 +129,10 @@ fn explain(text: &str) -> Malformed {
 }
 
 fn bad_name(name: &str, error: InvalidAccountName) -> String {
+    // An address that the browser was sent back to, under the wrong verb, has a code in it.
+    if name.contains(['?', '=', '&']) {
+        return format!("The request is not repeated here, since it may hold a code: {error}.");
+    }
     format!("\"{}\": {error}.", printable(name))
 }
 
@@ -196,6 +200,12 @@ mod tests {
         let written = serde_json::to_string(&completion).unwrap();
         let read = Request::read(Verb::Complete, written.as_bytes()).unwrap();
         assert_eq!(read.redirected_to, Some(address));
+    }
+
+    #[test]
+    fn a_redirected_address_under_another_verb_is_not_repeated() {
+        let told = read(b"http://127.0.0.1:8629/?code=hunter2&state=s").unwrap_err().0;
+        assert!(told.contains("an account name has") && !told.contains("hunter2"), "{told}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn the_known_providers_are_those_of_their_files() {
         let cells = [
             format!("`{}`", path.file_stem().unwrap().to_str().unwrap()),
             file["title"].as_str().unwrap().to_owned(),
-            code(tables(&file, "grants").map(|(grant, _)| grant.as_str())),
+            grants(&file),
             needs(&file),
             items(&file, "notes").filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
             code(file.keys().map(String::as_str).filter(|key| !COMMON.contains(key))),
@@ -73,6 +73,13 @@ fn items<'a>(file: &'a Table, key: &str) -> impl Iterator<Item = &'a Value> {
 
 fn code<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The grants of this provider, the default one first.
+fn grants(file: &Table) -> String {
+    let mut grants: Vec<_> = tables(file, "grants").map(|(grant, _)| grant.as_str()).collect();
+    grants.sort_by_key(|grant| *grant != "device_code");
+    code(grants.into_iter())
 }
 
 /// The keys that an account of this provider has to have beside `client_id`.

@@ -47,7 +47,7 @@ fn an_offered_code_is_replaced_when_it_expires() {
 }
 
 #[test]
-fn codes_that_lapse_at_once_are_asked_for_ever_more_seldom() {
+fn codes_that_expire_at_once_are_asked_for_ever_more_seldom() {
     let short = |life| {
         let code = Authorization { expires_in: Some(Duration::from_secs(life)), ..code() };
         move || ProviderAnswer::Authorization(Ok(code.clone()))
