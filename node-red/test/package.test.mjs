@@ -82,7 +82,8 @@ test('the tarball holds what is needed and nothing else', () => {
 
 const exampleFiles = [
   ...files('examples').map((file) => `examples/${file}`),
-  ...fs.readdirSync(path.join(packageFolder, '../examples/node-red')).map((file) => `../examples/node-red/${file}`),
+  ...fs.readdirSync(path.join(packageFolder, '../examples/node-red')).filter((file) => file.endsWith('.json'))
+    .map((file) => `../examples/node-red/${file}`),
   '../examples/fleet/centre-flow.json', '../examples/fleet/device-flow.json',
 ];
 

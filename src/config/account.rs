@@ -94,7 +94,7 @@ pub(super) fn read(
         client: client?,
         grant: grant?,
         scopes,
-        profile: Arc::new(profile?),
+        profile: catalog.shared(profile?),
         sign_in: sign_in?,
         publish: publish?,
         allow,

@@ -1,5 +1,6 @@
 //! The providers that are known by name: those compiled in, and the administrator's beside the configuration file.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -36,19 +37,21 @@ pub(crate) struct Catalog {
     installed: BTreeMap<String, Arc<KnownProvider>>,
     /// True if only what is installed or handed over can be found.
     closed: bool,
+    /// The profiles that accounts have so far.
+    profiles: RefCell<Vec<Arc<Profile>>>,
 }
 
 impl Catalog {
     /// Exactly these.
     pub(super) fn of(providers: impl IntoIterator<Item = Arc<KnownProvider>>) -> Self {
         let installed = providers.into_iter().map(|provider| (provider.name.clone(), provider)).collect();
-        Self { installed, closed: true }
+        Self { installed, closed: true, profiles: RefCell::default() }
     }
 
     /// The built-in ones, and those in the folder beside the configuration file at `config`.
     pub(super) fn beside(config: &Path, report: &Report) -> Self {
         let folder = std::path::absolute(config).unwrap_or_else(|_| config.to_owned()).with_file_name(FOLDER);
-        Self { installed: installed(&folder, report), closed: false }
+        Self { installed: installed(&folder, report), ..Self::default() }
     }
 
     /// The provider of that name.
@@ -58,6 +61,17 @@ impl Catalog {
         }
         let built_in = BUILT_IN.iter().filter(|_| !self.closed).find(|(built_in, _)| *built_in == name);
         built_in.and_then(|(name, text)| built_in_provider(name, text)).map(Arc::new)
+    }
+
+    /// Returns one copy of a profile for all accounts that have an equal one: a thousand copies would take a megabyte.
+    pub(super) fn shared(&self, profile: Profile) -> Arc<Profile> {
+        let mut profiles = self.profiles.borrow_mut();
+        if let Some(known) = profiles.iter().find(|known| ***known == profile) {
+            return Arc::clone(known);
+        }
+        let profile = Arc::new(profile);
+        profiles.push(Arc::clone(&profile));
+        profile
     }
 
     /// Every name, in order.

@@ -28,8 +28,9 @@ const PROGRAM: u64 = 4_000_000;
 const PSS_OF_ONE: u64 = 4 * 1_024 + 256;
 const PSS_OF_A_THOUSAND: u64 = 12 * 1_024;
 
-/// Of its own: the loop, the store's, and the one that serves the database in its process.
-const OWN_THREADS: u64 = 3;
+/// Of its own: the loop, the store's, the one that serves the database in its process, and the one that writes the log, so that
+/// a full pipe holds nothing up.
+const OWN_THREADS: u64 = 4;
 
 /// What the database keeps.
 const DATABASE_THREADS: u64 = 7;
