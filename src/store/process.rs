@@ -5,6 +5,7 @@
 //! lives, the kernel takes back lock and threads, and a new process opens the database again. The child gets sealed
 //! records alone, never a key or a token.
 
+use std::env;
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -23,6 +24,9 @@ pub(crate) const COMMAND: &str = "store-database";
 
 /// The program that runs, also after its file was replaced by an upgrade.
 const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// The variable that names another program to start in its place: under an emulator, the link leads to the emulator.
+const PROGRAM_VARIABLE: &str = "OAUTH2MQTT_PROGRAM";
 
 /// Starts a server for the database in a folder.
 pub(super) type Start = fn(&Path) -> io::Result<DatabaseServer>;
@@ -50,7 +54,8 @@ enum Worker {
 /// Starts the server in a process of its own.
 pub(super) fn start_process(folder: &Path) -> io::Result<DatabaseServer> {
     let (stream, theirs) = UnixStream::pair()?;
-    let child = Command::new(THIS_PROGRAM)
+    let program = env::var_os(PROGRAM_VARIABLE).unwrap_or_else(|| THIS_PROGRAM.into());
+    let child = Command::new(program)
         .arg0("oauth2mqtt")
         .arg(COMMAND)
         .arg(folder)

@@ -9,6 +9,9 @@ armhf) emulator=(qemu-arm-static -cpu arm1176) ;;
 esac
 cp "$(command -v "${emulator[0]}")" "$work/root/usr/local/bin/"
 oauth2mqtt=("/usr/local/bin/${emulator[0]}" "${emulator[@]:1}" /usr/bin/oauth2mqtt)
+# The process of the database is started in the same way.
+printf '#!/bin/sh\nexec %s "$@"\n' "${oauth2mqtt[*]}" >"$work/root/usr/local/bin/oauth2mqtt-emulated"
+chmod +x "$work/root/usr/local/bin/oauth2mqtt-emulated"
 
 start_provider 40
 # An emulator writes code to memory and then runs it; nothing else of the unit is changed.
@@ -17,6 +20,7 @@ cat >"$work/root/etc/systemd/system/oauth2mqtt.service.d/emulated.conf" <<END
 [Service]
 ExecStart=
 ExecStart=${oauth2mqtt[*]} run
+Environment=OAUTH2MQTT_PROGRAM=/usr/local/bin/oauth2mqtt-emulated
 MemoryDenyWriteExecute=no
 END
 power_on
