@@ -131,6 +131,12 @@ pub(super) fn device_authorization(exchange: &Exchange, asked: RequestContext<'_
     let address = shown_address(&address).ok_or_else(|| {
         malformed("The address that the provider gives for signing in is no plain http or https address.")
     })?;
+    let complete = text(Member::VerificationUriComplete).and_then(|address| shown_address(&address));
+    // They are shown to whoever signs in, and published.
+    let repeats = |text: &str| quotation::repeats(text, asked.sent);
+    if repeats(&user_code) || repeats(&address) {
+        return Err(malformed("The provider's code or address for signing in repeats a secret that it was sent."));
+    }
     let poll_members = profile.poll_members.iter().filter(|(_, path)| !path.is_empty());
     let poll_parameters = poll_members.map(|(name, path)| {
         let value = json.at(path).and_then(Json::text).ok_or_else(|| missing(name))?;
@@ -142,7 +148,7 @@ pub(super) fn device_authorization(exchange: &Exchange, asked: RequestContext<'_
         user_code,
         verification_uri: address,
         // It only spares the user the typing.
-        verification_uri_complete: text(Member::VerificationUriComplete).and_then(|address| shown_address(&address)),
+        verification_uri_complete: complete.filter(|address| !repeats(address)),
         interval: policy::poll_interval(seconds(Member::Interval)),
         poll_parameters: poll_parameters.collect::<Result<_, Fault>>()?,
     };
@@ -229,8 +235,7 @@ fn scope(value: Option<&Json>, RequestContext { profile, sent, .. }: RequestCont
         Json::List(items) => items.iter().filter_map(Json::text).collect::<Vec<_>>().join(" "),
         value => value.text()?.replace(profile.scope_separator(), " "),
     };
-    let quotes = |scope: &str| sent.iter().any(|secret| !secret.is_empty() && scope.contains(secret.expose()));
-    let scopes: Vec<_> = text.split_whitespace().filter(|scope| !quotes(scope)).collect();
+    let scopes: Vec<_> = text.split_whitespace().filter(|scope| !quotation::repeats(scope, sent)).collect();
     Some(scopes.join(" ")).filter(|scope| !scope.is_empty() && is_printable(scope))
 }
 

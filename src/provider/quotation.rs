@@ -39,6 +39,16 @@ pub(super) fn shown(text: &str, secrets: &[&Secret]) -> String {
     if quotes(text, secrets) { WITHHELD.to_owned() } else { printable(text) }
 }
 
+/// Returns whether `text`, as it is or percent-decoded, has one of the `secrets` whole in it. For texts that must be shown
+/// as they are, such as a code or an address: a part in common is no reason to do without them.
+pub(super) fn repeats(text: &str, secrets: &[&Secret]) -> bool {
+    let decoded = percent(text.as_bytes());
+    let is_in = |secret: &[u8], text: &[u8]| text.windows(secret.len()).any(|part| part == secret);
+    let secrets =
+        secrets.iter().map(|secret| secret.expose().as_bytes()).filter(|secret| secret.len() >= LONGEST_COMMON);
+    secrets.into_iter().any(|secret| is_in(secret, text.as_bytes()) || is_in(secret, &decoded))
+}
+
 /// Returns whether any reading of `text` has a long part in common with one of the `secrets`.
 fn quotes(text: &str, secrets: &[&Secret]) -> bool {
     let secrets: Vec<_> = secrets.iter().flat_map(|secret| parts_of(secret)).collect();

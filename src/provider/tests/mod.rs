@@ -16,7 +16,7 @@ use super::answer::{self, Polled, Refreshed};
 use super::discovery::Endpoints;
 use super::http::Exchange;
 use super::refusal::RequestContext;
-use crate::domain::approval::{Approval, DeviceAuthorization};
+use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::identity::AllowList;
 use crate::domain::profile::{ClientAuth, Profile, RequestKind};
@@ -102,6 +102,32 @@ fn device(status: u16, body: &str) -> Result<DeviceAuthorization, Fault> {
             Approval::Redirect(_) => panic!("a device code"),
         }
     })
+}
+
+#[test]
+fn a_code_or_address_that_repeats_a_secret_is_not_shown() {
+    let secret = Secret::new("hunter2-client".to_owned());
+    let read = |body: &str| {
+        let asked = asked(RequestKind::DeviceAuthorization, &[]);
+        answer::device_authorization(&exchange(200, body), RequestContext { sent: &[&secret], ..asked })
+    };
+    let answer = |code: &str, uri: &str, complete: &str| {
+        serde_json::json!({ "device_code": "d", "user_code": code, "verification_uri": uri,
+                            "verification_uri_complete": complete })
+        .to_string()
+    };
+    let (code, uri) = ("WDJB-MJHT", "https://id.example/device");
+    assert!(read(&answer(code, uri, uri)).is_ok());
+    for body in [answer("hunter2-client", uri, uri), answer(code, "https://id.example/hunter2%2Dclient", uri)] {
+        let fault = read(&body).unwrap_err().to_string();
+        assert!(fault.contains("repeats a secret") && !fault.contains("hunter2"), "{fault}");
+    }
+    let Authorization { approval: Approval::Device(device), .. } =
+        read(&answer(code, uri, "https://id.example/device?client_secret=hunter2-client")).unwrap()
+    else {
+        panic!("a device code")
+    };
+    assert_eq!(device.verification_uri_complete, None);
 }
 
 fn ends_nothing(result: Result<TokenAnswer, Fault>) -> FaultCode {
