@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::connection::{End, PACKET_IDS};
-use super::reason::Reason;
+use super::refusal::TopicRefusal;
 
 /// The time for the broker to acknowledge a message that it has read.
-const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The time for which a topic is left out at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_secs(5 * 60);
@@ -23,48 +23,6 @@ const MOST_RESPONSE_TOPICS: usize = 32;
 
 /// The identifier of the subscription's packet; those of messages are above it.
 pub(super) const SUBSCRIPTION: u16 = 1;
-
-/// The reason why the broker does not accept a topic, and the next step.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TopicRefusal {
-    /// The broker's answer, with its reason code.
-    #[error("the broker refuses it: {reason}. {}", reason.next_step_for_topic())]
-    Answered {
-        /// The reason that it gave.
-        reason: Reason,
-    },
-    /// The message is larger than the broker accepts (MQTT 5, 3.2.2.3.6).
-    #[error(
-        "{bytes} bytes are more than the {most} that the broker accepts. Raise its limit, such as mosquitto's max_packet_size"
-    )]
-    TooLarge {
-        /// The size of the packet.
-        bytes: usize,
-        /// The broker's Maximum Packet Size.
-        most: usize,
-    },
-    /// The broker ends the connection when it gets this, and has said why.
-    #[error(
-        "the broker ends the connection when it gets this: {reason}. {} The agent leaves it out, and tries again in a few minutes \
-         and then ever more seldom", reason.next_step_for_topic()
-    )]
-    Disconnects {
-        /// The reason that it gave.
-        reason: Reason,
-    },
-    /// The broker closes the connection when it gets this.
-    #[error(
-        "the broker closes the connection when it gets this, without a reason. See its log, and its access rules for this \
-         agent's user. The agent leaves it out, and tries again in a few minutes and then ever more seldom"
-    )]
-    HangsUp,
-    /// The broker has read the message, and does not acknowledge it.
-    #[error(
-        "the broker does not acknowledge it within {} s. See its log. The agent leaves it out, and tries again in a few minutes \
-         and then ever more seldom", ACKNOWLEDGE_TIMEOUT.as_secs()
-    )]
-    Unacknowledged,
-}
 
 /// A change in what the broker accepts.
 #[derive(Debug, PartialEq, Eq)]
@@ -209,7 +167,8 @@ impl Deliveries {
                 self.given_up.insert(id, subject.clone());
                 self.suspects.remove(&subject.name);
                 self.leave_out(&subject, now, false);
-                changes.extend(self.settle(subject, Some(TopicRefusal::Unacknowledged)));
+                changes
+                    .extend(self.settle(subject, Some(TopicRefusal::Unacknowledged { waited: ACKNOWLEDGE_TIMEOUT })));
             }
         }
         Some(changes)
@@ -296,6 +255,7 @@ fn is_for_one_message(end: &End) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reason::Reason;
     use super::*;
 
     fn retained(name: &str) -> Subject {
@@ -368,7 +328,10 @@ mod tests {
         let late = after(now, ACKNOWLEDGE_TIMEOUT);
         assert_eq!(deliveries.give_up(late, now - Duration::from_secs(1)), None, "it may not have been read");
         let changes = deliveries.give_up(late, now).unwrap();
-        assert_eq!(changes, [TopicChange::Refused("stuck".to_owned(), TopicRefusal::Unacknowledged)]);
+        assert_eq!(
+            changes,
+            [TopicChange::Refused("stuck".to_owned(), TopicRefusal::Unacknowledged { waited: ACKNOWLEDGE_TIMEOUT })]
+        );
         assert!(deliveries.leave_this_out("stuck", late) && deliveries.have_room(32) && !deliveries.are_blocked(32));
         for _ in 0..500 {
             let id = deliveries.sent(retained("a"), now);

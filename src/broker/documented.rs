@@ -6,9 +6,10 @@ use rustls::pki_types::{ServerName, UnixTime};
 
 use super::connection::End;
 use super::connector::{BrokerError, Connector};
-use super::deliveries::TopicRefusal;
+use super::deliveries::ACKNOWLEDGE_TIMEOUT;
 use super::dial::DialError;
 use super::reason::{GIVE_RIGHT, REASONS, Reason};
+use super::refusal::TopicRefusal;
 use crate::domain::settings::{BrokerAddress, MqttSettings};
 use crate::platform::acceptor::NotTrusted;
 use crate::platform::tls::{self, Tls};
@@ -104,7 +105,7 @@ fn every_refusal_of_a_topic_is_in_the_table() {
         TopicRefusal::Answered { reason: reason.clone() },
         TopicRefusal::Disconnects { reason },
         TopicRefusal::HangsUp,
-        TopicRefusal::Unacknowledged,
+        TopicRefusal::Unacknowledged { waited: ACKNOWLEDGE_TIMEOUT },
     ] {
         documented(&refusal.to_string());
     }

@@ -7,13 +7,17 @@ mod deliveries;
 mod dial;
 #[cfg(test)]
 mod documented;
+mod event;
 mod frame;
 mod link;
+mod open_link;
 mod outbox;
 mod reason;
+mod refusal;
 
 pub(crate) use call::{Call, CallError, Message};
 pub(crate) use connector::{BrokerError, Connector, Will};
-pub(crate) use deliveries::TopicRefusal;
-pub(crate) use link::{Link, LinkEvent, connect};
+pub(crate) use event::LinkEvent;
+pub(crate) use link::{Link, connect};
 pub(crate) use outbox::{Correlation, Publication, Unsent};
+pub(crate) use refusal::TopicRefusal;

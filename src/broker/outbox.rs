@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::deliveries::TopicRefusal;
+use super::refusal::TopicRefusal;
 use crate::domain::clock::BootTime;
 use crate::wire::Payload;
 
