@@ -110,7 +110,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the broker refuses, closes the connection, or speaks something else.
-    pub(super) async fn open(stream: Box<dyn Stream>, connect: &Packet, largest: u32) -> Result<Self, End> {
+    pub(super) async fn open(stream: Box<dyn Stream>, connect: Packet, largest: u32) -> Result<Self, End> {
         let (reader, writer) = tokio::io::split(stream);
         let now = Instant::now();
         let mut connection = Self {
@@ -124,7 +124,11 @@ impl Connection {
             pulse: Pulse { pause: KEEP_ALIVE, next: now + KEEP_ALIVE, asked: None, read_up_to: now },
             is_open: false,
         };
-        connection.write(connect)?;
+        let written = connection.write(&connect);
+        if let Packet::Connect(_, _, Some(mut login)) = connect {
+            login.password.zeroize();
+        }
+        written?;
         let frame = connection.frame().await.map_err(|end| match end {
             End::Closed => End::ClosedAtConnect,
             other => other,
@@ -283,6 +287,7 @@ impl Connection {
     }
 
     fn write(&mut self, packet: &Packet) -> Result<(), End> {
+        self.outgoing.make_room(packet.size());
         packet.write(&mut self.outgoing.bytes, None).map_err(|error| broken(&error.into()))?;
         self.outgoing.is_flushed = false;
         Ok(())
@@ -305,6 +310,17 @@ impl Outgoing {
             }
             Ok(0) | Err(_) => self.failed = true,
             Ok(bytes) => self.written += bytes,
+        }
+    }
+
+    /// Makes room for a packet. By itself the buffer would grow into another block, and leave its bytes behind in this one.
+    fn make_room(&mut self, bytes: usize) {
+        if self.bytes.capacity() - self.bytes.len() < bytes {
+            let rest = self.bytes.get(self.written..).unwrap_or_default();
+            let mut larger = BytesMut::with_capacity(2 * (rest.len() + bytes));
+            larger.extend_from_slice(rest);
+            self.wipe();
+            self.bytes = larger;
         }
     }
 

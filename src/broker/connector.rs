@@ -186,7 +186,7 @@ impl Connector {
         let attempt = async {
             let stream = self.dialer.dial().await.map_err(AttemptError::DialError)?;
             is_connected = true;
-            Connection::open(stream, &self.connect(), self.largest).await.map_err(AttemptError::Ended)
+            Connection::open(stream, self.connect(), self.largest).await.map_err(AttemptError::Ended)
         };
         match timeout(CONNECT_TIMEOUT, attempt).await {
             Ok(attempt) => attempt,

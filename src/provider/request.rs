@@ -309,7 +309,6 @@ pub(super) fn nonce(code_verifier: &Secret) -> String {
 }
 
 fn add_challenge(parameters: &mut Parameters, method: Pkce, code_verifier: &Secret) {
-    let verifier = PkceCodeVerifier::new(code_verifier.expose().to_owned());
     match method {
         Pkce::Off => {}
         Pkce::Plain => {
@@ -317,7 +316,7 @@ fn add_challenge(parameters: &mut Parameters, method: Pkce, code_verifier: &Secr
             parameters.set("code_challenge_method", "plain");
         }
         Pkce::S256 => {
-            parameters.set("code_challenge", PkceCodeChallenge::from_code_verifier_sha256(&verifier).as_str());
+            parameters.set("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(code_verifier.expose())));
             parameters.set("code_challenge_method", "S256");
         }
     }
