@@ -232,7 +232,7 @@ impl Deliveries {
     }
 
     /// The moment at which one of these topics may be tried again, as far as what is under way allows it.
-    pub(super) fn next_trial<'a>(&self, names: impl Iterator<Item = &'a String>) -> Option<Instant> {
+    pub(super) fn next_trial<'a>(&self, names: impl Iterator<Item = &'a str>) -> Option<Instant> {
         let left_out = names.filter_map(|name| self.left_out.get(name));
         left_out.filter(|left_out| !left_out.alone || self.in_flight.is_empty()).map(|left_out| left_out.until).min()
     }
@@ -365,10 +365,10 @@ mod tests {
         now = after(now, FIRST_PAUSE);
         let other = deliveries.sent(retained("c"), now);
         assert!(deliveries.leave_this_out("bad", now), "it is tried alone");
-        assert_eq!(deliveries.next_trial([&"bad".to_owned()].into_iter()), None);
+        assert_eq!(deliveries.next_trial(["bad"].into_iter()), None);
         deliveries.acknowledged(other, None);
         assert!(!deliveries.leave_this_out("bad", now));
-        assert_eq!(deliveries.next_trial([&"bad".to_owned()].into_iter()), Some(now));
+        assert_eq!(deliveries.next_trial(["bad"].into_iter()), Some(now));
         deliveries.sent(retained("bad"), now);
         assert!(!deliveries.have_room(32));
         assert_eq!(deliveries.ended(&End::Closed, now), None, "it was said before");

@@ -49,6 +49,8 @@ pub(super) struct OpenLink<'a, E> {
     events: &'a mpsc::Sender<E>,
     /// Messages on topics that are left out, until these are tried again.
     held: HashMap<String, Publication>,
+    /// False until the subscription is sent, which it is not while the broker is known to hang up at it.
+    is_subscribed: bool,
 }
 
 impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
@@ -61,7 +63,7 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
         events: &'a mpsc::Sender<E>,
     ) -> Self {
         let limits = connection.limits();
-        Self { connection, limits, filter, deliveries, outbox, events, held: HashMap::new() }
+        Self { connection, limits, filter, deliveries, outbox, events, held: HashMap::new(), is_subscribed: false }
     }
 
     /// Uses the connection until it ends or nobody needs it.
@@ -78,11 +80,7 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
         let began = Instant::now();
         let mut look = None;
         let mut is_closing = false;
-        if !self.deliveries.leave_this_out(self.filter, began) {
-            self.deliveries.subscribing(self.filter, began);
-            let filter = Filter::new(self.filter, QoS::AtLeastOnce);
-            self.connection.send(Request::Subscribe(Subscribe::new(filter, None)))?;
-        }
+        self.subscribe(began)?;
         loop {
             if is_closing && self.deliveries.is_idle() {
                 return self.say_goodbye().await;
@@ -92,7 +90,9 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
                 return Err(End::Blocked.into());
             }
             let may_send = !is_closing && self.deliveries.have_room(most) && self.connection.has_room();
-            let trial = self.deliveries.next_trial(self.held.keys()).filter(|_| may_send);
+            let filter = (!self.is_subscribed).then_some(self.filter);
+            let left_out = self.held.keys().map(String::as_str).chain(filter);
+            let trial = self.deliveries.next_trial(left_out).filter(|_| may_send);
             let due = [look.max(self.deliveries.next_look()).filter(|_| !self.deliveries.is_idle()), trial];
             let due = due.into_iter().flatten().min();
             tokio::select! {
@@ -112,6 +112,17 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
                 self.deliveries.trust();
             }
         }
+    }
+
+    /// Subscribes, unless that is left out.
+    fn subscribe(&mut self, now: Instant) -> Result<(), End> {
+        if self.deliveries.leave_this_out(self.filter, now) {
+            return Ok(());
+        }
+        self.is_subscribed = true;
+        self.deliveries.subscribing(self.filter, now);
+        let filter = Filter::new(self.filter, QoS::AtLeastOnce);
+        self.connection.send(Request::Subscribe(Subscribe::new(filter, None)))
     }
 
     async fn received(&mut self, packet: Packet) -> Result<(), Stop> {
@@ -190,8 +201,14 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
         }
     }
 
-    /// Tries topics that were left out long enough.
+    /// Tries the subscription or a topic that was left out long enough, and one at a time.
     async fn try_again(&mut self, now: Instant) -> Result<(), Stop> {
+        if !self.is_subscribed {
+            self.subscribe(now)?;
+            if self.is_subscribed {
+                return Ok(());
+            }
+        }
         let may_be_tried = |name: &&String| !self.deliveries.leave_this_out(name, now);
         let name = self.held.keys().find(may_be_tried).cloned();
         match name.and_then(|name| self.held.remove(&name)) {
@@ -277,4 +294,57 @@ fn properties(publication: &Publication) -> Option<PublishProperties> {
         correlation_data: publication.correlation.clone().map(Bytes::from),
         ..PublishProperties::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::v5::mqttbytes::v5::Connect;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    const FILTER: &str = "oauth2mqtt/bridge/request/#";
+
+    /// Lets a client in, answers its pings, and returns once it subscribes.
+    async fn subscribed(broker: &mut DuplexStream) -> Instant {
+        loop {
+            let mut header = [0; 2];
+            broker.read_exact(&mut header).await.unwrap();
+            let mut content = vec![0; header[1].into()];
+            broker.read_exact(&mut content).await.unwrap();
+            match header[0] & 0xf0 {
+                0x10 => broker.write_all(&[0x20, 3, 0, 0, 0]).await.unwrap(),
+                0xc0 => broker.write_all(&[0xd0, 0]).await.unwrap(),
+                0x80 => return Instant::now(),
+                other => panic!("{other:#x}"),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_at_which_the_broker_hung_up_is_tried_again_on_the_connection_that_lasts() {
+        let began = Instant::now();
+        let mut deliveries = Deliveries::default();
+        deliveries.subscribing(FILTER, began);
+        assert!(deliveries.ended(&End::Disconnected(Reason::new(0x87, None)), began).is_some());
+        deliveries.begin();
+
+        let (client, mut broker) = duplex(4_096);
+        let subscribed = subscribed(&mut broker);
+        let outbox = Outbox::default();
+        let (events, _events) = mpsc::channel::<LinkEvent>(1);
+        let used = async {
+            let connect = Connect { keep_alive: 60, client_id: "a".to_owned(), clean_start: true, properties: None };
+            let connect = Packet::Connect(connect, None, None);
+            let connection =
+                Connection::open(Box::new(client), connect, 4_096).await.map_err(|_| "it is not let in")?;
+            OpenLink::new(connection, FILTER, &mut deliveries, &outbox, &events).run().await;
+            Err::<(), _>("the connection has ended")
+        };
+        tokio::select! {
+            ended = used => ended.unwrap(),
+            () = sleep_until(began + Duration::from_secs(3_600)) => panic!("it is not tried again"),
+            tried = subscribed => assert!(tried - began >= Duration::from_secs(300), "it is left out for a while"),
+        }
+    }
 }
