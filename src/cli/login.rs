@@ -14,6 +14,7 @@ use super::{BOLD, GOOD, WARN, layout, say};
 use crate::broker::Message;
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::secret::Secret;
 use crate::domain::session::Topic;
 use crate::domain::text::printable;
@@ -99,8 +100,7 @@ fn lines_of_stdin() -> Option<mpsc::Receiver<Secret>> {
     let (lines, pasted) = mpsc::channel(1);
     let read = move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
-            let line = Secret::new(line);
-            if !line.expose().trim().is_empty() && lines.blocking_send(line).is_err() {
+            if !line.trim().is_empty() && lines.blocking_send(Secret::new(line)).is_err() {
                 return;
             }
         }
@@ -125,9 +125,9 @@ async fn ended(
     before: &StatusMessage,
     status: &StatusMessage,
 ) -> Result<(), Failure> {
-    let has_user = !matches!(status.grant.as_deref(), Some("client_credentials" | "password"));
+    let is_unattended = GrantKind::UNATTENDED.iter().any(|kind| status.grant.as_deref() == Some(kind.name()));
     let is_new = status.signed_in_at.is_some() && status.signed_in_at != before.signed_in_at;
-    if status.state == "active" && (is_new || !has_user) {
+    if status.state == "active" && (is_new || is_unattended) {
         return signed_in(agent, account, status).await;
     }
     let identity = |status: &StatusMessage| status.error.as_ref().map(|error| (error.code.clone(), error.since));

@@ -21,6 +21,9 @@ pub(crate) enum GrantKind {
 }
 
 impl GrantKind {
+    /// The grants that bring new tokens at any time, without a user.
+    pub(crate) const UNATTENDED: [Self; 3] = [Self::ClientCredentials, Self::JwtBearer, Self::Password];
+
     /// The value of `grant` in an account.
     #[must_use]
     pub(crate) fn name(self) -> &'static str {

@@ -12,6 +12,7 @@ use url::Url;
 use crate::domain::account::AccountName;
 pub(crate) use crate::domain::account::Declared;
 use crate::domain::client_key::ClientKey;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::identity::AllowList;
 use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::profile::Profile;
@@ -278,23 +279,29 @@ pub enum GrantSettings {
 }
 
 impl GrantSettings {
+    /// Which grant it is.
+    #[must_use]
+    pub(crate) fn kind(&self) -> GrantKind {
+        match self {
+            Self::DeviceCode => GrantKind::DeviceCode,
+            Self::AuthorizationCode { .. } => GrantKind::AuthorizationCode,
+            Self::ClientCredentials => GrantKind::ClientCredentials,
+            Self::JwtBearer(_) => GrantKind::JwtBearer,
+            Self::RefreshToken { .. } => GrantKind::RefreshToken,
+            Self::Password { .. } => GrantKind::Password,
+        }
+    }
+
     /// The name in the configuration and in `bridge/info`.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::DeviceCode => "device_code",
-            Self::AuthorizationCode { .. } => "authorization_code",
-            Self::ClientCredentials => "client_credentials",
-            Self::JwtBearer(_) => "jwt_bearer",
-            Self::RefreshToken { .. } => "refresh_token",
-            Self::Password { .. } => "password",
-        }
+        self.kind().name()
     }
 
     /// True if a user approves each sign-in.
     #[must_use]
     pub fn has_user(&self) -> bool {
-        matches!(self, Self::DeviceCode | Self::AuthorizationCode { .. })
+        self.kind().has_user()
     }
 }
 
