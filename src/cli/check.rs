@@ -1,11 +1,10 @@
 //! Checks the configuration.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use super::bridge;
 use super::exit::Failure;
-use super::{BOLD, GOOD, WARN, say, service_user};
+use super::{BOLD, GOOD, say, service_user, warn};
 use crate::config::{self, Environment};
 use crate::domain::loopback::is_loopback;
 use crate::domain::settings::{BrokerAddress, PublishMode, SignInMode};
@@ -13,24 +12,21 @@ use crate::store;
 
 pub(super) fn check(path: &Path, broker: &Path) -> Result<(), Failure> {
     if let Err(error) = service_user::become_service_user(path) {
-        let warning = format!("checked with the rights of root, not of the service's user: {error}.");
-        writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}").map_err(|error| Failure::output(&error))?;
+        warn(&format!("checked with the rights of root, not of the service's user: {error}."))?;
     }
     let loaded = config::load(path, &Environment::from_process())?;
     for warning in &loaded.warnings {
-        let warning = warning.in_file(path);
-        writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}").map_err(|error| Failure::output(&error))?;
+        warn(&warning.in_file(path).to_string())?;
     }
     if is_here(&loaded.settings.mqtt.address) {
         for warning in bridge::warnings(&loaded.settings, broker) {
-            writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}")
-                .map_err(|error| Failure::output(&error))?;
+            warn(&warning)?;
         }
     }
     if let Some(why) = store::forgets(&loaded.settings.store.path) {
-        let warning =
-            format!("{why}: every sign-in is forgotten at the next boot; name a folder on a disk, path in [store].");
-        writeln!(anstream::stderr(), "{WARN}warning:{WARN:#} {warning}").map_err(|error| Failure::output(&error))?;
+        warn(&format!(
+            "{why}: every sign-in is forgotten at the next boot; name a folder on a disk, path in [store]."
+        ))?;
     }
     for (name, account) in &loaded.settings.accounts {
         let scopes = if account.scopes.is_empty() { "no scopes".to_owned() } else { account.scopes.join(" ") };

@@ -20,12 +20,13 @@ mod service_user;
 mod status;
 mod terminal;
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::FromArgMatches as _;
+use zeroize::Zeroizing;
 
 use crate::config::{self, Environment};
 use crate::domain::account::AccountName;
@@ -46,6 +47,9 @@ const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// The longest redirected address that is read, in bytes; the agent takes a shorter one.
+const LONGEST_ADDRESS: usize = 16 * 1024;
 
 /// The whole program.
 #[must_use]
@@ -143,14 +147,17 @@ fn logout(config: &Path, account: &str) -> Result<(), Failure> {
     let account = name(account)?;
     ask(config, async |agent| {
         let status: StatusMessage = agent.ask(Verb::Logout, Some(&account)).await?;
-        match status.error.filter(|error| error.code == FaultCode::NotRevoked.name()) {
+        match not_revoked(status) {
             None => say(&format!("{GOOD}Signed out.{GOOD:#}")),
-            Some(error) => {
-                let message = format!("signed out on this device only. {}", printable(&error.message));
-                Err(Failure::new(Exit::Failed, message))
-            }
+            Some(why) => Err(Failure::new(Exit::Failed, format!("signed out on this device only. {why}"))),
         }
     })
+}
+
+/// The reason why the provider still honors the tokens of an account that was signed out, if it does.
+fn not_revoked(status: StatusMessage) -> Option<String> {
+    let error = status.error.filter(|error| error.code == FaultCode::NotRevoked.name())?;
+    Some(printable(&error.message))
 }
 
 /// Has the agent read its configuration again, and says what changed.
@@ -169,8 +176,11 @@ async fn reload(agent: &mut RunningAgent) -> Result<(), Failure> {
 
 fn complete(config: &Path, account: &str) -> Result<(), Failure> {
     let account = name(account)?;
-    let mut line = String::new();
+    // Large enough at once: growing would leave a copy of the code behind.
+    let mut line = Zeroizing::new(String::with_capacity(LONGEST_ADDRESS));
     std::io::stdin()
+        .lock()
+        .take(LONGEST_ADDRESS as u64)
         .read_line(&mut line)
         .map_err(|error| Failure::new(Exit::Failed, format!("standard input cannot be read: {error}.")))?;
     let redirected_to = Secret::new(line.trim().to_owned());
@@ -184,6 +194,12 @@ async fn print_token(agent: &mut RunningAgent, account: &AccountName) -> Result<
     let token = agent.token(account).await?;
     let mut out = anstream::stdout();
     writeln!(out, "{}", token.expose()).map_err(|error| Failure::output(&error))
+}
+
+/// Writes a warning to standard error.
+fn warn(warning: &str) -> Result<(), Failure> {
+    let line = Terminal::stderr().fit(format!("{WARN}warning:{WARN:#} {warning}"));
+    writeln!(anstream::stderr(), "{line}").map_err(|error| Failure::output(&error))
 }
 
 fn settings(config: &Path) -> Result<Settings, Failure> {

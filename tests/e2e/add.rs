@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use serde_json::Value;
+
 use crate::support::keyboard::at_terminal;
 use crate::support::process::Process;
 use crate::support::world::{Setup, World};
@@ -103,6 +105,12 @@ fn a_removed_account_is_signed_out_and_leaves_nothing_behind() {
     let add = ["add", "plant", "--issuer", issuer, "--client-id", "device-post", "--client-secret-from"];
     assert_eq!(world.cli(&[&add[..], &[secret.to_str().unwrap()]].concat()).code(), 0);
     world.sign_in("plant");
+    let in_the_way = world.folder().join("config.toml.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let ended = world.cli(&["remove", "plant"]);
+    assert!(ended.code() != 0 && ended.stderr.contains("cannot be written"), "{ended:?}");
+    assert_eq!(world.wait_for_state("plant", "active")["error"], Value::Null, "what cannot be removed stays signed in");
+    fs::remove_dir(&in_the_way).unwrap();
     let ended = world.cli(&["remove", "plant"]);
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stdout.contains("Signed out") && ended.stdout.contains("taken it out"), "{}", ended.stdout);

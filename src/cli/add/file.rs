@@ -95,6 +95,10 @@ impl NewAccount {
             file.sync_all()
         };
         write().map_err(|error| {
+            if error.kind() != ErrorKind::AlreadyExists {
+                // If it was never made, there is nothing to remove.
+                let _ = fs::remove_file(&path);
+            }
             let advice = match error.kind() {
                 ErrorKind::AlreadyExists => "Remove it if nothing needs it, or choose another name for the account.",
                 ErrorKind::PermissionDenied => "Run this with sudo.",

@@ -141,7 +141,7 @@ fn provider(
     loop {
         let answer = match given.take() {
             Some(answer) => answer,
-            None => questions.text("KnownProvider", None, "--provider or --issuer")?,
+            None => questions.text("Provider", None, "--provider or --issuer")?,
         };
         let problem = match known(&answer, catalog) {
             Ok(Some(provider)) => {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::file::replace;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::remote::RunningAgent;
-use crate::cli::{BOLD, DIM, GOOD, WARN, block_on, name, say};
-use crate::config::{self, Environment};
+use crate::cli::{BOLD, DIM, GOOD, WARN, block_on, name, not_revoked, say};
+use crate::config::{self, Environment, toml_text};
 use crate::domain::account::AccountName;
 use crate::domain::settings::MqttSettings;
 use crate::wire::{ReloadMessage, StatusMessage, Verb};
@@ -35,11 +35,12 @@ pub(in crate::cli) fn remove(config: &Path, account: &str) -> Result<(), Failure
     };
     // What is left must be as good as what was there.
     let left = config::parse(&kept, config, &Environment::from_process())?.settings;
-    block_on(sign_out(&settings.mqtt, &account))?;
+    // Before it is signed out, which cannot be undone. The agent knows the account until it reads this.
     replace(config, &kept).map_err(|error| {
         Failure::new(Exit::Failed, format!("{} cannot be written: {error}. Run this with sudo.", config.display()))
     })?;
     say(&format!("{GOOD}Removed{GOOD:#} {BOLD}[accounts.{account}]{BOLD:#} from {}", config.display()))?;
+    block_on(sign_out(&settings.mqtt, &account))?;
     if let Some(secret) = own_secret(config, &text, &kept, &account) {
         match fs::remove_file(&secret) {
             Ok(()) => say(&format!("{GOOD}Removed{GOOD:#} the secret in {}", secret.display()))?,
@@ -52,7 +53,8 @@ pub(in crate::cli) fn remove(config: &Path, account: &str) -> Result<(), Failure
 /// The file that `oauth2mqtt add` made for the account, if nothing else in the configuration names it.
 fn own_secret(config: &Path, before: &str, after: &str, account: &AccountName) -> Option<PathBuf> {
     let name = format!("{account}.secret");
-    let is_own = before.contains(&name) && !after.contains(&name);
+    let quoted = toml_text::quoted(&name);
+    let is_own = before.contains(&quoted) && !after.contains(&quoted);
     Some(config.with_file_name(name)).filter(|path| is_own && path.is_file())
 }
 
@@ -66,7 +68,10 @@ async fn sign_out(mqtt: &MqttSettings, account: &AccountName) -> Result<(), Fail
     let result = agent.ask::<StatusMessage>(Verb::Logout, Some(account)).await;
     agent.leave().await;
     match result {
-        Ok(_) => say(&format!("{GOOD}Signed out.{GOOD:#}")),
+        Ok(status) => match not_revoked(status) {
+            None => say(&format!("{GOOD}Signed out.{GOOD:#}")),
+            Some(why) => say(&format!("{WARN}Signed out on this device only.{WARN:#} {why}")),
+        },
         Err(failure) => say(&format!("{WARN}It could not be signed out:{WARN:#} {}", failure.message)),
     }
 }
