@@ -1,6 +1,5 @@
 //! Finds out why something does not work: each check passes, warns or fails, and says what to do next.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -213,9 +212,12 @@ fn store(settings: &StoreSettings) -> Finding {
 async fn over_the_network(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
     let tls = Tls::default();
     // Accounts of one provider need one look at it.
-    let mut providers: BTreeMap<&str, EndpointQuery> = BTreeMap::new();
+    let mut providers: Vec<(&str, EndpointQuery)> = Vec::new();
     for account in settings.accounts.values() {
-        providers.entry(&account.provider).or_insert_with(|| EndpointQuery::by(account));
+        let query = EndpointQuery::by(account);
+        if !providers.iter().any(|(_, known)| *known == query) {
+            providers.push((&account.provider, query));
+        }
     }
     for (name, query) in providers {
         let host = [&query.endpoints.issuer, &query.endpoints.token].into_iter().flatten().next();
@@ -238,8 +240,14 @@ async fn over_the_network(settings: &Settings, findings: &mut Findings) -> Resul
         }
     };
     findings.add("broker and agent", Finding::pass("an agent is running"))?;
-    let accounts: Vec<StatusMessage> = agent.ask(Verb::Status, None).await?;
+    let accounts = agent.ask::<Vec<StatusMessage>>(Verb::Status, None).await;
     agent.leave().await;
+    let accounts = match accounts {
+        Ok(accounts) => accounts,
+        Err(Failure { message, .. }) => {
+            return findings.add("agent", Finding::fail(message, "see `journalctl -u oauth2mqtt`"));
+        }
+    };
     accounts.iter().try_for_each(|status| findings.add(&format!("account {}", status.account), account(status)))
 }
 
