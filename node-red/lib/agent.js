@@ -7,8 +7,11 @@ const payloads = require('./payloads');
 const { Topics, isAccount } = require('./topics');
 const { Trouble } = require('./trouble');
 
-/** The requests that may take the provider's time; the others the agent answers by itself. In milliseconds. */
-const PATIENCE = { login: 45_000, complete: 60_000, refresh: 60_000, logout: 60_000 };
+/**
+ * The requests that may take the provider's time: the agent asks it twice at most, for 30 seconds each. The others the agent
+ * answers by itself. In milliseconds.
+ */
+const PATIENCE = { login: 75_000, complete: 75_000, refresh: 75_000, logout: 75_000, forget: 75_000 };
 const SHORT_PATIENCE = 15_000;
 
 class Agent {

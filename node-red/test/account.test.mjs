@@ -83,4 +83,5 @@ test('a message has it declared again, or forgotten', async () => {
   flow.node('account').receive({ payload: '' });
   await until('the third', () => flow.out[2]);
   assert.deepEqual(agent.requests.map(({ verb }) => verb), ['declare', 'forget', 'declare']);
+  assert.ok(agent.asked('forget')[0].seconds > 60, 'given up before the agent does');
 });

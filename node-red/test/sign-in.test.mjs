@@ -68,6 +68,8 @@ test('each request reaches the agent, and its answer the flow', async () => {
   await until('five answers', () => answered.length === 5);
   assert.deepEqual(agent.requests.map(({ verb }) => verb).sort(), ['cancel', 'complete', 'login', 'logout', 'refresh']);
   assert.ok(agent.requests.every(({ account }) => account === 'google'));
+  // Two answers of a provider, of 30 seconds each; the broker counts down.
+  assert.ok(agent.requests.every(({ verb, seconds }) => verb === 'cancel' || seconds > 60), 'given up before the agent does');
   assert.equal(agent.asked('complete')[0].redirected_to, 'http://127.0.0.1:8629/?code=hunter2&state=s');
   assert.ok(answered.every(({ payload }) => payload.status === 'ok'));
   assert.ok(!/hunter2|hidden/.test(JSON.stringify(answered)), 'a code or a token goes on');
