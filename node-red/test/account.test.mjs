@@ -1,23 +1,13 @@
 // The node account: it declares an account, and says whether somebody has to sign in.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, test } from 'node:test';
 
-import { AgentAtTheBroker, Broker, until } from './support/broker.mjs';
-import { follow, start, stop } from './support/flow.mjs';
+import { until } from './support/broker.mjs';
+import { agent, broker, setUp } from './support/fixture.mjs';
+import { follow, start } from './support/flow.mjs';
 
-let broker;
-let agent;
-before(async () => { broker = await Broker.start(); });
-after(() => broker.stop());
-beforeEach(async () => {
-  await broker.restart();
-  agent = await AgentAtTheBroker.connect(broker.port);
-});
-afterEach(async () => {
-  delete process.env.TEST_CLIENT_SECRET;
-  await stop();
-  await agent.stop();
-});
+setUp();
+afterEach(() => { delete process.env.TEST_CLIENT_SECRET; });
 
 const accountNode = (more = {}) => ({
   id: 'account', z: 'flow', type: 'oauth2mqtt-account', name: '', agent: 'agent', account: 'plant', provider: 'https://id.example.com/realms/plant',

@@ -1,26 +1,17 @@
 // What the editor asks of the runtime: permissions of its own, and no token in any answer.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import { AgentAtTheBroker, Broker, until } from './support/broker.mjs';
-import { helper, permissions, start, stop, tokenNode } from './support/flow.mjs';
+import { until } from './support/broker.mjs';
+import { agent, broker, setUp } from './support/fixture.mjs';
+import { helper, permissions, start, tokenNode } from './support/flow.mjs';
 
-let broker;
-let agent;
-before(async () => { broker = await Broker.start(); });
-after(() => broker.stop());
-beforeEach(async () => {
-  await broker.restart();
-  agent = await AgentAtTheBroker.connect(broker.port);
+setUp(async () => {
   await agent.state('online');
   await agent.info('google');
   await agent.active('google', 'of-google');
   permissions.asked = [];
   permissions.isAllowed = () => true;
-});
-afterEach(async () => {
-  await stop();
-  await agent.stop();
 });
 
 const isThere = (flow) => until('the token', () => flow.node('agent').agent.token('google'));

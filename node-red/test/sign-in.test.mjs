@@ -1,23 +1,14 @@
 // The node sign-in: what it tells, and what it takes.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import { AgentAtTheBroker, Broker, until } from './support/broker.mjs';
-import { start, stop } from './support/flow.mjs';
+import { until } from './support/broker.mjs';
+import { agent, broker, setUp } from './support/fixture.mjs';
+import { start } from './support/flow.mjs';
 
-let broker;
-let agent;
-before(async () => { broker = await Broker.start(); });
-after(() => broker.stop());
-beforeEach(async () => {
-  await broker.restart();
-  agent = await AgentAtTheBroker.connect(broker.port);
+setUp(async () => {
   await agent.state('online');
   await agent.info('google', 'plant');
-});
-afterEach(async () => {
-  await stop();
-  await agent.stop();
 });
 
 const signInNode = (more = {}) => ({ id: 'sign-in', z: 'flow', type: 'oauth2mqtt-sign-in', name: '', agent: 'agent', account: 'google', wires: [['out'], ['answers']], ...more });

@@ -1,23 +1,14 @@
 // The node token: what a flow relies on.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import { AgentAtTheBroker, Broker, until } from './support/broker.mjs';
-import { follow, start, stop, tokenNode } from './support/flow.mjs';
+import { until } from './support/broker.mjs';
+import { agent, broker, setUp } from './support/fixture.mjs';
+import { follow, start, tokenNode } from './support/flow.mjs';
 
-let broker;
-let agent;
-before(async () => { broker = await Broker.start(); });
-after(() => broker.stop());
-beforeEach(async () => {
-  await broker.restart();
-  agent = await AgentAtTheBroker.connect(broker.port);
+setUp(async () => {
   await agent.state('online');
   await agent.info('google', 'plant');
-});
-afterEach(async () => {
-  await stop();
-  await agent.stop();
 });
 
 const next = (messages, number = 1) => until(`message ${number}`, () => messages[number - 1]);
