@@ -41,6 +41,26 @@ test('messages wait in their order until there is a token', async () => {
   assert.ok(flow.out.every(({ headers }) => headers.authorization === 'Bearer of-google'));
 });
 
+for (const [what, property, bad] of [
+  ['lies within a text', 'payload.token', 'text'],
+  ['is no valid expression', 'payload[', {}],
+]) {
+  test(`a message whose property ${what} is an error, at once and after waiting, and the others go on`, async () => {
+    await agent.status('google', { state: 'awaiting_user', needs_user: true });
+    const flow = await start(broker.port, [tokenNode({ property })]);
+    for (const payload of [bad, {}, bad]) flow.node('token').receive({ payload });
+    await agent.active('google', 'of-google');
+    await until('an answer to each', () => flow.out.length + flow.errors.length === 3);
+    flow.node('token').receive({ payload: bad });
+    await until('the answer at once', () => flow.out.length + flow.errors.length === 4);
+    assert.deepEqual(flow.out.map(({ payload }) => payload.token), bad === 'text' ? ['Bearer of-google'] : []);
+    for (const { error } of flow.errors) {
+      assert.deepEqual([error.code, error.message], ['bad_property', `The property ${property} of this message cannot be set.`]);
+    }
+    assert.ok(!JSON.stringify(flow.errors).includes('of-google'), 'a token is in an error');
+  });
+}
+
 for (const [what, prepare, code, part] of [
   ['nobody is signed in', () => agent.status('google', { state: 'signed_out', needs_user: true }), 'sign_in_needed', 'sudo oauth2mqtt login google'],
   ['the provider has ended the sign-in', () => agent.status('google', { state: 'signed_out', needs_user: true, error: { code: 'invalid_grant', message: 'Sign in again.', since: 1, retry_at: null } }), 'invalid_grant', 'Sign in again.'],
