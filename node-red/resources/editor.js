@@ -238,5 +238,13 @@ window.oauth2mqtt = window.oauth2mqtt || (() => {
     return ACCOUNT.test(value) || /^\$\{[^}]+\}$/.test(value);
   }
 
-  return { dialog, isAccountField, panel, say, watch };
+  /** What the definitions of all nodes with such a dialog have in common; `oneditprepare` keeps in `endDialog` what `dialog` returns. */
+  const common = {
+    labelStyle() { return this.name ? 'node_label_italic' : ''; },
+    oneditsave() { this.endDialog(); },
+    oneditcancel() { this.endDialog(); },
+    oneditdelete() { this.endDialog(); },
+  };
+
+  return { common, dialog, isAccountField, panel, say, watch };
 })();

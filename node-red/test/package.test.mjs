@@ -14,12 +14,15 @@ const sets = Object.keys(manifest['node-red'].nodes);
 const LANGUAGES = ['en-US', 'de'];
 const files = (folder) => fs.readdirSync(path.join(packageFolder, folder));
 
-/** What `RED.nodes.registerType` is called with in a node's HTML. */
+/** What `RED.nodes.registerType` is called with in a node's HTML, once the editor has run the script that it names first. */
 function definitions(set) {
   const found = new Map();
   const scripts = [...read(`nodes/${set}.html`).matchAll(/<script type="text\/javascript">([\s\S]*?)<\/script>/g)];
   const RED = { nodes: { registerType: (type, definition) => found.set(type, definition) }, validators: { regex: () => {}, number: () => {}, typedInput: () => {} } };
-  scripts.forEach(([, script]) => vm.runInNewContext(script, { RED, window: {} }));
+  const element = { attr: () => element, appendTo: () => element };
+  const editor = vm.createContext({ RED, window: {}, $: () => element });
+  assert.match(read(`nodes/${set}.html`), /^<script src="resources\/@oauth2mqtt\/node-red\/editor\.js"><\/script>/);
+  [['', read('resources/editor.js')], ...scripts].forEach(([, script]) => vm.runInContext(script, editor));
   return found;
 }
 
@@ -49,6 +52,7 @@ test('each node has a help, labels, an icon and a credential only where it is on
       if (definition.category === 'config') continue;
       assert.ok(definition.icon && files('nodes/icons').includes(definition.icon), type);
       assert.ok(definition.paletteLabel && definition.inputLabels && definition.outputLabels, type);
+      assert.ok(definition.oneditsave && definition.oneditcancel && definition.oneditdelete, `${type}: its dialog does not end`);
       const hidden = Object.keys(definition.defaults).filter((name) => /^(password|secret|formerSecret)$/.test(name));
       assert.deepEqual(hidden, [], `${type}: a secret among the defaults would be in flows.json`);
     }
