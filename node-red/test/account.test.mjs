@@ -49,6 +49,7 @@ for (const [what, more, code, text] of [
   ['the agent refuses it', {}, 'not_permitted', 'refused: not_permitted'],
   ['the environment variable is missing', { secretFrom: 'env', secretEnv: 'TEST_CLIENT_SECRET' }, 'no_secret', 'refused: no_secret'],
   ['the settings are no object', { more: '[1]' }, 'bad_settings', 'refused: bad_settings'],
+  ['the settings are nothing', { more: 'null' }, 'bad_settings', 'refused: bad_settings'],
   ['the settings would hide a secret in the flow', { more: '{"client_secret":"x"}' }, 'bad_settings', 'refused: bad_settings'],
 ]) {
   test(`while ${what}, it is an error with its code, and a red dot`, async () => {
