@@ -79,7 +79,7 @@ class Agent {
   /** What is known of an account, without its token. */
   view(name) {
     const account = this.isOnline ? this.#accounts.get(name) : undefined;
-    return { status: account?.status ?? null, sign_in: account?.signIn ?? null, has_token: Boolean(account?.token) };
+    return { status: account?.status ?? null, sign_in: account?.signIn ?? null };
   }
 
   isKnown(name) { return this.isOnline && (this.#named === null || this.#named.has(name)); }
