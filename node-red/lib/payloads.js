@@ -5,9 +5,10 @@
  */
 const { isAccount } = require('./topics');
 
-const LONGEST_MESSAGE = 256 * 1024;
+/** As long as the agent's configuration may be: `bridge/info` repeats of each account what stands there. */
+const LONGEST_MESSAGE = 1024 * 1024;
 const LONGEST_TEXT = 2048;
-const MOST_ACCOUNTS = 256;
+const MOST_ACCOUNTS = 1024;
 const STATES = ['signed_out', 'awaiting_user', 'active', 'expired'];
 
 /** A JSON object, or `null`. */

@@ -25,6 +25,19 @@ test('the accounts are listed, without a token', async () => {
   assert.ok(!text.includes('of-google'));
 });
 
+test('a thousand accounts with their scopes are all listed', async () => {
+  const scopes = ['openid', 'email', 'profile', 'offline_access', 'https://outlook.office.com/SMTP.Send', 'https://outlook.office.com/IMAP.AccessAsUser.All'];
+  const accounts = Array.from({ length: 1000 }, (_, number) => ({
+    name: `machine-${number}`, provider: 'https://login.microsoftonline.com/common/v2.0', grant: 'device_code', scopes, publish: 'on_request',
+  }));
+  await agent.publish('oauth2mqtt/bridge/info', { version: '0.1.0', started_at: 1, accounts });
+  for (const { name } of accounts) await agent.status(name, {});
+  const flow = await start(broker.port, [tokenNode()]);
+  await until('the last account', () => flow.node('agent').agent.view('machine-999').status);
+  const { body } = await helper.request().get('/oauth2mqtt/agent/accounts').expect(200);
+  assert.equal(body.accounts.filter(({ scopes: of, status }) => of.length === scopes.length && status?.state === 'active').length, 1000);
+});
+
 test('no answer to any button has a token in it', async () => {
   for (const verb of ['login', 'cancel', 'complete', 'refresh', 'logout']) {
     agent.answer(verb, () => ({ data: { account: 'google', access_token: 'of-google', authorization: 'Bearer of-google' } }));
