@@ -3,9 +3,7 @@
  * What the editor asks: the accounts of an agent, and the buttons. Each answer is put together here, from what is meant
  * to be seen; no token is ever in one. Reading and pressing need permissions of their own.
  */
-const { isAccount } = require('./topics');
-
-const VERBS = ['login', 'cancel', 'complete', 'refresh', 'logout'];
+const { VERBS, isAccount } = require('./topics');
 
 /** What the editor is told of an agent. */
 function seen(agent) {

@@ -7,8 +7,11 @@ const payloads = require('./payloads');
 const { Topics, isAccount } = require('./topics');
 const { Trouble } = require('./trouble');
 
-/** The requests that may take the provider's time; the others the agent answers by itself. In milliseconds. */
-const PATIENCE = { login: 45_000, complete: 60_000, refresh: 60_000, logout: 60_000 };
+/**
+ * The requests that may take the provider's time: the agent asks it twice at most, for 30 seconds each. The others the agent
+ * answers by itself. In milliseconds.
+ */
+const PATIENCE = { login: 75_000, complete: 75_000, refresh: 75_000, logout: 75_000, forget: 75_000 };
 const SHORT_PATIENCE = 15_000;
 
 class Agent {
@@ -76,7 +79,7 @@ class Agent {
   /** What is known of an account, without its token. */
   view(name) {
     const account = this.isOnline ? this.#accounts.get(name) : undefined;
-    return { status: account?.status ?? null, sign_in: account?.signIn ?? null, has_token: Boolean(account?.token) };
+    return { status: account?.status ?? null, sign_in: account?.signIn ?? null };
   }
 
   isKnown(name) { return this.isOnline && (this.#named === null || this.#named.has(name)); }

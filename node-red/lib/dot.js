@@ -29,4 +29,4 @@ function dot(agent, account, words) {
   return shown('red', 'ring', 'expired');
 }
 
-module.exports = { dot, moment };
+module.exports = { dot };

@@ -5,9 +5,10 @@
  */
 const { isAccount } = require('./topics');
 
-const LONGEST_MESSAGE = 256 * 1024;
+/** As long as the agent's configuration may be: `bridge/info` repeats of each account what stands there. */
+const LONGEST_MESSAGE = 1024 * 1024;
 const LONGEST_TEXT = 2048;
-const MOST_ACCOUNTS = 256;
+const MOST_ACCOUNTS = 1024;
 const STATES = ['signed_out', 'awaiting_user', 'active', 'expired'];
 
 /** A JSON object, or `null`. */
@@ -43,7 +44,7 @@ function image(value) {
   return isImage ? value : null;
 }
 
-/** `bridge/info`: when the agent was started, its version, and its accounts by name. */
+/** `bridge/info`: the agent's version, and its accounts by name. */
 function info(payload) {
   const value = object(payload);
   if (!value || !Array.isArray(value.accounts)) return null;
@@ -57,7 +58,7 @@ function info(payload) {
       scopes: scopes.map((scope) => text(scope)).filter(Boolean),
     });
   }
-  return { version: text(value.version, 64), started_at: time(value.started_at), accounts };
+  return { version: text(value.version, 64), accounts };
 }
 
 /** `bridge/state`: whether the agent is there. */
@@ -108,13 +109,7 @@ function token(value) {
   const isGood = (part) => typeof part === 'string' && part.length <= 65_536;
   if (!isGood(value.access_token) || !/^[\x21-\x7e]+$/.test(value.access_token)) return null;
   if (!isGood(value.authorization) || !/^[\x21-\x7e]+ [\x21-\x7e]+$/.test(value.authorization)) return null;
-  return {
-    access_token: value.access_token,
-    authorization: value.authorization,
-    token_type: text(value.token_type, 64),
-    expires_at: time(value.expires_at),
-    scope: text(value.scope),
-  };
+  return { access_token: value.access_token, authorization: value.authorization, expires_at: time(value.expires_at) };
 }
 
-module.exports = { MOST_ACCOUNTS, address, error, image, info, isOnline, object, signIn, status, text, token };
+module.exports = { MOST_ACCOUNTS, error, info, isOnline, object, signIn, status, token };

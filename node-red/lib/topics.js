@@ -1,6 +1,9 @@
 'use strict';
 /** The names of the topics, and what they may be made of. */
 
+/** The requests that people make, with a button of the editor or from a flow. */
+const VERBS = ['login', 'cancel', 'complete', 'refresh', 'logout'];
+
 /** An account's name, as the agent checks it. */
 const ACCOUNT = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
@@ -43,4 +46,4 @@ class Topics {
   }
 }
 
-module.exports = { Topics, isAccount, isBase };
+module.exports = { Topics, VERBS, isAccount, isBase };

@@ -1,9 +1,8 @@
 'use strict';
 /** Tells the state of an account as it changes, and passes on what a flow asks of the agent. */
-const { isAccount } = require('../lib/topics');
+const payloads = require('../lib/payloads');
+const { VERBS, isAccount } = require('../lib/topics');
 const { Trouble } = require('../lib/trouble');
-
-const VERBS = ['login', 'cancel', 'complete', 'logout', 'refresh'];
 
 /** The verb, the account and the address in a message: `"login"`, or `{ verb, account, redirected_to }`. */
 function asked({ payload, topic }, account) {
@@ -61,7 +60,7 @@ module.exports = (RED) => {
           next_refresh_at: status?.next_refresh_at ?? null,
           sign_in_ends_at: status?.sign_in_ends_at ?? null,
           error: status?.error ?? null,
-          sign_in: signIn ?? { pending: false, verification_uri: null, verification_uri_complete: null, user_code: null, redirect_uri: null, expires_at: null, qr: null },
+          sign_in: signIn ?? payloads.signIn({}),
         },
       };
     };

@@ -32,26 +32,19 @@ module.exports = (RED) => {
       node.status(dot);
     };
 
+    /** Puts the token into the message; false if the message has no place for it there. */
     const add = (msg, token) => {
       if (property.toLowerCase() === 'headers.authorization') {
         // The other headers stay; one of this name in other letters would go out beside it.
         const others = Object.entries(msg.headers ?? {}).filter(([name]) => name.toLowerCase() !== 'authorization');
         msg.headers = { ...Object.fromEntries(others), authorization: token[kind] };
-      } else {
-        RED.util.setMessageProperty(msg, property, token[kind], true);
+        return true;
       }
-      return msg;
-    };
-
-    const serve = () => {
-      if (waiting.size === 0) return;
-      const token = agent.token(account);
-      if (!token) return agent.askForToken(account);
-      for (const message of waiting) {
-        clearTimeout(message.timer);
-        waiting.delete(message);
-        message.send(add(message.msg, token));
-        message.done();
+      try {
+        return RED.util.setMessageProperty(msg, property, token[kind], true);
+      } catch {
+        // The property is no valid expression. Thrown while a message over MQTT is handled, this would end Node-RED.
+        return false;
       }
     };
 
@@ -59,6 +52,22 @@ module.exports = (RED) => {
       clearTimeout(message.timer);
       waiting.delete(message);
       message.done(trouble);
+    };
+
+    const serve = () => {
+      if (waiting.size === 0) return;
+      const token = agent.token(account);
+      if (!token) return agent.askForToken(account);
+      for (const message of waiting) {
+        if (!add(message.msg, token)) {
+          refuse(message, new Trouble('bad_property', words('errors.bad_property', { property })));
+          continue;
+        }
+        clearTimeout(message.timer);
+        waiting.delete(message);
+        message.send(message.msg);
+        message.done();
+      }
     };
 
     const unlisten = agent.listen((name) => {

@@ -9,6 +9,8 @@ window.oauth2mqtt = window.oauth2mqtt || (() => {
   'use strict';
   const INTERVAL = 1500;
   const MODULE = '@oauth2mqtt/node-red';
+  /** Keys of an account that its node has fields for, and a secret, which no text field may set. */
+  const OWN = ['client_secret', 'client_id', 'scopes', 'provider', 'issuer', 'sign_in'];
   const ACCOUNT = /^(?!bridge$)[a-z0-9][a-z0-9_-]{0,62}$/;
   const say = (key, values) => RED._(`${MODULE}/agent:editor.${key}`, values);
   $('<link rel="stylesheet">').attr('href', `resources/${MODULE}/editor.css`).appendTo('head');
@@ -238,5 +240,30 @@ window.oauth2mqtt = window.oauth2mqtt || (() => {
     return ACCOUNT.test(value) || /^\$\{[^}]+\}$/.test(value);
   }
 
-  return { dialog, isAccountField, panel, say, watch };
+  /** What may stand in the field of the base topic, as `lib/topics.js` has it; the node has a default of its own. */
+  function isBaseField(value) {
+    if (!value) return true;
+    return value.length <= 200 && /^[^$/+#\0][^+#\0]*$/.test(value) && !/\/(\/|$)/.test(value);
+  }
+
+  /** What may stand in the field of further settings, as the node `account` takes it: nothing, or an object as JSON. */
+  function isSettingsField(value) {
+    if (!value || !value.trim()) return true;
+    try {
+      const more = JSON.parse(value);
+      return more !== null && typeof more === 'object' && !Array.isArray(more) && !OWN.some((key) => Object.hasOwn(more, key));
+    } catch {
+      return false;
+    }
+  }
+
+  /** What the definitions of all nodes with such a dialog have in common; `oneditprepare` keeps in `endDialog` what `dialog` returns. */
+  const common = {
+    labelStyle() { return this.name ? 'node_label_italic' : ''; },
+    oneditsave() { this.endDialog(); },
+    oneditcancel() { this.endDialog(); },
+    oneditdelete() { this.endDialog(); },
+  };
+
+  return { common, dialog, isAccountField, isBaseField, isSettingsField, panel, say, watch };
 })();

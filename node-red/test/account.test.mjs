@@ -1,23 +1,13 @@
 // The node account: it declares an account, and says whether somebody has to sign in.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { afterEach, test } from 'node:test';
 
-import { AgentAtTheBroker, Broker, until } from './support/broker.mjs';
-import { follow, start, stop } from './support/flow.mjs';
+import { until } from './support/broker.mjs';
+import { agent, broker, setUp } from './support/fixture.mjs';
+import { follow, start } from './support/flow.mjs';
 
-let broker;
-let agent;
-before(async () => { broker = await Broker.start(); });
-after(() => broker.stop());
-beforeEach(async () => {
-  await broker.restart();
-  agent = await AgentAtTheBroker.connect(broker.port);
-});
-afterEach(async () => {
-  delete process.env.TEST_CLIENT_SECRET;
-  await stop();
-  await agent.stop();
-});
+setUp();
+afterEach(() => { delete process.env.TEST_CLIENT_SECRET; });
 
 const accountNode = (more = {}) => ({
   id: 'account', z: 'flow', type: 'oauth2mqtt-account', name: '', agent: 'agent', account: 'plant', provider: 'https://id.example.com/realms/plant',
@@ -59,6 +49,7 @@ for (const [what, more, code, text] of [
   ['the agent refuses it', {}, 'not_permitted', 'refused: not_permitted'],
   ['the environment variable is missing', { secretFrom: 'env', secretEnv: 'TEST_CLIENT_SECRET' }, 'no_secret', 'refused: no_secret'],
   ['the settings are no object', { more: '[1]' }, 'bad_settings', 'refused: bad_settings'],
+  ['the settings are nothing', { more: 'null' }, 'bad_settings', 'refused: bad_settings'],
   ['the settings would hide a secret in the flow', { more: '{"client_secret":"x"}' }, 'bad_settings', 'refused: bad_settings'],
 ]) {
   test(`while ${what}, it is an error with its code, and a red dot`, async () => {
@@ -83,4 +74,5 @@ test('a message has it declared again, or forgotten', async () => {
   flow.node('account').receive({ payload: '' });
   await until('the third', () => flow.out[2]);
   assert.deepEqual(agent.requests.map(({ verb }) => verb), ['declare', 'forget', 'declare']);
+  assert.ok(agent.asked('forget')[0].seconds > 60, 'given up before the agent does');
 });

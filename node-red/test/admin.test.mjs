@@ -1,26 +1,17 @@
 // What the editor asks of the runtime: permissions of its own, and no token in any answer.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import { AgentAtTheBroker, Broker, until } from './support/broker.mjs';
-import { helper, permissions, start, stop, tokenNode } from './support/flow.mjs';
+import { until } from './support/broker.mjs';
+import { agent, broker, setUp } from './support/fixture.mjs';
+import { helper, permissions, start, tokenNode } from './support/flow.mjs';
 
-let broker;
-let agent;
-before(async () => { broker = await Broker.start(); });
-after(() => broker.stop());
-beforeEach(async () => {
-  await broker.restart();
-  agent = await AgentAtTheBroker.connect(broker.port);
+setUp(async () => {
   await agent.state('online');
   await agent.info('google');
   await agent.active('google', 'of-google');
   permissions.asked = [];
   permissions.isAllowed = () => true;
-});
-afterEach(async () => {
-  await stop();
-  await agent.stop();
 });
 
 const isThere = (flow) => until('the token', () => flow.node('agent').agent.token('google'));
@@ -32,6 +23,19 @@ test('the accounts are listed, without a token', async () => {
   const { body, text } = await helper.request().get('/oauth2mqtt/agent/accounts').expect(200).expect('cache-control', 'no-store');
   assert.deepEqual([body.online, body.version, body.accounts.map(({ name, status }) => [name, status.state])], [true, '0.1.0', [['google', 'active']]]);
   assert.ok(!text.includes('of-google'));
+});
+
+test('a thousand accounts with their scopes are all listed', async () => {
+  const scopes = ['openid', 'email', 'profile', 'offline_access', 'https://outlook.office.com/SMTP.Send', 'https://outlook.office.com/IMAP.AccessAsUser.All'];
+  const accounts = Array.from({ length: 1000 }, (_, number) => ({
+    name: `machine-${number}`, provider: 'https://login.microsoftonline.com/common/v2.0', grant: 'device_code', scopes, publish: 'on_request',
+  }));
+  await agent.publish('oauth2mqtt/bridge/info', { version: '0.1.0', started_at: 1, accounts });
+  for (const { name } of accounts) await agent.status(name, {});
+  const flow = await start(broker.port, [tokenNode()]);
+  await until('the last account', () => flow.node('agent').agent.view('machine-999').status);
+  const { body } = await helper.request().get('/oauth2mqtt/agent/accounts').expect(200);
+  assert.equal(body.accounts.filter(({ scopes: of, status }) => of.length === scopes.length && status?.state === 'active').length, 1000);
 });
 
 test('no answer to any button has a token in it', async () => {

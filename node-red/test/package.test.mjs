@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import vm from 'node:vm';
 
 import { packageFolder } from './support/flow.mjs';
+import { isBase } from '../lib/topics.js';
 
 const read = (file) => fs.readFileSync(path.join(packageFolder, file), 'utf8');
 const manifest = JSON.parse(read('package.json'));
@@ -14,12 +15,15 @@ const sets = Object.keys(manifest['node-red'].nodes);
 const LANGUAGES = ['en-US', 'de'];
 const files = (folder) => fs.readdirSync(path.join(packageFolder, folder));
 
-/** What `RED.nodes.registerType` is called with in a node's HTML. */
+/** What `RED.nodes.registerType` is called with in a node's HTML, once the editor has run the script that it names first. */
 function definitions(set) {
   const found = new Map();
   const scripts = [...read(`nodes/${set}.html`).matchAll(/<script type="text\/javascript">([\s\S]*?)<\/script>/g)];
   const RED = { nodes: { registerType: (type, definition) => found.set(type, definition) }, validators: { regex: () => {}, number: () => {}, typedInput: () => {} } };
-  scripts.forEach(([, script]) => vm.runInNewContext(script, { RED, window: {} }));
+  const element = { attr: () => element, appendTo: () => element };
+  const editor = vm.createContext({ RED, window: {}, $: () => element });
+  assert.match(read(`nodes/${set}.html`), /^<script src="resources\/@oauth2mqtt\/node-red\/editor\.js"><\/script>/);
+  [['', read('resources/editor.js')], ...scripts].forEach(([, script]) => vm.runInContext(script, editor));
   return found;
 }
 
@@ -49,10 +53,24 @@ test('each node has a help, labels, an icon and a credential only where it is on
       if (definition.category === 'config') continue;
       assert.ok(definition.icon && files('nodes/icons').includes(definition.icon), type);
       assert.ok(definition.paletteLabel && definition.inputLabels && definition.outputLabels, type);
+      assert.ok(definition.oneditsave && definition.oneditcancel && definition.oneditdelete, `${type}: its dialog does not end`);
       const hidden = Object.keys(definition.defaults).filter((name) => /^(password|secret|formerSecret)$/.test(name));
       assert.deepEqual(hidden, [], `${type}: a secret among the defaults would be in flows.json`);
     }
   }
+});
+
+test('the fields of the dialogs take what the nodes take', () => {
+  const { base } = definitions('agent').get('oauth2mqtt-agent').defaults;
+  const isValid = (text) => base.validate.call({ _: (key) => key }, text, {}) === true;
+  const good = ['oauth2mqtt', 'plant/gateway 7', 'a', 'a$', 'a'.repeat(200)];
+  const bad = ['a//b', 'a/', '/a', '/', '$a', 'a/+', 'a#', 'a\0', 'a'.repeat(201)];
+  for (const text of [...good, ...bad]) assert.deepEqual([isValid(text), isBase(text)], [good.includes(text), good.includes(text)], text);
+
+  const { more } = definitions('account').get('oauth2mqtt-account').defaults;
+  const settings = ['', ' ', '{}', '{"grant":"client_credentials"}'];
+  const none = ['null', '[]', '[1]', '1', '"text"', '{', ...['client_secret', 'client_id', 'scopes', 'provider', 'issuer', 'sign_in'].map((key) => `{"${key}":"x"}`)];
+  for (const text of [...settings, ...none]) assert.equal(more.validate(text), settings.includes(text), text);
 });
 
 test('each language has the same keys with the same values to fill in, and every key that is used', () => {

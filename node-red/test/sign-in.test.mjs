@@ -1,23 +1,14 @@
 // The node sign-in: what it tells, and what it takes.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import { AgentAtTheBroker, Broker, until } from './support/broker.mjs';
-import { start, stop } from './support/flow.mjs';
+import { until } from './support/broker.mjs';
+import { agent, broker, setUp } from './support/fixture.mjs';
+import { start } from './support/flow.mjs';
 
-let broker;
-let agent;
-before(async () => { broker = await Broker.start(); });
-after(() => broker.stop());
-beforeEach(async () => {
-  await broker.restart();
-  agent = await AgentAtTheBroker.connect(broker.port);
+setUp(async () => {
   await agent.state('online');
   await agent.info('google', 'plant');
-});
-afterEach(async () => {
-  await stop();
-  await agent.stop();
 });
 
 const signInNode = (more = {}) => ({ id: 'sign-in', z: 'flow', type: 'oauth2mqtt-sign-in', name: '', agent: 'agent', account: 'google', wires: [['out'], ['answers']], ...more });
@@ -68,6 +59,8 @@ test('each request reaches the agent, and its answer the flow', async () => {
   await until('five answers', () => answered.length === 5);
   assert.deepEqual(agent.requests.map(({ verb }) => verb).sort(), ['cancel', 'complete', 'login', 'logout', 'refresh']);
   assert.ok(agent.requests.every(({ account }) => account === 'google'));
+  // Two answers of a provider, of 30 seconds each; the broker counts down.
+  assert.ok(agent.requests.every(({ verb, seconds }) => verb === 'cancel' || seconds > 60), 'given up before the agent does');
   assert.equal(agent.asked('complete')[0].redirected_to, 'http://127.0.0.1:8629/?code=hunter2&state=s');
   assert.ok(answered.every(({ payload }) => payload.status === 'ok'));
   assert.ok(!/hunter2|hidden/.test(JSON.stringify(answered)), 'a code or a token goes on');

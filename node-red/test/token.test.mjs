@@ -1,23 +1,14 @@
 // The node token: what a flow relies on.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 
-import { AgentAtTheBroker, Broker, until } from './support/broker.mjs';
-import { follow, start, stop, tokenNode } from './support/flow.mjs';
+import { until } from './support/broker.mjs';
+import { agent, broker, setUp } from './support/fixture.mjs';
+import { follow, start, tokenNode } from './support/flow.mjs';
 
-let broker;
-let agent;
-before(async () => { broker = await Broker.start(); });
-after(() => broker.stop());
-beforeEach(async () => {
-  await broker.restart();
-  agent = await AgentAtTheBroker.connect(broker.port);
+setUp(async () => {
   await agent.state('online');
   await agent.info('google', 'plant');
-});
-afterEach(async () => {
-  await stop();
-  await agent.stop();
 });
 
 const next = (messages, number = 1) => until(`message ${number}`, () => messages[number - 1]);
@@ -49,6 +40,26 @@ test('messages wait in their order until there is a token', async () => {
   assert.deepEqual(flow.out.map(({ payload }) => payload), [0, 1, 2, 3, 4]);
   assert.ok(flow.out.every(({ headers }) => headers.authorization === 'Bearer of-google'));
 });
+
+for (const [what, property, bad] of [
+  ['lies within a text', 'payload.token', 'text'],
+  ['is no valid expression', 'payload[', {}],
+]) {
+  test(`a message whose property ${what} is an error, at once and after waiting, and the others go on`, async () => {
+    await agent.status('google', { state: 'awaiting_user', needs_user: true });
+    const flow = await start(broker.port, [tokenNode({ property })]);
+    for (const payload of [bad, {}, bad]) flow.node('token').receive({ payload });
+    await agent.active('google', 'of-google');
+    await until('an answer to each', () => flow.out.length + flow.errors.length === 3);
+    flow.node('token').receive({ payload: bad });
+    await until('the answer at once', () => flow.out.length + flow.errors.length === 4);
+    assert.deepEqual(flow.out.map(({ payload }) => payload.token), bad === 'text' ? ['Bearer of-google'] : []);
+    for (const { error } of flow.errors) {
+      assert.deepEqual([error.code, error.message], ['bad_property', `The property ${property} of this message cannot be set.`]);
+    }
+    assert.ok(!JSON.stringify(flow.errors).includes('of-google'), 'a token is in an error');
+  });
+}
 
 for (const [what, prepare, code, part] of [
   ['nobody is signed in', () => agent.status('google', { state: 'signed_out', needs_user: true }), 'sign_in_needed', 'sudo oauth2mqtt login google'],
@@ -182,12 +193,12 @@ test('names and messages that are made to harm do nothing', async () => {
   await agent.publish('oauth2mqtt/google/signin', 'no JSON');
   await agent.publish('oauth2mqtt/bridge/info', '{"accounts":{"length":1e9}}');
   await agent.publish('oauth2mqtt/bridge/info', '{"accounts":[null,{"name":"__proto__"},{"name":"google"}]}');
-  for (let number = 0; number < 400; number += 1) await agent.status(`a${number}`, {});
+  for (let number = 0; number < 1100; number += 1) await agent.status(`a${number}`, {});
   await agent.active('google', 'of-google');
   flow.node('token').receive({});
   await until('an answer', () => flow.out[0] ?? flow.errors[0]);
   assert.equal({}.polluted, undefined);
-  assert.ok(flow.node('agent').agent.accounts().length <= 256);
+  assert.ok(flow.node('agent').agent.accounts().length <= 1024);
   assert.deepEqual(flow.node('agent').agent.accounts().map(({ name }) => name), ['google']);
 });
 

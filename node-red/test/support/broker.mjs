@@ -129,7 +129,7 @@ export class AgentAtTheBroker {
 
   async #asked(topic, payload, { properties = {} }) {
     const verb = topic.split('/').at(-1);
-    const request = { verb, ...JSON.parse(payload), responseTopic: properties.responseTopic };
+    const request = { verb, ...JSON.parse(payload), responseTopic: properties.responseTopic, seconds: properties.messageExpiryInterval };
     this.requests.push(request);
     const answer = this.answers.get(verb);
     if (!answer) return;
