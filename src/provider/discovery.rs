@@ -36,6 +36,13 @@ pub(super) struct Endpoints {
     pub(super) binds_tokens: bool,
 }
 
+impl Endpoints {
+    /// The issuer. A template of one, such as `https://login.example/{tid}`, is the name of nobody.
+    pub(super) fn issuer_name(&self) -> Option<&str> {
+        self.issuer.as_deref().filter(|issuer| !issuer.contains('{'))
+    }
+}
+
 /// The members of the metadata that are used (RFC 8414 2). A member that is odd counts as absent.
 #[derive(Debug)]
 pub(super) struct Metadata {
@@ -170,7 +177,7 @@ async fn metadata(issuer: &Url, is_enough: impl Fn(&Metadata) -> bool, http: &Ht
 /// Asks for metadata, and follows redirections of the same origin: some servers want a slash at the end. Nothing secret is
 /// in the request, and the issuer is compared whatever the address.
 async fn get(mut url: Url, http: &Http) -> Result<Exchange, Fault> {
-    for _ in 0..MOST_REDIRECTIONS {
+    for _ in 0..=MOST_REDIRECTIONS {
         let request = http::Request::get(url.as_str()).header(http::header::ACCEPT, "application/json");
         let request = request.body(Vec::new()).map_err(|_| unusable("The issuer is no usable address."))?;
         let exchange = http.send(request).await?;

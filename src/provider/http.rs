@@ -183,7 +183,8 @@ fn transport_fault_of(error: &reqwest::Error) -> Fault {
         return Fault::passing(FaultCode::TlsFailed, message);
     }
     if error.is_timeout() {
-        let message = format!("The provider did not answer within {} s.", TOTAL_TIMEOUT.as_secs());
+        let limit = if error.is_connect() { CONNECT_TIMEOUT } else { TOTAL_TIMEOUT };
+        let message = format!("The provider did not answer within {} s.", limit.as_secs());
         return Fault::passing(FaultCode::ProviderTimeout, message);
     }
     let mut deepest: &dyn std::error::Error = error;

@@ -31,7 +31,8 @@ impl Directory {
             Fault::reconfigure(FaultCode::DiscoveryFailed, format!("The token endpoint is no address ({error})."))
         })?;
         let exchange = self.http().send(request).await?;
-        if let Some(to) = exchange.redirected_to.filter(|to| !to.contains(&host)) {
+        let leads_away = exchange.location.as_deref().is_some_and(|location| leads_away(&bare, location));
+        if let Some(to) = exchange.redirected_to.filter(|_| leads_away) {
             let message = format!("What answers for {host} redirects to {to}.");
             return Err(Fault::passing(FaultCode::NotOauth, message));
         }
@@ -40,5 +41,31 @@ impl Directory {
             return Err(Fault::passing(FaultCode::NotOauth, message));
         }
         Ok(Reached { host, date: exchange.date })
+    }
+}
+
+/// Returns whether a redirection from `url` leaves its host and what is below that. One to a path stays.
+fn leads_away(url: &Url, location: &str) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let target = url.join(location).ok();
+    let target = target.as_ref().and_then(Url::host_str).unwrap_or_default();
+    target != host && !target.ends_with(&format!(".{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_captive_portal_is_told_from_a_server_that_redirects_within_itself() {
+        let url = Url::parse("https://id.example/token").unwrap();
+        for stays in ["/login", "error?code=1", "https://id.example/", "https://www.id.example/token"] {
+            assert!(!leads_away(&url, stays), "{stays}");
+        }
+        for leaves in
+            ["http://portal.example/?from=id.example", "//portal.example/id.example", "https://notid.example/"]
+        {
+            assert!(leads_away(&url, leaves), "{leaves}");
+        }
     }
 }
