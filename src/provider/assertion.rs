@@ -74,14 +74,12 @@ pub(super) fn scopes_are_a_claim(bearer: &JwtBearer, profile: &Profile) -> bool 
     profile.assertion_scopes.map_or(bearer.is_service_account, |place| place == AssertionScopes::Claim)
 }
 
-/// The audience: what the profile says, else the issuer, else the token endpoint. A template of an issuer, such as
-/// `https://login.example/{tid}`, is the name of nobody.
+/// The audience: what the profile says, else the issuer, else the token endpoint.
 fn audience<'a>(endpoints: &'a Endpoints, profile: &'a Profile) -> &'a str {
-    let issuer = endpoints.issuer.as_deref().filter(|issuer| !issuer.contains('{'));
     match &profile.assertion_audience {
         Some(AssertionAudience::Text(text)) => text,
         Some(AssertionAudience::TokenEndpoint) => endpoints.token.as_str(),
-        Some(AssertionAudience::Issuer) | None => issuer.unwrap_or(endpoints.token.as_str()),
+        Some(AssertionAudience::Issuer) | None => endpoints.issuer_name().unwrap_or(endpoints.token.as_str()),
     }
 }
 

@@ -3,14 +3,12 @@
 //! An ID token is taken only from the token endpoint itself, over the connection that authenticates it; its signature
 //! need not be checked then (3.1.3.7, point 6). Its issuer, audience and end are.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use super::body;
 use super::http::Exchange;
+use super::jwt;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::{Identity, is_plain_address};
@@ -51,25 +49,15 @@ pub(super) struct Expected<'a> {
     pub(super) now: UnixTime,
 }
 
-/// The claims of a signed token; none of one that is encrypted (RFC 7516 3) or otherwise cannot be read.
-fn claims(token: &str) -> Option<Claims> {
-    let mut parts = token.trim().split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return None;
-    };
-    let json = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).ok()?);
-    serde_json::from_slice(&json).ok()
-}
-
 /// Returns whether an ID token is plainly the answer to a request with another nonce.
 pub(super) fn is_of_another(token: &Secret, nonce: Option<&str>) -> bool {
-    let given = claims(token.expose()).map(|claims| claims.nonce);
+    let given = jwt::payload(token.expose()).map(|claims: Claims| claims.nonce);
     nonce.is_some_and(|nonce| given.is_some_and(|given| given.as_str().is_some_and(|given| given != nonce)))
 }
 
 /// Reads an ID token that came from the token endpoint; `None` if it cannot be read.
 pub(super) fn id_token(token: &Secret, expected: Expected<'_>) -> Result<Option<Claims>, Fault> {
-    let Some(claims) = claims(token.expose()) else { return Ok(None) };
+    let Some(claims) = jwt::payload::<Claims>(token.expose()) else { return Ok(None) };
     if !is_issuer(&claims, expected.issuer) {
         let message = format!(
             "The ID token is from the issuer \"{}\", not from \"{}\".",
@@ -112,7 +100,7 @@ fn is_issuer(claims: &Claims, expected: &str) -> bool {
 /// connection as an ID token, and what it says of issuer and audience must be right.
 pub(super) fn userinfo(exchange: &Exchange, expected: Option<Expected<'_>>) -> Result<Claims, Fault> {
     let text = std::str::from_utf8(&exchange.body).ok();
-    let signed = text.filter(|_| !body::is_object(&exchange.body)).and_then(claims);
+    let signed = text.filter(|_| !body::is_object(&exchange.body)).and_then(jwt::payload::<Claims>);
     if let (Some(claims), Some(expected)) = (&signed, expected) {
         let from_another = claims.iss.is_some() && !is_issuer(claims, expected.issuer);
         if from_another || !(claims.aud.is_null() || is_for(claims, expected.client_id)) {
@@ -181,7 +169,10 @@ pub(super) fn unknown(message: impl Into<String>) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
+    use zeroize::Zeroizing;
 
     use super::*;
 

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use super::body::{Json, duration};
+use super::jwt;
 use crate::domain::clock::UnixTime;
 use crate::domain::profile::{Profile, RequestKind};
 use crate::domain::secret::Secret;
@@ -60,12 +58,7 @@ impl Answered<'_> {
     }
 
     fn exp(&self) -> Option<f64> {
-        let mut parts = self.access_token.expose().split('.');
-        let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return None;
-        };
-        let claims = Zeroizing::new(URL_SAFE_NO_PAD.decode(claims).ok()?);
-        serde_json::from_slice::<LifetimeClaims>(&claims).ok().map(|claims| claims.exp).filter(|exp| *exp > 0.0)
+        jwt::payload::<LifetimeClaims>(self.access_token.expose()).map(|claims| claims.exp).filter(|exp| *exp > 0.0)
     }
 
     /// The time until then by the server's clock, since the device's may be wrong.

@@ -16,6 +16,7 @@ mod endpoint_query;
 pub(crate) mod hostile;
 mod http;
 mod identity;
+mod jwt;
 mod lifetime;
 mod parameters;
 mod probe;

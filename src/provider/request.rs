@@ -110,7 +110,7 @@ impl Requests<'_> {
             state: state.into_secret(),
             code_verifier,
             // A template is compared with what is in an ID token, which has the claim for it.
-            issuer: self.endpoints.issuer.clone().filter(|issuer| !issuer.contains('{')),
+            issuer: self.endpoints.issuer_name().map(str::to_owned),
             names_issuer: self.endpoints.names_issuer,
         }
     }
