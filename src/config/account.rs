@@ -15,7 +15,7 @@ use crate::domain::account::AccountName;
 use crate::domain::grant_kind::GrantKind;
 use crate::domain::identity::{Admission, AllowList};
 use crate::domain::profile::{Pkce, Profile};
-use crate::domain::settings::{AccountSettings, Declared, EndpointSettings, PublishMode, SignInMode};
+use crate::domain::settings::{AccountSettings, Declared, PublishMode, SignInMode};
 
 /// The keys of an account beside those of [`Profile`] and the parameters of its provider.
 pub(super) const ACCOUNT_KEYS: [&str; 29] = [
@@ -89,7 +89,7 @@ pub(super) fn read(
 
     let provider = provider?;
     let settings = AccountSettings {
-        provider: if provider.label.is_empty() { host(&provider.endpoints) } else { provider.label },
+        provider: if provider.label.is_empty() { provider::label(&provider.endpoints) } else { provider.label },
         endpoints: Arc::new(provider.endpoints),
         client: client?,
         grant: grant?,
@@ -122,11 +122,6 @@ fn profile(table: &mut Table<'_>) -> Option<Profile> {
         );
     }
     profile
-}
-
-/// The name of a provider that nothing but a token endpoint tells of.
-fn host(endpoints: &EndpointSettings) -> String {
-    endpoints.token.as_ref().and_then(|token| token.host_str()).unwrap_or_default().to_owned()
 }
 
 fn sign_in(table: &mut Table<'_>, kind: Option<GrantKind>) -> Option<SignInMode> {

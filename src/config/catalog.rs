@@ -12,7 +12,7 @@ use url::Url;
 use super::decode::{self, keys_of};
 use super::diagnostic::{ConfigError, Diagnostic, FileId, Place, Report, SourcePosition, quoted, shortened};
 use super::files::warn_of_writers;
-use super::nearest::nearest;
+use super::nearest::{help_for_key, nearest};
 use super::node::{Entries, Node, Value, overlay};
 use super::{ACCOUNT_KEYS, profile, read as read_file, toml_entries};
 use crate::domain::account::AccountName;
@@ -279,11 +279,7 @@ fn relocate(node: &mut Node, written: SourcePosition) {
 fn check_keys(entries: &Entries, place: &Place<'_>) {
     let known: Vec<&str> = keys_of::<ProviderFile>().iter().copied().chain(Profile::KEYS).collect();
     for (key, node) in entries.iter().filter(|(key, _)| !known.contains(&key.as_str())) {
-        let help = match nearest(key, &known) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("the keys here are: {}", known.join(", ")),
-        };
-        place.below(key, Some(node.written)).error("there is no such key", help);
+        place.below(key, Some(node.written)).error("there is no such key", help_for_key(key, &known));
     }
 }
 

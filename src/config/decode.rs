@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Expected, IntoDeseriali
 use serde::forward_to_deserialize_any;
 
 use super::diagnostic::{Place, quoted};
-use super::nearest::nearest;
+use super::nearest::{help_for_key, nearest};
 use super::node::{Entries, Node, Value};
 
 /// Reads `entries`, which stand at `place`; `None` if anything was wrong, which is in the report.
@@ -105,13 +105,7 @@ impl DecodeFault {
         let key = path.last().map_or("it", |step| if let Step::Key(key) = step { key } else { "" });
         match self {
             Self::Missing(key) => place.below(key, None).error("this key is missing", format!("write {key} = …")),
-            Self::NoSuchKey(known) => {
-                let help = match nearest(key, known) {
-                    Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("the keys here are: {}", known.join(", ")),
-                };
-                place.error("there is no such key", help);
-            }
+            Self::NoSuchKey(known) => place.error("there is no such key", help_for_key(key, known)),
             Self::NoSuchValue(value, known) => {
                 let mut help = format!("write one of: {}", known.join(", "));
                 if let Some(name) = nearest(value, known) {

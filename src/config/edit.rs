@@ -3,7 +3,7 @@
 use toml::de::DeTable;
 
 use super::diagnostic::FileId;
-use super::node::{Entries, Value};
+use super::node::Value;
 use super::toml_entries;
 
 /// `text` without the section of the account `name` and the sections below it; `None` where the account is not there, or
@@ -32,7 +32,7 @@ pub(crate) fn without_account(text: &str, name: &str) -> Option<String> {
     if accounts.is_empty() && !after.contains_key("accounts") {
         before.remove("accounts");
     }
-    same(&before, &after).then_some(kept)
+    (before == after).then_some(kept)
 }
 
 /// The names in a line such as `[accounts.plant.params]`.
@@ -59,25 +59,6 @@ fn belongs_to_next(lines: &[&str]) -> bool {
     let is_comment = |line: &&&str| line.trim_start().starts_with('#');
     let comments = lines.iter().take_while(is_comment).count();
     comments > 0 && lines.get(comments).is_some_and(|line| header(line).is_some())
-}
-
-fn same(one: &Entries, other: &Entries) -> bool {
-    one.len() == other.len()
-        && one.iter().all(|(key, node)| other.get(key).is_some_and(|other| same_value(&node.value, &other.value)))
-}
-
-fn same_value(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Table(one), Value::Table(other)) => same(one, other),
-        (Value::List(one), Value::List(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_value(&one.value, &other.value))
-        }
-        (Value::Bool(one), Value::Bool(other)) => one == other,
-        (Value::Integer(one), Value::Integer(other)) => one == other,
-        (Value::Text(one), Value::Text(other)) => one == other,
-        (Value::Other(one), Value::Other(other)) => one == other,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::domain::secret::Secret;
 use crate::domain::text;
 
 /// The answer to a declaration that names a file.
-const NO_FILES: &str = "only the configuration file of the device may name files";
+pub(super) const NO_FILES: &str = "only the configuration file of the device may name files";
 const NO_FILES_HELP: &str = "take it out; a client's secret can be declared itself, as client_secret";
 
 /// The largest secret, in bytes: what is larger is some other file.
@@ -66,14 +66,7 @@ impl Files {
 
     /// The text of the secret in the file that `entry` names.
     pub(super) fn secret(&self, entry: &Entry<'_, &str>) -> Option<Secret> {
-        let path = self.private(entry)?;
-        match read_secret(&path) {
-            Ok(read) => Some(told(read, &path, entry)),
-            Err((message, help)) => {
-                entry.place.error(format!("{}: {message}", shown_path(&path)), help);
-                None
-            }
-        }
+        self.text(entry, read_secret)
     }
 
     /// The same, if there is such a file at all; where there is none, nobody complains.
@@ -84,8 +77,16 @@ impl Files {
 
     /// The text of a PEM file, which has more than one line.
     pub(super) fn pem(&self, entry: &Entry<'_, &str>) -> Option<Secret> {
+        self.text(entry, read_text)
+    }
+
+    fn text(
+        &self,
+        entry: &Entry<'_, &str>,
+        read: fn(&Path) -> Result<ReadText, (String, &'static str)>,
+    ) -> Option<Secret> {
         let path = self.private(entry)?;
-        match read_text(&path) {
+        match read(&path) {
             Ok(read) => Some(told(read, &path, entry)),
             Err((message, help)) => {
                 entry.place.error(format!("{}: {message}", shown_path(&path)), help);
@@ -167,7 +168,7 @@ impl Files {
     }
 }
 
-/// The content of a file.
+/// The sensitivity of a file's content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sensitivity {
     Public,

@@ -19,13 +19,13 @@ use crate::domain::text;
 pub(crate) const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1:8629/oauth2/redirect";
 
 /// The keys that go with one grant alone.
-const KEYS: [(&str, GrantKind, &str); 6] = [
-    ("redirect_uri", GrantKind::AuthorizationCode, "authorization_code"),
-    ("refresh_token_file", GrantKind::RefreshToken, "refresh_token"),
-    ("service_account_file", GrantKind::JwtBearer, "jwt_bearer"),
-    ("subject", GrantKind::JwtBearer, "jwt_bearer"),
-    ("username", GrantKind::Password, "password"),
-    ("password_file", GrantKind::Password, "password"),
+const KEYS: [(&str, GrantKind); 6] = [
+    ("redirect_uri", GrantKind::AuthorizationCode),
+    ("refresh_token_file", GrantKind::RefreshToken),
+    ("service_account_file", GrantKind::JwtBearer),
+    ("subject", GrantKind::JwtBearer),
+    ("username", GrantKind::Password),
+    ("password_file", GrantKind::Password),
 ];
 
 /// Reads the grant of the account; `None` if it is not known.
@@ -50,9 +50,9 @@ pub(super) fn read(
     client: Option<&mut ClientSettings>,
     endpoints: Option<&mut EndpointSettings>,
 ) -> Option<GrantSettings> {
-    for (key, owner, name) in KEYS {
+    for (key, owner) in KEYS {
         if owner != kind {
-            let message = format!("this goes only with grant = {}", quoted(name));
+            let message = format!("this goes only with grant = {}", quoted(owner.name()));
             table.refuse(key, &message, "take it out, or choose that grant");
         }
     }

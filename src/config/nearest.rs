@@ -21,6 +21,14 @@ pub(super) fn nearest<'n>(wrong: &str, names: &[&'n str]) -> Option<&'n str> {
         .map(|(_, name)| name)
 }
 
+/// The help for a key that is not among the `known` ones.
+pub(super) fn help_for_key(key: &str, known: &[&str]) -> String {
+    match nearest(key, known) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("the keys here are: {}", known.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,15 @@ pub(super) struct Node {
     pub(super) written: SourcePosition,
 }
 
+/// Equal wherever they were written.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
 /// A value of a configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Bool(bool),
     Integer(i64),

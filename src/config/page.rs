@@ -31,26 +31,18 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> 
         );
     }
     let behind_proxy = table.flag("behind_proxy");
-    if let (Some(listen), Some(address)) = (&listen, address)
-        && !address.ip().is_loopback()
-        && !has_code
-        && !behind_proxy
-    {
-        listen.place.error(
+    let is_open = !has_code && address.is_some_and(|address| !address.ip().is_loopback());
+    match &listen {
+        Some(listen) if is_open && behind_proxy => listen.place.warn(
+            "whoever reaches this address without the proxy is let in",
+            "listen on 127.0.0.1:8628 if the proxy is on this device, or add an access code (access_code_file)",
+        ),
+        Some(listen) if is_open => listen.place.error(
             "everybody who reaches this address could sign accounts in and out",
             "name a file with an access code (access_code_file = \"page.code\"), or write behind_proxy = true if a proxy \
              of yours asks who it is",
-        );
-    }
-    if let (Some(listen), Some(address)) = (&listen, address)
-        && !address.ip().is_loopback()
-        && !has_code
-        && behind_proxy
-    {
-        listen.place.warn(
-            "whoever reaches this address without the proxy is let in",
-            "listen on 127.0.0.1:8628 if the proxy is on this device, or add an access code (access_code_file)",
-        );
+        ),
+        _ => {}
     }
     table.refuse(
         "access_code",

@@ -327,7 +327,7 @@ fn example(key: &str, parameter: &Parameter) -> String {
 }
 
 /// The name of a provider that has no file.
-fn label(endpoints: &EndpointSettings) -> String {
+pub(super) fn label(endpoints: &EndpointSettings) -> String {
     let address = endpoints.issuer.as_ref().or(endpoints.token.as_ref());
     address.and_then(|address| address.host_str()).unwrap_or_default().to_owned()
 }

@@ -1,7 +1,5 @@
 //! The `[provisioning]` section, and accounts that are declared under it.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use url::Url;
 
@@ -10,7 +8,7 @@ use super::address::{AddressUse, http_address};
 use super::catalog::Catalog;
 use super::client::MOST_SECRETS;
 use super::diagnostic::{Diagnostic, FileId, Report, quoted};
-use super::files::Files;
+use super::files::{Files, NO_FILES};
 use super::grant::DEFAULT_REDIRECT_URI;
 use super::nearest::nearest;
 use super::node;
@@ -19,7 +17,6 @@ use super::table::Table;
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::KnownProvider;
 use crate::domain::settings::{AccountSettings, Declared, GrantSettings, ProvisioningSettings};
 use crate::domain::text;
 
@@ -52,15 +49,15 @@ const KEYS: [&str; 21] = [
 /// The keys that are for the configuration file alone, and why.
 const NOT_DECLARABLE: [(&str, &str); 10] = [
     ("allow_http", "only the configuration file of the device may allow plain HTTP"),
-    ("ca_file", "only the configuration file of the device may name files"),
-    ("certificate_file", "only the configuration file of the device may name files"),
-    ("client_secret_file", "only the configuration file of the device may name files"),
+    ("ca_file", NO_FILES),
+    ("certificate_file", NO_FILES),
+    ("client_secret_file", NO_FILES),
     ("password", "a user's password is not declared over MQTT"),
-    ("password_file", "only the configuration file of the device may name files"),
-    ("private_key_file", "only the configuration file of the device may name files"),
+    ("password_file", NO_FILES),
+    ("private_key_file", NO_FILES),
     ("private_key_id", "a private key is named in the configuration file of the device"),
-    ("refresh_token_file", "only the configuration file of the device may name files"),
-    ("service_account_file", "only the configuration file of the device may name files"),
+    ("refresh_token_file", NO_FILES),
+    ("service_account_file", NO_FILES),
 ];
 
 /// The reason why a declaration says nothing of how a provider works.
@@ -73,13 +70,12 @@ const LONGEST: usize = 2_048;
 pub(super) fn read(mut table: Table<'_>, catalog: &Catalog) -> Option<ProvisioningSettings> {
     let enabled = table.flag("enabled");
     let issuers = table.texts("issuers");
-    let issuers: Vec<_> = issuers.iter().map(|entry| (http_address(entry, AddressUse::Issuer, false), entry)).collect();
-    let presets = table.texts("presets");
-    let presets: Vec<(_, Option<Arc<KnownProvider>>)> = presets
-        .into_iter()
-        .map(|preset| (catalog.find(preset.value), preset))
-        .map(|(found, preset)| (preset, found))
-        .collect();
+    let issuers: Vec<_> = issuers.iter().map(|entry| http_address(entry, AddressUse::Issuer, false)).collect();
+    let presets = table.texts("presets").into_iter().map(|preset| {
+        let provider = catalog.find(preset.value);
+        (preset, provider)
+    });
+    let presets: Vec<_> = presets.collect();
     for (preset, _) in presets.iter().filter(|(_, provider)| provider.is_none()) {
         let (message, _) = catalog.unknown(preset.value);
         preset.place.error(message, "`oauth2mqtt providers` lists them; name any other provider in issuers");
@@ -91,7 +87,7 @@ pub(super) fn read(mut table: Table<'_>, catalog: &Catalog) -> Option<Provisioni
         );
     }
     table.finish();
-    let issuers = issuers.into_iter().filter_map(|(issuer, _)| issuer).collect();
+    let issuers = issuers.into_iter().flatten().collect();
     let presets = presets.into_iter().filter_map(|(_, provider)| provider).collect();
     enabled.then_some(ProvisioningSettings { issuers, presets })
 }

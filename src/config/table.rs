@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::decode::{self, mismatch};
 use super::diagnostic::{FileId, Place, Report};
-use super::nearest::nearest;
+use super::nearest::help_for_key;
 use super::node::{Entries, Node, Value};
 
 /// A value and where it stands.
@@ -153,11 +153,7 @@ impl<'a> Table<'a> {
                 continue;
             }
             let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
-            let help = match nearest(key, &known) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("the keys here are: {}", self.known.join(", ")),
-            };
-            entry.place.error("there is no such key", help);
+            entry.place.error("there is no such key", help_for_key(key, &known));
         }
     }
 
