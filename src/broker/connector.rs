@@ -253,10 +253,9 @@ impl Connector {
                 BrokerError::Refused(broker, reason, next_step)
             }
             End::Disconnected(reason) => {
-                let next_step = reason.next_step();
+                let next_step = reason.next_step_inside();
                 match reason.code() {
                     0x8e => BrokerError::TakenOver(broker, client_id(), reason, next_step),
-                    0x87 => BrokerError::Ended(broker, reason, super::reason::GIVE_RIGHT),
                     _ => BrokerError::Ended(broker, reason, next_step),
                 }
             }

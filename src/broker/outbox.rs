@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::refusal::TopicRefusal;
 use crate::domain::clock::BootTime;
-use crate::wire::Payload;
+use crate::wire::{Payload, is_of_token};
 
 /// The most responses that wait. Where requests come faster than the broker takes the answers, the oldest are dropped: who has
 /// waited longest for one is the likeliest to have given up, and who asks after a flood is answered.
@@ -87,7 +87,8 @@ impl Outbox {
         if publication.retain {
             let topic = publication.topic.clone();
             if waiting.retained.insert(topic.clone(), publication).is_none() {
-                let order = if is_token(&topic) { &mut waiting.tokens } else { &mut waiting.others };
+                // Whatever else the broker does not accept, tokens should be there.
+                let order = if is_of_token(&topic) { &mut waiting.tokens } else { &mut waiting.others };
                 order.push_back(topic);
             }
         } else if let Some(refusal) = publication.refused_by(waiting.largest) {
@@ -204,11 +205,6 @@ impl WaitingMessages {
         self.response_bytes -= response.bytes();
         Some(response)
     }
-}
-
-/// Returns whether it is the topic of a token: whatever else the broker does not accept, these should be there.
-fn is_token(topic: &str) -> bool {
-    topic.ends_with("/token")
 }
 
 #[cfg(test)]

@@ -22,13 +22,16 @@ pub(crate) struct KnownReason {
 }
 
 /// The next step where a code has none of its own.
-pub(crate) const SEE_LOG: &str = "See the broker's log, and its limits for this agent's user.";
+const SEE_LOG: &str = "See the broker's log, and its limits for this agent's user.";
 
 /// The next step where the broker refuses one topic or subscription for want of a right.
 pub(crate) const GIVE_RIGHT: &str = "Give the agent's user the right in the broker's access rules (ACL).";
 
 const CHECK_LOGIN: &str = "Check [mqtt] username and password_file, and that the broker knows this user.";
 const USE_MQTT5: &str = "Use a broker that speaks MQTT 5, such as mosquitto 1.6 or later. aedes, also inside Node-RED, speaks MQTT 3.1.1 only.";
+const CHECK_PROXY: &str =
+    "See the broker's log. If a proxy is between the agent and the broker, check that it passes MQTT 5.";
+const OTHER_TOPIC: &str = "Choose another [mqtt] base_topic, or allow it at the broker.";
 const WAIT: &str = "The agent tries again by itself.";
 const OWN_NAME: &str = "Give each agent and each other client a name of its own: [mqtt] client_id.";
 const RAISE_SIZE: &str = "Raise the broker's limit, such as mosquitto's max_packet_size.";
@@ -38,8 +41,8 @@ const OTHER_ADDRESS: &str = "Put the broker's new address into [mqtt] url.";
 #[rustfmt::skip]
 pub(crate) const REASONS: &[KnownReason] = &[
     known(0x80, "unspecified error", SEE_LOG),
-    known(0x81, "malformed packet", "See the broker's log. If a proxy is between the agent and the broker, check that it passes MQTT 5."),
-    known(0x82, "protocol error", "See the broker's log. If a proxy is between the agent and the broker, check that it passes MQTT 5."),
+    known(0x81, "malformed packet", CHECK_PROXY),
+    known(0x82, "protocol error", CHECK_PROXY),
     known(0x83, "implementation specific error", SEE_LOG),
     known(0x84, "unsupported protocol version", USE_MQTT5),
     known(0x85, "client identifier not valid", "Choose another [mqtt] client_id, of letters and digits; some brokers take 23 at most."),
@@ -52,8 +55,8 @@ pub(crate) const REASONS: &[KnownReason] = &[
     known(0x8c, "bad authentication method", "Allow the broker's clients to sign in by user name and password, or by certificate."),
     known(0x8d, "keep alive timeout", "Check the network between agent and broker, and the broker's keep-alive limit. The agent connects again by itself."),
     known(0x8e, "session taken over", OWN_NAME),
-    known(0x8f, "topic filter invalid", "Choose another [mqtt] base_topic, or allow it at the broker."),
-    known(0x90, "topic name invalid", "Choose another [mqtt] base_topic, or allow it at the broker."),
+    known(0x8f, "topic filter invalid", OTHER_TOPIC),
+    known(0x90, "topic name invalid", OTHER_TOPIC),
     known(0x91, "packet identifier in use", SEE_LOG),
     known(0x93, "receive maximum exceeded", SEE_LOG),
     known(0x94, "topic alias invalid", SEE_LOG),
@@ -90,15 +93,16 @@ impl Reason {
         self.code
     }
 
-    /// Returns what to do where the whole connection is refused or ended.
+    /// Returns what to do where the connection is refused.
     #[must_use]
     pub(super) fn next_step(&self) -> &'static str {
         self.known().map_or(SEE_LOG, |known| known.next_step)
     }
 
-    /// Returns what to do where one topic or subscription is refused.
+    /// Returns what to do where the agent was let in, and a topic or subscription is refused or the connection ended. Its login is
+    /// right then; what it lacks is a right.
     #[must_use]
-    pub(super) fn next_step_for_topic(&self) -> &'static str {
+    pub(super) fn next_step_inside(&self) -> &'static str {
         if self.code == 0x87 { GIVE_RIGHT } else { self.next_step() }
     }
 
@@ -135,6 +139,6 @@ mod tests {
     fn a_missing_right_is_a_matter_of_the_login_or_of_the_access_rules() {
         let reason = Reason::new(0x87, None);
         assert!(reason.next_step().contains("password_file"));
-        assert!(reason.next_step_for_topic().contains("(ACL)"));
+        assert!(reason.next_step_inside().contains("(ACL)"));
     }
 }

@@ -8,7 +8,7 @@ use super::reason::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TopicRefusal {
     /// The broker's answer, with its reason code.
-    #[error("the broker refuses it: {reason}. {}", reason.next_step_for_topic())]
+    #[error("the broker refuses it: {reason}. {}", reason.next_step_inside())]
     Answered {
         /// The reason that it gave.
         reason: Reason,
@@ -26,7 +26,7 @@ pub(crate) enum TopicRefusal {
     /// The broker ends the connection when it gets this, and has said why.
     #[error(
         "the broker ends the connection when it gets this: {reason}. {} The agent leaves it out, and tries again in a few minutes \
-         and then ever more seldom", reason.next_step_for_topic()
+         and then ever more seldom", reason.next_step_inside()
     )]
     Disconnects {
         /// The reason that it gave.

@@ -18,11 +18,11 @@ use crate::ui::qr::Qr;
 /// The payload of `bridge/state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StateMessage {
-    /// True if an agent is running.
+    /// The presence of the agent.
     pub state: Presence,
 }
 
-/// True if an agent is running.
+/// The presence of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Presence {

@@ -19,5 +19,5 @@ pub(crate) use messages::{
 pub(crate) use payload::Payload;
 pub(crate) use request::{Request, Transaction};
 pub(crate) use response::{DeclareMessage, ForgetMessage, ReloadMessage, Response};
-pub(crate) use topics::Topics;
+pub(crate) use topics::{Topics, is_of_token};
 pub(crate) use verb::Verb;

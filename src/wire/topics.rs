@@ -24,7 +24,7 @@ impl Topics {
         Self { base: base.to_owned(), local_tokens }
     }
 
-    /// Returns whether the agent is there.
+    /// Returns the topic of `bridge/state`.
     #[must_use]
     pub(crate) fn state(&self) -> String {
         format!("{}/bridge/state", self.base)
@@ -46,8 +46,8 @@ impl Topics {
     /// The account that `topic` belongs to, if it is one of an account.
     #[must_use]
     pub(crate) fn account_of(&self, topic: &str) -> Option<AccountName> {
-        let topic = topic.strip_prefix(LOCAL).filter(|_| self.local_tokens).unwrap_or(topic);
-        let (account, last) = topic.strip_prefix(self.base.as_str())?.strip_prefix('/')?.split_once('/')?;
+        let (account, last) =
+            self.without_local(topic).strip_prefix(self.base.as_str())?.strip_prefix('/')?.split_once('/')?;
         let levels = [Topic::Token, Topic::Status, Topic::SignIn, Topic::Identity].map(last_level);
         levels.contains(&last).then(|| account.parse().ok()).flatten()
     }
@@ -100,13 +100,23 @@ impl Topics {
     /// Nobody may use the agent's right to publish in order to write on its other topics, such as an account's token.
     #[must_use]
     pub(crate) fn may_respond_to(&self, topic: &str) -> bool {
-        let topic = topic.strip_prefix(LOCAL).filter(|_| self.local_tokens).unwrap_or(topic);
+        let topic = self.without_local(topic);
         let is_short = topic.len() <= LONGEST_RESPONSE_TOPIC;
         let is_name = !topic.is_empty() && is_short && !topic.contains(['+', '#', '\0']) && !topic.starts_with('$');
         let below = topic.strip_prefix(self.base.as_str());
         let is_ours = below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         is_name && (!is_ours || below.is_some_and(|rest| rest.starts_with("/bridge/response/")))
     }
+
+    fn without_local<'a>(&self, topic: &'a str) -> &'a str {
+        topic.strip_prefix(LOCAL).filter(|_| self.local_tokens).unwrap_or(topic)
+    }
+}
+
+/// Returns whether `topic` is that of a token.
+#[must_use]
+pub(crate) fn is_of_token(topic: &str) -> bool {
+    topic.rsplit('/').next() == Some(last_level(Topic::Token))
 }
 
 fn last_level(topic: Topic) -> &'static str {
