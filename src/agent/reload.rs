@@ -104,9 +104,7 @@ impl Agent {
         let tells_no_more = account.settings.identity && !settings.identity;
         let asked = |settings: &AccountSettings| (settings.scopes.clone(), Arc::clone(&settings.profile));
         let requests_other_tokens = asked(&account.settings) != asked(&settings);
-        let told =
-            |settings: &AccountSettings| (settings.provider.clone(), settings.grant.name(), settings.scopes.clone());
-        let tells_otherwise = told(&account.settings) != told(&settings);
+        let told = account.info(name);
         let rules = rules(&settings);
         let same_client = *account.session.client() == settings.binding();
         if same_client && account.session.can_go_on_under(&rules) {
@@ -121,7 +119,7 @@ impl Agent {
             let account = Account { settings, provider, session, change: None };
             self.accounts.insert(name.clone(), Box::new(account));
         }
-        if tells_otherwise {
+        if self.accounts.get(name).is_some_and(|account| account.info(name) != told) {
             self.publish_info();
         }
         if retires {

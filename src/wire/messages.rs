@@ -50,7 +50,7 @@ pub(crate) struct InfoMessage {
 }
 
 /// One account in `bridge/info`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AccountInfo {
     /// Its name.
     pub name: String,
