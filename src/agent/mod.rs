@@ -124,10 +124,12 @@ pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunErr
     let mut alarm = Alarm::new()?;
     let clock_watch = ClockWatch::new()?;
     let mut manager = ServiceManager::from_process();
+    // First of all, so that no other process inherits the sockets on which codes arrive.
+    let redirects = Redirects::from_process();
     let Some(opened) = opening::open_store(&settings.store, &events, &mut signals, &mut manager).await? else {
         return Ok(());
     };
-    let mut agent = Agent::start(settings, origin, opened, events)?;
+    let mut agent = Agent::start(settings, origin, opened, redirects, events)?;
     manager.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), accounts = agent.accounts.len(), "started");
     loop {
@@ -204,6 +206,7 @@ impl Agent {
         mut settings: Settings,
         origin: Origin,
         opened: Opened,
+        redirects: Redirects,
         events: mpsc::Sender<LoopEvent>,
     ) -> Result<Self, RunError> {
         let now = clock::now();
@@ -241,7 +244,7 @@ impl Agent {
             to_announce: VecDeque::new(),
             topics,
             tickets: Tickets::default(),
-            redirects: Redirects::from_process(),
+            redirects,
             declarations: Declarations::from_store(opened.declarations),
             page: None,
             events,
