@@ -160,7 +160,12 @@ impl Agent {
         let revision = self.save_declaration(&name, declaration);
         self.declarations.waiting.insert(revision, (reply_to.clone(), transaction.clone(), data(&answer)));
         tracing::info!(account = name.as_str(), provider = settings.provider, "declared");
-        self.take_up(&name, settings)
+        let taken_up = self.take_up(&name, settings);
+        if taken_up.is_err() {
+            // The refusal is the answer, and the only one.
+            self.declarations.waiting.remove(&revision);
+        }
+        taken_up
     }
 
     /// Signs a declared account out, and forgets it when that is done.
