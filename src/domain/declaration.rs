@@ -24,10 +24,7 @@ impl Declaration {
     /// True if both declare the same account.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let pairs = || self.secrets.iter().zip(&other.secrets);
-        self.settings == other.settings
-            && self.secrets.len() == other.secrets.len()
-            && pairs().all(|(secret, other)| secret.expose() == other.expose())
+        self.settings == other.settings && self.secrets == other.secrets
     }
 
     /// True if a sign-in by `other` serves this one as well: it asks for the same, in the same way.

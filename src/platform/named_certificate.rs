@@ -34,6 +34,10 @@ impl NamedCertificates {
         Self { named, by_authority, algorithms }
     }
 
+    fn is_named(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.named.iter().any(|named| named == certificate)
+    }
+
     /// Checks a signature of the handshake. The library does not read certificates of version 1, so the key is found here.
     fn signed(
         &self,
@@ -63,7 +67,7 @@ impl ServerCertVerifier for NamedCertificates {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.named.iter().any(|named| named == end_entity) {
+        if self.is_named(end_entity) {
             return Ok(ServerCertVerified::assertion());
         }
         match &self.by_authority {
@@ -78,7 +82,7 @@ impl ServerCertVerifier for NamedCertificates {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.named.iter().any(|named| named == certificate) {
+        if self.is_named(certificate) {
             return self.signed(message, certificate, signature);
         }
         rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
@@ -90,7 +94,7 @@ impl ServerCertVerifier for NamedCertificates {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if self.named.iter().any(|named| named == certificate) {
+        if self.is_named(certificate) {
             // Only TLS 1.2 allows these (RFC 8446 4.2.3).
             let is_old = matches!(
                 signature.scheme,

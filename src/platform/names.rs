@@ -89,7 +89,7 @@ fn is_local(host: &str) -> bool {
 /// Asks avahi for the name's addresses of both kinds; none where it does not run or does not know.
 async fn from_avahi(socket: &Path, host: &str, port: u16) -> Vec<SocketAddr> {
     let ask = |kind: &'static str| async move {
-        let mut stream = BufReader::new(UnixStream::connect(socket).await.ok()?.take_limited());
+        let mut stream = BufReader::new(UnixStream::connect(socket).await.ok()?.take(LONGEST_ANSWER));
         stream.get_mut().get_mut().write_all(format!("RESOLVE-HOSTNAME-{kind} {host}\n").as_bytes()).await.ok()?;
         let mut line = String::new();
         stream.read_line(&mut line).await.ok()?;
@@ -142,7 +142,7 @@ struct ResolvedAddress {
 /// Asks systemd-resolved; nothing is found where it does not run or does not know.
 async fn from_resolved(socket: &Path, host: &str, port: u16) -> Vec<SocketAddr> {
     let ask = async {
-        let mut stream = BufReader::new(UnixStream::connect(socket).await.ok()?.take_limited());
+        let mut stream = BufReader::new(UnixStream::connect(socket).await.ok()?.take(LONGEST_ANSWER));
         let question =
             VarlinkCall { method: "io.systemd.Resolve.ResolveHostname", parameters: HostName { name: host } };
         let mut message = serde_json::to_vec(&question).ok()?;
@@ -172,17 +172,6 @@ fn with_interface(address: IpAddr, port: u16, interface: u32) -> SocketAddr {
     match address {
         IpAddr::V6(six) if six.is_unicast_link_local() => SocketAddrV6::new(six, port, 0, interface).into(),
         other => SocketAddr::new(other, port),
-    }
-}
-
-/// Bounds what a daemon may send.
-trait TakeLimited: Sized {
-    fn take_limited(self) -> tokio::io::Take<Self>;
-}
-
-impl TakeLimited for UnixStream {
-    fn take_limited(self) -> tokio::io::Take<Self> {
-        self.take(LONGEST_ANSWER)
     }
 }
 

@@ -112,8 +112,9 @@ fn with_holder(error: io::Error, address: SocketAddr) -> io::Error {
 }
 
 async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Sender<E>) -> Response<ResponseBody> {
-    let target = request.uri().path_and_query().map(|target| Secret::new(target.as_str().to_owned()));
-    let target = target.filter(|target| target.expose().contains('?') && request.method() == Method::GET);
+    let target = request.uri().path_and_query().filter(|target| target.query().is_some());
+    let target =
+        target.filter(|_| request.method() == Method::GET).map(|target| Secret::new(target.as_str().to_owned()));
     let Some(target) = target else {
         return page(StatusCode::NOT_FOUND, "Nothing is here", "This address takes part in a sign-in, and only then.");
     };

@@ -57,7 +57,7 @@ impl ServiceManager {
     /// The configuration is being read again; to be followed by [`Self::ready`].
     pub(crate) fn reloading(&self, now: BootTime) {
         // Monotonic time is asked for, so that a late word is told from the one awaited: boot time is never behind it.
-        let microseconds = now.after(BootTime::new(Duration::ZERO)).as_micros();
+        let microseconds = now.since_boot().as_micros();
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
     }
 

@@ -35,7 +35,7 @@ impl Alarm {
         if at == self.set_for {
             return Ok(());
         }
-        let since_boot = at.map(|at| at.after(BootTime::new(std::time::Duration::ZERO)));
+        let since_boot = at.map(BootTime::since_boot);
         let value = since_boot.map_or(NEVER, |since_boot| Timespec {
             tv_sec: i64::try_from(since_boot.as_secs()).unwrap_or(i64::MAX),
             // All zero would mean never.
