@@ -112,17 +112,23 @@ impl Disk {
         self.done.push(ticket);
     }
 
-    /// Takes the store's word on one revision, and says why what is newest could not be written.
-    pub(super) fn stored(&mut self, revision: Revision, result: Result<(), Fault>, cx: &mut Context) -> Option<Fault> {
+    /// The reason why a write that has failed is not tried again yet, while there is such a write.
+    pub(super) fn waits_because(&self) -> Option<&Fault> {
+        let waits = matches!(self.step, WriteStep::RetryAt(_));
+        self.active_fault.as_deref().filter(|_| waits).map(|active_fault| &active_fault.fault)
+    }
+
+    /// Takes the store's word on one revision.
+    pub(super) fn stored(&mut self, revision: Revision, result: Result<(), Fault>, cx: &mut Context) {
         if revision != self.sent {
-            return None;
+            return;
         }
         let Err(fault) = result else {
             self.step = WriteStep::Safe;
             self.unseen = false;
             self.failures = 0;
             self.active_fault = None;
-            return None;
+            return;
         };
         self.failures = self.failures.saturating_add(1);
         let asked_for = match fault.remedy {
@@ -132,13 +138,9 @@ impl Disk {
         let wait = policy::retry_wait(self.failures, asked_for, cx.jitter);
         let retry = Moment::within(wait, cx.now);
         self.step = WriteStep::RetryAt(retry.at);
-        for ticket in self.done.drain(..) {
-            cx.reply(ticket, Err(CommandError::Failed(fault.clone())));
-        }
         cx.log(LogEvent::StoreFailed(fault.clone(), wait));
         self.active_fault =
-            Some(Box::new(ActiveFault::continuing(self.active_fault.take(), fault.clone(), Some(retry), cx.now)));
-        Some(fault)
+            Some(Box::new(ActiveFault::continuing(self.active_fault.take(), fault, Some(retry), cx.now)));
     }
 
     /// Returns whether there is something to send to the store now.
@@ -155,7 +157,7 @@ impl Disk {
         cx.actions.push(if record.is_empty() { Action::Erase(self.sent) } else { Action::Save(self.sent, record) });
     }
 
-    /// Answers what has become safe.
+    /// Answers what has become safe, or is not about to: a request waits for one attempt to write, not for the next.
     pub(super) fn answer(&mut self, cx: &mut Context) {
         // Nothing is on its way to where nothing is written.
         if self.protected {
@@ -164,6 +166,9 @@ impl Disk {
         }
         if self.is_safe() {
             cx.actions.extend(self.done.drain(..).map(|ticket| Action::Reply(ticket, Ok(()))));
+        }
+        if let Some(fault) = self.waits_because().cloned() {
+            cx.refuse(self.done.drain(..), &CommandError::Failed(fault));
         }
     }
 }

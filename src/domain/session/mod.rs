@@ -158,11 +158,7 @@ impl Session {
                 self.stopping = true;
                 self.disk.try_now(cx.now);
             }
-            Event::Stored(revision, result) => {
-                if let Some(fault) = self.disk.stored(revision, result, cx) {
-                    self.grant.cannot_ask(&fault, cx);
-                }
-            }
+            Event::Stored(revision, result) => self.disk.stored(revision, result, cx),
         }
         self.held_is_over = self.grant.is_over(&self.rules.acquisition, cx.now);
         if !self.stopping {
@@ -173,6 +169,9 @@ impl Session {
             self.disk.send(self.record(), cx);
         }
         self.disk.answer(cx);
+        if let Some(fault) = self.disk.waits_because() {
+            self.grant.cannot_ask(fault, cx);
+        }
         self.publish_what_changed(cx);
         std::mem::take(&mut cx.actions)
     }
@@ -201,7 +200,9 @@ impl Session {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         let is_asking = self.grant.is_asking() || self.sign_in.is_asking();
-        is_asking || self.disk.is_writing() || (!self.stopping && !self.disk.is_safe())
+        // A code that the browser brought back is in memory alone.
+        let has_work = !self.disk.is_safe() || self.sign_in.has_code();
+        is_asking || self.disk.is_writing() || (!self.stopping && has_work)
     }
 
     /// Returns whether the disk has all that is to outlive the process.
@@ -309,8 +310,8 @@ impl Session {
                 return Err(fault);
             }
         };
-        let lasts = tokens.refresh_token.is_some() || self.rules.acquisition == Acquisition::Unattended;
         let mut renewal = Renewal::first(self.client, tokens, &self.rules, request, cx);
+        let lasts = renewal.can_renew(&self.rules.acquisition);
         let another_user = self.grant.is_of_another_user(user.as_ref());
         renewal.signed_in.user = user.map(Box::new);
         renewal.signed_in.user_changed_at = another_user.then_some(cx.now.wall);

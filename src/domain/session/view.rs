@@ -270,14 +270,11 @@ impl Session {
 
     fn state(&self, now: Now) -> SessionState {
         if let Grant::Held(renewal) = &self.grant {
-            let signed_in = &renewal.signed_in;
             // New tokens that could not be written yet are as good as none.
             if renewal.is_usable(now) && (self.disk.has_what_is_seen() || self.disk.active_fault().is_none()) {
                 return SessionState::Active;
             }
-            let renewable =
-                signed_in.tokens.refresh_token.is_some() || self.rules.acquisition == Acquisition::Unattended;
-            if signed_in.refused.is_none() && renewable {
+            if renewal.can_renew(&self.rules.acquisition) {
                 return SessionState::Expired;
             }
         }
@@ -300,9 +297,7 @@ impl Session {
                     since: refusal.since,
                     retry_at: None,
                 });
-                let lost =
-                    signed_in.tokens.refresh_token.is_none() && self.rules.acquisition != Acquisition::Unattended;
-                let expired = !renewal.is_usable(now) && lost;
+                let expired = self.grant.is_over(&self.rules.acquisition, now);
                 refused.or_else(|| renewal.active_fault().map(ActiveFault::view)).or_else(|| {
                     let expiry = signed_in.tokens.expiry.filter(|_| expired)?;
                     Some(ErrorView {

@@ -106,7 +106,7 @@ impl Renewal {
     }
 
     /// Returns whether there is a way to other tokens without a user.
-    pub(super) fn can_renew(&self, acquisition: &Acquisition) -> bool {
+    pub(in crate::domain::session) fn can_renew(&self, acquisition: &Acquisition) -> bool {
         let has_means = self.signed_in.tokens.refresh_token.is_some() || *acquisition == Acquisition::Unattended;
         has_means && self.signed_in.refused.is_none()
     }

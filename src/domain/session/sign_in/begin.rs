@@ -13,7 +13,7 @@ impl Session {
             cx.reply(ticket, Err(CommandError::SigningOut));
             return;
         }
-        let spent = matches!(&self.rules.acquisition, Acquisition::Import(fingerprint) if *fingerprint == self.imported || fingerprint.is_none());
+        let spent = matches!(self.rules.acquisition, Acquisition::Import(_)) && !self.has_new_import();
         if let Some(fault) = self.sign_in.told_to_wait(cx.now) {
             cx.reply(ticket, Err(CommandError::Failed(fault.clone())));
             return;
@@ -65,10 +65,13 @@ impl Session {
             Acquisition::User => self.rules.offer && has_ended,
             Acquisition::Unattended => !has_grant && !self.stopped,
             // Another token in the file is meant to take the place of the one that is held.
-            Acquisition::Import(fingerprint) => {
-                !matches!(self.grant, Grant::Revoking { .. }) && fingerprint.is_some() && *fingerprint != self.imported
-            }
+            Acquisition::Import(_) => !matches!(self.grant, Grant::Revoking { .. }) && self.has_new_import(),
         }
+    }
+
+    /// Returns whether the file has a refresh token that was not taken in yet.
+    fn has_new_import(&self) -> bool {
+        matches!(&self.rules.acquisition, Acquisition::Import(token) if token.is_some() && *token != self.imported)
     }
 
     /// Asks on, ends what has expired, or begins afresh, when it is time.

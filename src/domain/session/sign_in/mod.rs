@@ -109,6 +109,11 @@ impl SignIn {
         }
     }
 
+    /// Returns whether the browser has brought a code back that is not exchanged yet.
+    pub(super) fn has_code(&self) -> bool {
+        matches!(self, Self::Waiting(waiting) if waiting.code.is_some())
+    }
+
     pub(super) fn active_fault(&self) -> Option<&ActiveFault> {
         match self {
             Self::Idle { active_fault, .. } => active_fault.as_deref(),

@@ -87,6 +87,31 @@ fn a_refresh_that_cannot_be_noted_on_disk_is_answered() {
 }
 
 #[test]
+fn a_request_that_comes_while_the_disk_fails_is_answered_at_once() {
+    let full = Fault::passing(FaultCode::StoreFailed, "No room.");
+    let failed = |ticket| (Ticket(ticket), Err(CommandError::Failed(full.clone())));
+    let fails = |harness: &mut Harness| {
+        let revision = harness.unsaved.remove(0);
+        harness.tell(Event::Stored(revision, Err(full.clone())));
+    };
+    let mut harness = Harness::signed_in(3_600);
+    harness.saves = false;
+    harness.pass(100);
+    harness.tell(Event::Command(Command::Refresh, Ticket(7)));
+    fails(&mut harness);
+    harness.tell(Event::Command(Command::Refresh, Ticket(8)));
+    assert_eq!(harness.replies, [failed(7), failed(8)]);
+
+    let mut harness = Harness::signed_out();
+    harness.saves = false;
+    harness.tell(Event::Command(Command::Login, Ticket(1)));
+    harness.answer(device_code());
+    fails(&mut harness);
+    harness.tell(Event::Command(Command::Login, Ticket(2)));
+    assert_eq!(harness.replies, [failed(1), failed(2)]);
+}
+
+#[test]
 fn nothing_is_begun_while_the_process_ends() {
     let mut harness = Harness::offering();
     harness.tell(Event::Stopping);

@@ -139,6 +139,7 @@ fn a_network_that_fails_between_code_and_tokens_is_tried_again() {
     comes_back(&mut harness, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", 2);
     harness.answer(ProviderAnswer::Granted(Err(outage())));
     assert_eq!((harness.state(), harness.error()), (SessionState::AwaitingUser, Some(FaultCode::ProviderUnreachable)));
+    assert!(harness.session.is_busy(), "a reload must not take the code");
     harness.pass(3);
     harness.answer(obtained("a1", Some("r1")));
     assert_eq!((harness.state(), harness.error()), (SessionState::Active, None));
