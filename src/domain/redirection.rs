@@ -1,6 +1,7 @@
 //! The redirection that brings a user's browser back from the provider (RFC 6749 4.1.2).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use url::form_urlencoded;
 
@@ -22,12 +23,19 @@ pub struct Redirection {
 }
 
 /// An authorization code (RFC 6749 4.1.2), with what came beside it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RedirectedCode {
     /// The code.
     pub code: Secret,
     /// Every parameter that the standards do not name, such as the account that was chosen.
     pub further: BTreeMap<String, Secret>,
+}
+
+/// Shows nothing of it: in an address that is not whole, a name may be a piece of a secret.
+impl fmt::Debug for RedirectedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedirectedCode").finish_non_exhaustive()
+    }
 }
 
 /// An error that the provider sent by the browser (RFC 6749 4.1.2.1).
