@@ -5,6 +5,8 @@
 # the start files and the C library for each device, while Debian's ARM compiler links start files for ARMv7.
 # shellcheck shell=bash
 
+. cross/debian.sh
+
 export CARGO_TARGET_DIR=$PWD/target/cross
 tools=$CARGO_TARGET_DIR/tools
 
@@ -13,21 +15,6 @@ tools=$CARGO_TARGET_DIR/tools
 zig_version=0.15.2
 zigbuild_version=0.24.0
 deb_version=3.8.0
-
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-
-# Installs those of the Debian packages that are not there.
-debian() {
-    local missing=() package
-    for package in "$@"; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
-    done
-    if [ ${#missing[@]} != 0 ]; then
-        as_root apt-get update --quiet
-        as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install --quiet --yes --no-install-recommends "${missing[@]}"
-    fi
-}
 
 install_tools() {
     debian binutils python3-venv

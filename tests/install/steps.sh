@@ -84,7 +84,7 @@ signal() { inside sh -c "kill -$1 $2"; }
 
 status_contains() { [[ $(property StatusText) == *"$1"* ]]; }
 
-journal() { inside journalctl --no-pager --quiet --output=cat --unit=oauth2mqtt "$@"; }
+journal() { inside journalctl --no-pager --quiet --output=cat --unit=oauth2mqtt; }
 
 journal_contains() { [[ $(journal) == *"$1"* ]]; }
 

@@ -1,0 +1,17 @@
+# Debian packages for the scripts that need them: functions, sourced in the checkout's top folder.
+# shellcheck shell=bash
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# Installs those of the Debian packages that are not there.
+debian() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
+    done
+    if [ ${#missing[@]} != 0 ]; then
+        as_root apt-get update --quiet
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install --quiet --yes --no-install-recommends "${missing[@]}"
+    fi
+}
