@@ -109,10 +109,19 @@ export class World {
     this.editor = `http://127.0.0.1:${this.port}`;
     if (install) await this.install();
     await this.nodeRed.says('Started flows');
-    if (credentials) {
-      const { rev } = await (await fetch(`${this.editor}/flows`, { headers: { 'Node-RED-API-Version': 'v2' } })).json();
-      await fetch(`${this.editor}/flows`, { method: 'POST', headers: { 'content-type': 'application/json', 'Node-RED-API-Version': 'v2' }, body: JSON.stringify({ rev, flows, credentials }) });
-    }
+    if (credentials) await this.deploy(flows, credentials);
+  }
+
+  /** Deploys all at once, as the editor does. Node-RED answers before the flows have started. */
+  async deploy(flows, credentials) {
+    const starts = () => this.nodeRed.log.split('Started flows').length;
+    const before = starts();
+    const { rev } = await (await fetch(`${this.editor}/flows`, { headers: { 'Node-RED-API-Version': 'v2' } })).json();
+    const answer = await fetch(`${this.editor}/flows`, {
+      method: 'POST', headers: { 'content-type': 'application/json', 'Node-RED-API-Version': 'v2' }, body: JSON.stringify({ rev, flows, credentials }),
+    });
+    if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}\n${this.nodeRed.log}`);
+    await until('the start of the flows', () => starts() > before, 60).catch((error) => { throw new Error(`${error.message}\n${this.nodeRed.log}`); });
   }
 
   async install() {
