@@ -1,4 +1,4 @@
-//! The rules of `docs/architecture.md`: which room of `src` may use which, that no two files use each other, and how things are
+//! The rules of `docs/architecture.md`: which module of `src` may use which, that no two files use each other, and how things are
 //! named and described.
 #![allow(clippy::unwrap_used)]
 
@@ -18,9 +18,9 @@ struct Use {
     to: Vec<String>,
 }
 
-/// Reads the table of rooms: the name of each, and those that it may use; `None` for a room that may use all others.
-fn rooms(page: &str) -> BTreeMap<String, Option<BTreeSet<String>>> {
-    let rows = page.lines().skip_while(|line| !line.starts_with("| room |")).skip(2);
+/// Reads the table of modules: the name of each, and those that it may use; `None` for a module that may use all others.
+fn rules(page: &str) -> BTreeMap<String, Option<BTreeSet<String>>> {
+    let rows = page.lines().skip_while(|line| !line.starts_with("| module |")).skip(2);
     let cells = rows.map_while(|line| line.strip_prefix("| `")).map(|row| row.split('|').map(str::trim).collect());
     let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     cells
@@ -31,13 +31,13 @@ fn rooms(page: &str) -> BTreeMap<String, Option<BTreeSet<String>>> {
         .collect()
 }
 
-/// Breaches of the rule of the rooms, each with file, line and rule.
-fn breaches(rooms: &BTreeMap<String, Option<BTreeSet<String>>>, uses: &[Use]) -> Vec<String> {
+/// Breaches of the rule of the modules, each with file, line and rule.
+fn breaches(rules: &BTreeMap<String, Option<BTreeSet<String>>>, uses: &[Use]) -> Vec<String> {
     let mut breaches = Vec::new();
     for Use { file, line, from, to } in uses {
         let (from, to) = (&from[0], &to[0]);
-        let Some(may_use) = rooms.get(from) else {
-            breaches.push(format!("{file}: the table of docs/architecture.md has no room `{from}`"));
+        let Some(may_use) = rules.get(from) else {
+            breaches.push(format!("{file}: the table of docs/architecture.md has no module `{from}`"));
             continue;
         };
         if from != to && may_use.as_ref().is_some_and(|may_use| !may_use.contains(to)) {
@@ -144,7 +144,7 @@ fn every_room_uses_only_what_the_table_allows_and_no_two_files_use_each_other() 
     let modules: BTreeSet<_> = files.iter().map(|(_, module, _)| module.clone()).collect();
     let uses: Vec<_> = files.iter().flat_map(|(file, module, source)| uses_in(file, module, source)).collect();
     assert!(uses.len() > 300, "{}", uses.len());
-    let mut wrong = breaches(&rooms(PAGE), &uses);
+    let mut wrong = breaches(&rules(PAGE), &uses);
     wrong.extend(circles(&uses, &modules));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -195,7 +195,7 @@ fn every_room_of_the_table_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let is_room = |path: PathBuf| path.is_dir().then(|| path.file_name().unwrap().to_str().unwrap().to_owned());
     let there: BTreeSet<_> = fs::read_dir(root).unwrap().filter_map(|entry| is_room(entry.unwrap().path())).collect();
-    assert_eq!(rooms(PAGE).into_keys().collect::<BTreeSet<_>>(), there);
+    assert_eq!(rules(PAGE).into_keys().collect::<BTreeSet<_>>(), there);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_breach_names_file_line_and_rule() {
     let name = |text: &str| text.split("::").map(str::to_owned).collect::<Vec<_>>();
     let source = "use std::fs;\nuse crate::store::Store; // crate::agent\n";
     let uses = uses_in("src/domain/token.rs", &name("domain::token"), source);
-    assert_eq!(breaches(&rooms(PAGE), &uses), ["src/domain/token.rs:2: `domain` may not use `store`"]);
+    assert_eq!(breaches(&rules(PAGE), &uses), ["src/domain/token.rs:2: `domain` may not use `store`"]);
     let there = uses_in("src/wire/a.rs", &name("wire::a"), "use super::b::B;\n");
     let back = uses_in("src/wire/b.rs", &name("wire::b"), "use crate::wire::a::A;\n");
     let modules = [name("wire"), name("wire::a"), name("wire::b")].into_iter().collect();

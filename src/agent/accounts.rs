@@ -106,8 +106,7 @@ impl Clients {
         &self.tls
     }
 
-    /// The provider of an account with these settings, which are to be held: where others have the same provider, with them
-    /// it shares where its endpoints are.
+    /// The provider of an account with these settings, and the settings to keep. Accounts of one provider share its endpoints.
     pub(super) fn provider(
         &mut self,
         mut settings: AccountSettings,

@@ -167,7 +167,7 @@ pub(crate) async fn run(settings: Settings, origin: Origin) -> Result<(), RunErr
 struct Agent {
     settings: Settings,
     origin: Origin,
-    /// Boxed: in a tree they would lie side by side with room for as many more.
+    /// Boxed, because a node of the tree reserves space for several values.
     accounts: BTreeMap<AccountName, Box<Account>>,
     /// The records of accounts that the configuration does not name now.
     spare: HashMap<AccountName, StoredRecord>,

@@ -104,7 +104,7 @@ fn write_down(name: &AccountName, event: LogEvent, store: Option<&str>) {
         }
         LogEvent::UserUnknown(fault) => tracing::warn!(account, %fault, "nobody knows who signed in"),
         LogEvent::NotRevoked(fault) => {
-            tracing::warn!(account, %fault, "the tokens of whoever was refused are not revoked");
+            tracing::warn!(account, %fault, "tokens that are not kept could not be revoked");
         }
         LogEvent::SignInFailed(fault) => tracing::warn!(account, %fault, "the sign-in ended"),
         LogEvent::Refreshed => tracing::info!(account, "refreshed"),

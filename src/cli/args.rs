@@ -87,7 +87,7 @@ pub(crate) enum CliCommand {
     },
     /// Print the current access token
     ///
-    /// Whoever reads the output can use the account until the token expires.
+    /// Anyone who reads the output can use the account until the token expires.
     Token {
         /// The name of the account in the configuration
         account: String,

@@ -117,7 +117,7 @@ fn profile(table: &mut Table<'_>) -> Option<Profile> {
     let off = profile.as_ref().is_some_and(|profile| profile.pkce == Some(Pkce::Off));
     if let Some(place) = table.place_of("pkce").filter(|_| off) {
         place.warn(
-            "without PKCE, whoever intercepts the redirection can take the sign-in for themselves (RFC 9700 2.1.1)",
+            "without PKCE, anyone who intercepts the redirection can use the code (RFC 9700 2.1.1)",
             "leave it on, unless the provider refuses code_challenge; a secret of the client then has to protect the code",
         );
     }

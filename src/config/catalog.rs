@@ -292,10 +292,8 @@ fn check(provider: &KnownProvider, entries: &Entries, place: &Place<'_>) {
     }
     for (key, value) in [("title", &file.title), ("register_at", &file.register_at)] {
         if value.trim().is_empty() {
-            at(key).error(
-                "this key is missing",
-                format!("write {key} = \"…\", which is shown to whoever sets up an account"),
-            );
+            at(key)
+                .error("this key is missing", format!("write {key} = \"…\", which is shown when an account is set up"));
         }
     }
     if file.grants.is_empty() {

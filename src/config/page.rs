@@ -34,7 +34,7 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> 
     let is_open = !has_code && address.is_some_and(|address| !address.ip().is_loopback());
     match &listen {
         Some(listen) if is_open && behind_proxy => listen.place.warn(
-            "whoever reaches this address without the proxy is let in",
+            "anyone who reaches this address without the proxy is let in",
             "listen on 127.0.0.1:8628 if the proxy is on this device, or add an access code (access_code_file)",
         ),
         Some(listen) if is_open => listen.place.error(

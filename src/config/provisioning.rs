@@ -61,7 +61,7 @@ const NOT_DECLARABLE: [(&str, &str); 10] = [
 ];
 
 /// The reason why a declaration says nothing of how a provider works.
-const NOT_PECULIAR: &str = "how a provider works is said in its file, which whoever administers the device installs";
+const NOT_PECULIAR: &str = "how a provider works is said in its file, which the administrator of the device installs";
 
 /// The longest client secret, and the longest text of any other key, in bytes.
 const LONGEST: usize = 2_048;
@@ -204,7 +204,7 @@ fn check_addresses(
             if allowed.is_empty() {
                 return Err(format!(
                     "{key}: [provisioning] issuers of the device name no address that is above this one and those beside it. \
-                     Let whoever administers the device add it."
+                     Ask the administrator of the device to add it."
                 ));
             }
         }

@@ -46,8 +46,7 @@ const LONGEST_REFRESH_RETRY: (f64, Duration) = (0.4, Duration::from_secs(24 * 60
 /// Over how long the refreshes of a site are spread that has been without power until its tokens expired: a twelfth of a
 /// token's life, up to this.
 ///
-/// Here the kindness to a provider stands against that to whoever has just switched a device on, and waits for it: seconds, no
-/// more. Devices start within a minute or so of each other anyway. `tests/load` shows the price; a provider that is not
+/// A long spread spares the provider; a short one spares the user who has just switched a device on: seconds, no more. Devices start within a minute or so of each other anyway. `tests/load` shows the price; a provider that is not
 /// up to it answers HTTP 429, and is obeyed.
 const START_SHARE: u32 = 12;
 const LONGEST_START_SPREAD: Duration = Duration::from_secs(10);
@@ -80,7 +79,7 @@ pub(crate) const LOSSES_TOLD: Rate = Rate { at_once: 3, pause: Duration::from_se
 /// The rate at which the journal is told of the mistakes of others, for each kind.
 pub(crate) const COMPLAINTS: Rate = Rate { at_once: 5, pause: Duration::from_secs(60) };
 
-/// The wait after a fault that only a change of the set-up can mend.
+/// The wait after a fault that only a change of the set-up can fix.
 const RECONFIGURE_RETRY: Duration = Duration::from_secs(3_600);
 
 /// The longest `Retry-After` that is believed: whoever answers in the provider's place must not silence a device.
@@ -206,7 +205,7 @@ pub(crate) fn overdue_at(expiry: &Expiry, now: BootTime, jitter: Jitter) -> Boot
 /// When to begin a sign-in that nobody has asked for, after a start: for tokens without a user, or for a code to keep on offer.
 ///
 /// A whole site is switched on at the same moment here too, and a user may stand before any of its devices: jitter spreads it over
-/// the same seconds as the refresh of a token that has expired. Where somebody asks, it begins at once.
+/// the same seconds as the refresh of a token that has expired. A sign-in that somebody asks for begins at once.
 #[must_use]
 pub(crate) fn start_at(now: BootTime, jitter: Jitter) -> BootTime {
     now + LONGEST_START_SPREAD.mul_f64(jitter.0)

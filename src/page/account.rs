@@ -49,7 +49,7 @@ pub(super) fn section(
             p.said role="alert" hidden[notice.is_none()] { (notice.unwrap_or_default()) }
             @if let Some(pending) = pending {
                 @if is_signed_in(status) {
-                    p { "Somebody signs in again. What is signed in now stays so until the new sign-in is approved." }
+                    p { "Somebody is signing in again. The present sign-in stays until the new one is approved." }
                 }
                 (code(name, pending, token, now))
             }
@@ -77,7 +77,7 @@ fn state(status: &StatusView, now: UnixTime) -> Markup {
     }
 }
 
-/// The fault in words for whoever signs in. What only an administrator can use is in the details.
+/// The fault in words for the person who signs in. What only an administrator can use is in the details.
 fn error_line(error: &ErrorView, now: UnixTime) -> Markup {
     html! {
         p.error {
@@ -91,7 +91,7 @@ fn error_line(error: &ErrorView, now: UnixTime) -> Markup {
     }
 }
 
-/// Returns whether the advice for a fault is for whoever signs in, rather than for whoever sets the device up.
+/// Returns whether the advice for a fault is for the person who signs in, rather than for the one who sets up the device.
 fn is_for_visitor(code: FaultCode) -> bool {
     !matches!(
         code,
@@ -223,7 +223,7 @@ fn details(name: &AccountName, status: &StatusView, now: UnixTime) -> Markup {
     }
 }
 
-/// The name of the account for whoever hears the page, where several buttons have the same label.
+/// The name of the account for a screen reader, where several buttons have the same label.
 fn hidden_name(name: &AccountName) -> Markup {
     html! { span.hidden { " (" (name) ")" } }
 }

@@ -52,7 +52,7 @@ pub(super) fn entry(notice: Option<&str>) -> String {
         (said(notice))
         section aria-labelledby="enter" {
             h2 #enter { "Access code" }
-            p { "Whoever set this device up knows it." }
+            p { "Ask the person who set up this device." }
             form method="post" action="/enter" {
                 label for="code" { "Access code" }
                 input #code name="code" type="password" required autocomplete="current-password" autofocus;

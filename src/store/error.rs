@@ -19,7 +19,7 @@ pub enum OpenError {
     },
     /// Something in the store is not the agent's own.
     #[error(
-        "{path} in the store {whose}. Whoever made it may read or have written what is in it. Look at it; then remove it, or \
+        "{path} in the store {whose}. Its owner may have read or changed what is in it. Look at it; then remove it, or \
          have the agent's user own it: chown -R. Sign in afresh if it was not you.",
         path = .path.display(),
         whose = owner.map_or_else(|| "is a symbolic link".to_owned(), |owner| format!("belongs to the user {owner}"))

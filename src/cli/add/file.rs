@@ -84,7 +84,7 @@ impl NewAccount {
         text
     }
 
-    /// Writes the secret beside the configuration, for whoever runs the agent alone: the owner of the store.
+    /// Writes the secret beside the configuration, readable by the agent's user alone: the owner of the store.
     fn write_secret(&self, secret: &Secret, config: &Path, settings: &Settings) -> Result<PathBuf, Failure> {
         let path = config.with_file_name(self.secret_name());
         let write = || {

@@ -1,4 +1,4 @@
-//! Asks an issuer for its metadata while somebody waits, so that a slip is found before the account is written.
+//! Asks an issuer for its metadata, so that a typing mistake is found before the account is written.
 
 use url::Url;
 

@@ -1,4 +1,4 @@
-//! Questions to whoever sits at the terminal.
+//! Questions to the person at the terminal.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};

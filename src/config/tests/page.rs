@@ -30,7 +30,7 @@ fn another_address_needs_an_access_code_or_a_proxy_that_asks() {
     let [warning] = super::load_text(text).unwrap().warnings.try_into().unwrap();
     assert_eq!(
         (warning.line, warning.message.as_str()),
-        (Some(2), "whoever reaches this address without the proxy is let in")
+        (Some(2), "anyone who reaches this address without the proxy is let in")
     );
     let open = "[page]\nlisten = \"0.0.0.0:8628\"\n[mqtt]\nurl = \"mqtt://127.0.0.1\"\n";
     assert_eq!(

@@ -98,7 +98,7 @@ impl Grant {
         }
     }
 
-    /// A refresh is not asked for before the disk has it that it is: whoever waits for it hears why.
+    /// Refuses the requests that wait for a refresh: it may not be sent before the disk has a note of it.
     pub(super) fn cannot_ask(&mut self, fault: &Fault, cx: &mut Context) {
         if let Self::Held(Renewal { step: RefreshStep::Waits(_), waiting, .. }) = self {
             let refused = CommandError::Failed(fault.clone());
@@ -110,12 +110,12 @@ impl Grant {
         matches!(self, Self::Held(Renewal { step: RefreshStep::Asking(asking), .. }) if asking.id == id)
     }
 
-    /// Returns whether the list admits whose sign-in is kept; nobody's is nobody to keep out.
+    /// Returns whether the list admits the user whose sign-in is kept, or no sign-in is kept.
     pub(super) fn is_admitted_by(&self, allow: &AllowList) -> bool {
         self.kept().is_none_or(|signed_in| is_admitted(signed_in, allow))
     }
 
-    /// Returns whether `user` is known to be somebody else than whoever's sign-in is kept.
+    /// Returns whether `user` is known to be another than the one whose sign-in is kept.
     pub(super) fn is_of_another_user(&self, user: Option<&Identity>) -> bool {
         let former = self.kept().and_then(|signed_in| signed_in.user.as_deref());
         former.zip(user).is_some_and(|(former, user)| former.sub != user.sub)
