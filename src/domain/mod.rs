@@ -15,6 +15,7 @@ pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod provider_file;
 pub(crate) mod rate_limit;
+pub(crate) mod readable;
 pub(crate) mod record;
 pub(crate) mod redirection;
 pub(crate) mod secret;

@@ -132,25 +132,28 @@ pub(super) fn device_authorization(exchange: &Exchange, asked: RequestContext<'_
         malformed("The address that the provider gives for signing in is no plain http or https address.")
     })?;
     let complete = text(Member::VerificationUriComplete).and_then(|address| shown_address(&address));
-    // They are shown to whoever signs in, and published.
-    let repeats = |text: &str| quotation::repeats(text, asked.sent);
-    if repeats(&user_code) || repeats(&address) {
-        return Err(malformed("The provider's code or address for signing in repeats a secret that it was sent."));
-    }
     let poll_members = profile.poll_members.iter().filter(|(_, path)| !path.is_empty());
     let poll_parameters = poll_members.map(|(name, path)| {
         let value = json.at(path).and_then(Json::text).ok_or_else(|| missing(name))?;
         Ok((name.clone(), Secret::new(value)))
     });
+    let poll_parameters = poll_parameters.collect::<Result<BTreeMap<_, _>, Fault>>()?;
+    let device_code = device_code.ok_or_else(|| missing("device_code"))?;
+    // They are shown to the user, and published. A short code may well begin the long one.
+    let given: Vec<_> = asked.sent.iter().copied().chain([&device_code]).chain(poll_parameters.values()).collect();
+    if quotation::repeats(&user_code, asked.sent) || quotation::repeats(&address, &given) {
+        return Err(malformed("The provider's code or address for signing in repeats a secret."));
+    }
+    // It only spares the user the typing.
+    let complete = complete.filter(|address| !quotation::repeats(address, &given));
     let seconds = |name| member(&json, profile, name).and_then(Json::duration);
     let device = DeviceAuthorization {
-        device_code: device_code.ok_or_else(|| missing("device_code"))?,
+        device_code,
         user_code,
         verification_uri: address,
-        // It only spares the user the typing.
-        verification_uri_complete: complete.filter(|address| !repeats(address)),
+        verification_uri_complete: complete,
         interval: policy::poll_interval(seconds(Member::Interval)),
-        poll_parameters: poll_parameters.collect::<Result<_, Fault>>()?,
+        poll_parameters,
     };
     let life = seconds(Member::ExpiresIn).filter(|life| !life.is_zero()).unwrap_or(ASSUMED_CODE_LIFE);
     Ok(Authorization { approval: Approval::Device(device), expires_in: Some(life) })
@@ -193,13 +196,13 @@ fn good_token(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Re
     let access_token =
         secret(Member::AccessToken).ok_or_else(|| malformed("The provider's answer has no access_token."))?;
     let (refresh_token, id_token) = (secret(Member::RefreshToken), secret(Member::IdToken));
+    let given = [Some(&access_token), refresh_token.as_ref(), id_token.as_ref()];
+    let secrets: Vec<_> = sent.iter().copied().chain(given.into_iter().flatten()).collect();
     // Absent at some providers; RFC 6749 7.1 forbids to use a type that is not understood.
     let token_type = member(json, profile, Member::TokenType).and_then(Json::text);
     let token_type = token_type.unwrap_or_else(|| "Bearer".to_owned());
     let of_profile = profile.token_types.iter().flatten().map(String::as_str);
     if !of_profile.chain(["Bearer"]).any(|bearer| bearer.eq_ignore_ascii_case(&token_type)) {
-        let given = [Some(&access_token), refresh_token.as_ref(), id_token.as_ref()];
-        let secrets: Vec<_> = sent.iter().copied().chain(given.into_iter().flatten()).collect();
         let message = format!(
             "The provider gave a token of the type \"{}\"; only Bearer is supported.",
             quotation::shown(&token_type, &secrets)
@@ -221,7 +224,7 @@ fn good_token(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Re
     let tokens = TokenAnswer {
         expires_in: lifetimes.expires_in(profile),
         sign_in_end: lifetimes.sign_in_end(profile, kind),
-        scope: scope(member(json, profile, Member::Scope), asked),
+        scope: scope(member(json, profile, Member::Scope), profile, &secrets),
         extra: extra(json, profile),
         access_token,
         refresh_token,
@@ -230,12 +233,12 @@ fn good_token(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Re
 }
 
 /// The scopes with spaces between them, whether they came as a text or a list; none that quotes a secret.
-fn scope(value: Option<&Json>, RequestContext { profile, sent, .. }: RequestContext<'_>) -> Option<String> {
+fn scope(value: Option<&Json>, profile: &Profile, secrets: &[&Secret]) -> Option<String> {
     let text = match value? {
         Json::List(items) => items.iter().filter_map(Json::text).collect::<Vec<_>>().join(" "),
         value => value.text()?.replace(profile.scope_separator(), " "),
     };
-    let scopes: Vec<_> = text.split_whitespace().filter(|scope| !quotation::repeats(scope, sent)).collect();
+    let scopes: Vec<_> = text.split_whitespace().filter(|scope| !quotation::repeats(scope, secrets)).collect();
     Some(scopes.join(" ")).filter(|scope| !scope.is_empty() && is_printable(scope))
 }
 

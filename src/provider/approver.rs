@@ -30,12 +30,15 @@ impl Provider {
         nonce: Option<&str>,
     ) -> Granted {
         let NewTokens { tokens, id_token } = new;
+        let given = [Some(&tokens.access_token), tokens.refresh_token.as_ref(), id_token.as_ref()];
+        let secrets = self.secrets(given.into_iter().flatten());
         if !self.account.asks_for_user() {
             return Granted { tokens, user: User::NotAsked };
         }
         let now = exchange.date.unwrap_or_else(|| clock::now().wall);
         let expected = expected(endpoints, &self.account.client.id, nonce, now);
-        let user = match self.user(endpoints, &tokens.access_token, id_token.as_ref(), expected).await {
+        let user = self.user(endpoints, &tokens.access_token, id_token.as_ref(), expected, &secrets).await;
+        let user = match user {
             Ok(user) => User::Known(user),
             Err(fault) => User::Unknown(fault),
         };
@@ -49,12 +52,13 @@ impl Provider {
         access_token: &Secret,
         id_token: Option<&Secret>,
         expected: Option<identity::Expected<'_>>,
+        secrets: &[&Secret],
     ) -> Result<Identity, Fault> {
         let by_token = match (id_token, expected) {
             // Of one that is encrypted, userinfo tells the same.
-            (Some(token), Some(expected)) => match identity::id_token(token, expected)? {
+            (Some(token), Some(expected)) => match identity::id_token(token, expected, secrets)? {
                 Some(claims) => {
-                    Some(claims.identity().ok_or_else(|| identity::unknown("The ID token names no user."))?)
+                    Some(claims.identity(secrets).ok_or_else(|| identity::unknown("The ID token names no user."))?)
                 }
                 None => None,
             },
@@ -78,7 +82,7 @@ impl Provider {
             (Some(user), Some(Err(_))) if user.email_verified || !named => Ok(user),
             (_, Some(Err(fault))) => Err(fault),
             (by_token, Some(Ok(claims))) => {
-                let user = claims.identity().ok_or_else(|| identity::unknown("Userinfo names no user."))?;
+                let user = claims.identity(secrets).ok_or_else(|| identity::unknown("Userinfo names no user."))?;
                 identity::merged(by_token, user)
             }
         }

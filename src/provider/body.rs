@@ -2,10 +2,11 @@
 //!
 //! Every text in it is held as a secret from the moment that it is read: which of them are, only its meaning tells.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use url::form_urlencoded;
 
 use crate::domain::profile::MemberPath;
@@ -28,21 +29,32 @@ pub(super) enum Json {
 /// The names of which a form has one if it is the answer of an OAuth server.
 const FORM_MEMBERS: [&str; 4] = ["access_token", "device_code", "error", "refresh_token"];
 
+/// The most values in one answer. Each can take a hundred bytes of memory for two bytes of the answer.
+const MOST_VALUES: usize = 4_096;
+
 /// Reads a body: a JSON object, or a form. `says_form` is what its content type says, which only decides where the content
 /// leaves it open.
 pub(super) fn read(body: &[u8], says_form: bool) -> Option<Json> {
     let body = without_mark(body);
     if is_object(body) {
-        return serde_json::from_slice(body).ok();
+        return tree(body);
     }
     // GitHub's form, where a client has not asked for JSON; others say that it is text.
     let is_plain = body.iter().all(|byte| (0x21..=0x7e).contains(byte) && !b"<>\"{}".contains(byte));
-    let pairs = || form_urlencoded::parse(body);
+    let pairs = || form_urlencoded::parse(body).take(MOST_VALUES);
     let is_form = says_form || (is_plain && pairs().any(|(name, _)| FORM_MEMBERS.contains(&name.as_ref())));
     is_form.then(|| {
         let texts = pairs().map(|(name, value)| (name.into_owned(), Json::Text(Secret::new(value.into_owned()))));
         Json::Object(texts.collect())
     })
+}
+
+/// Reads JSON, unless it has more values than any answer.
+pub(super) fn tree(json: &[u8]) -> Option<Json> {
+    let left = Cell::new(MOST_VALUES);
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let value = Tree { left: &left }.deserialize(&mut deserializer).ok()?;
+    deserializer.end().ok().map(|()| value)
 }
 
 /// Returns whether it is a JSON object as far as its beginning tells. A list would be no answer.
@@ -111,6 +123,14 @@ impl Json {
         }
     }
 
+    /// A number, as such alone.
+    pub(super) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => number.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// Seconds, as a number or as the text of one, with their fraction; below zero where they are.
     pub(super) fn seconds(&self) -> Option<f64> {
         let text = self.text()?;
@@ -164,15 +184,24 @@ fn joined(open: char, parts: impl Iterator<Item = Secret>, close: char) -> Secre
     Secret::new(whole)
 }
 
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Tree)
+/// Makes the tree of what it reads.
+#[derive(Clone, Copy)]
+struct Tree<'a> {
+    /// The number of values that may still come.
+    left: &'a Cell<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        let left = self.left.get().checked_sub(1).ok_or_else(|| D::Error::custom("too many values"))?;
+        self.left.set(left);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct Tree;
-
-impl<'de> Visitor<'de> for Tree {
+impl<'de> Visitor<'de> for Tree<'_> {
     type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,7 +238,7 @@ impl<'de> Visitor<'de> for Tree {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Json::List(list))
@@ -217,8 +246,8 @@ impl<'de> Visitor<'de> for Tree {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
         let mut object = Vec::new();
-        while let Some(member) = members.next_entry()? {
-            object.push(member);
+        while let Some(name) = members.next_key()? {
+            object.push((name, members.next_value_seed(self)?));
         }
         Ok(Json::Object(object))
     }
@@ -261,6 +290,12 @@ mod tests {
         assert!(json.member("e").unwrap().is("true") && json.member("d").unwrap().is("2.5"));
         assert_eq!(json.member("a").unwrap().to_json().unwrap().expose(), r#"{"b":[{"c":"deep"},7]}"#);
         assert!(!format!("{json:?}").contains("deep"));
+    }
+
+    #[test]
+    fn a_body_of_many_values_is_none() {
+        let of = |values: usize| read(format!("{{\"a\":[{}[1]]}}", "[1],".repeat(values)).as_bytes(), false);
+        assert!(of(2_000).is_some() && of(2_100).is_none() && of(65_000).is_none());
     }
 
     #[test]

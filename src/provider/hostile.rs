@@ -94,12 +94,12 @@ pub(crate) fn id_tokens(claims: &[u8], chance: &mut Rng) -> String {
     let now = UnixTime::new(1_800_000_000);
     let token = Secret::new(format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims)));
     let expected = identity::Expected { issuer, client_id: "c", nonce: None, now };
-    let from_token = identity::id_token(&token, expected);
+    let from_token = identity::id_token(&token, expected, &[&token]);
     let plain_or_signed = if chance.bool() { claims } else { token.expose().as_bytes() };
     let from_userinfo = identity::userinfo(&exchange(plain_or_signed, chance), Some(expected));
     let of_token = from_token.as_ref().ok().and_then(Option::as_ref);
     for claims in of_token.into_iter().chain(&from_userinfo) {
-        let Some(user) = claims.identity() else { continue };
+        let Some(user) = claims.identity(&[&token]) else { continue };
         let texts = [Some(&user.sub), user.email.as_ref(), user.name.as_ref(), user.picture.as_ref()];
         assert!(texts.into_iter().flatten().all(|text| is_printable(text)), "{user:?}");
         assert!(user.picture.is_none_or(|address| address.starts_with("https://")));
@@ -111,7 +111,7 @@ pub(crate) fn id_tokens(claims: &[u8], chance: &mut Rng) -> String {
 pub(crate) fn redirections(address: &[u8], _: &mut Rng) -> String {
     let address = String::from_utf8_lossy(address);
     let shown = match Redirection::read(&address) {
-        Ok(Redirection { state: _, outcome, issuer }) => format!("{outcome:?} {issuer:?}"),
+        Ok(Redirection { outcome, issuer, .. }) => format!("{outcome:?} {issuer:?}"),
         Err(error) => error.to_string(),
     };
     // In a query, what looks like a member of JSON is a part of some text that is no secret.

@@ -3,12 +3,9 @@
 //! An ID token is taken only from the token endpoint itself, over the connection that authenticates it; its signature
 //! need not be checked then (3.1.3.7, point 6). Its issuer, audience and end are.
 
-use serde::Deserialize;
-use serde_json::Value;
-
-use super::body;
+use super::body::{self, Json};
 use super::http::Exchange;
-use super::jwt;
+use super::{jwt, quotation};
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::{Identity, is_plain_address};
@@ -19,22 +16,8 @@ use crate::domain::text::printable;
 const CLOCK_SKEW: i64 = 300;
 
 /// The claims about a user, in an ID token or in the answer of userinfo (OpenID Connect Core 5.1).
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Claims {
-    iss: Option<String>,
-    sub: Option<Value>,
-    aud: Value,
-    azp: Option<String>,
-    exp: Option<f64>,
-    tid: Option<String>,
-    email: Value,
-    email_verified: Value,
-    name: Value,
-    preferred_username: Value,
-    picture: Value,
-    nonce: Value,
-}
+#[derive(Debug)]
+pub(super) struct Claims(Json);
 
 /// The requirements on an ID token.
 #[derive(Clone, Copy, Debug)]
@@ -51,63 +34,59 @@ pub(super) struct Expected<'a> {
 
 /// Returns whether an ID token is plainly the answer to a request with another nonce.
 pub(super) fn is_of_another(token: &Secret, nonce: Option<&str>) -> bool {
-    let given = jwt::payload(token.expose()).map(|claims: Claims| claims.nonce);
-    nonce.is_some_and(|nonce| given.is_some_and(|given| given.as_str().is_some_and(|given| given != nonce)))
+    let claims = jwt::payload(token.expose()).map(Claims);
+    let given = claims.as_ref().and_then(|claims| claims.text("nonce"));
+    nonce.is_some_and(|nonce| given.is_some_and(|given| given != nonce))
 }
 
-/// Reads an ID token that came from the token endpoint; `None` if it cannot be read.
-pub(super) fn id_token(token: &Secret, expected: Expected<'_>) -> Result<Option<Claims>, Fault> {
-    let Some(claims) = jwt::payload::<Claims>(token.expose()) else { return Ok(None) };
-    if !is_issuer(&claims, expected.issuer) {
+/// Reads an ID token that came from the token endpoint; `None` if it cannot be read. No error quotes one of the `secrets`.
+pub(super) fn id_token(token: &Secret, expected: Expected<'_>, secrets: &[&Secret]) -> Result<Option<Claims>, Fault> {
+    let Some(claims) = jwt::payload(token.expose()).map(Claims) else { return Ok(None) };
+    if !claims.is_from(expected.issuer) {
         let message = format!(
             "The ID token is from the issuer \"{}\", not from \"{}\".",
-            printable(claims.iss.as_deref().unwrap_or_default()),
+            quotation::shown(claims.text("iss").unwrap_or_default(), secrets),
             expected.issuer
         );
         return Err(unknown(message));
     }
-    let several = claims.aud.as_array();
-    let for_us = is_for(&claims, expected.client_id);
     // A token for several names the one that it was given to (3.1.3.7, points 4 and 5).
-    let given_to_us =
-        claims.azp.as_deref().map_or(several.is_none_or(|it| it.len() == 1), |azp| azp == expected.client_id);
-    if !for_us || !given_to_us {
+    let given_to_us = match (claims.text("azp"), claims.0.member("aud")) {
+        (Some(azp), _) => azp == expected.client_id,
+        (None, Some(Json::List(several))) => several.len() == 1,
+        (None, _) => true,
+    };
+    if !claims.is_for(expected.client_id) || !given_to_us {
         return Err(unknown("The ID token is for another client."));
     }
-    let Some(ends) = claims.exp else { return Err(unknown("The ID token has no end.")) };
+    let Some(ends) = claims.0.member("exp").and_then(Json::number) else {
+        return Err(unknown("The ID token has no end."));
+    };
     #[expect(clippy::cast_precision_loss, reason = "it is exact for the next hundred million years")]
     let now = (expected.now.seconds() - CLOCK_SKEW) as f64;
     if ends < now {
         return Err(unknown("The ID token has expired already."));
     }
-    if expected.nonce.is_some_and(|nonce| claims.nonce.as_str() != Some(nonce)) {
+    if expected.nonce.is_some_and(|nonce| claims.text("nonce") != Some(nonce)) {
         return Err(unknown("The ID token does not repeat the nonce of the request."));
     }
     Ok(Some(claims))
 }
 
-fn is_issuer(claims: &Claims, expected: &str) -> bool {
-    let Some(issuer) = claims.iss.as_deref() else { return false };
-    // Google has both forms.
-    if issuer == expected || (issuer == "accounts.google.com" && expected == "https://accounts.google.com") {
-        return true;
-    }
-    let tenant = claims.tid.as_deref().filter(|tid| tid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
-    tenant.is_some_and(|tenant| expected.contains("{tid}") && issuer == expected.replace("{tid}", tenant))
-}
-
 /// Reads the answer of userinfo (OpenID Connect Core 5.3.2), which may be a signed token: it came over the same kind of
 /// connection as an ID token, and what it says of issuer and audience must be right.
 pub(super) fn userinfo(exchange: &Exchange, expected: Option<Expected<'_>>) -> Result<Claims, Fault> {
-    let text = std::str::from_utf8(&exchange.body).ok();
-    let signed = text.filter(|_| !body::is_object(&exchange.body)).and_then(jwt::payload::<Claims>);
+    let body = body::without_mark(&exchange.body);
+    let text = std::str::from_utf8(body).ok();
+    let signed = text.filter(|_| !body::is_object(body)).and_then(jwt::payload).map(Claims);
     if let (Some(claims), Some(expected)) = (&signed, expected) {
-        let from_another = claims.iss.is_some() && !is_issuer(claims, expected.issuer);
-        if from_another || !(claims.aud.is_null() || is_for(claims, expected.client_id)) {
+        let from_another = claims.text("iss").is_some() && !claims.is_from(expected.issuer);
+        let names_audience = claims.0.member("aud").is_some_and(|audience| !matches!(audience, Json::Null));
+        if from_another || (names_audience && !claims.is_for(expected.client_id)) {
             return Err(unknown("What userinfo signed is from another issuer, or for another client."));
         }
     }
-    let plain = || serde_json::from_slice::<Claims>(body::without_mark(&exchange.body)).ok();
+    let plain = || body::tree(body).filter(|_| body::is_object(body)).map(Claims);
     match (exchange.status, signed.or_else(plain)) {
         (200..300, Some(claims)) => Ok(claims),
         (status, _) => {
@@ -116,31 +95,53 @@ pub(super) fn userinfo(exchange: &Exchange, expected: Option<Expected<'_>>) -> R
     }
 }
 
-fn is_for(claims: &Claims, client_id: &str) -> bool {
-    let is_ours = |audience: &Value| audience.as_str() == Some(client_id);
-    is_ours(&claims.aud) || claims.aud.as_array().is_some_and(|audiences| audiences.iter().any(is_ours))
-}
-
 impl Claims {
-    /// The user that the claims are about, if they say which.
-    pub(super) fn identity(&self) -> Option<Identity> {
-        let sub = match self.sub.as_ref()? {
+    /// The user that the claims are about, if they say which. A claim that repeats one of the `secrets` counts as absent.
+    pub(super) fn identity(&self, secrets: &[&Secret]) -> Option<Identity> {
+        let is_fit = |text: &str| !text.is_empty() && !quotation::repeats(text, secrets);
+        let sub = match self.0.member("sub")? {
             // One that would have to be changed to be shown could be taken for another user's.
-            Value::String(text) => Some(text.clone()).filter(|text| printable(text) == *text)?,
-            Value::Number(number) => number.to_string(),
+            Json::Text(text) => Some(text.expose().to_owned()).filter(|text| printable(text) == *text)?,
+            Json::Number(number) => number.clone(),
             _ => return None,
         };
-        let text = |value: &Value| value.as_str().map(printable).filter(|text| !text.is_empty());
-        let verified = self.email_verified.as_bool() == Some(true) || self.email_verified.as_str() == Some("true");
-        let picture = text(&self.picture).filter(|address| address.starts_with("https://"));
+        let text = |name| self.text(name).map(printable).filter(|text| is_fit(text));
+        let verified = self.0.member("email_verified").is_some_and(|verified| verified.is("true"));
+        let picture = text("picture").filter(|address| address.starts_with("https://"));
+        let email = text("email");
         Some(Identity {
-            sub: Some(sub).filter(|sub| !sub.is_empty())?,
-            email: text(&self.email),
+            sub: Some(sub).filter(|sub| is_fit(sub))?,
             // Compared as it was sent: made printable, an odd address could look like another one.
-            email_verified: verified && self.email.as_str().is_some_and(is_plain_address),
-            name: text(&self.name).or_else(|| text(&self.preferred_username)),
+            email_verified: verified && email.is_some() && self.text("email").is_some_and(is_plain_address),
+            email,
+            name: text("name").or_else(|| text("preferred_username")),
             picture,
         })
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        match self.0.member(name)? {
+            Json::Text(text) => Some(text.expose()),
+            _ => None,
+        }
+    }
+
+    fn is_from(&self, expected: &str) -> bool {
+        let Some(issuer) = self.text("iss") else { return false };
+        // Google has both forms.
+        if issuer == expected || (issuer == "accounts.google.com" && expected == "https://accounts.google.com") {
+            return true;
+        }
+        let tenant = self.text("tid").filter(|tid| tid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+        tenant.is_some_and(|tenant| expected.contains("{tid}") && issuer == expected.replace("{tid}", tenant))
+    }
+
+    fn is_for(&self, client_id: &str) -> bool {
+        let is_ours = |audience: &Json| matches!(audience, Json::Text(text) if text.expose() == client_id);
+        match self.0.member("aud") {
+            Some(Json::List(audiences)) => audiences.iter().any(is_ours),
+            audience => audience.is_some_and(is_ours),
+        }
     }
 }
 
@@ -171,7 +172,7 @@ pub(super) fn unknown(message: impl Into<String>) -> Fault {
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use zeroize::Zeroizing;
 
     use super::*;
@@ -193,25 +194,25 @@ mod tests {
     }
 
     fn read(token: &Secret, expected: Expected<'_>) -> Result<Claims, Fault> {
-        id_token(token, expected).map(Option::unwrap)
+        id_token(token, expected, &[]).map(Option::unwrap)
     }
 
     fn refused(change: &Value) -> String {
-        let fault = id_token(&token(change), EXPECTED).unwrap_err();
+        let fault = id_token(&token(change), EXPECTED, &[]).unwrap_err();
         assert_eq!(fault.code, FaultCode::IdentityUnknown);
         fault.message
     }
 
     #[test]
     fn an_id_token_says_who_approved() {
-        let user = read(&token(&json!({})), EXPECTED).unwrap().identity().unwrap();
+        let user = read(&token(&json!({})), EXPECTED).unwrap().identity(&[]).unwrap();
         assert_eq!(
             (user.sub.as_str(), user.email.as_deref(), user.email_verified),
             ("u1", Some("ann@example.com"), true)
         );
-        let text = read(&token(&json!({ "email_verified": "true" })), EXPECTED).unwrap().identity().unwrap();
+        let text = read(&token(&json!({ "email_verified": "true" })), EXPECTED).unwrap().identity(&[]).unwrap();
         assert!(text.email_verified);
-        let no = read(&token(&json!({ "email_verified": "false" })), EXPECTED).unwrap().identity().unwrap();
+        let no = read(&token(&json!({ "email_verified": "false" })), EXPECTED).unwrap().identity(&[]).unwrap();
         assert!(!no.email_verified);
     }
 
@@ -234,7 +235,7 @@ mod tests {
         for text in
             ["", "hunter2", "a.hunter2.b", "e30.bm90IGpzb24.x", "..", "e30.e30.e30.e30.e30", &"a.".repeat(10_000)]
         {
-            assert!(id_token(&Secret::new(text.to_owned()), EXPECTED).unwrap().is_none(), "{text}");
+            assert!(id_token(&Secret::new(text.to_owned()), EXPECTED, &[]).unwrap().is_none(), "{text}");
         }
     }
 
@@ -259,7 +260,7 @@ mod tests {
             let body = Zeroizing::new(token(change).expose().as_bytes().to_vec());
             userinfo(&Exchange { status: 200, body, ..Exchange::default() }, Some(EXPECTED))
         };
-        assert_eq!(of(&json!({})).unwrap().identity().unwrap().sub, "u1");
+        assert_eq!(of(&json!({})).unwrap().identity(&[]).unwrap().sub, "u1");
         assert!(of(&json!({ "aud": null, "iss": null })).is_ok());
         assert!(of(&json!({ "aud": "another" })).is_err());
         assert!(of(&json!({ "iss": "https://evil.example" })).is_err());
@@ -293,10 +294,25 @@ mod tests {
     }
 
     #[test]
+    fn no_claim_repeats_a_token() {
+        let bearer = Secret::new("at-SECRET-abcdef123456".to_owned());
+        let of = |claims: &Value| read(&token(claims), EXPECTED).unwrap().identity(&[&bearer]);
+        let user = of(
+            &json!({ "name": "token was Bearer at-SECRET-abcdef123456", "picture": "https://x/?at-secret-abcdef123456" }),
+        );
+        let user = user.unwrap();
+        assert_eq!((user.name, user.picture), (None, None));
+        assert!(of(&json!({ "sub": "at-SECRET-abcdef123456" })).is_none());
+        let issuer = token(&json!({ "iss": "at-SECRET-abcdef123456" }));
+        let fault = id_token(&issuer, EXPECTED, &[&bearer]).unwrap_err().to_string();
+        assert!(!fault.contains("abcdef"), "{fault}");
+    }
+
+    #[test]
     fn a_picture_that_is_no_https_address_is_left_out() {
         let claims = |picture: &str| {
             let token = token(&json!({ "picture": picture, "name": "Ann\u{1b}[2J" }));
-            read(&token, EXPECTED).unwrap().identity().unwrap()
+            read(&token, EXPECTED).unwrap().identity(&[]).unwrap()
         };
         assert_eq!(claims("javascript:alert(1)").picture, None);
         assert_eq!(claims("https://a.example/p.png").picture.as_deref(), Some("https://a.example/p.png"));

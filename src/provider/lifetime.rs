@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::body::{Json, duration};
 use super::jwt;
 use crate::domain::clock::UnixTime;
@@ -25,12 +23,6 @@ pub(super) struct Answered<'a> {
     pub(super) expires_at: Option<&'a Json>,
     /// Seconds, 0 for ever.
     pub(super) refresh_expires_in: Option<&'a Json>,
-}
-
-/// The claim of a JWT that says when it ends (RFC 7519 4.1.4).
-#[derive(Deserialize)]
-struct LifetimeClaims {
-    exp: f64,
 }
 
 impl Answered<'_> {
@@ -57,8 +49,9 @@ impl Answered<'_> {
         seconds.map_or(SignInEnd::NotSaid, |seconds| SignInEnd::In(Duration::from_secs(seconds)))
     }
 
+    /// The end that a JWT names (RFC 7519 4.1.4).
     fn exp(&self) -> Option<f64> {
-        jwt::payload::<LifetimeClaims>(self.access_token.expose()).map(|claims| claims.exp).filter(|exp| *exp > 0.0)
+        jwt::payload(self.access_token.expose())?.member("exp")?.number().filter(|exp| *exp > 0.0)
     }
 
     /// The time until then by the server's clock, since the device's may be wrong.

@@ -68,6 +68,8 @@ impl ProviderError {
     /// The error in an answer, if there is one. The code is found before anything is made fit to be shown.
     pub(super) fn of(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Option<Self> {
         let RequestContext { profile, sent, .. } = asked;
+        let given = given_secrets(json, profile);
+        let secrets: Vec<_> = sent.iter().copied().chain(&given).collect();
         // Some say in every answer that there is none.
         let given = given_code(json, profile).filter(|code| code != "0" || !has_token(json, profile));
         let known = given.as_deref().and_then(|code| known_code(code, profile));
@@ -84,14 +86,14 @@ impl ProviderError {
         let name = known.map(|error| error.code().to_owned());
         let code = match (&given, name) {
             (Some(given), Some(name)) if *given == name => name,
-            (Some(given), Some(name)) => format!("{}\", which means \"{name}", quotation::shown(given, sent)),
-            (Some(given), None) => quotation::shown(given, sent),
+            (Some(given), Some(name)) => format!("{}\", which means \"{name}", quotation::shown(given, &secrets)),
+            (Some(given), None) => quotation::shown(given, &secrets),
             (None, Some(name)) => name,
             (None, None) => "an error without a code".to_owned(),
         };
         let description = description(json, profile).filter(|text| Some(text) != given.as_ref());
         let description = description
-            .map_or_else(String::new, |text| format!(": {}", quotation::shown(&text, sent).trim_end_matches('.')));
+            .map_or_else(String::new, |text| format!(": {}", quotation::shown(&text, &secrets).trim_end_matches('.')));
         let message = format!("The provider answered \"{code}\"{description} (HTTP {}).", exchange.status);
         let dead_token = known == Some(OauthError::InvalidGrant) || given.as_deref() == Some("invalid_token");
         Some(Self { known, message, retry_after: exchange.retry_after, dead_token })
@@ -177,6 +179,16 @@ fn elsewhere(json: &Json, RequestContext { kind, profile, .. }: RequestContext<'
 pub(super) fn by_status(status: u16, RequestContext { kind, profile, .. }: RequestContext<'_>) -> Option<OauthError> {
     let status = StatusCode(status);
     profile.statuses.of(kind).get(&status).or_else(|| profile.statuses.every.get(&status)).copied()
+}
+
+/// The secrets that an answer gives, although it tells of an error.
+fn given_secrets(json: &Json, profile: &Profile) -> Vec<Secret> {
+    let names = [Member::AccessToken, Member::RefreshToken, Member::IdToken, Member::DeviceCode];
+    let at = |name: Member| match profile.members.get(&name) {
+        Some(path) => json.at(path),
+        None => name.usual_names().iter().find_map(|name| json.member(name)),
+    };
+    names.into_iter().filter_map(|name| at(name)?.secret()).collect()
 }
 
 fn has_token(json: &Json, profile: &Profile) -> bool {

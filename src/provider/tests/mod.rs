@@ -130,6 +130,27 @@ fn a_code_or_address_that_repeats_a_secret_is_not_shown() {
     assert_eq!(device.verification_uri_complete, None);
 }
 
+#[test]
+fn a_secret_of_the_answer_itself_is_shown_no_more_than_one_that_was_sent() {
+    let scope = |scope: &str| {
+        let body = serde_json::json!({ "access_token": "at-1795802340-bearer", "refresh_token": "rt-SCOPE-SECRET-12345",
+                                       "scope": scope });
+        token(200, &body.to_string()).unwrap().scope
+    };
+    assert_eq!(scope("openid rt-SCOPE-SECRET-12345").as_deref(), Some("openid"));
+    assert_eq!(scope("openid cnQtU0NPUEUtU0VDUkVULTEyMzQ1").as_deref(), Some("openid"), "in base64");
+    let error = r#"{"error":"odd","error_description":"issued the-new-token and more","access_token":"the-new-token"}"#;
+    let fault = token(200, error).unwrap_err().to_string();
+    assert!(fault.contains("[not shown") && !fault.contains("the-new-token"), "{fault}");
+    let device = |address: &str| {
+        let body = serde_json::json!({ "device_code": "the-long-device-code", "user_code": "the-long",
+                                       "verification_uri": address, "verification_uri_complete": address });
+        answer::device_authorization(&exchange(200, &body.to_string()), asked(RequestKind::DeviceAuthorization, &[]))
+    };
+    assert!(device("https://id.example/?device_code=the-long-device-code").is_err());
+    assert!(device("https://id.example/?user_code=the-long").is_ok());
+}
+
 fn ends_nothing(result: Result<TokenAnswer, Fault>) -> FaultCode {
     let fault = result.unwrap_err();
     assert!(matches!(fault.remedy, Remedy::TryAgain { .. }), "{fault}");
