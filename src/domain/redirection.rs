@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
+use crate::domain::loopback::loopback_address;
 use crate::domain::secret::Secret;
 use crate::domain::text::printable;
 
@@ -20,6 +21,8 @@ pub struct Redirection {
     pub outcome: Result<RedirectedCode, Denial>,
     /// Which authorization server sends it, if it says so (RFC 9207).
     pub issuer: Option<String>,
+    /// The address that the browser was sent to, or its path, up to the query; empty if there is the query alone.
+    address: String,
 }
 
 /// An authorization code (RFC 6749 4.1.2), with what came beside it.
@@ -73,7 +76,7 @@ impl Redirection {
     /// When it is not what a provider redirects to. The address is in no error: a code is in it.
     pub fn read(address: &str) -> Result<Self, NoRedirection> {
         let address = address.trim();
-        let query = address.split_once('?').map_or(address, |(_, query)| query);
+        let (came_to, query) = address.split_once('?').unwrap_or(("", address));
         let query = query.split('#').next().unwrap_or_default();
         if query.is_empty() || !query.contains('=') || address.len() > LONGEST {
             return Err(NoRedirection::NoQuery);
@@ -103,7 +106,28 @@ impl Redirection {
             (None, Some(code)) => Ok(RedirectedCode { code, further }),
             (None, None) => return Err(NoRedirection::NoCode),
         };
-        Ok(Self { state: state.expose().to_owned(), outcome, issuer: text(issuer) })
+        let address = came_to.to_owned();
+        Ok(Self { state: state.expose().to_owned(), outcome, issuer: text(issuer), address })
+    }
+
+    /// Returns whether the browser was sent to `redirect_uri`, as far as the address tells: another provider's code arrives
+    /// where that one sends it (RFC 9700 4.4.2.2).
+    #[must_use]
+    pub fn came_to(&self, redirect_uri: &str) -> bool {
+        let Ok(expected) = Url::parse(redirect_uri) else { return false };
+        // A query alone, or a path, says no more than it does.
+        if self.address.is_empty() {
+            return true;
+        }
+        let Ok(given) = expected.join(&self.address) else { return false };
+        let host = |url: &Url| {
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+            loopback_address(&host).map_or(host, |address| address.to_string())
+        };
+        given.scheme() == expected.scheme()
+            && host(&given) == host(&expected)
+            && given.port_or_known_default() == expected.port_or_known_default()
+            && given.path() == expected.path()
     }
 }
 
@@ -133,6 +157,32 @@ mod tests {
             let read = Redirection::read(text).unwrap();
             assert_eq!((read.state.as_str(), read.outcome.unwrap().code.expose()), ("s1", "c+1"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_code_that_came_to_another_address_is_another_providers() {
+        let came_to = |address: &str, redirect_uri: &str| Redirection::read(address).unwrap().came_to(redirect_uri);
+        let uri = "http://localhost:8629/from-a";
+        for address in [
+            "http://localhost:8629/from-a?code=c&state=s",
+            "HTTP://127.0.0.1:8629/from-a?code=c&state=s",
+            "/from-a?code=c&state=s",
+            "code=c&state=s",
+        ] {
+            assert!(came_to(address, uri), "{address}");
+        }
+        for address in [
+            "http://localhost:8629/from-b?code=c&state=s",
+            "http://localhost:8630/from-a?code=c&state=s",
+            "http://[::1]:8629/from-a?code=c&state=s",
+            "https://localhost:8629/from-a?code=c&state=s",
+            "http://id.example/from-a?code=c&state=s",
+            "/from-b?code=c&state=s",
+            "//id.example/from-a?code=c&state=s",
+        ] {
+            assert!(!came_to(address, uri), "{address}");
+        }
+        assert!(came_to("https://flows.example/?code=c&state=s", "https://flows.example"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ const BOUNDS: Bounds = Bounds { connections: 8, life: Duration::from_secs(70), k
 /// A browser that has come back.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// The path and query that it came to; a code is in it.
+    /// The address that it came to, with the query; a code is in it.
     pub target: Secret,
     /// Takes what to tell the user: that it is done, or a sentence on why not.
     pub outcome: oneshot::Sender<Result<(), String>>,
@@ -99,7 +99,7 @@ pub(crate) fn listen<E: From<Arrival> + Send + 'static>(
         Some(socket) => socket?,
         None => http_server::listen(address).map_err(|error| with_holder(error, address))?,
     };
-    let answering = Arc::new(move |request| -> ResponseFuture { Box::pin(answer(request, events.clone())) });
+    let answering = Arc::new(move |request| -> ResponseFuture { Box::pin(answer(address, request, events.clone())) });
     Ok(Listener(tokio::spawn(http_server::serve(listener, BOUNDS, answering))))
 }
 
@@ -111,10 +111,14 @@ fn with_holder(error: io::Error, address: SocketAddr) -> io::Error {
     }
 }
 
-async fn answer<E: From<Arrival>>(request: Request<Incoming>, events: mpsc::Sender<E>) -> Response<ResponseBody> {
+async fn answer<E: From<Arrival>>(
+    address: SocketAddr,
+    request: Request<Incoming>,
+    events: mpsc::Sender<E>,
+) -> Response<ResponseBody> {
     let target = request.uri().path_and_query().filter(|target| target.query().is_some());
-    let target =
-        target.filter(|_| request.method() == Method::GET).map(|target| Secret::new(target.as_str().to_owned()));
+    let target = target.filter(|_| request.method() == Method::GET);
+    let target = target.map(|target| Secret::new(format!("http://{address}{target}")));
     let Some(target) = target else {
         return page(StatusCode::NOT_FOUND, "Nothing is here", "This address takes part in a sign-in, and only then.");
     };

@@ -3,6 +3,7 @@
 use super::{Next, SignIn};
 use crate::domain::approval::{Approval, AuthorizationRequest};
 use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::readable::readable;
 use crate::domain::redirection::{Denial, Redirection};
 use crate::domain::session::context::Context;
 use crate::domain::session::{CommandError, Session, Ticket};
@@ -31,16 +32,15 @@ impl Session {
     /// Takes what the user's browser brought back. What does not belong to the sign-in that waits changes nothing:
     /// anybody can send a browser to that address.
     pub(in crate::domain::session) fn complete(&mut self, redirection: Redirection, ticket: Ticket, cx: &mut Context) {
-        let Redirection { state, outcome, issuer } = redirection;
         let belongs = self.awaited_redirection().is_some_and(|request| {
-            let from_another = match (&request.issuer, &issuer) {
+            let from_another = match (&request.issuer, &redirection.issuer) {
                 (Some(expected), Some(named)) => expected != named,
                 (None, Some(_)) => false,
                 // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4); but for
                 // an error, with which no code can be had, and in which some servers forget it.
-                (_, None) => request.names_issuer && outcome.is_ok(),
+                (_, None) => request.names_issuer && redirection.outcome.is_ok(),
             };
-            request.state == state && !from_another
+            request.state == redirection.state && !from_another && redirection.came_to(&request.redirect_uri)
         });
         let SignIn::Waiting(waiting) = &mut self.sign_in else {
             cx.reply(ticket, Err(CommandError::NothingPending));
@@ -51,7 +51,7 @@ impl Session {
             return;
         }
         waiting.tickets.push(ticket);
-        match outcome {
+        match redirection.outcome {
             Ok(code) => {
                 waiting.code = Some(code);
                 waiting.next = Next::At(cx.now.boot);
@@ -64,8 +64,9 @@ impl Session {
 /// Says what an error of the authorization endpoint means (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
 fn denied(denial: &Denial) -> Fault {
     let Denial { error, description } = denial;
-    let described = description.as_ref().map_or_else(String::new, |text| format!(": {}", text.trim_end_matches('.')));
-    let message = format!("The provider sent the browser back with \"{error}\"{described}.");
+    let described =
+        description.as_ref().map_or_else(String::new, |text| format!(": {}", readable(text).trim_end_matches('.')));
+    let message = format!("The provider sent the browser back with \"{}\"{described}.", readable(error));
     match error.as_str() {
         "access_denied" => Fault::ask_user(FaultCode::AccessDenied, message),
         "invalid_scope" => Fault::reconfigure(FaultCode::InvalidScope, message),

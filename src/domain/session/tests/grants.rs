@@ -110,9 +110,11 @@ fn what_belongs_to_another_sign_in_or_comes_from_another_server_changes_nothing(
     comes_back(&mut harness, "?code=c1&state=s1&iss=https%3A%2F%2Fevil.example", 3);
     comes_back(&mut harness, "?error=access_denied&state=forged", 4);
     comes_back(&mut harness, "?code=c1&state=s1", 5);
+    // Where another provider sends its codes.
+    comes_back(&mut harness, "http://127.0.0.1:8629/from-b?code=c1&state=s1&iss=https%3A%2F%2Fid.example", 6);
     assert!(harness.asked.is_empty());
     let refused = |ticket| (Ticket(ticket), Err(CommandError::NotOurRedirection));
-    assert_eq!(harness.replies, [refused(2), refused(3), refused(4), refused(5)]);
+    assert_eq!(harness.replies, [2, 3, 4, 5, 6].map(refused));
     assert_eq!(harness.state(), SessionState::AwaitingUser);
 }
 
