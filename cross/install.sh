@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs oauth2mqtt on Debian, Raspberry Pi OS and their relatives, from the project's own apt repository:
 #
-#     curl -fsSL @URL@/install.sh | sh
-#     curl -fsSL @URL@/install.sh | sh -s -- --dry-run          says what it would do, and does nothing
+#     curl --proto '=https' -fsSL @URL@/install.sh | sh
+#     curl --proto '=https' -fsSL @URL@/install.sh | sh -s -- --dry-run          says what it would do, and does nothing
 #
 # It does the same as the three lines for apt in the documentation: it downloads the repository's public keys and compares them
 # with the hash below, adds the repository with these keys, and installs the package and mosquitto. It uses sudo. Running it
@@ -105,5 +105,5 @@ POLICY
     fi
 }
 
-# On the last line, so that a truncated download runs nothing.
-main "$@"
+# On the last line and in braces, so that a truncated download runs nothing.
+{ main "$@"; }

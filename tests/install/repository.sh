@@ -53,7 +53,7 @@ END
 # The shell lines of a section of the documentation, for this repository.
 documented() { # HEADING
     sed -n "/^## $1\$/,/^## /p" docs/install.md | sed -n '/^```sh$/,/^```$/p' | sed '/^```/d' |
-        sed "s|https://packages.oauth2mqtt.invalid|$repository|g; s/sudo //g"
+        sed "s|https://packages.oauth2mqtt.invalid|$repository|g; s/ --proto '=https'//; s/sudo //g"
 }
 
 installer() { inside sh -c "curl -fsSL $repository/install.sh | sh -s -- $*" 2>&1; }
