@@ -12,16 +12,17 @@ tools=$CARGO_TARGET_DIR/tools
 
 # Versions that are known to work together; other ones would make other bytes. With Zig 0.17.1 the agent takes 31 MB of
 # memory and with 0.15.2 it takes 4, so tests/install has to be asked before a newer one comes here.
-zig_version=0.15.2
-zigbuild_version=0.24.0
+required() { sed -n "s/^$1==\([^ ]*\).*/\1/p" cross/requirements.txt; }
+zig_version=$(required ziglang)
+zigbuild_version=$(required cargo-zigbuild)
 deb_version=3.8.0
 
 install_tools() {
     debian binutils python3-venv
-    if [ "$(cat "$tools/versions" 2>/dev/null)" != "$zig_version $zigbuild_version" ]; then
+    if ! cmp --silent cross/requirements.txt "$tools/requirements.txt"; then
         /usr/bin/python3 -m venv --clear "$tools"
-        "$tools/bin/pip" install --quiet "ziglang==$zig_version" "cargo-zigbuild==$zigbuild_version"
-        echo "$zig_version $zigbuild_version" >"$tools/versions"
+        "$tools/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement cross/requirements.txt
+        cp cross/requirements.txt "$tools/"
     fi
     [ "$(cargo deb --version 2>/dev/null)" = "$deb_version" ] ||
         env -u CARGO_TARGET_DIR cargo install --locked --version "$deb_version" cargo-deb
