@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use device::Device;
 use disk::LoopDisk;
+use support::process::written_by;
 use support::world::binary;
 
 /// With everything in, in bytes.
@@ -88,7 +89,7 @@ fn a_thousand_accounts_take_little_more() {
 #[test]
 fn at_rest_it_sleeps_and_writes_nothing() {
     let device = at_rest(1);
-    let (before, written) = (reading::threads(device.pid()), reading::written(device.pid()));
+    let (before, written) = (reading::threads(device.pid()), written_by(device.pid()));
     std::thread::sleep(WATCHED);
     let done = reading::threads(device.pid()).since(before);
     assert_within("threads of its own", done.own.threads, OWN_THREADS);
@@ -96,7 +97,7 @@ fn at_rest_it_sleeps_and_writes_nothing() {
     assert_within("wake-ups of its own", done.own.wakeups, KEEP_ALIVES);
     // Those wake once a second, each, to look whether there is anything to do.
     assert_within("wake-ups of the database", done.database.wakeups, DATABASE_THREADS * (WATCHED.as_secs() + 2));
-    assert_within("bytes written at rest", reading::written(device.pid()) - written, 0);
+    assert_within("bytes written at rest", written_by(device.pid()) - written, 0);
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn a_refresh_writes_little() {
     let device = rested(device);
     let written = || match &disk {
         Some(disk) => disk.written(),
-        None => reading::written(device.pid()),
+        None => written_by(device.pid()),
     };
     let refreshes = if disk.is_some() { REFRESHES } else { FIRST_REFRESHES };
     let before = written();

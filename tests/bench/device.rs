@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::provider::Provider;
 use crate::support::broker::{Broker, Door};
 use crate::support::clock::{SOON, unix_now, wait_for};
-use crate::support::process::Process;
+use crate::support::process::{Process, written_by};
 use crate::support::subscriber::{Message, Subscriber};
 use crate::support::world::{binary, in_this_world};
 
@@ -144,7 +144,7 @@ impl Device {
         let mut last = (u64::MAX, u64::MAX);
         wait_for("the agent to come to rest", LONG, || {
             std::thread::sleep(Duration::from_millis(500));
-            let now = (crate::reading::threads(self.pid()).own.wakeups, crate::reading::written(self.pid()));
+            let now = (crate::reading::threads(self.pid()).own.wakeups, written_by(self.pid()));
             let rests = now == last;
             last = now;
             rests.then_some(())

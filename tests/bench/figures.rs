@@ -6,6 +6,7 @@ use crate::device::{Device, LONG_LIFE};
 use crate::disk::LoopDisk;
 use crate::reading::{self, Memory};
 use crate::support::clock::{SOON, unix_now, wait_for};
+use crate::support::process::written_by;
 use crate::support::subscriber::Message;
 use crate::table::Table;
 
@@ -70,14 +71,14 @@ pub(crate) fn idle(table: &mut Table, effort: Effort) {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut own_threads, mut database_threads) = (0, 0);
     for _ in 0..effort.runs {
-        let (before, written) = (reading::threads(device.pid()), reading::written(device.pid()));
+        let (before, written) = (reading::threads(device.pid()), written_by(device.pid()));
         std::thread::sleep(effort.piece());
         let done = reading::threads(device.pid()).since(before);
         own.push(number(done.own.wakeups) * 60.0 / seconds);
         database.push(number(done.database.wakeups) * 60.0 / seconds);
         own_cpu.push(done.own.cpu * 60_000.0 / seconds);
         database_cpu.push(done.database.cpu * 60_000.0 / seconds);
-        bytes.push(number(reading::written(device.pid()) - written) * 3_600.0 / seconds);
+        bytes.push(number(written_by(device.pid()) - written) * 3_600.0 / seconds);
         (own_threads, database_threads) = (done.own.threads, done.database.threads);
     }
     table.add("threads of its own", "", vec![number(own_threads)]);
@@ -113,11 +114,11 @@ pub(crate) fn refresh(table: &mut Table, effort: Effort) {
     device.settle();
     let (mut times, mut bytes) = (Vec::new(), Vec::new());
     for _ in 0..effort.runs.max(20) {
-        let before = reading::written(device.pid());
+        let before = written_by(device.pid());
         let token = device.refresh();
         let sent_at = device.provider.sent_at(token.access_token().unwrap()).unwrap();
         times.push((token.arrived_at - sent_at) * 1_000.0);
-        bytes.push(number(reading::written(device.pid()) - before));
+        bytes.push(number(written_by(device.pid()) - before));
     }
     table.add("provider's answer to token", "ms", times);
     table.add("written per refresh, as the kernel counts", "B", bytes);
@@ -141,7 +142,7 @@ pub(crate) fn disk(table: &mut Table, effort: Effort) {
         let before = disk.written();
         device.start_agent();
         device.settle();
-        counted.push(number(reading::written(device.pid())));
+        counted.push(number(written_by(device.pid())));
         per_restart.push(number(disk.written() - before));
     }
     let before = disk.written();
@@ -171,7 +172,7 @@ pub(crate) fn outage(table: &mut Table, effort: Effort) {
             times.push((last(&tokens) - started_at) * 1_000.0);
             cpu.push(reading::cpu_of(device.pid()) * 1_000.0);
             peak.push(number(reading::memory(device.pid()).peak));
-            bytes.push(number(reading::written(device.pid())));
+            bytes.push(number(written_by(device.pid())));
         }
         let of = plural(accounts);
         table.add(format!("start to the last new token, {of}"), "ms", times);

@@ -1,6 +1,5 @@
 //! What the kernel knows of a process.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::process::Command;
 
 use rustix::process::Pid;
 
-use crate::support::process::with_children;
+use crate::support::process::{keyed, proc_file, with_children};
 
 /// Memory, in kilobytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,8 +40,8 @@ pub(crate) struct Threads {
 /// Adds up the memory of a process and its children.
 pub(crate) fn memory(pid: Pid) -> Memory {
     with_children(pid).into_iter().fold(Memory::default(), |sum, pid| {
-        let rollup = keyed(&read(pid, "smaps_rollup"));
-        let status = keyed(&read(pid, "status"));
+        let rollup = keyed(&proc_file(pid, "smaps_rollup"));
+        let status = keyed(&proc_file(pid, "status"));
         Memory { rss: sum.rss + rollup["Rss"], pss: sum.pss + rollup["Pss"], peak: sum.peak + status["VmHWM"] }
     })
 }
@@ -61,11 +60,6 @@ fn reset_peak_of(pid: Pid) {
         }
         written => written.unwrap(),
     }
-}
-
-/// Adds up what a process and its children had written to a disk by the kernel's count, in bytes.
-pub(crate) fn written(pid: Pid) -> u64 {
-    with_children(pid).into_iter().map(|pid| keyed(&read(pid, "io"))["write_bytes"]).sum()
 }
 
 pub(crate) fn threads(pid: Pid) -> Threads {
@@ -107,26 +101,4 @@ fn cpu(task: &Path) -> f64 {
     let Ok(schedstat) = fs::read_to_string(task.join("schedstat")) else { return 0.0 };
     let nanoseconds: u32 = 1_000_000_000;
     schedstat.split(' ').next().and_then(|time| time.parse::<f64>().ok()).unwrap_or(0.0) / f64::from(nanoseconds)
-}
-
-/// Lines of a name, a colon and a number.
-fn keyed(text: &str) -> BTreeMap<String, u64> {
-    let pair = |line: &str| {
-        let (name, value) = line.split_once(':')?;
-        Some((name.to_owned(), value.split_whitespace().next()?.parse().ok()?))
-    };
-    text.lines().filter_map(pair).collect()
-}
-
-/// A file that only the superuser reads of a process which keeps its memory to itself.
-fn read(pid: Pid, file: &str) -> String {
-    let path = format!("/proc/{}/{file}", pid.as_raw_nonzero());
-    match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let output = Command::new("sudo").args(["cat", &path]).output().unwrap();
-            assert!(output.status.success(), "{path} cannot be read");
-            String::from_utf8(output.stdout).unwrap()
-        }
-        read => read.unwrap(),
-    }
 }

@@ -4,11 +4,13 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use serde_json::{Value, json};
 
-use super::{Processes, node_modules};
+use super::{idle, node_modules, rest};
 use crate::device::Device;
 use crate::figures::{Effort, number, plural};
+use crate::reading;
 use crate::support::clock::{SOON, unix_now, wait_for, wait_until};
 use crate::support::process::Process;
 use crate::support::subscriber::Message;
@@ -22,7 +24,7 @@ const BURST: u16 = 64;
 pub(super) fn measure(table: &mut Table, effort: Effort) {
     for accounts in [1, 100, 1_000] {
         let device = Device::new(accounts, "");
-        let (mut times, mut idle, mut cpu, mut peak) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut times, mut at_rest, mut cpu, mut peak) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let runs = effort.runs;
         for run in 0..runs {
             let mark = device.subscriber.mark();
@@ -33,25 +35,25 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
                 (tokens.len() >= accounts).then_some(tokens)
             });
             times.push((last(&tokens) - started_at) * 1_000.0);
-            let processes = Processes::of(node_red.pid());
-            cpu.push(processes.cpu() * 1_000.0);
-            peak.push(number(processes.memory().peak));
+            let pid = node_red.pid();
+            cpu.push(reading::cpu_of(pid) * 1_000.0);
+            peak.push(number(reading::memory(pid).peak));
             if run + 1 == runs {
-                rest(&processes);
+                rest(pid);
                 for _ in 0..effort.runs {
                     std::thread::sleep(Duration::from_millis(500));
-                    idle.push(processes.memory());
+                    at_rest.push(reading::memory(pid));
                 }
                 if accounts == 1 {
-                    processes.idle(table, WHO, effort);
-                    refreshes(&device, &processes, table, effort);
+                    idle(pid, table, WHO, effort);
+                    refreshes(&device, pid, table, effort);
                 }
             }
         }
         let of = plural(accounts);
         table.begin("Memory");
-        table.add_of(WHO, format!("PSS at rest, {of}"), "KiB", idle.iter().map(|it| number(it.pss)).collect());
-        table.add_of(WHO, format!("RSS at rest, {of}"), "KiB", idle.iter().map(|it| number(it.rss)).collect());
+        table.add_of(WHO, format!("PSS at rest, {of}"), "KiB", at_rest.iter().map(|it| number(it.pss)).collect());
+        table.add_of(WHO, format!("RSS at rest, {of}"), "KiB", at_rest.iter().map(|it| number(it.rss)).collect());
         table.add_of(WHO, format!("peak RSS at the start, {of}"), "KiB", peak.clone());
         table.begin("Start");
         table.add_of(WHO, format!("start to the last token, {of}"), "ms", times.clone());
@@ -63,7 +65,7 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
 }
 
 /// Answers to requests, from what it remembers and from the provider.
-fn refreshes(device: &Device, processes: &Processes, table: &mut Table, effort: Effort) {
+fn refreshes(device: &Device, pid: Pid, table: &mut Table, effort: Effort) {
     let (mut times, mut latency, mut rate, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..effort.runs.max(20) {
         let (_, token) = ask(device, "peer/refresh", 1);
@@ -72,9 +74,9 @@ fn refreshes(device: &Device, processes: &Processes, table: &mut Table, effort: 
     }
     for _ in 0..effort.runs {
         latency.push(ask(device, "peer/ask", 1).0 * 1_000.0);
-        let used = processes.cpu();
+        let used = reading::cpu_of(pid);
         rate.push(f64::from(BURST) / ask(device, "peer/ask", BURST).0);
-        cpu.push((processes.cpu() - used) * 1_000_000.0 / f64::from(BURST));
+        cpu.push((reading::cpu_of(pid) - used) * 1_000_000.0 / f64::from(BURST));
     }
     table.begin("Refresh");
     table.add_of(WHO, "provider's answer to token", "ms", times);
@@ -95,17 +97,6 @@ fn ask(device: &Device, topic: &str, requests: u16) -> (f64, Message) {
     wait_until("all answers", SOON, || device.subscriber.mark() >= all);
     let last = tokens_since(device, mark).pop().unwrap();
     (last.arrived_at - sent_at, last)
-}
-
-fn rest(processes: &Processes) {
-    let mut before = f64::MAX;
-    wait_until("Node-RED to come to rest", 3 * SOON, || {
-        std::thread::sleep(Duration::from_secs(2));
-        let now = processes.cpu();
-        let rests = now - before < 0.02;
-        before = now;
-        rests
-    });
 }
 
 fn tokens_since(device: &Device, mark: usize) -> Vec<Message> {

@@ -5,15 +5,15 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Processes;
+use super::{idle, rest};
 use crate::device::Device;
 use crate::figures::{Effort, number, plural};
+use crate::reading;
 use crate::support::clock::unix_now;
-use crate::support::process::run_tool;
+use crate::support::process::{run_tool, written_by};
 use crate::table::{Table, Who};
 
 const WHO: Who = Who::OidcAgent;
@@ -35,7 +35,7 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
             first.register(&device, number);
         }
         drop(first);
-        let (mut times, mut idle, mut cpu, mut peak, mut written) =
+        let (mut times, mut at_rest, mut cpu, mut peak, mut written) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let runs = effort.runs;
         for run in 0..runs {
@@ -45,20 +45,20 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
                 agent.load(number);
             }
             times.push((unix_now() - started_at) * 1_000.0);
-            let processes = Processes::of(agent.pid);
-            cpu.push(processes.cpu() * 1_000.0);
-            peak.push(number(processes.memory().peak));
-            written.push(number(processes.written()) / number(u64::try_from(accounts).unwrap()));
-            std::thread::sleep(Duration::from_secs(1));
-            idle.push(processes.memory());
+            let pid = agent.pid;
+            cpu.push(reading::cpu_of(pid) * 1_000.0);
+            peak.push(number(reading::memory(pid).peak));
+            written.push(number(written_by(pid)) / number(u64::try_from(accounts).unwrap()));
+            rest(pid);
+            at_rest.push(reading::memory(pid));
             if run + 1 == runs && accounts == 1 {
-                processes.idle(table, WHO, effort);
+                idle(pid, table, WHO, effort);
             }
         }
         let of = plural(accounts);
         table.begin("Memory");
-        table.add_of(WHO, format!("PSS at rest, {of}"), "KiB", idle.iter().map(|it| number(it.pss)).collect());
-        table.add_of(WHO, format!("RSS at rest, {of}"), "KiB", idle.iter().map(|it| number(it.rss)).collect());
+        table.add_of(WHO, format!("PSS at rest, {of}"), "KiB", at_rest.iter().map(|it| number(it.pss)).collect());
+        table.add_of(WHO, format!("RSS at rest, {of}"), "KiB", at_rest.iter().map(|it| number(it.rss)).collect());
         table.add_of(WHO, format!("peak RSS at the start, {of}"), "KiB", peak.clone());
         table.begin("Start");
         table.add_of(WHO, format!("start to the last token, {of}"), "ms", times.clone());

@@ -1,6 +1,8 @@
 //! A program that a test started: what it writes is kept, and it never outlives the test.
 
-use std::io::{Read, Write};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -38,23 +40,41 @@ impl Ended {
 /// Returns a process and its children: the agent's database has a process of its own.
 pub(crate) fn with_children(pid: Pid) -> Vec<Pid> {
     let is_child = |child: &Pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero())).unwrap_or_default();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.as_raw_nonzero())).unwrap_or_default();
         // The name before it may have blanks and parentheses in it.
         let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
         parent == Some(pid.as_raw_nonzero().get())
     };
-    let entries =
-        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let entries = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     [pid].into_iter().chain(entries.filter_map(Pid::from_raw).filter(is_child)).collect()
 }
 
 /// Returns the bytes that a process and its children had written to a disk, by the kernel's count.
+#[track_caller]
 pub(crate) fn written_by(pid: Pid) -> u64 {
-    let written = |pid: Pid| {
-        let io = std::fs::read_to_string(format!("/proc/{}/io", pid.as_raw_nonzero())).ok()?;
-        io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse::<u64>().ok()
+    let written = |pid: Pid| keyed(&proc_file(pid, "io"))["write_bytes"];
+    with_children(pid).into_iter().map(written).sum()
+}
+
+/// Reads a file of `/proc` about a process. Those of a process that keeps its memory to itself are for the superuser alone.
+#[track_caller]
+pub(crate) fn proc_file(pid: Pid, name: &str) -> String {
+    let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            String::from_utf8(run_tool(Command::new("sudo").args(["--non-interactive", "cat", &path]))).unwrap()
+        }
+        read => read.unwrap_or_else(|error| panic!("{path}: {error}")),
+    }
+}
+
+/// Reads lines of a name, a colon and a number.
+pub(crate) fn keyed(text: &str) -> BTreeMap<String, u64> {
+    let pair = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_owned(), value.split_whitespace().next()?.parse().ok()?))
     };
-    with_children(pid).into_iter().filter_map(written).sum()
+    text.lines().filter_map(pair).collect()
 }
 
 impl Process {
