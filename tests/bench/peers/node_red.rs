@@ -14,6 +14,7 @@ use crate::reading;
 use crate::support::clock::{SOON, unix_now, wait_for, wait_until};
 use crate::support::process::Process;
 use crate::support::subscriber::Message;
+use crate::support::world::free_port;
 use crate::table::{Table, Who};
 
 const WHO: Who = Who::NodeRed;
@@ -114,7 +115,7 @@ fn start(device: &Device, accounts: usize, run: usize) -> Process {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("flows.json"), flow(device, accounts).to_string()).unwrap();
     fs::write(folder.join("settings.js"), SETTINGS).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let mut command = Command::new("node");
     command.arg(node_modules().join("node-red/red.js")).arg("--userDir").arg(&folder);
     command.arg("--settings").arg(folder.join("settings.js")).args(["--port", &port.to_string()]);

@@ -145,9 +145,13 @@ impl Broker {
     }
 }
 
-/// Two ports that nobody listens on.
+/// Two ports that nobody listens on. They are not of those that the system gives out by itself (from 32768 on), so that nobody
+/// gets one by chance before it is listened on, or while its server is away.
 pub(crate) fn free_ports() -> (u16, u16) {
-    let listen = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let listen = || {
+        let bind = || TcpListener::bind(("127.0.0.1", fastrand::u16(20_000..32_000))).ok();
+        wait_for("a free port", SOON, bind)
+    };
     let (first, second) = (listen(), listen());
     (first.local_addr().unwrap().port(), second.local_addr().unwrap().port())
 }
