@@ -124,7 +124,8 @@ fn the_service_manager_keeps_the_port_for_a_browser_that_comes_back() {
     assert_eq!(shown.status, 200, "{}", shown.html);
     signed_in_as(&world, "ann");
     assert!(TcpListener::bind(("127.0.0.1", port)).is_err(), "the port is free for anybody");
-    assert!(!world.agent_log().contains("cannot listen"), "{}", world.agent_log());
+    let log = world.log_up_to_now();
+    assert!(!log.contains("cannot listen"), "{log}");
 }
 
 #[test]
@@ -133,8 +134,9 @@ fn the_address_is_pasted_into_the_command_that_waits_for_it() {
     let login = ["login", "garden"];
     let mut process = Process::start_with_input("oauth2mqtt login", &mut world.command(&login));
     let sign_in = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true).json;
-    wait_until("the address on the terminal", SOON, || process.stdout().contains(&address(&sign_in)));
-    assert!(process.stdout().contains(ELSEWHERE), "{}", process.stdout());
+    wait_until("the addresses on the terminal", SOON, || {
+        [&address(&sign_in), ELSEWHERE].iter().all(|address| process.stdout().contains(*address))
+    });
     process.write_line("https://flows.example.com/oauth2/redirect?error=what&state=another");
     wait_until("a word about the wrong address", SOON, || process.stdout().contains("Not yet"));
     process.write_line(&world.oidc().authorize(&address(&sign_in), "ann"));

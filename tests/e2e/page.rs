@@ -44,13 +44,13 @@ fn behind_an_access_code_the_page_shows_nothing_until_it_is_entered() {
     std::fs::write(world.folder().join("page.code"), format!("{code}\n")).unwrap();
     world.start_agent();
     play(&world, "enter", &json!({ "page": address(&world), "account": "garden", "code": code }));
-    assert!(!world.agent_log().contains(code));
+    assert!(!world.log_up_to_now().contains(code));
 }
 
 #[test]
 fn the_page_is_only_there_when_it_is_wanted() {
     let world = Setup::new().account("garden").start();
-    assert!(!world.agent_log().contains("sign-in page"));
+    assert!(!world.log_up_to_now().contains("sign-in page"));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_page_that_cannot_listen_ends_nothing() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let lines = format!("listen = \"{}\"", taken.local_addr().unwrap());
     let world = Setup::new().page(&lines).account("garden").start();
-    assert!(world.agent_log().contains("the sign-in page cannot listen"), "{}", world.agent_log());
+    world.wait_for_log(&["the sign-in page cannot listen"]);
     world.sign_in("garden");
 }
 

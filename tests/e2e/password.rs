@@ -59,5 +59,5 @@ fn a_password_that_is_wrong_is_not_tried_again_and_again() {
     let retry_at = status["error"]["retry_at"].as_f64();
     assert!(retry_at.is_none_or(|at| at > crate::support::clock::unix_now() + 60.0), "{status}");
     assert_eq!(world.oidc().log().len(), 1);
-    assert!(!world.agent_log().contains("mistyped"));
+    assert!(!world.log_up_to_now().contains("mistyped"));
 }

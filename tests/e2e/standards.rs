@@ -158,6 +158,6 @@ fn the_body_of_an_answer_to_a_revocation_does_not_matter_and_a_refusal_is_told()
         let hints: Vec<_> = asked.iter().map(|asked| asked.params["token_type_hint"].clone()).collect();
         assert_eq!(hints[0], "refresh_token", "{answer}");
         assert!(asked.iter().all(|asked| asked.params.contains_key("token") && asked.query.is_empty()), "{answer}");
-        assert_eq!(world.agent_log().contains("not_revoked"), !revoked, "{answer}");
+        assert_eq!(world.log_up_to_now().contains("not_revoked"), !revoked, "{answer}");
     }
 }

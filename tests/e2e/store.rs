@@ -74,7 +74,7 @@ fn a_store_that_will_not_open_is_set_aside_and_the_agent_runs() {
     }
     world.start_agent();
     world.wait_for_state("garden", "signed_out");
-    assert!(world.agent_log().contains("set aside"), "the journal does not say what became of the store");
+    world.wait_for_log(&["set aside"]);
     // Nothing was thrown away.
     assert!(files_below(&world.store()).len() > before.len(), "{before:?} {:?}", files_below(&world.store()));
     world.sign_in("garden");
@@ -117,11 +117,11 @@ fn a_store_in_memory_is_warned_of_by_the_journal_and_by_check() {
     let text = world.config_text().replace(world.store().to_str().unwrap(), memory.path().to_str().unwrap());
     fs::write(world.config(), text).unwrap();
     let checked = world.cli(&["check"]);
-    let warns =
-        |text: &str| text.contains("/dev/shm is in memory (tmpfs") && text.contains("forgotten at the next boot");
-    assert!(checked.code() == 0 && warns(&checked.stderr.replace("\n         ", " ")), "{checked:?}");
+    let warning = ["/dev/shm is in memory (tmpfs", "forgotten at the next boot"];
+    let said = checked.stderr.replace("\n         ", " ");
+    assert!(checked.code() == 0 && warning.iter().all(|part| said.contains(part)), "{checked:?}");
     world.start_agent();
-    assert!(warns(&world.agent_log()), "{}", world.agent_log());
+    world.wait_for_log(&warning);
 }
 
 #[test]
@@ -136,8 +136,9 @@ fn the_end_of_the_databases_process_costs_nothing() {
         world.wait("garden", "status", |status| status["error"].is_null() && status["state"] == "active");
         assert!(world.agent().is_running());
     }
-    assert_eq!(world.agent_log().matches("the database is opened again").count(), 2);
-    assert!(!world.agent_log().contains("the store failed"), "{}", world.agent_log());
+    let log = world.log_up_to_now();
+    assert_eq!(log.matches("the database is opened again").count(), 2, "{log}");
+    assert!(!log.contains("the store failed"), "{log}");
     world.kill_agent();
     world.start_agent();
     world.wait_for_state("garden", "active");

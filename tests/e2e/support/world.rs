@@ -387,6 +387,27 @@ impl World {
         self.agent.as_ref().unwrap().stderr()
     }
 
+    /// Waits for a line of the agent's log that has all of these in it, and returns it. What the agent does may be seen before
+    /// its log is: threads of their own write and read that.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&self, parts: &[&str]) -> String {
+        let what = format!("a line of the log with {parts:?}");
+        wait_for(&what, SOON, || {
+            let log = self.agent_log();
+            let mut lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            lines.find(|line| parts.iter().all(|part| line.contains(part))).map(str::to_owned)
+        })
+    }
+
+    /// What the agent has logged up to now, to the last line: it answers a request, and so has logged the answer.
+    #[track_caller]
+    pub(crate) fn log_up_to_now(&self) -> String {
+        let pending = self.subscriber.send_request("status", "");
+        self.subscriber.response(&pending, SOON);
+        self.wait_for_log(&[&format!("respond topic=\"{}\"", pending.topic)]);
+        self.agent_log()
+    }
+
     /// A power cut, as far as the agent can tell.
     pub(crate) fn kill_agent(&mut self) {
         let ended = self.agent.take().unwrap().kill();
@@ -517,6 +538,10 @@ impl Drop for World {
             let lines: Vec<_> = written.lines().collect();
             eprintln!("the last that was written:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
             return;
+        }
+        // Its end is the end of its log.
+        if self.agent.is_some() {
+            self.kill_agent();
         }
         promises::check(self);
     }
