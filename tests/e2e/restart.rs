@@ -1,7 +1,7 @@
 //! No power cut, restart or outage asks for the user again.
 
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
 use serde_json::json;
 
@@ -139,13 +139,16 @@ fn something_mute_in_the_place_of_the_broker_does_no_harm() {
     world.broker.stop();
     let mute = TcpListener::bind(("127.0.0.1", port)).unwrap();
     world.start_agent_offline();
+    mute.set_nonblocking(true).unwrap();
     // The test's own client tries its luck here as well.
-    let is_agent = |connection: &mut TcpStream| {
+    wait_until("the agent at the mute broker", SOON, || {
+        let Ok((mut connection, _)) = mute.accept() else { return false };
+        connection.set_nonblocking(false).unwrap();
+        connection.set_read_timeout(Some(SOON)).unwrap();
         let mut packet = [0; 64];
         let length = connection.read(&mut packet).unwrap_or(0);
         String::from_utf8_lossy(&packet[..length]).contains("oauth2mqtt")
-    };
-    while !is_agent(&mut mute.accept().unwrap().0) {}
+    });
     drop(mute);
     wait_until("mosquitto", SOON, || world.broker.start_again());
     world.subscriber.wait("oauth2mqtt/bridge/state", |state| state["state"] == "online");
