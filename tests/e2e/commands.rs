@@ -4,6 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::support::clock::{SOON, wait_for, wait_until};
+use crate::support::process::Ended;
 use crate::support::world::{Client, Setup, World};
 
 const FAILED: i32 = 1;
@@ -15,6 +17,12 @@ const CONFIG: i32 = 78;
 /// The first line that contains `needle`, counted from one.
 fn line_of(world: &World, needle: &str) -> usize {
     world.config_text().lines().position(|line| line.contains(needle)).unwrap() + 1
+}
+
+/// Asks for the next token until that fails: right after a sign-in the agent finds the token fresh enough.
+#[track_caller]
+fn refresh_in_vain(world: &World) -> Ended {
+    wait_for("a refresh that fails", SOON, || Some(world.cli(&["refresh", "garden"])).filter(|ended| ended.code() != 0))
 }
 
 #[test]
@@ -98,9 +106,10 @@ fn a_signed_in_account_is_looked_at_refreshed_and_signed_out() {
     assert_eq!((printed.code(), printed.stdout.trim()), (0, token.access_token().unwrap()), "{printed:?}");
 
     let before = world.oidc().refreshes().len();
-    while world.oidc().refreshes().len() == before {
+    wait_until("a refresh", SOON, || {
         assert_eq!(world.cli(&["refresh", "garden"]).code(), 0);
-    }
+        world.oidc().refreshes().len() > before
+    });
     world.wait("garden", "token", |new| {
         new["access_token"].is_string() && new["access_token"] != token.json["access_token"]
     });
@@ -131,7 +140,7 @@ fn a_health_check_fails_while_an_account_needs_somebody_and_without_an_agent() {
     assert_eq!(world.cli(&["status", "--check"]).code(), 0);
     // What passes by itself needs nobody.
     world.kill_provider();
-    while world.cli(&["refresh", "garden"]).code() == 0 {}
+    refresh_in_vain(&world);
     assert_eq!(world.cli(&["status", "--check"]).code(), 0);
 
     world.stop_agent();
@@ -198,29 +207,38 @@ fn the_doctor_passes_what_works_and_says_what_to_do_about_what_does_not() {
 fn a_retained_token_that_somebody_else_wrote_is_not_printed_if_it_is_none() {
     let world = Setup::new().account("garden").start();
     let real = world.sign_in("garden");
-    for spoofed in ["ya29\\u001b[2J", "ya29\\nrm -rf", "ya29 x", "ya29\\u202e"] {
-        let payload = format!(
-            r#"{{"account":"garden","access_token":"{spoofed}","token_type":"Bearer","authorization":null,"expires_at":null,"scope":null}}"#
-        );
-        world.subscriber.retain("oauth2mqtt/garden/token", &payload);
+    for spoofed in ["ya29\u{1b}[2J", "ya29\nrm -rf", "ya29 x", "ya29\u{202e}"] {
+        let payload = json!({
+            "account": "garden", "access_token": spoofed, "token_type": "Bearer", "authorization": null,
+            "expires_at": null, "scope": null,
+        });
+        world.subscriber.retain("oauth2mqtt/garden/token", &payload.to_string());
+        world.wait("garden", "token", |token| *token == payload);
         let ended = world.cli(&["token", "garden"]);
         assert_eq!((ended.code(), ended.stdout.as_str()), (FAILED, ""), "{ended:?}");
         assert!(ended.stderr.contains("is no access token"), "{}", ended.stderr);
     }
-    assert!(real.access_token().is_some());
+    // The agent's next one takes its place.
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    let next = world.subscriber.latest("oauth2mqtt/garden/token").unwrap();
+    assert_ne!(next.access_token(), real.access_token());
+    let printed = world.cli(&["token", "garden"]);
+    assert_eq!((printed.code(), Some(printed.stdout.trim())), (0, next.access_token()), "{printed:?}");
 }
 
 #[test]
 fn each_request_to_the_provider_and_each_publication_is_in_the_log_at_debug() {
     let world = Setup::new().account("garden").start();
     world.sign_in("garden");
-    let log = world.agent_log();
-    let has = |parts: &[&str]| log.lines().any(|line| parts.iter().all(|part| line.contains(part)));
-    assert!(
-        has(&["request answered", "method=POST", "host=\"127.0.0.1\"", "path=\"/token\"", "status=200", "ms="]),
-        "{log}"
-    );
-    assert!(has(&["publish", "topic=\"oauth2mqtt/garden/token\"", "retain=true"]), "{log}");
+    world.wait_for_log(&[
+        "request answered",
+        "method=POST",
+        "host=\"127.0.0.1\"",
+        "path=\"/token\"",
+        "status=200",
+        "ms=",
+    ]);
+    world.wait_for_log(&["publish", "topic=\"oauth2mqtt/garden/token\"", "retain=true"]);
 }
 
 #[test]
@@ -277,11 +295,25 @@ fn a_reload_says_what_has_changed() {
     world.set_account("orchard", Some((Client::Public, "")));
     world.set_account("garden", Some((Client::Public, "publish = \"on_request\"")));
     let some = world.cli(&["reload"]);
+    assert_eq!(some.code(), 0, "{some:?}");
     for line in ["added    orchard", "changed  garden", "removed  house"] {
         assert!(some.stdout.contains(line), "{line} is not in\n{}", some.stdout);
     }
     fs::write(world.config(), "[mqtt\n").unwrap();
-    world.subscriber.request("reload", "");
+    let answer = world.subscriber.request("reload", "");
+    assert_eq!((&answer["status"], &answer["code"]), (&json!("error"), &json!("bad_configuration")), "{answer}");
+    world.wait_for_state("orchard", "signed_out");
+}
+
+#[test]
+fn a_reload_of_a_bad_configuration_says_where_it_is_bad_and_changes_nothing() {
+    let world = Setup::new().account("garden").start();
+    let good = world.config_text();
+    fs::write(world.config(), format!("{good}isuer = \"https://id.example\"\n")).unwrap();
+    let ended = world.cli(&["reload"]);
+    assert_eq!(ended.code(), CONFIG, "{ended:?}");
+    assert!(ended.stderr.contains("isuer"), "{}", ended.stderr);
+    world.sign_in("garden");
 }
 
 #[test]
@@ -315,13 +347,7 @@ fn a_provider_that_the_commands_cannot_reach_through_the_agent_is_a_passing_faul
     let mut world = Setup::new().account("garden").start();
     world.sign_in("garden");
     world.kill_provider();
-    // Right after a sign-in the agent finds the token fresh enough.
-    let ended = loop {
-        let ended = world.cli(&["refresh", "garden"]);
-        if ended.code() != 0 {
-            break ended;
-        }
-    };
+    let ended = refresh_in_vain(&world);
     assert_eq!(ended.code(), 75, "{ended:?}");
     let status = world.wait_for_state("garden", "active");
     assert_eq!(status["error"]["code"], json!("provider_unreachable"));

@@ -229,7 +229,7 @@ fn a_login_says_of_the_token_what_is_so() {
 #[test]
 fn a_login_that_fails_says_that_the_former_sign_in_goes_on() {
     let world = Setup::new().account("garden").start();
-    world.sign_in("garden");
+    let token = world.sign_in("garden");
     let login = ["login", "garden"];
     let process = Process::start("oauth2mqtt login", &mut world.command(&login));
     let code = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true).json;
@@ -238,7 +238,11 @@ fn a_login_that_fails_says_that_the_former_sign_in_goes_on() {
     let ended = world.finish(process, &login);
     assert_eq!(ended.code(), 1, "{ended:?}");
     assert!(ended.stderr.contains("the former sign-in is kept"), "{}", ended.stderr);
-    assert_eq!(world.wait_for_state("garden", "active")["state"], "active");
+    let status = world.wait("garden", "status", |status| status["error"]["code"] == "access_denied").json;
+    assert_eq!((&status["state"], &status["needs_user"]), (&json!("active"), &json!(false)), "{status}");
+    assert_eq!(world.subscriber.latest("oauth2mqtt/garden/token").unwrap().json, token.json);
+    assert_eq!(world.oidc().me(token.access_token().unwrap()).status, 200);
+    assert_eq!(world.refresh("garden")["status"], "ok");
 }
 
 #[test]
