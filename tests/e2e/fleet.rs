@@ -200,6 +200,7 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
     operator.publish("fleet/device-19/bridge/request/logout", ACCOUNT);
     let status = operator.wait("fleet/device-19/plant/status", |status| status["state"] == "signed_out");
     assert_eq!(status.json["declared"], "mqtt");
+    devices[19].subscriber.wait("oauth2mqtt/bridge/request/logout", |_| true);
     let requests = devices[19].subscriber.messages();
     let verbs: Vec<_> =
         requests.iter().filter_map(|message| message.topic.strip_prefix("oauth2mqtt/bridge/request/")).collect();
@@ -248,6 +249,9 @@ fn not_even_a_bridge_that_carries_everything_carries_a_token_that_is_to_stay() {
     let pending = subscriber.send_request_to("$local/reply", "token", "asks");
     assert!(subscriber.response(&pending, SOON)["data"]["access_token"].is_string());
 
+    // Had anything of it been carried, it would be there before what comes last.
+    subscriber.publish("last", "{}");
+    operator.wait("last", |_| true);
     let secrets = provider.secrets();
     for secret in secrets.access_token.iter().chain(&secrets.refresh_token) {
         assert!(operator.messages().iter().all(|message| !message.text.contains(secret.as_str())));

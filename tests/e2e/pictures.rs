@@ -24,7 +24,7 @@ fn the_pictures_of_the_readme_show_what_there_is() {
     let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
 
     let login = Process::start("oauth2mqtt login", &mut at_terminal(&world, 72, "login google"));
-    wait_until("the countdown", SOON, || login.stdout().contains("9:5"));
+    wait_until("the countdown", SOON, || login.stdout().contains("expires in 9:"));
     let at = |port: u16, path: &str| format!("http://127.0.0.1:{port}{path}");
     play(
         &world,

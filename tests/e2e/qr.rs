@@ -18,7 +18,7 @@ fn written_by_login(world: &World, command: &mut Command) -> (String, String) {
     let process = Process::start("oauth2mqtt login", command);
     let sign_in = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true).json;
     // On a terminal it also counts down.
-    let last = if on_terminal { "expires in 9:5" } else { "cancels it" };
+    let last = if on_terminal { "expires in 9:" } else { "cancels it" };
     wait_until("the code on the terminal", SOON, || process.stdout().contains(last));
     let address = sign_in["verification_uri_complete"].as_str().unwrap().to_owned();
     (process.stdout(), address)
