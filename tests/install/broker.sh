@@ -77,9 +77,9 @@ for path in /etc/oauth2mqtt/mqtt.password /etc/oauth2mqtt/node-red.password /etc
     never anybody cat "$path"
     never anybody ls "$path/"
 done
-equal 'what listens to the network' \
-    "$(ip netns exec "$device" ss --listening --tcp --numeric --no-header 'not src 127.0.0.1' | wc -l)" 0
-never grep --recursive --quiet Bearer "$work/root/var/lib/mosquitto"
+listening=$(ip netns exec "$device" ss --listening --tcp --numeric --no-header 'not src 127.0.0.1')
+equal 'what listens to the network' "$listening" ''
+finds_nothing --recursive Bearer "$work/root/var/lib/mosquitto"
 
 it 'lets Node-RED write no token'
 token=$(access_token garden)

@@ -128,7 +128,7 @@ contains "$("${oauth2mqtt[@]}" status)" 'garden'
 
 it 'runs with a read-only root, without capabilities, and in little memory'
 equal 'the root' "$(podman inspect --format '{{.HostConfig.ReadonlyRootfs}}' "$agent")" true
-equal 'the capabilities' "$(grep --extended-regexp '^Cap(Prm|Eff|Bnd|Amb)' "/proc/$(agent_pid)/status" | grep --invert-match '0000000000000000$' || true)" ''
+equal 'the capabilities' "$(awk '/^Cap(Prm|Eff|Bnd|Amb):/{print $2}' "/proc/$(agent_pid)/status" | sort --unique)" 0000000000000000
 equal 'the limit of memory' "$(podman inspect --format '{{.HostConfig.Memory}}' "$agent")" $((16 * 1024 * 1024))
 # Of all its processes.
 memory=$(podman top "$agent" hpid | sed '1d; s|.*|/proc/&/smaps_rollup|' | xargs awk '/^Pss:/{sum += $2} END{print sum}')
@@ -140,8 +140,9 @@ for topic in oauth2mqtt/garden/token oauth2mqtt/bridge/response/status sensors/1
 done
 inside mosquitto_rr -V mqttv5 -t oauth2mqtt/bridge/request/status -e oauth2mqtt/bridge/response/status \
     -m '{"account":"garden"}' -W 10 | jq --exit-status '.status == "ok"' >/dev/null
-equal 'what listens beyond the containers' \
-    "$(inside ss --listening --tcp --no-header | awk '{print $4}' | grep -v '^127.0.0.1:\|:1880$' || true)" ''
+listening=$(inside ss --listening --tcp --numeric --no-header | awk '{print $4}')
+contains "$listening" 127.0.0.1:1883
+equal 'what listens beyond the containers' "$(grep -v '^127.0.0.1:\|:1880$' <<<"$listening" || true)" ''
 
 it 'lets a flow of Node-RED call an API, before and after a refresh'
 eventually 60 inside curl --silent --fail http://127.0.0.1:1880/flows
@@ -192,7 +193,6 @@ chown 65532:65532 "$settings/shed.secret"
 eventually 10 says shed/status '.state == "signed_out"'
 
 it 'reports a volume on another machine, and does not use its refresh tokens'
-before=$(refreshes)
 cp "$work/machine-id" "$work/this-machine"
 new_machine() {
     head --bytes=16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$work/machine-id"
@@ -221,8 +221,7 @@ eventually 60 is_signed_in garden
 it 'needed one sign-in, used no refresh token twice, and logged no secret'
 equal 'the approvals' "$(approvals)" 1
 equal 'the refused refreshes' "$(reused_tokens)" 0
-ask_provider /test/secrets | jq --raw-output '.[][]' >"$work/secrets"
 podman logs "$agent" >"$work/written" 2>&1
-never grep --fixed-strings --quiet --file="$work/secrets" "$work/written"
+holds_no_secret "$work/written"
 
 printf '   image: %s bytes; memory (PSS): %s kB\n' "$size" "$memory"

@@ -33,9 +33,21 @@ eventually() {
     done
 }
 
-# Fails if a command succeeds.
+# Fails if a command succeeds, or is not there at all.
 never() {
-    ! "$@" >/dev/null 2>&1 || fail "this must not succeed: $*"
+    local status=0
+    "$@" >/dev/null 2>&1 || status=$?
+    case $status in
+    0) fail "this must not succeed: $*" ;;
+    126 | 127) fail "this cannot be run: $*" ;;
+    esac
+}
+
+# Fails unless grep can look everywhere it is told to, and finds nothing.
+finds_nothing() { # GREP'S ARGUMENTS...
+    local status=0
+    grep --quiet "$@" || status=$?
+    [ "$status" = 1 ] || fail "grep ended with $status and not 1: $*"
 }
 
 equal() { # WHAT FOUND EXPECTED

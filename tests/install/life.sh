@@ -203,6 +203,7 @@ closing=' /etc/(mosquitto/|systemd/system/mosquitto[.]service[.]d|tmpfiles[.]d/o
 equal 'what is left or gone' "$(files | diff "$work/files-before" - | grep '^[<>]' | grep -vE "$closing" || true)" ''
 never inside getent passwd oauth2mqtt
 never inside getent group oauth2mqtt
-equal 'the failed units' "$(inside systemctl --failed --no-legend --plain | wc -l)" 0
+failed=$(inside systemctl --failed --no-legend --plain)
+equal 'the failed units' "$failed" ''
 
 printf '   systemd-analyze security: %s; peak memory at start: %s kB\n' "$score" "$memory"

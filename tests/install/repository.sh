@@ -91,12 +91,16 @@ inside touch /root/before
 said=$(installer --dry-run)
 contains "$said" "deb [signed-by=/usr/share/keyrings/oauth2mqtt-archive-keyring.gpg] $repository stable main"
 contains "$said" 'nothing is changed'
-equal 'the files that it changed' "$(inside find /etc /usr /var/lib -newer /root/before -type f -not -path '*/systemd/*')" ''
+# One that did change shows that they would be found.
+inside touch /etc/of-this-test
+equal 'the files that it changed' \
+    "$(inside find /etc /usr /var/lib -newer /root/before -type f -not -path '*/systemd/*')" /etc/of-this-test
+inside rm /etc/of-this-test
 
 it 'refuses keys that are not those of the installer'
 mv "$served/oauth2mqtt-archive-keyring.gpg" "$work/keyring"
 gpg --batch --export stranger >"$served/oauth2mqtt-archive-keyring.gpg"
-said=$(installer || true)
+said=$(installer) && fail 'it installs the keys of a stranger'
 contains "$said" 'do not match this script'
 never inside dpkg-query --show oauth2mqtt-archive-keyring
 mv "$work/keyring" "$served/oauth2mqtt-archive-keyring.gpg"
