@@ -1,10 +1,12 @@
-//! What `docs/conformance.md` says is shown by tests that exist.
+//! What `docs/conformance.md` and `docs/security.md` say is shown by tests that exist.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const PAGE: &str = include_str!("../docs/conformance.md");
+
+const SECURITY: &str = include_str!("../docs/security.md");
 
 /// The cells of each requirement: section, what is asked, and what shows it.
 fn requirements() -> Vec<Vec<&'static str>> {
@@ -17,6 +19,20 @@ fn is_test(source: &str, name: &str) -> bool {
     let Some((before, _)) = source.split_once(&format!("fn {name}(")) else { return false };
     let attributes = before.rsplit(['}', ';']).next().unwrap();
     attributes.contains("#[test]") || attributes.contains("#[tokio::test]")
+}
+
+/// Whether what the documentation puts between backticks is the name of a test: those are whole sentences.
+fn is_name_of_a_test(name: &str) -> bool {
+    name.matches('_').count() >= 4 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// Every source file below a folder.
+fn sources(folder: &Path) -> Vec<String> {
+    let entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    let here = entries.iter().filter(|path| is_source(path)).map(|path| fs::read_to_string(path).unwrap());
+    let below = entries.iter().filter(|path| path.is_dir() && !path.ends_with("node_modules"));
+    here.chain(below.flat_map(|folder| sources(folder))).collect()
 }
 
 #[test]
@@ -33,6 +49,17 @@ fn every_requirement_is_shown_by_tests_that_exist() {
                 .unwrap_or_else(|error| panic!("{file}: {error}"));
             assert!(is_test(&source, name), "{section}: there is no test {name} in {file}");
         }
+    }
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = ["src", "tests"].map(|folder| sources(&root.join(folder))).concat();
+    let names: Vec<_> = SECURITY.split('`').skip(1).step_by(2).filter(|name| is_name_of_a_test(name)).collect();
+    assert!(names.len() >= 15, "{names:?}");
+    for name in names {
+        assert!(sources.iter().any(|source| is_test(source, name)), "there is no test {name}");
     }
 }
 
