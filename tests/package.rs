@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod example_files;
+mod known_keys;
 
 use std::fs;
 use std::path::Path;
@@ -46,20 +47,14 @@ fn every_example_in_it_is_good() {
 
 #[test]
 fn it_has_every_key_that_the_program_knows() {
-    let unknown = "no_such_key_at_all = 1";
-    let text = format!(
-        "[mqtt]\n{unknown}\n[store]\n{unknown}\n[page]\n{unknown}\n[provisioning]\n{unknown}\n[accounts.a]\n{unknown}\nprovider = \"keycloak\"\n"
-    );
-    let error = parse(&text, Path::new("/config.toml")).unwrap_err();
-    let lists: Vec<_> = error.lines().filter_map(|line| line.split_once("the keys here are: ")).collect();
-    assert_eq!(lists.len(), 5, "{error}");
-    for key in lists.iter().flat_map(|(_, keys)| keys.split(", ")) {
+    let refusal = |text: &str| parse(text, Path::new("/config.toml")).unwrap_err();
+    for (_, key) in known_keys::known_keys(Some("keycloak"), refusal) {
         let is_there = CONFIG.lines().any(|line| line.starts_with(&format!("#{key} = ")));
         let is_explained = CONFIG.lines().any(|line| line.starts_with("# ") && line.contains(&format!("`{key}`")));
         // What is peculiar to a provider has a page of its own, which comes with the package.
         let has_row = PROVIDER_FILES.contains(&format!("\n| `{key}` |"));
         // Which of them a provider needs, `oauth2mqtt providers` says.
-        let is_parameter = ["realm", "host", "domain"].contains(&key);
+        let is_parameter = ["realm", "host", "domain"].contains(&key.as_str());
         assert!(is_there || is_explained || has_row || is_parameter, "{key} is not in systemd/config.toml");
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use oauth2mqtt::testing::config::{self, Environment};
 
 use crate::example_files;
+use crate::known_keys::known_keys;
 use crate::page::{self, Page};
 
 #[test]
@@ -34,19 +35,14 @@ fn every_configuration_is_good_and_gives_no_warning() {
 
 #[test]
 fn the_reference_has_every_key() {
-    let unknown = "no_such_key_at_all = 1";
-    let text = format!(
-        "[mqtt]\n{unknown}\n[store]\n{unknown}\n[page]\n{unknown}\n[provisioning]\n{unknown}\n[accounts.a]\n{unknown}\nprovider = \"keycloak\"\n"
-    );
-    let error = config::parse(&text, "/config.toml".as_ref(), &Environment::default()).unwrap_err().to_string();
-    let lists: Vec<_> = error.lines().filter_map(|line| line.split_once("the keys here are: ")).collect();
-    assert_eq!(lists.len(), 5, "{error}");
+    let refusal =
+        |text: &str| config::parse(text, "/config.toml".as_ref(), &Environment::default()).unwrap_err().to_string();
     // The keys that say how a provider works are described once, for its file and for an account.
     let page = Page::read("docs/configuration.md");
     assert!(page.text.contains("(provider-files.md#"), "docs/configuration.md does not link to docs/provider-files.md");
     let reference = [page.inline_code(), Page::read("docs/provider-files.md").inline_code()].concat();
-    for key in lists.iter().flat_map(|(_, keys)| keys.split(", ")) {
-        assert!(reference.iter().any(|code| code == key), "docs/configuration.md does not describe {key}");
+    for (_, key) in known_keys(Some("keycloak"), refusal) {
+        assert!(reference.contains(&key), "docs/configuration.md does not describe {key}");
     }
 }
 

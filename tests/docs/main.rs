@@ -7,6 +7,8 @@ mod commands;
 mod configurations;
 #[path = "../example_files/mod.rs"]
 mod example_files;
+#[path = "../known_keys/mod.rs"]
+mod known_keys;
 mod links;
 mod page;
 mod tables;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::known_keys::known_keys;
 use crate::support::world::{Client, Setup, World};
 
 type Lines = BTreeSet<String>;
@@ -48,17 +49,20 @@ fn commands(world: &World) -> Lines {
 /// The keys of each section, as the error about one that does not exist lists them.
 fn settings(world: &World) -> Lines {
     let before = world.config_text();
-    let mut lines = Lines::new();
-    for section in ["mqtt", "store", "page", "provisioning", "accounts.a"] {
-        fs::write(world.config(), format!("[{section}]\nno_such_key_at_all = 1\n")).unwrap();
-        let said = world.cli(&["check"]).stderr;
-        let keys =
-            said.lines().find_map(|line| line.split_once("the keys here are: ")).map(|(_, keys)| keys.to_owned());
-        let section = section.replace(".a", ".<account>");
-        lines.extend(keys.unwrap_or_default().split(", ").map(|key| format!("setting {section}.{key}")));
-    }
+    let keys = known_keys(None, |text| {
+        fs::write(world.config(), text).unwrap();
+        world.cli(&["check"]).stderr
+    });
     fs::write(world.config(), before).unwrap();
-    lines
+    keys.iter().map(|(section, key)| format!("setting {}.{key}", section.replace(".a", ".<account>"))).collect()
+}
+
+/// Each provider that the list of them names: a line that what it needs comes below.
+fn providers(world: &World) -> Lines {
+    let list = world.cli(&["providers"]).stdout;
+    let lines: Vec<_> = list.lines().collect();
+    let named = lines.windows(2).filter(|pair| pair[1].starts_with("  needs "));
+    named.filter_map(|pair| pair[0].split_whitespace().next()).map(|name| format!("provider {name}")).collect()
 }
 
 /// The members of every message of an account that is signed in.
@@ -67,6 +71,9 @@ fn messages(world: &World) -> Lines {
         for (name, value) in value.as_object().into_iter().flatten() {
             lines.insert(format!("{before} {name}"));
             members(value, &format!("{before} {name}"), lines);
+        }
+        for value in value.as_array().into_iter().flatten() {
+            members(value, before, lines);
         }
     }
     let mut lines = Lines::new();
@@ -83,10 +90,7 @@ fn found() -> Lines {
     let world = Setup::new().account_with("garden", Client::Public, account).start();
     let mut lines = commands(&world);
     lines.extend(settings(&world));
-    let providers = world.cli(&["providers"]).stdout;
-    let names =
-        providers.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_whitespace().next());
-    lines.extend(names.map(|name| format!("provider {name}")));
+    lines.extend(providers(&world));
     world.sign_in_as("garden", "ann");
     world.wait_for_state("garden", "active");
     world.subscriber.request("status", "garden");
@@ -111,7 +115,9 @@ fn nothing_that_others_rely_on_is_lost() {
     for kind in ["exit 78", "command login --config", "setting mqtt.url", "provider google"] {
         assert!(now.contains(kind), "{kind} was not found, so that the list cannot be right");
     }
-    assert!(now.contains("message oauth2mqtt/<account>/token authorization"), "{now:?}");
+    for member in ["<account>/token authorization", "bridge/info accounts name"] {
+        assert!(now.contains(&format!("message oauth2mqtt/{member}")), "{member}: {now:?}");
+    }
     let how = std::env::var("OAUTH2MQTT_CONTRACT").unwrap_or_default();
     if how == "record" {
         let text: Vec<_> = now.iter().map(String::as_str).collect();

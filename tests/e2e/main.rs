@@ -24,6 +24,8 @@ mod flows;
 mod hostile_flows;
 mod identity;
 mod import;
+#[path = "../known_keys/mod.rs"]
+mod known_keys;
 mod logout;
 mod messages;
 mod node_red;
