@@ -8,6 +8,7 @@ const { isAccount } = require('./topics');
 /** As long as the agent's configuration may be: `bridge/info` repeats of each account what stands there. */
 const LONGEST_MESSAGE = 1024 * 1024;
 const LONGEST_TEXT = 2048;
+const DEEPEST_MESSAGE = 32;
 const MOST_ACCOUNTS = 1024;
 const STATES = ['signed_out', 'awaiting_user', 'active', 'expired'];
 
@@ -16,10 +17,20 @@ function object(payload) {
   if (payload.length > LONGEST_MESSAGE) return null;
   try {
     const value = JSON.parse(payload.toString('utf8'));
-    return value !== null && typeof value === 'object' && !Array.isArray(value) ? value : null;
+    return value !== null && typeof value === 'object' && !Array.isArray(value) && isShallow(value) ? value : null;
   } catch {
     return null;
   }
+}
+
+/** Whether it is nested no deeper than the agent's messages. Copying one that is ends Node-RED, as its stack has an end. */
+function isShallow(value) {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > DEEPEST_MESSAGE) return false;
+    level = level.flatMap((item) => (item !== null && typeof item === 'object' ? Object.values(item) : []));
+  }
+  return true;
 }
 
 /** A text without control characters and marks that change the direction of writing. */
@@ -68,7 +79,7 @@ function isOnline(payload) {
 
 function error(value) {
   if (value === null || typeof value !== 'object') return null;
-  const code = /^[a-z0-9_]{1,64}$/.test(value.code) ? value.code : 'unknown';
+  const code = typeof value.code === 'string' && /^[a-z0-9_]{1,64}$/.test(value.code) ? value.code : 'unknown';
   return { code, message: text(value.message) ?? '', since: time(value.since), retry_at: time(value.retry_at) };
 }
 

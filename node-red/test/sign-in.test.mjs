@@ -92,3 +92,23 @@ test('nothing that a dashboard would run comes through', async () => {
   assert.deepEqual(signIn, { pending: true, verification_uri: null, verification_uri_complete: null, user_code: '<img src=x> ', redirect_uri: null, expires_at: null, qr: null });
   assert.deepEqual([user, error.code, error.message], [null, 'unknown', '']);
 });
+
+test('no nesting ends Node-RED, wherever it stands', async () => {
+  const deep = (depth) => `${'['.repeat(depth)}"a"${']'.repeat(depth)}`;
+  const harmful = deep(3000);
+  const flow = await start(broker.port, [signInNode({ wires: [['out', 'answers'], ['answers']] }), answers]);
+  for (const member of ['state', 'user', 'scope', 'expires_at', 'error', 'more']) {
+    await agent.publish('oauth2mqtt/google/status', `{"account":"google","state":"active","${member}":${harmful}}`);
+  }
+  for (const member of ['code', 'message', 'since']) {
+    for (const value of [harmful, deep(1)]) {
+      await agent.publish('oauth2mqtt/google/status', `{"account":"google","state":"active","error":{"code":"x","${member}":${value}}}`);
+    }
+  }
+  await agent.publish('oauth2mqtt/google/signin', `{"account":"google","pending":true,"user_code":${harmful}}`);
+  await agent.publish('oauth2mqtt/bridge/info', `{"version":${harmful},"accounts":[]}`);
+  await agent.status('google', { error: { code: 'provider_unavailable', message: 'x' } });
+  const news = await until('the news', () => flow.out.find(({ payload }) => payload.error?.code === 'provider_unavailable'));
+  assert.equal(news.payload.state, 'active');
+  assert.ok(flow.out.every(({ payload }) => ['string', 'undefined'].includes(typeof payload.error?.code)));
+});
