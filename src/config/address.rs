@@ -73,7 +73,8 @@ pub(super) fn is_label(value: &str) -> bool {
 
 /// True if the text is one segment of a path, and nothing that would change the rest of an address.
 pub(super) fn is_segment(value: &str) -> bool {
-    let changes_the_rest = |c: char| matches!(c, '/' | '\\' | '?' | '#' | '%');
+    // Behind a semicolon, some servers read parameters, and see `..` in `..;`.
+    let changes_the_rest = |c: char| matches!(c, '/' | '\\' | '?' | '#' | '%' | ';');
     !matches!(value, "." | "..") && text::is_printable(value) && !value.contains(changes_the_rest)
 }
 
@@ -133,7 +134,7 @@ mod tests {
         for good in ["common", "6fb9-11", "my realm", "contoso.onmicrosoft.com", "...", "{realm}"] {
             assert!(is_segment(good), "{good}");
         }
-        for bad in [".", "..", "a/b", "a\\b", "a?b", "a#b", "%2e%2e", "a\nb"] {
+        for bad in [".", "..", "a/b", "a\\b", "a?b", "a#b", "%2e%2e", "a\nb", "..;", "x;y"] {
             assert!(!is_segment(bad), "{bad}");
         }
     }
