@@ -26,9 +26,9 @@ fuzz *args:
 docs:
     OAUTH2MQTT_WRITE_DOCS=1 cargo test --locked --test docs
 
-# See it at work, with everything that it needs on this machine
-demo:
-    cargo run --release --example demo
+# See it at work, with everything that it needs on this machine; the first build takes some minutes. --lan for a phone
+demo *args:
+    cargo run --release --example demo -- {{ args }}
 
 # Build the Debian packages, all or those named
 packages *architectures:

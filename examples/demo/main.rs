@@ -1,13 +1,15 @@
 //! The whole main job of oauth2mqtt on one machine: sign in once, keep the tokens, refresh them, publish them.
 //!
 //! `cargo run --release --example demo` starts an MQTT broker and an authorization server on loopback, runs the real
-//! agent between them, and shows what a flow gets. Nothing leaves the machine, and nothing is left on it.
+//! agent between them, and shows what a flow gets. Nothing leaves the machine, and nothing is left on it. With `--lan` the
+//! authorization server can be reached from the network, so that a phone can scan the QR code.
 #![allow(clippy::disallowed_methods, reason = "the clock and its rules are the agent's; here it is only watched")]
 
 mod broker;
 mod failure;
 mod flow;
 mod http;
+mod lan;
 mod person;
 mod play;
 mod program;
@@ -16,17 +18,23 @@ mod stage;
 mod summary;
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use failure::{Attempted as _, Failure};
+use lan::LanAddress;
 use stage::{Stage, Who};
 
 /// Shows the whole main job of oauth2mqtt on this machine, in less than a minute: a sign-in with a QR code, refreshes, a
 /// power cut, and a flow that calls a protected address with each token. Everything is on 127.0.0.1 and in a temporary
 /// folder, which is removed at the end.
+///
+/// A phone cannot scan the QR code then: on a phone, 127.0.0.1 is the phone itself. With --lan the authorization server
+/// has this machine's own address in place of 127.0.0.1, for a phone in the same network. Anybody there can then open its
+/// page while the demo runs.
 ///
 /// Exit codes: 0 all went well; 1 something failed; 130 it was interrupted.
 #[derive(Parser)]
@@ -35,6 +43,17 @@ struct Options {
     /// Approve the sign-in without a person, on the same page
     #[arg(long)]
     approve: bool,
+
+    /// Let a phone in the same network scan the QR code: use this machine's own address, or the one that is named
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "own")]
+    lan: Option<LanAddress>,
+}
+
+impl Options {
+    /// The address that the authorization server listens on.
+    fn provider_address(&self) -> Result<IpAddr, Failure> {
+        self.lan.map_or(Ok(Ipv4Addr::LOCALHOST.into()), LanAddress::find)
+    }
 }
 
 fn main() -> ExitCode {
@@ -74,7 +93,9 @@ async fn show(stage: &Stage, options: &Options) -> Result<Ending, Failure> {
         // Ctrl-C reaches the program's processes too, and that they end is no failure then.
         biased;
         caught = interruption() => caught.map(|()| Ending::Interrupted).attempted("watch for signals"),
-        played = play::run(stage, folder.path(), options.approve) => played.map(|()| Ending::Complete),
+        played = play::run(stage, folder.path(), options.provider_address()?, options.approve) => {
+            played.map(|()| Ending::Complete)
+        }
     };
     folder.close().attempted("remove the temporary folder")?;
     ending

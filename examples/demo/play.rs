@@ -1,7 +1,7 @@
 //! What happens, in order.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ const ACCOUNT: &str = "demo";
 /// How long anything may take that needs no person and no token's end.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Plays it all; what is kept is kept in `folder`.
-pub(crate) async fn run(stage: &Stage, folder: &Path, approve: bool) -> Result<(), Failure> {
-    let mut play = Play::set_up(stage, folder).await?;
+/// Plays it all, with the authorization server at `address`; what is kept is kept in `folder`.
+pub(crate) async fn run(stage: &Stage, folder: &Path, address: IpAddr, approve: bool) -> Result<(), Failure> {
+    let mut play = Play::set_up(stage, folder, address).await?;
     let signing_in = stage.elapsed();
     play.start_agent().await?;
     play.sign_in(approve).await?;
@@ -72,10 +72,10 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    async fn set_up(stage: &'a Stage, folder: &Path) -> Result<Self, Failure> {
+    async fn set_up(stage: &'a Stage, folder: &Path, address: IpAddr) -> Result<Self, Failure> {
         let broker = broker::start().attempted("start the broker")?;
         stage.say(Who::Broker, format_args!("MQTT 5 on mqtt://{broker} (rumqttd, in memory)"));
-        let provider = Provider::start(stage).await.attempted("start the authorization server")?;
+        let provider = Provider::start(stage, address).await.attempted("start the authorization server")?;
         stage.say(
             Who::Provider,
             format_args!(
@@ -88,7 +88,7 @@ impl<'a> Play<'a> {
         let flow = Flow::start(broker, provider.userinfo(), http.clone(), stage.clone()).await?;
         stage.say(Who::Flow, "in Node-RED's place: subscribes, calls a protected address with each token");
         let config = folder.join("config.toml");
-        let text = configuration(broker, &provider.issuer(), &folder.join("store"));
+        let text = configuration(broker, &provider, &folder.join("store"));
         fs::write(&config, &text).attempted("write the configuration")?;
         stage.say(Who::Demo, format_args!("the whole configuration, {}:", config.display()));
         Stage::show(indented(&text));
@@ -96,21 +96,30 @@ impl<'a> Play<'a> {
     }
 
     async fn start_agent(&mut self) -> Result<(), Failure> {
+        self.launch_agent()?;
+        self.until("the agent to say that it is online", SOON, |sight| matches!(sight, Sight::Online).then_some(()))
+            .await
+    }
+
+    fn launch_agent(&mut self) -> Result<(), Failure> {
         let agent = Program::agent(&self.config, self.stage, &self.log).attempted("start the agent")?;
         self.stage.say(Who::Agent, format_args!("oauth2mqtt run, process {}", agent.id()));
         self.agent = Some(agent);
-        self.until("the agent to say that it is online", SOON, |sight| matches!(sight, Sight::Online).then_some(()))
-            .await
+        Ok(())
     }
 
     /// The command `login` has the terminal, while the person or `--approve` opens the link.
     async fn sign_in(&mut self, approve: bool) -> Result<(), Failure> {
         let by_whom = if approve {
             "--approve: the link is opened and approved without you"
+        } else if self.provider.is_on_loopback() {
+            "your part: open the link in a browser on this machine and press Approve. A phone cannot scan this code, since on \
+             a phone 127.0.0.1 is the phone itself; for that, run the demo with --lan"
         } else {
-            "your part: open the link in a browser on this machine and press Approve"
+            "your part: scan the code with a phone in the same network, or open the link, and press Approve"
         };
-        self.stage.say(Who::Demo, format_args!("oauth2mqtt login {ACCOUNT}   ({by_whom})"));
+        self.stage.say(Who::Demo, format_args!("oauth2mqtt login {ACCOUNT}"));
+        self.stage.say(Who::Demo, by_whom);
         let mut login = Program::on_terminal(&self.config, ["login", ACCOUNT]).attempted("start the login")?;
         let away = self.stage.leave();
         let (http, stage) = (self.http.clone(), self.stage);
@@ -173,7 +182,8 @@ impl<'a> Play<'a> {
         agent.cut_off().attempted("kill the agent")?;
         let gone = |sight| matches!(sight, Sight::Offline).then_some(());
         self.until("the broker to say that the agent is gone", SOON, gone).await?;
-        self.start_agent().await?;
+        self.launch_agent()?;
+        // Tokens are sent before everything else.
         let back = self.token("a token after the power cut", SOON).await?;
         Ok(back.at.saturating_sub(cut))
     }
@@ -268,7 +278,10 @@ fn no_agent() -> Failure {
     Failure::new("the agent is not running")
 }
 
-fn configuration(broker: SocketAddr, issuer: &str, store: &Path) -> String {
+fn configuration(broker: SocketAddr, provider: &Provider, store: &Path) -> String {
+    let issuer = provider.issuer();
+    // This server has no certificate, and the agent sends tokens in the clear to this machine alone unless it is told to.
+    let allow_http = if provider.is_on_loopback() { "" } else { "allow_http = true\n" };
     format!(
         "[mqtt]\n\
          url = \"mqtt://{broker}\"\n\
@@ -279,7 +292,7 @@ fn configuration(broker: SocketAddr, issuer: &str, store: &Path) -> String {
          [accounts.{ACCOUNT}]\n\
          issuer = \"{issuer}\"\n\
          client_id = \"{CLIENT_ID}\"\n\
-         scopes = [\"openid\", \"email\", \"offline_access\"]\n",
+         scopes = [\"openid\", \"email\", \"offline_access\"]\n{allow_http}",
         store.display()
     )
 }

@@ -1,7 +1,7 @@
 //! The real program in processes of its own.
 //!
-//! `cargo run --example` does not build the binary `oauth2mqtt`, so this program starts itself again, with a variable in
-//! the environment that makes it be nothing but that binary.
+//! `cargo run --example` does not build the binary `oauth2mqtt`, so this program starts itself again under that name, which
+//! makes it be nothing but that binary.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader};
@@ -16,8 +16,8 @@ use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal
 
 use crate::stage::{Stage, Who};
 
-/// Set in a process that is to be the program.
-const MARK: &str = "OAUTH2MQTT_DEMO_AGENT";
+/// The name of a process that is to be the program. The agent gives it to the process of its database too.
+const NAME: &str = "oauth2mqtt";
 
 /// What must not reach the program from whoever runs the demo: other folders and secrets, and proxies, which would be
 /// asked for addresses on loopback.
@@ -40,7 +40,7 @@ const TIME_TO_STOP: Duration = Duration::from_secs(5);
 
 /// Runs the program, if this process was started to be it.
 pub(crate) fn if_asked_for() -> Option<ExitCode> {
-    env::var_os(MARK)?;
+    env::args_os().next().filter(|name| name == NAME)?;
     // Even a demo that is killed leaves no agent behind.
     let _ = set_parent_process_death_signal(Some(Signal::TERM));
     Some(oauth2mqtt::cli::main())
@@ -169,7 +169,7 @@ fn without_time(line: &str) -> &str {
 fn command<'a>(config: &Path, words: impl IntoIterator<Item = &'a str>) -> io::Result<Command> {
     let this: PathBuf = env::current_exe()?;
     let mut command = Command::new(this);
-    command.arg0("oauth2mqtt").args([OsStr::new("--config"), config.as_os_str()]).args(words).env(MARK, "1");
+    command.arg0(NAME).args([OsStr::new("--config"), config.as_os_str()]).args(words);
     for name in NOT_INHERITED {
         command.env_remove(name);
     }

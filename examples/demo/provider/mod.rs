@@ -1,10 +1,10 @@
-//! A small authorization server on loopback: the endpoints of a provider, and the page on which the person approves.
+//! A small authorization server: the endpoints of a provider, and the page on which the person approves.
 
 mod grants;
 mod page;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -39,9 +39,9 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    /// Starts the server on a free port; it runs as long as the process.
-    pub(crate) async fn start(stage: &Stage) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    /// Starts the server on a free port of `address`; it runs as long as the process.
+    pub(crate) async fn start(stage: &Stage, address: IpAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let provider = Self { address: listener.local_addr()?, grants: Arc::default(), stage: stage.clone() };
         let router = Router::new()
             .route("/.well-known/oauth-authorization-server", get(metadata))
@@ -58,6 +58,11 @@ impl Provider {
     /// The issuer (RFC 8414 2), which is what all its addresses start with.
     pub(crate) fn issuer(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Whether no other machine can reach it.
+    pub(crate) fn is_on_loopback(&self) -> bool {
+        self.address.ip().is_loopback()
     }
 
     /// The protected address: it answers only to a token that is good at that moment.
