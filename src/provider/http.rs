@@ -1,7 +1,5 @@
 //! One HTTP exchange: bounded in time and size, never redirected, its failures told apart.
 
-use std::error::Error as _;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,19 +8,15 @@ use oauth2::http::HeaderMap;
 use oauth2::http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::Response;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use url::Host;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::compression::decompressed;
-use crate::domain::clock::UnixTime;
+use super::transport::{self, CONNECT_TIMEOUT, Destination, TOTAL_TIMEOUT};
+use crate::domain::clock::{BootTime, UnixTime};
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::text::printable;
-use crate::platform::clock;
-use crate::platform::{names, tls};
-
-/// The time for a connection, and for the whole exchange.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::platform::{clock, names};
 
 /// The largest body that is read.
 const LARGEST_BODY: usize = 256 * 1024;
@@ -71,29 +65,33 @@ impl Http {
         })
     }
 
-    /// The client for an address. A proxy sees in the clear whatever is not under TLS, and it has no business with what stays
-    /// on this device.
-    fn client_for(&self, url: &reqwest::Url) -> &reqwest::Client {
-        match &self.proxied {
-            Some(proxied) if url.scheme() == "https" && !is_loopback(url) => proxied,
-            _ => &self.direct,
-        }
+    /// The proxied client for an address, if a proxy may have it. A proxy sees in the clear whatever is not under TLS, and it has
+    /// no business with what stays on this device.
+    fn proxied_for(&self, url: &Url) -> Option<&reqwest::Client> {
+        self.proxied.as_ref().filter(|_| url.scheme() == "https" && !is_loopback(url))
     }
 
     /// Sends `request` and reads the whole answer, whatever its status.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<Exchange, Fault> {
         // Secrets are in the query, the headers and the body, none of which is logged.
-        let (method, uri, begun) = (request.method().clone(), request.uri().clone(), clock::now().boot);
-        let (host, path) = (uri.host().unwrap_or_default(), uri.path());
-        let request = reqwest::Request::try_from(request).map_err(|error| transport_fault(&error))?;
-        let client = self.client_for(request.url());
-        let response = client.execute(request).await.map_err(|error| {
-            let fault = transport_fault(&error);
-            tracing::debug!(%method, host, path, fault = %fault.code, ms = clock::now().boot.after(begun).as_millis(), "request failed");
-            fault
+        let begun = clock::now().boot;
+        let request = reqwest::Request::try_from(request).map_err(|error| {
+            Fault::passing(
+                FaultCode::ProviderUnreachable,
+                format!("The address of the request is unusable: {}.", error.without_url()),
+            )
         })?;
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let proxied = self.proxied_for(&url);
+        let destination = Destination::new(&url, proxied.is_some());
+        let failed = |error: &reqwest::Error| {
+            let fault = transport::fault(error, &destination);
+            tracing::debug!(%method, host = %destination, path = url.path(), %fault, ms = since(begun), "request failed");
+            fault
+        };
+        let mut response = proxied.unwrap_or(&self.direct).execute(request).await.map_err(|error| failed(&error))?;
         let status = response.status().as_u16();
-        tracing::debug!(%method, host, path, status, ms = clock::now().boot.after(begun).as_millis(), "request answered");
+        tracing::debug!(%method, host = %destination, path = url.path(), status, ms = since(begun), "request answered");
         let headers = response.headers();
         let is_form =
             text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
@@ -102,12 +100,17 @@ impl Http {
         let redirected_to = location.as_deref().map(|to| printable(to.split(['?', '#']).next().unwrap_or_default()));
         let date = date(headers);
         let encoding = text(headers, &CONTENT_ENCODING);
-        let body = bounded_body(response).await?;
+        let body = bounded_body(&mut response, failed).await?;
         let body = decompressed(body, encoding.as_deref(), LARGEST_BODY).map_err(|error| {
             Fault::passing(FaultCode::NotOauth, format!("The provider's answer cannot be read: {error}.")).in_doubt()
         })?;
         Ok(Exchange { status, is_form, retry_after, redirected_to, location, date, body })
     }
+}
+
+/// The milliseconds since `begun`.
+fn since(begun: BootTime) -> u128 {
+    clock::now().boot.after(begun).as_millis()
 }
 
 fn client(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
@@ -124,11 +127,14 @@ fn client(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
         .user_agent(concat!("oauth2mqtt/", env!("CARGO_PKG_VERSION")))
 }
 
-async fn bounded_body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
+async fn bounded_body(
+    response: &mut Response,
+    failed: impl Fn(&reqwest::Error) -> Fault,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
     // All at once, because growing would leave copies of what was read so far behind.
     let expected = response.content_length().and_then(|length| usize::try_from(length).ok());
     let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(16 * 1024).min(LARGEST_BODY)));
-    while let Some(chunk) = response.chunk().await.map_err(|error| transport_fault(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > LARGEST_BODY {
             let message = format!("What answered in the provider's place sent more than {} KiB.", LARGEST_BODY / 1024);
             return Err(Fault::passing(FaultCode::NotOauth, message).in_doubt());
@@ -171,51 +177,8 @@ fn date(headers: &HeaderMap) -> Option<UnixTime> {
     Some(UnixTime::new(i64::try_from(since.as_secs()).ok()?))
 }
 
-/// Returns the fault that kept an answer away. Once there was a connection, the request may have arrived.
-fn transport_fault(error: &reqwest::Error) -> Fault {
-    let fault = transport_fault_of(error);
-    if error.is_connect() || error.is_builder() { fault } else { fault.in_doubt() }
-}
-
-fn transport_fault_of(error: &reqwest::Error) -> Fault {
-    if let Some(reason) = tls_reason(error) {
-        let message = format!("The encrypted connection to the provider failed: {reason}.");
-        return Fault::passing(FaultCode::TlsFailed, message);
-    }
-    if error.is_timeout() {
-        let limit = if error.is_connect() { CONNECT_TIMEOUT } else { TOTAL_TIMEOUT };
-        let message = format!("The provider did not answer within {} s.", limit.as_secs());
-        return Fault::passing(FaultCode::ProviderTimeout, message);
-    }
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    let reason = printable(&deepest.to_string());
-    let message = if error.is_connect() {
-        format!("The provider cannot be reached: {reason}.")
-    } else {
-        format!("The connection to the provider broke off: {reason}.")
-    };
-    Fault::passing(FaultCode::ProviderUnreachable, message)
-}
-
-/// Returns the error of the TLS library, if it was one: it hides inside I/O errors, which do not name it as their source.
-fn tls_reason(of: &reqwest::Error) -> Option<String> {
-    let mut cause = of.source();
-    while let Some(error) = cause {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            let host = of.url().and_then(|url| url.host_str()).unwrap_or_default();
-            return Some(tls::explain(tls, host));
-        }
-        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = inside.map(|inside| inside as &(dyn std::error::Error + 'static)).or_else(|| error.source());
-    }
-    None
-}
-
 /// Returns whether the address is one of this device (RFC 6761 6.3).
-fn is_loopback(url: &reqwest::Url) -> bool {
+fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.strip_suffix('.').unwrap_or(name);

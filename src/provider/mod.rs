@@ -23,6 +23,7 @@ mod probe;
 mod quotation;
 mod refusal;
 mod request;
+mod transport;
 
 #[cfg(test)]
 mod tests;

@@ -190,7 +190,8 @@ fn the_doctor_passes_what_works_and_says_what_to_do_about_what_does_not() {
     assert_eq!(ill.code(), FAILED, "{ill:?}");
     for text in [
         "FAIL  provider",
-        "provider_unreachable",
+        "provider_unreachable: The provider cannot be reached: 127.0.0.1:",
+        " refused the connection.",
         "FAIL  broker and agent",
         "next: see",
         "next: Nothing to do if it passes",
@@ -233,7 +234,7 @@ fn each_request_to_the_provider_and_each_publication_is_in_the_log_at_debug() {
     world.wait_for_log(&[
         "request answered",
         "method=POST",
-        "host=\"127.0.0.1\"",
+        "host=127.0.0.1:",
         "path=\"/token\"",
         "status=200",
         "ms=",

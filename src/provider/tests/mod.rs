@@ -5,6 +5,7 @@ mod directory;
 mod kinds;
 mod peculiar_requests;
 mod requests;
+mod unreachable;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

@@ -63,13 +63,20 @@ fn cases() -> Vec<Case> {
     let unreachable = "provider_unreachable";
     let no_oauth = "not_an_oauth_answer";
     vec![
-        case("connection refused", Fault::Refuse, unreachable, 0),
+        Case { says: "refused the connection", ..case("connection refused", Fault::Refuse, unreachable, 0) },
         case("connection reset at once", Fault::Reset, unreachable, 2),
         case("connection closed without an answer", Fault::Close, unreachable, 2),
         case("reset within the header", Fault::CutAfter(head.clone()), unreachable, 2),
         case("reset within the body", Fault::CutAfter(whole[..whole.len() - 20].to_vec()), unreachable, 2),
-        Case { link: Link::Named, ..case("name resolution fails", Fault::Refuse, unreachable, 0) },
-        case("hang before the connection", Fault::NoConnection, "provider_timeout", 0),
+        Case {
+            link: Link::Named,
+            says: "has no address",
+            ..case("name resolution fails", Fault::Refuse, unreachable, 0)
+        },
+        Case {
+            says: "it did not answer",
+            ..case("hang before the connection", Fault::NoConnection, "provider_timeout", 0)
+        },
         Case {
             link: Link::Tls("", Made::Now),
             ..case("hang within the TLS handshake", Fault::Silence, "provider_timeout", 1)
