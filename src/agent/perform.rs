@@ -87,7 +87,7 @@ fn write_down(name: &AccountName, event: LogEvent, store: Option<&str>) {
     let account = name.as_str();
     match event {
         LogEvent::CodeOffered(until) => {
-            tracing::info!(account, expires_at = until.seconds(), "a sign-in waits for the user");
+            tracing::info!(account, expires_at = %until, "a sign-in waits for the user");
         }
         LogEvent::SignedIn { lasts, another_user } => {
             tracing::info!(account, "signed in");

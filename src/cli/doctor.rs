@@ -143,7 +143,7 @@ fn clock_alone() -> Finding {
     match clock::confidence(now) {
         Confidence::Vouched => Finding::pass("the network or a clock with a battery confirms the time"),
         Confidence::Doubtful => Finding::warn(
-            format!("nothing confirms the time ({} in Unix seconds)", now.seconds()),
+            format!("nothing confirms the time, which is {now}"),
             "see `timedatectl`; a wrong clock makes TLS fail",
         ),
     }

@@ -95,6 +95,23 @@ impl std::ops::Add<Duration> for UnixTime {
     }
 }
 
+impl fmt::Display for UnixTime {
+    /// `2026-11-24T14:05:00Z` (RFC 3339).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, of_day) = (self.seconds().div_euclid(86_400), self.seconds().rem_euclid(86_400));
+        // The civil calendar repeats every 400 years, and a year that begins in March ends with the leap day.
+        let since_march = days + 719_468;
+        let (era, of_era) = (since_march.div_euclid(146_097), since_march.rem_euclid(146_097));
+        let of_400 = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * of_400 + of_400 / 4 - of_400 / 100);
+        let from_march = (5 * of_year + 2) / 153;
+        let (day, month) = (of_year - (153 * from_march + 2) / 5 + 1, (from_march + 2) % 12 + 1);
+        let year = 400 * era + of_400 + i64::from(month <= 2);
+        let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
 impl fmt::Debug for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.seconds().fmt(f)
@@ -162,6 +179,22 @@ mod tests {
         assert!(lengths.map(BootTime::new).is_sorted());
         assert!(BootTime::new(Duration::MAX) > BootTime::new(Duration::from_secs(500 * 366 * 86_400)));
         assert_eq!((size_of::<Option<BootTime>>(), size_of::<Option<UnixTime>>()), (8, 8));
+    }
+
+    #[test]
+    fn a_moment_is_shown_as_a_date_and_a_time() {
+        for (seconds, shown) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (1_795_529_100, "2026-11-24T14:05:00Z"),
+        ] {
+            assert_eq!(UnixTime::new(seconds).to_string(), shown);
+        }
+        assert!(UnixTime::new(i64::MAX - 1).to_string().ends_with('Z'));
+        assert!(UnixTime::new(i64::MIN).to_string().starts_with('-'));
     }
 
     #[test]

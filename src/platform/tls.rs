@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, UNIX_EPOCH};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
@@ -118,10 +117,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 /// says them.
 pub(crate) fn explain(error: &rustls::Error, host: &str) -> String {
     let rustls::Error::InvalidCertificate(reason) = error else { return printable(&error.to_string()) };
-    let reads = || {
-        let seconds = u64::try_from(clock::now().wall.seconds()).unwrap_or(0);
-        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
-    };
+    let reads = || clock::now().wall;
     match reason {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             format!("its certificate is not valid yet by this device's clock, which reads {} and may be wrong", reads())

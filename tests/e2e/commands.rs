@@ -240,6 +240,27 @@ fn each_request_to_the_provider_and_each_publication_is_in_the_log_at_debug() {
         "ms=",
     ]);
     world.wait_for_log(&["publish", "topic=\"oauth2mqtt/garden/token\"", "retain=true"]);
+    let log = world.agent_log();
+    let waits = log.lines().find(|line| line.contains("a sign-in waits for the user")).unwrap();
+    let (_, until) = waits.split_once("expires_at=").unwrap();
+    assert!(until.starts_with("20") && until.trim_end().ends_with('Z'), "not a time that a person reads: {waits}");
+}
+
+#[test]
+fn the_doctor_looks_at_each_account_whose_provider_has_the_same_name_and_other_endpoints() {
+    let at = |origin: &str| {
+        format!(
+            "client_id = \"x\"\ndevice_authorization_endpoint = \"{origin}/device/auth\"\n\
+             token_endpoint = \"{origin}/token\""
+        )
+    };
+    let closed = at(&format!("http://127.0.0.1:{}", free_port()));
+    let world = Setup::new().account_as("house", &closed).account_as("orchard", &at("{origin}")).without_agent();
+    let ended = world.cli(&["doctor"]);
+    assert_eq!(ended.code(), FAILED, "{ended:?}");
+    let line = |account: &str| ended.stdout.lines().find(|line| line.contains(&format!("of account {account}:")));
+    assert!(line("house").is_some_and(|line| line.starts_with("FAIL")), "{}", ended.stdout);
+    assert!(line("orchard").is_some_and(|line| line.starts_with("pass")), "{}", ended.stdout);
 }
 
 #[test]
