@@ -106,7 +106,10 @@ fn write_down(name: &AccountName, event: LogEvent, store: Option<&str>) {
         LogEvent::NotRevoked(fault) => {
             tracing::warn!(account, %fault, "tokens that are not kept could not be revoked");
         }
-        LogEvent::SignInFailed(fault) => tracing::warn!(account, %fault, "the sign-in ended"),
+        LogEvent::SignInFailed { fault, keeps_former: false } => tracing::warn!(account, %fault, "the sign-in failed"),
+        LogEvent::SignInFailed { fault, keeps_former: true } => {
+            tracing::warn!(account, %fault, "a new sign-in failed; the former one is kept");
+        }
         LogEvent::Refreshed => tracing::info!(account, "refreshed"),
         LogEvent::RefreshFailed(fault, wait) => {
             tracing::warn!(account, %fault, retry_in_seconds = wait.as_secs(), "the refresh failed");

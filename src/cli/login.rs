@@ -139,7 +139,7 @@ async fn ended(
     match status.error.as_ref().filter(|_| identity(status) != identity(before)) {
         Some(error) => {
             let exit = ErrorCode::find(&error.code).map_or(Exit::Failed, Exit::from);
-            Err(Failure::new(exit, format!("{}{kept}", printable(&error.message))))
+            Err(Failure::new(exit, printable(&error.message)))
         }
         None => Err(Failure::new(Exit::Failed, format!("the sign-in was cancelled.{kept}"))),
     }

@@ -237,9 +237,11 @@ fn a_login_that_fails_says_that_the_former_sign_in_goes_on() {
     world.oidc().deny(code["user_code"].as_str().unwrap());
     let ended = world.finish(process, &login);
     assert_eq!(ended.code(), 1, "{ended:?}");
-    assert!(ended.stderr.contains("the former sign-in is kept"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("A new sign-in failed, and the former one is kept."), "{}", ended.stderr);
     let status = world.wait("garden", "status", |status| status["error"]["code"] == "access_denied").json;
     assert_eq!((&status["state"], &status["needs_user"]), (&json!("active"), &json!(false)), "{status}");
+    assert!(status["error"]["message"].as_str().unwrap().starts_with("A new sign-in failed"), "{status}");
+    world.wait_for_log(&["a new sign-in failed; the former one is kept"]);
     assert_eq!(world.subscriber.latest("oauth2mqtt/garden/token").unwrap().json, token.json);
     assert_eq!(world.oidc().me(token.access_token().unwrap()).status, 200);
     assert_eq!(world.refresh("garden")["status"], "ok");

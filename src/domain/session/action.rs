@@ -136,7 +136,12 @@ pub enum LogEvent {
     /// The tokens of somebody who may not sign in could not be revoked.
     NotRevoked(Fault),
     /// The sign-in ended without tokens.
-    SignInFailed(Fault),
+    SignInFailed {
+        /// Why.
+        fault: Fault,
+        /// True if the account has a sign-in from before, which goes on.
+        keeps_former: bool,
+    },
     /// New tokens are there and safe.
     Refreshed,
     /// A refresh failed, and is tried again after this time.

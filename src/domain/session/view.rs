@@ -312,7 +312,13 @@ impl Session {
                 })
             }
         };
-        of_grant.or_else(|| self.sign_in.active_fault().map(ActiveFault::view))
+        of_grant.or_else(|| {
+            let mut view = self.sign_in.active_fault().map(ActiveFault::view)?;
+            if self.grant.lives_on(&self.rules.acquisition, now) {
+                view.message.insert_str(0, "A new sign-in failed, and the former one is kept. ");
+            }
+            Some(view)
+        })
     }
 
     /// Asks for each topic to be published whose content is no longer what the broker was last given.

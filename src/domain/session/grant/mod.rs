@@ -90,6 +90,11 @@ impl Grant {
         matches!(self, Self::Held(renewal) if !renewal.can_renew(acquisition) && !renewal.is_usable(now))
     }
 
+    /// Returns whether there is a sign-in that goes on, whatever becomes of an attempt to put another one in its place.
+    pub(super) fn lives_on(&self, acquisition: &Acquisition, now: Now) -> bool {
+        matches!(self, Self::Held(renewal) if renewal.signed_in.refused.is_none()) && !self.is_over(acquisition, now)
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         match self {
             Self::None { .. } => false,

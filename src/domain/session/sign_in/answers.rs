@@ -150,7 +150,8 @@ impl Session {
         };
         let by_itself = self.rules.offer || self.rules.acquisition != Acquisition::User;
         let retry = wait.filter(|_| by_itself).map(|wait| Moment::within(wait, cx.now));
-        cx.log(LogEvent::SignInFailed(fault.clone()));
+        let keeps_former = self.grant.lives_on(&self.rules.acquisition, cx.now);
+        cx.log(LogEvent::SignInFailed { fault: fault.clone(), keeps_former });
         let refused = CommandError::Failed(fault.clone());
         let active_fault = Some(Box::new(ActiveFault { fault, since: Moment::at(cx.now.boot, cx.now), retry }));
         if let SignIn::Waiting(waiting) = std::mem::replace(&mut self.sign_in, SignIn::Idle { active_fault, failures })
