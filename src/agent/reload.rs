@@ -28,8 +28,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Reads the configuration again, and says how many accounts there are now. A bad one changes nothing.
-    pub(super) fn reload(&mut self) -> Result<usize, String> {
+    /// Reads the configuration again, and returns the sections that take effect at the next start. A bad one changes nothing.
+    pub(super) fn reload(&mut self) -> Result<Vec<&'static str>, String> {
         let loaded = match config::load(&self.origin.path, &self.origin.environment) {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -41,8 +41,13 @@ impl Agent {
             tracing::warn!("{}", warning.in_file(&self.origin.path));
         }
         let settings = loaded.settings;
-        if !self.settings.same_but_for_accounts(&settings) {
-            tracing::warn!("[mqtt], [store] and [page] take effect at the next start; accounts do now");
+        let at_next_start = self.settings.sections_for_next_start(&settings);
+        if !at_next_start.is_empty() {
+            let sections = at_next_start.join(", ");
+            tracing::warn!(
+                sections,
+                "what has changed in these sections takes effect at the next start; accounts do now"
+            );
         }
         self.clients.read_files_again();
         self.settings.provisioning.clone_from(&settings.provisioning);
@@ -68,7 +73,7 @@ impl Agent {
         self.apply_waiting_changes();
         self.publish_info();
         tracing::info!(accounts = self.accounts.len(), "read the configuration again");
-        Ok(self.accounts.len())
+        Ok(at_next_start)
     }
 
     /// Applies what the configuration says, to each account as soon as no answer is awaited for it: that answer may

@@ -243,12 +243,12 @@ impl Agent {
         self.limits.take_reload(clock::now().boot).map_err(too_many_requests)?;
         let before: BTreeMap<_, _> =
             self.accounts.iter().map(|(name, account)| (name.clone(), Arc::clone(&account.settings))).collect();
-        let accounts = self.reload().map_err(|error| RequestError::new(ErrorCode::BadConfiguration, error))?;
+        let at_next_start = self.reload().map_err(|error| RequestError::new(ErrorCode::BadConfiguration, error))?;
         let names = |names: Vec<&AccountName>| names.into_iter().map(AccountName::to_string).collect();
         let after: BTreeMap<_, _> =
             self.accounts.iter().filter_map(|(name, account)| Some((name, account.coming_settings()?))).collect();
         let message = ReloadMessage {
-            accounts,
+            accounts: self.accounts.len(),
             added: names(after.keys().copied().filter(|name| !before.contains_key(*name)).collect()),
             changed: names(
                 before
@@ -258,6 +258,7 @@ impl Agent {
                     .collect(),
             ),
             removed: names(before.keys().filter(|name| !after.contains_key(name)).collect()),
+            at_next_start: at_next_start.into_iter().map(str::to_owned).collect(),
         };
         self.respond(reply_to, Ok(message), transaction);
         Ok(())

@@ -166,7 +166,7 @@ async fn reload(agent: &mut RunningAgent) -> Result<(), Failure> {
     say(&format!("{GOOD}The agent has read its configuration again.{GOOD:#}"))?;
     let changes = [("added", &message.added), ("changed", &message.changed), ("removed", &message.removed)];
     if changes.iter().all(|(_, accounts)| accounts.is_empty()) {
-        return say("No account has changed. [mqtt], [store] and [page] take effect at the next start of the agent.");
+        say("No account has changed.")?;
     }
     for (what, accounts) in changes.iter().filter(|(_, accounts)| !accounts.is_empty()) {
         say(&format!("  {BOLD}{what:8}{BOLD:#} {}", printable(&accounts.join(", "))))?;
@@ -181,6 +181,14 @@ fn complete(config: &Path, account: &str) -> Result<(), Failure> {
     std::io::stdin()
         .lock()
         .take(LONGEST_ADDRESS as u64)
+    if !message.at_next_start.is_empty() {
+        let sections: Vec<_> =
+            message.at_next_start.iter().map(|section| format!("[{}]", printable(section))).collect();
+        let sections = sections.join(", ");
+        warn(&format!(
+            "{sections} changed too, which takes effect at the next start: `sudo systemctl restart oauth2mqtt`"
+        ))?;
+    }
         .read_line(&mut line)
         .map_err(|error| Failure::new(Exit::Failed, format!("standard input cannot be read: {error}.")))?;
     let redirected_to = Secret::new(line.trim().to_owned());

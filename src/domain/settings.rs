@@ -45,22 +45,22 @@ pub struct ProvisioningSettings {
 }
 
 impl Settings {
-    /// True if `other` differs in its accounts alone. Secrets are not compared.
+    /// The sections in which `other` differs and which a running agent does not take up. Secrets are not compared.
     #[must_use]
-    pub fn same_but_for_accounts(&self, other: &Self) -> bool {
+    pub fn sections_for_next_start(&self, other: &Self) -> Vec<&'static str> {
         let same_page = match (&self.page, &other.page) {
             (Some(page), Some(other)) => page.same_as(other),
             (page, other) => page.is_none() && other.is_none(),
         };
         let login = |mqtt: &MqttSettings| mqtt.login.as_ref().map(|login| login.username.clone());
-        same_page
-            && self.store == other.store
-            && self.mqtt.address == other.mqtt.address
+        let same_mqtt = self.mqtt.address == other.mqtt.address
             && self.mqtt.base_topic == other.mqtt.base_topic
             && self.mqtt.local_tokens == other.mqtt.local_tokens
             && self.mqtt.client_id == other.mqtt.client_id
             && self.mqtt.broker_user == other.mqtt.broker_user
-            && login(&self.mqtt) == login(&other.mqtt)
+            && login(&self.mqtt) == login(&other.mqtt);
+        let same = [("mqtt", same_mqtt), ("store", self.store == other.store), ("page", same_page)];
+        same.into_iter().filter(|(_, is_same)| !is_same).map(|(section, _)| section).collect()
     }
 }
 

@@ -63,6 +63,9 @@ pub(crate) struct ReloadMessage {
     pub changed: Vec<String>,
     /// Those that were removed.
     pub removed: Vec<String>,
+    /// The sections that were changed and take effect at the next start.
+    #[serde(default)]
+    pub at_next_start: Vec<String>,
 }
 
 /// The data of the response to `declare`.

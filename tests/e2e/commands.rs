@@ -321,6 +321,13 @@ fn a_reload_says_what_has_changed() {
     for line in ["added    orchard", "changed  garden", "removed  house"] {
         assert!(some.stdout.contains(line), "{line} is not in\n{}", some.stdout);
     }
+    assert!(!some.stderr.contains("next start"), "{some:?}");
+
+    let text = fs::read_to_string(world.config()).unwrap();
+    fs::write(world.config(), format!("{text}\n[page]\nlisten = \"127.0.0.1:8629\"\n")).unwrap();
+    let page = world.cli(&["reload"]);
+    assert!(page.stdout.contains("No account has changed"), "{page:?}");
+    assert!(page.stderr.contains("[page] changed too") && page.stderr.contains("systemctl restart"), "{page:?}");
     fs::write(world.config(), "[mqtt\n").unwrap();
     let answer = world.subscriber.request("reload", "");
     assert_eq!((&answer["status"], &answer["code"]), (&json!("error"), &json!("bad_configuration")), "{answer}");
