@@ -16,6 +16,7 @@ use super::remote::RunningAgent;
 use super::status::needs_somebody;
 use super::{BAD, DIM, GOOD, WARN, say};
 use crate::config::{self, Environment};
+use crate::domain::account::AccountName;
 use crate::domain::clock::{Confidence, UnixTime};
 use crate::domain::settings::{BrokerAddress, Settings, StoreSettings, TlsSettings};
 use crate::domain::text::printable;
@@ -211,20 +212,22 @@ fn store(settings: &StoreSettings) -> Finding {
 
 async fn over_the_network(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
     let tls = Tls::default();
-    // Accounts of one provider need one look at it.
-    let mut providers: Vec<(&str, EndpointQuery)> = Vec::new();
-    for account in settings.accounts.values() {
+    // Accounts that ask at the same endpoints need one look at them.
+    let mut providers: Vec<(&AccountName, &str, EndpointQuery)> = Vec::new();
+    for (name, account) in &settings.accounts {
         let query = EndpointQuery::by(account);
-        if !providers.iter().any(|(_, known)| *known == query) {
-            providers.push((&account.provider, query));
+        if !providers.iter().any(|(.., known)| *known == query) {
+            providers.push((name, &account.provider, query));
         }
     }
-    for (name, query) in providers {
+    for (account, provider, query) in &providers {
         let host = [&query.endpoints.issuer, &query.endpoints.token].into_iter().flatten().next();
         if let Some(host) = host.and_then(|url| url.host_str()) {
             findings.add("name", resolves(host).await)?;
         }
-        findings.add(&format!("provider {name}"), reaches(&tls, query).await)?;
+        let is_shared = providers.iter().filter(|(_, other, _)| other == provider).count() > 1;
+        let of_account = if is_shared { format!(" of account {account}") } else { String::new() };
+        findings.add(&format!("provider {provider}{of_account}"), reaches(&tls, query.clone()).await)?;
     }
     match &settings.mqtt.address {
         BrokerAddress::Tcp { host, .. } | BrokerAddress::Tls { host, .. } => {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::clock::{SOON, wait_for, wait_until};
 use crate::support::process::Ended;
-use crate::support::world::{Client, Setup, World};
+use crate::support::world::{Client, Setup, World, free_port};
 
 const FAILED: i32 = 1;
 const USAGE: i32 = 2;
