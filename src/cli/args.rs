@@ -106,9 +106,10 @@ pub(crate) enum CliCommand {
     ///
     /// Every other line of the configuration stays as it is. The client secret is written to a file of its own.
     Add(Wanted),
-    /// Remove an account: sign it out, take it out of the configuration, and remove its secret's file
+    /// Remove an account: sign it out, take it out of the configuration, and remove the secret that add wrote
     ///
-    /// Every other line of the configuration stays as it is.
+    /// Every other line of the configuration stays as it is. The secret is removed if it is in the file ACCOUNT.secret beside the
+    /// configuration, where `oauth2mqtt add` writes it, and if no other account uses that file. A file of any other name stays.
     Remove {
         /// The account's name in the configuration
         account: String,

@@ -4,6 +4,7 @@ mod add;
 mod args;
 mod bridge;
 mod check;
+mod config_file;
 mod doctor;
 mod exit;
 mod journal;
@@ -15,6 +16,7 @@ mod names;
 mod open;
 mod providers;
 mod remote;
+mod remove;
 mod run;
 mod service_user;
 mod status;
@@ -32,7 +34,7 @@ use crate::config::{self, Environment};
 use crate::domain::account::AccountName;
 use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
-use crate::domain::settings::Settings;
+use crate::domain::settings::{MqttSettings, Settings};
 use crate::domain::text::printable;
 use crate::store::process;
 use crate::wire::{ReloadMessage, StatusMessage, Verb};
@@ -92,11 +94,12 @@ fn execute(args: Args) -> Result<(), Failure> {
         CliCommand::Check { broker_config } => check::check(config, &broker_config),
         CliCommand::Providers { name } => providers::show(config, name.as_deref()),
         CliCommand::Add(wanted) => add::add(config, wanted),
-        CliCommand::Remove { account } => add::remove(config, &account),
+        CliCommand::Remove { account } => remove::remove(config, &account),
         CliCommand::Login { account, qr } => {
-            let page = settings(config)?.page.as_ref().and_then(open::address_from_elsewhere);
+            let settings = settings(config)?;
+            let page = settings.page.as_ref().and_then(open::address_from_elsewhere);
             let screen = Screen { always_qr: qr, page };
-            ask(config, async |agent| login::login_on(agent, &name(&account)?, &screen).await)
+            ask_at(&settings.mqtt, async |agent| login::login_on(agent, &name(&account)?, &screen).await)
         }
         CliCommand::Status { account, json, check } => ask(config, async |agent| {
             let account = account.as_deref().map(name).transpose()?;
@@ -117,9 +120,16 @@ fn execute(args: Args) -> Result<(), Failure> {
 
 /// Asks the running agent.
 fn ask(config: &Path, command: impl AsyncFnOnce(&mut RunningAgent) -> Result<(), Failure>) -> Result<(), Failure> {
-    let settings = settings(config)?;
+    ask_at(&settings(config)?.mqtt, command)
+}
+
+/// Asks the agent that runs at this broker.
+fn ask_at(
+    mqtt: &MqttSettings,
+    command: impl AsyncFnOnce(&mut RunningAgent) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     block_on(async {
-        let mut agent = RunningAgent::find(&settings.mqtt).await?;
+        let mut agent = RunningAgent::find(mqtt).await?;
         let result = command(&mut agent).await;
         agent.leave().await;
         result
@@ -127,7 +137,7 @@ fn ask(config: &Path, command: impl AsyncFnOnce(&mut RunningAgent) -> Result<(),
 }
 
 /// Waits for what is done over the network.
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -171,6 +181,14 @@ async fn reload(agent: &mut RunningAgent) -> Result<(), Failure> {
     for (what, accounts) in changes.iter().filter(|(_, accounts)| !accounts.is_empty()) {
         say(&format!("  {BOLD}{what:8}{BOLD:#} {}", printable(&accounts.join(", "))))?;
     }
+    if !message.at_next_start.is_empty() {
+        let sections: Vec<_> =
+            message.at_next_start.iter().map(|section| format!("[{}]", printable(section))).collect();
+        let sections = sections.join(", ");
+        warn(&format!(
+            "{sections} changed too, which takes effect at the next start: `sudo systemctl restart oauth2mqtt`"
+        ))?;
+    }
     Ok(())
 }
 
@@ -181,14 +199,6 @@ fn complete(config: &Path, account: &str) -> Result<(), Failure> {
     std::io::stdin()
         .lock()
         .take(LONGEST_ADDRESS as u64)
-    if !message.at_next_start.is_empty() {
-        let sections: Vec<_> =
-            message.at_next_start.iter().map(|section| format!("[{}]", printable(section))).collect();
-        let sections = sections.join(", ");
-        warn(&format!(
-            "{sections} changed too, which takes effect at the next start: `sudo systemctl restart oauth2mqtt`"
-        ))?;
-    }
         .read_line(&mut line)
         .map_err(|error| Failure::new(Exit::Failed, format!("standard input cannot be read: {error}.")))?;
     let redirected_to = Secret::new(line.trim().to_owned());

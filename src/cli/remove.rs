@@ -3,17 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::file::replace;
-use crate::cli::exit::{Exit, Failure};
-use crate::cli::remote::RunningAgent;
-use crate::cli::{BOLD, DIM, GOOD, WARN, block_on, name, not_revoked, say};
+use super::config_file::replace;
+use super::exit::{Exit, Failure};
+use super::remote::RunningAgent;
+use super::{BOLD, DIM, GOOD, WARN, block_on, name, not_revoked, say};
 use crate::config::{self, Environment, toml_text};
 use crate::domain::account::AccountName;
 use crate::domain::settings::MqttSettings;
 use crate::wire::{ReloadMessage, StatusMessage, Verb};
 
 /// Removes the account from the configuration at `config`.
-pub(in crate::cli) fn remove(config: &Path, account: &str) -> Result<(), Failure> {
+pub(super) fn remove(config: &Path, account: &str) -> Result<(), Failure> {
     let account = name(account)?;
     let text = fs::read_to_string(config)
         .map_err(|error| Failure::new(Exit::Config, format!("{} cannot be read: {error}.", config.display())))?;
@@ -40,14 +40,20 @@ pub(in crate::cli) fn remove(config: &Path, account: &str) -> Result<(), Failure
         Failure::new(Exit::Failed, format!("{} cannot be written: {error}. Run this with sudo.", config.display()))
     })?;
     say(&format!("{GOOD}Removed{GOOD:#} {BOLD}[accounts.{account}]{BOLD:#} from {}", config.display()))?;
-    block_on(sign_out(&settings.mqtt, &account))?;
+    let not_revoked = block_on(sign_out(&settings.mqtt, &account))?;
     if let Some(secret) = own_secret(config, &text, &kept, &account) {
         match fs::remove_file(&secret) {
             Ok(()) => say(&format!("{GOOD}Removed{GOOD:#} the secret in {}", secret.display()))?,
             Err(error) => say(&format!("{WARN}{} cannot be removed: {error}.{WARN:#}", secret.display()))?,
         }
     }
-    block_on(take_out(&left.mqtt))
+    block_on(take_out(&left.mqtt))?;
+    match not_revoked {
+        None => Ok(()),
+        Some(why) => {
+            Err(Failure::new(Exit::Failed, format!("{account} is removed, and signed out on this device only. {why}")))
+        }
+    }
 }
 
 /// The file that `oauth2mqtt add` made for the account, if nothing else in the configuration names it.
@@ -58,21 +64,23 @@ fn own_secret(config: &Path, before: &str, after: &str, account: &AccountName) -
     Some(config.with_file_name(name)).filter(|path| is_own && path.is_file())
 }
 
-/// Has the running agent revoke and erase the tokens while it still knows the account.
-async fn sign_out(mqtt: &MqttSettings, account: &AccountName) -> Result<(), Failure> {
+/// Has the running agent revoke and erase the tokens while it still knows the account, and returns why they are not revoked, if so.
+async fn sign_out(mqtt: &MqttSettings, account: &AccountName) -> Result<Option<String>, Failure> {
     let Ok(mut agent) = RunningAgent::find(mqtt).await else {
-        return say(&format!(
+        say(&format!(
             "{DIM}No agent is running: a sign-in stays in the store, sealed, until an account of this name signs out.{DIM:#}"
-        ));
+        ))?;
+        return Ok(None);
     };
     let result = agent.ask::<StatusMessage>(Verb::Logout, Some(account)).await;
     agent.leave().await;
-    match result {
-        Ok(status) => match not_revoked(status) {
-            None => say(&format!("{GOOD}Signed out.{GOOD:#}")),
-            Some(why) => say(&format!("{WARN}Signed out on this device only.{WARN:#} {why}")),
-        },
-        Err(failure) => say(&format!("{WARN}It could not be signed out:{WARN:#} {}", failure.message)),
+    match result.map(not_revoked) {
+        Ok(None) => say(&format!("{GOOD}Signed out.{GOOD:#}")).map(|()| None),
+        Ok(why) => Ok(why),
+        Err(failure) => {
+            say(&format!("{WARN}It could not be signed out:{WARN:#} {}", failure.message))?;
+            Ok(None)
+        }
     }
 }
 

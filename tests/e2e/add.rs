@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::keyboard::at_terminal;
 use crate::support::process::Process;
@@ -94,6 +94,17 @@ fn without_an_agent_it_says_how_to_go_on() {
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stdout.contains("no agent is running"), "{}", ended.stdout);
     assert_eq!(world.cli(&["check"]).code(), 0);
+}
+
+#[test]
+fn a_removed_account_whose_tokens_could_not_be_revoked_is_reported_as_such() {
+    let world = Setup::new().account("garden").account("house").start();
+    world.sign_in("house");
+    world.oidc().fault_at("revocation", "status", 9, &json!({ "status": 503 }));
+    let ended = world.cli(&["remove", "house"]);
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("house is removed, and signed out on this device only"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("The agent has taken it out") && !world.config_text().contains("house"), "{ended:?}");
 }
 
 #[test]

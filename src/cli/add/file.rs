@@ -3,11 +3,12 @@
 //! A section added at the end leaves every other line, comment and blank of the file as it is.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
+use crate::cli::config_file::replace;
 use crate::cli::exit::{Exit, Failure};
 use crate::config::{self, ConfigError, Diagnostic, Environment, toml_text};
 use crate::domain::account::AccountName;
@@ -113,32 +114,6 @@ impl NewAccount {
         }
         Ok(path)
     }
-}
-
-/// Puts a new file in the place of the old one, whole or not at all, with the same owner and rights.
-pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // A link stays a link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut new_name = path.file_name().unwrap_or_default().to_owned();
-    new_name.push(".new");
-    let new = folder.join(new_name);
-    let former = fs::metadata(&path).ok();
-    let write = || {
-        let mut file = File::create(&new)?;
-        if let Some(former) = &former {
-            file.set_permissions(former.permissions())?;
-            let _ = chown(&new, Some(former.uid()), Some(former.gid()));
-        }
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().inspect_err(|_| {
-        // If it was never made there is nothing to remove.
-        let _ = fs::remove_file(&new);
-    })
 }
 
 fn ending_with_a_blank_line(text: &str) -> String {

@@ -3,7 +3,6 @@
 mod file;
 mod probe;
 mod questions;
-mod remove;
 
 use std::fs;
 use std::io::{ErrorKind, Read as _};
@@ -26,8 +25,6 @@ use crate::wire::{ReloadMessage, Verb};
 use file::NewAccount;
 use probe::Probe;
 use questions::Questions;
-
-pub(super) use remove::remove;
 
 /// The configuration of a device that has none yet.
 const FIRST: &str = "[mqtt]\nurl = \"mqtt://127.0.0.1:1883\"\n";

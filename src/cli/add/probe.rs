@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::cli::block_on;
 use crate::cli::exit::{Exit, Failure};
 use crate::domain::settings::TlsSettings;
 use crate::platform::tls::Tls;
@@ -24,11 +25,11 @@ pub(super) fn issuer(issuer: &str) -> Result<Probe, Failure> {
     let tls = Tls::default().client_config(&TlsSettings::default()).map_err(|error| fail(error.to_string()))?;
     let http = Http::new(tls).map_err(|error| fail(error.to_string()))?;
     let directory = Directory::new(EndpointQuery::of_issuer(issuer), http);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| fail(error.to_string()))?;
-    Ok(match runtime.block_on(directory.has_device_grant()) {
-        Ok(true) => Probe::DeviceGrant,
-        Ok(false) => Probe::NoDeviceGrant,
-        Err(fault) => Probe::Failed(fault.message),
+    block_on(async {
+        Ok(match directory.has_device_grant().await {
+            Ok(true) => Probe::DeviceGrant,
+            Ok(false) => Probe::NoDeviceGrant,
+            Err(fault) => Probe::Failed(fault.message),
+        })
     })
 }
