@@ -138,13 +138,17 @@ impl Offer<'_> {
 
     /// The least that must be said, for a small screen.
     fn brief(&self) -> Vec<String> {
-        let Self { short, full, code, redirect_uri, .. } = self;
-        match redirect_uri {
-            Some(redirect_uri) => vec![
+        let Self { short, full, code, redirect_uri, page, .. } = self;
+        match (redirect_uri, page) {
+            (Some(_), Some(page)) => vec![
+                format!("Scan the code, or open {BOLD}{page}{BOLD:#}"),
+                "It is this device's sign-in page, and does the rest.".to_owned(),
+            ],
+            (Some(redirect_uri), None) => vec![
                 format!("Scan the code, or open {}", full.as_ref().unwrap_or(short)),
                 format!("The browser then goes to {redirect_uri}. If it cannot, paste that address here."),
             ],
-            None => {
+            (None, _) => {
                 vec![format!("Scan the code, or open {BOLD}{short}{BOLD:#}"), format!("and enter {BOLD}{code}{BOLD:#}")]
             }
         }
@@ -199,8 +203,12 @@ mod tests {
     #[test]
     fn the_code_of_the_sign_in_page_fits_where_that_of_the_long_address_does_not() {
         let page = Some("http://gateway.example.com:8628/");
-        let Picture::With(drawn, text) = picture(page, terminal(80, 24), false) else { panic!("it should fit") };
-        assert!(drawn.lines().count() + height(&text, Some(80)) < 24);
+        for (columns, rows) in [(60, 20), (80, 24), (120, 40)] {
+            let Picture::With(drawn, text) = picture(page, terminal(columns, rows), false) else {
+                panic!("it should fit")
+            };
+            assert!(drawn.lines().count() + height(&text, Some(columns)) < rows);
+        }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::support::clock::{SOON, wait_until};
-use crate::support::keyboard::at_terminal;
+use crate::support::keyboard::{at_terminal, at_terminal_of};
 use crate::support::process::Process;
 use crate::support::visitor::play;
-use crate::support::world::{Setup, World};
+use crate::support::world::{Setup, World, signs_in_by_browser};
 
 /// What a command writes to a terminal so many columns wide.
 #[track_caller]
@@ -64,5 +64,39 @@ fn what_the_commands_write_looks_as_it_should() {
         screen("error", 90, "dark", "oauth2mqtt status nobody", &one),
         screen("check", 90, "dark", "oauth2mqtt check", &check),
     ];
+    play(&world, "terminal", &json!({ "screens": screens }));
+}
+
+#[test]
+fn the_qr_codes_of_both_grants_are_read_off_the_screen_of_a_terminal_of_each_usual_size() {
+    const PAGE: &str = "http://gateway.example.com:8628/";
+    let world = Setup::new()
+        .account("plant")
+        .account_as("mail", &signs_in_by_browser("https://flows.example.com/oauth2/redirect"))
+        .start();
+    // For the command alone: a page that phones could open, whose short address the code of a long one leads to.
+    std::fs::write(world.folder().join("page.code"), "correct horse battery\n").unwrap();
+    let page =
+        "[page]\nlisten = \"192.0.2.7:8628\"\naccess_code_file = \"page.code\"\nhosts = [\"gateway.example.com\"]";
+    std::fs::write(world.config(), format!("{}\n{page}\n", world.config_text())).unwrap();
+    let device = world.login("plant")["verification_uri_complete"].as_str().unwrap().to_owned();
+    let mut screens = Vec::new();
+    let both = [("plant", device.as_str(), ["expires in 9:"; 2]), ("mail", PAGE, ["does the rest", "cancels it"])];
+    for (account, leads_to, last) in both {
+        for size in [(60, 20), (80, 24), (120, 40)] {
+            let line = format!("login {account}");
+            let process = Process::start(&line, &mut at_terminal_of(&world, size, &line));
+            let is_whole = || last.iter().any(|text| process.stdout().contains(text));
+            wait_until("the code and its text on the terminal", SOON, is_whole);
+            for theme in ["dark", "light"] {
+                let (columns, rows) = size;
+                let name = format!("terminal-qr-{account}-{columns}x{rows}-{theme}");
+                screens.push(json!({
+                    "name": name, "columns": columns, "rows": rows, "theme": theme, "command": format!("oauth2mqtt {line}"),
+                    "written": process.stdout(), "leads_to": leads_to,
+                }));
+            }
+        }
+    }
     play(&world, "terminal", &json!({ "screens": screens }));
 }
