@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::clock::SOON;
 use crate::support::visitor::play;
-use crate::support::world::{Setup, World, signs_in_by_browser};
+use crate::support::world::{Client, Setup, World, signs_in_by_browser};
 
 fn address(world: &World) -> String {
     format!("http://127.0.0.1:{}/", world.page_port())
@@ -28,6 +28,59 @@ fn say(world: &World, lines: &[&str]) -> String {
 fn somebody_signs_in_and_out_on_the_page_on_a_phone_and_a_desk_in_light_and_dark() {
     let world = Setup::new().page("").account("garden").start();
     play(&world, "page", &json!({ "page": address(&world), "account": "garden" }));
+}
+
+#[test]
+fn the_page_can_be_used_by_everybody_on_every_screen_in_every_state_of_an_account() {
+    let mut world = Setup::new()
+        .page("")
+        .account("attic")
+        .account("cellar")
+        .account("garden")
+        .account_with("house", Client::Public, "scopes = [\"openid\"]")
+        .account("orchard")
+        .account_as("shed", "issuer = \"{issuer}\"\nclient_id = \"nobody\"")
+        .account("yard")
+        .another_provider()
+        .token_life(10)
+        .account("press-shop")
+        .start();
+    world.sign_in_at(1, "press-shop");
+    world.kill_provider_at(1);
+    for signed_in in ["cellar", "garden", "house", "yard"] {
+        world.sign_in(signed_in);
+    }
+    let deny = |account: &str| {
+        let code = world.login(account);
+        world.oidc().deny(code["user_code"].as_str().unwrap());
+        world.wait(account, "status", |status| status["error"]["code"] == "access_denied");
+    };
+    deny("yard");
+    deny("orchard");
+    world.login("garden");
+    assert_eq!(world.subscriber.request("login", "shed")["code"], "invalid_client");
+    world.wait("shed", "status", |status| status["error"]["code"] == "invalid_client");
+    world.wait_for_state("press-shop", "expired");
+    let shows = [
+        "Signed out",
+        "Somebody signs in again",
+        "only a new sign-in renews it",
+        "A new sign-in failed, and the former one is kept",
+        "need an administrator",
+        "but the provider gives no token now",
+    ];
+    play(&world, "states", &json!({ "page": address(&world), "name": "states", "shows": shows }));
+
+    world.broker.stop();
+    let shows = ["There is no connection to the MQTT broker"];
+    play(&world, "states", &json!({ "page": address(&world), "name": "states-without-broker", "shows": shows }));
+}
+
+#[test]
+fn a_page_without_accounts_says_how_to_add_one() {
+    let world = Setup::new().page("").start();
+    let shows = ["There is no account yet"];
+    play(&world, "states", &json!({ "page": address(&world), "name": "states-empty", "shows": shows }));
 }
 
 #[test]

@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core';
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 /** Every size and colour that the pages are looked at in. */
-export const SCREENS = [390, 1280].flatMap((width) => ['light', 'dark'].map((colours) => ({ width, colours })));
+export const SCREENS = [360, 768, 1280].flatMap((width) => ['light', 'dark'].map((colours) => ({ width, colours })));
 
 export class Visitor {
   /**
@@ -47,7 +47,7 @@ export class Visitor {
     const keep = (text) => fs.appendFileSync(this.traffic, `${text}\n`);
     page.on('console', (message) => {
       // A refusal that the page tells its user of is no trouble of the page.
-      const isTold = /40[39] \((Conflict|Forbidden)\)/.test(message.text());
+      const isTold = /4(03|09|29) \((Forbidden|Conflict|Too Many Requests)\)/.test(message.text());
       if (strict && !isTold && ['error', 'warning'].includes(message.type())) this.troubles.push(`${page.url()}: ${message.text()}`);
     });
     page.on('pageerror', (error) => this.troubles.push(`${page.url()}: ${error.stack}`));
@@ -65,10 +65,30 @@ export class Visitor {
     return file;
   }
 
+  /**
+   * Looks at the page on every screen, and keeps a picture of each. `also` looks at more on each of them.
+   * @param {(file: string) => unknown} also
+   */
+  async look(page, name, also = () => {}) {
+    const before = page.viewportSize();
+    for (const { width, colours } of SCREENS) {
+      const what = `${name}-${width}-${colours}`;
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme: colours });
+      await this.audit(page, what);
+      await also(await this.picture(page, what));
+    }
+    await page.setViewportSize(before);
+  }
+
   /** What the QR code on the screen leads to. */
   async scan(page, name) {
-    const text = execFileSync('zbarimg', ['--quiet', '--raw', await this.picture(page, name)], { encoding: 'utf8' });
-    return text.trim();
+    return this.decode(await this.picture(page, name));
+  }
+
+  /** What the QR code in a picture leads to. */
+  decode(file) {
+    return execFileSync('zbarimg', ['--quiet', '--raw', '-Sdisable', '-Sqrcode.enable', file], { encoding: 'utf8' }).trim();
   }
 
   /** What is hard or impossible to use with a keyboard, a screen reader or weak eyes. */
