@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
+use crate::support::certificates::make_certificate;
 use crate::support::clock::{SOON, wait_until};
-use crate::support::fake::make_certificate;
 use crate::support::subscriber::Subscriber;
 use crate::support::world::{Client, Setup, World};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::fake::make_certificate;
+use crate::support::certificates::make_certificate;
 use crate::support::server::Kind;
 use crate::support::world::{Setup, World};
 

@@ -11,9 +11,10 @@ use oauth2mqtt::testing::clock::UnixTime;
 use serde_json::Value;
 
 use crate::bench::Bench;
-use crate::network::certificates::{Authority, Made};
+use crate::network::certificates::{Made, server};
 use crate::provider::{Fault, Provider, access_token};
 use crate::report::Row;
+use crate::support::certificates::Authority;
 use crate::support::clock::unix_now;
 
 const DAY: i64 = 86_400;
@@ -174,9 +175,9 @@ fn a_certificate_that_is_not_valid_yet_because_of_the_clock_is_named_as_such() {
     let mut wrong = Wrong::start(in_1970() + 20 * YEAR, -3_500, |bench, provider| {
         let folder = bench.folder().join("authority");
         let authority = Authority::make(&folder);
-        provider.encrypt(authority.server("timed", &format!("IP:{}", provider.address().ip()), Made::Now));
+        provider.encrypt(server(&authority, "timed", &format!("IP:{}", provider.address().ip()), Made::Now));
         let endpoint = format!("https://{}/token", provider.address());
-        bench.account("timed", &endpoint, &format!("ca_file = \"{}\"", authority.file()));
+        bench.account("timed", &endpoint, &format!("ca_file = \"{}\"", folder.join("ca.pem").display()));
     });
     let has_failed = |status: &Value| status["error"]["code"] == "tls_failed";
     wrong.ask_for_refresh();

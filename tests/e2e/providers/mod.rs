@@ -13,7 +13,7 @@ use std::path::Path;
 use oauth2mqtt::testing::config::built_in_providers;
 use serde_json::json;
 
-use crate::support::fake::make_certificate;
+use crate::support::certificates::make_certificate;
 use crate::support::oidc::token_from_elsewhere;
 use crate::support::server::Kind;
 use crate::support::world::{Setup, World};

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::certificates::Authority;
 use super::clock::{SOON, wait_for};
 use super::process::{Process, run_tool};
 
@@ -165,18 +166,9 @@ fn make_password_file(folder: &Path) {
 }
 
 /// An authority, and certificates by it for the broker and for the agent.
+#[track_caller]
 fn make_certificates(folder: &Path) {
-    let openssl = |arguments: &str| {
-        run_tool(Command::new("openssl").current_dir(folder).args(arguments.split_whitespace()));
-    };
-    fs::write(folder.join("server.ext"), "subjectAltName = IP:127.0.0.1\n").unwrap();
-    fs::write(folder.join("client.ext"), "extendedKeyUsage = clientAuth\n").unwrap();
-    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {new_key} -keyout ca.key -out ca.pem -subj /CN=authority -days 2"));
-    for name in ["server", "client"] {
-        openssl(&format!("req -new {new_key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
-        openssl(&format!(
-            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile {name}.ext -out {name}.pem -days 2"
-        ));
-    }
+    let authority = Authority::make(folder);
+    authority.certify("server", "subjectAltName = IP:127.0.0.1", None);
+    authority.certify("client", "extendedKeyUsage = clientAuth", None);
 }

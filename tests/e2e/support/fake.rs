@@ -1,14 +1,9 @@
 //! The providers that answer by script; see `tests/servers/fake.mjs`.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::exchange;
-use super::process::run_tool;
 use super::server::Server;
 
 /// A request to any endpoint of a scripted provider. What is secret in it stands as a fingerprint.
@@ -42,19 +37,4 @@ impl Server {
         let answer = exchange(self.port(), "POST", "/test/answers", None, &change.to_string());
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
-}
-
-/// Makes an authority (`ca.pem`) and a certificate of its for these hosts (`hosts.key`, `hosts.pem`).
-pub(crate) fn make_certificate(folder: &Path, hosts: &[&str]) {
-    let openssl = |arguments: &str| {
-        run_tool(Command::new("openssl").current_dir(folder).args(arguments.split_whitespace()));
-    };
-    let names: Vec<_> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
-    fs::write(folder.join("hosts.ext"), format!("subjectAltName = {}\n", names.join(","))).unwrap();
-    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {new_key} -keyout ca.key -out ca.pem -subj /CN=authority -days 2"));
-    openssl(&format!("req -new {new_key} -keyout hosts.key -out hosts.csr -subj /CN=hosts"));
-    openssl(
-        "x509 -req -in hosts.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile hosts.ext -out hosts.pem -days 2",
-    );
 }

@@ -1,6 +1,7 @@
 //! What the tests stand on: real servers, the agent's binary, and eyes on all of it.
 
 pub(crate) mod broker;
+pub(crate) mod certificates;
 pub(crate) mod clock;
 pub(crate) mod device;
 pub(crate) mod fake;

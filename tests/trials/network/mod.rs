@@ -15,8 +15,9 @@ use serde_json::Value;
 use crate::bench::Bench;
 use crate::provider::{Asked, Fault, Provider, access_token, answer, json};
 use crate::report::Row;
+use crate::support::certificates::Authority;
 use crate::support::clock::{Deadline, unix_now, wait_for};
-use certificates::{Authority, Made};
+use certificates::{Made, server};
 
 /// The name of a host that is known, or not, as a file says.
 const HOST: &str = "provider.test";
@@ -148,7 +149,7 @@ fn no_fault_of_the_network_costs_a_sign_in_or_holds_up_another_account() {
         let provider = Provider::start(&account, 600);
         let (host, port) = (provider.address().ip().to_string(), provider.address().port());
         let own = format!("IP:{host}");
-        let authority = format!("ca_file = \"{}\"", trusted.file());
+        let authority = format!("ca_file = \"{}\"", trusted.folder().join("ca.pem").display());
         match &case.link {
             Link::Plain if case.code != "tls_failed" => bench.account_at(&account, &provider),
             Link::Named => {
@@ -159,10 +160,10 @@ fn no_fault_of_the_network_costs_a_sign_in_or_holds_up_another_account() {
         }
         match &case.link {
             Link::Plain | Link::Named => {}
-            Link::Stranger => provider.encrypt(strange.server(&account, &own, Made::Now)),
+            Link::Stranger => provider.encrypt(server(&strange, &account, &own, Made::Now)),
             Link::Tls(for_host, made) => {
                 let for_host = if for_host.is_empty() { &own } else { *for_host };
-                provider.encrypt(trusted.server(&account, for_host, *made));
+                provider.encrypt(server(&trusted, &account, for_host, *made));
             }
         }
         if let Some(fault) = case.fault.clone() {
@@ -266,7 +267,8 @@ impl Trial<'_> {
                 let hosts = self.bench.folder().join("hosts");
                 fs::write(hosts, format!("127.0.0.1 localhost\n{host} {HOST}\n")).unwrap();
             }
-            _ => self.provider.encrypt(trusted.server(
+            _ => self.provider.encrypt(server(
+                trusted,
                 &format!("{}-good", self.account),
                 &format!("IP:{host}"),
                 Made::Now,
