@@ -13,6 +13,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 
+import { body, sendJson } from './http.mjs';
 import { Journal } from './journal.mjs';
 import { ScriptedProvider } from './scripted.mjs';
 import { SHAPES } from './shapes.mjs';
@@ -120,18 +121,6 @@ function apiMe(request, response) {
   const token = (request.headers.authorization ?? '').split(' ')[1];
   const owner = [...providers.values()].map((provider) => provider.ownerOf(token)).find(Boolean);
   return owner ? sendJson(response, 200, { sub: owner }) : sendJson(response, 401, { error: 'invalid_token' });
-}
-
-function sendJson(response, status, value) {
-  const text = JSON.stringify(value);
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
-  response.end(text);
-}
-
-async function body(request) {
-  const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
 }
 
 const by = (scheme) => (request, response) => {

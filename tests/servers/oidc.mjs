@@ -14,6 +14,7 @@ import { createServer } from 'node:http';
 
 import { Browser } from './browser.mjs';
 import { Faults } from './faults.mjs';
+import { body, sendJson } from './http.mjs';
 import { Journal } from './journal.mjs';
 import { SECRETS, buildProvider, endGrants, replaceSecret } from './provider.mjs';
 
@@ -94,18 +95,6 @@ async function serve(request, response) {
   if (!fault) return provider.callback()(request, response);
   if (url.pathname === '/token') journal.fault(fault.mode);
   return faults.inflict(fault, request, response, () => provider.callback()(request, response));
-}
-
-function sendJson(response, status, value) {
-  const text = JSON.stringify(value);
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
-  response.end(text);
-}
-
-async function body(request) {
-  const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
 }
 
 const server = createServer((request, response) => {
