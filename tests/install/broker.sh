@@ -10,18 +10,7 @@ module.exports = {
     telemetry: { enabled: false, updateNotification: false }, editorTheme: { tours: false },
 };
 END
-    jq --null-input --arg api "$issuer/api/me" --arg answers "$work/answers" '[
-        {id: "tab", type: "tab", label: "Calls an API with the published token"},
-        {id: "broker", type: "mqtt-broker", broker: "127.0.0.1", port: "1883", protocolVersion: "5", autoConnect: true,
-            cleansession: true, keepalive: "60"},
-        {id: "in", z: "tab", type: "mqtt in", topic: "oauth2mqtt/garden/token", qos: "1", datatype: "auto-detect",
-            broker: "broker", rap: true, rh: 0, inputs: 0, wires: [["call"]]},
-        {id: "call", z: "tab", type: "http request", method: "GET", ret: "txt", url: $api, headers: [
-            {keyType: "other", keyValue: "Authorization", valueType: "msg", valueValue: "payload.authorization"}
-        ], wires: [["answers"]]},
-        {id: "answers", z: "tab", type: "file", filename: $answers, filenameType: "str", appendNewline: true,
-            overwriteFile: "false", wires: [[]]}
-    ]' >"$work/node-red/flows.json"
+    flow_that_calls_an_api "$work/answers" >"$work/node-red/flows.json"
     jq --null-input --arg password "$1" '{broker: {user: "node-red", password: $password}}' \
         >"$work/node-red/flows_cred.json"
     ip netns exec "$device" node tests/servers/node_modules/node-red/red.js --userDir "$work/node-red" \

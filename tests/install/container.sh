@@ -146,18 +146,7 @@ equal 'what listens beyond the containers' "$(grep -v '^127.0.0.1:\|:1880$' <<<"
 
 it 'lets a flow of Node-RED call an API, before and after a refresh'
 eventually 60 inside curl --silent --fail http://127.0.0.1:1880/flows
-jq --null-input --arg api "$issuer/api/me" '[
-    {id: "tab", type: "tab", label: "Calls an API with the published token"},
-    {id: "broker", type: "mqtt-broker", broker: "127.0.0.1", port: "1883", protocolVersion: "5", autoConnect: true,
-        cleansession: true, keepalive: "60"},
-    {id: "in", z: "tab", type: "mqtt in", topic: "oauth2mqtt/garden/token", qos: "1", datatype: "auto-detect",
-        broker: "broker", rap: true, rh: 0, inputs: 0, wires: [["call"]]},
-    {id: "call", z: "tab", type: "http request", method: "GET", ret: "txt", url: $api, headers: [
-        {keyType: "other", keyValue: "Authorization", valueType: "msg", valueValue: "payload.authorization"}
-    ], wires: [["answers"]]},
-    {id: "answers", z: "tab", type: "file", filename: "/data/answers", filenameType: "str", appendNewline: true,
-        overwriteFile: "false", wires: [[]]}
-]' >"$work/flow"
+flow_that_calls_an_api /data/answers >"$work/flow"
 inside curl --silent --fail --header 'Content-Type: application/json' --data "@$work/flow" http://127.0.0.1:1880/flows
 answers=$(podman volume inspect --format '{{.Mountpoint}}' compose_node-red)/answers
 eventually 30 grep '"sub":"garden"' "$answers"

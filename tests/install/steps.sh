@@ -75,6 +75,22 @@ has_another_token() { # ACCOUNT FORMER
     token=$(topic "$1/token" | jq --raw-output --exit-status .access_token) && [ "$token" != "$2" ]
 }
 
+# A flow of Node-RED that calls the provider's protected address with the token of the account garden, each time there is another.
+flow_that_calls_an_api() { # FILE for the answers
+    jq --null-input --arg api "$issuer/api/me" --arg answers "$1" '[
+        {id: "tab", type: "tab", label: "Calls an API with the published token"},
+        {id: "broker", type: "mqtt-broker", broker: "127.0.0.1", port: "1883", protocolVersion: "5", autoConnect: true,
+            cleansession: true, keepalive: "60"},
+        {id: "in", z: "tab", type: "mqtt in", topic: "oauth2mqtt/garden/token", qos: "1", datatype: "auto-detect",
+            broker: "broker", rap: true, rh: 0, inputs: 0, wires: [["call"]]},
+        {id: "call", z: "tab", type: "http request", method: "GET", ret: "txt", url: $api, headers: [
+            {keyType: "other", keyValue: "Authorization", valueType: "msg", valueValue: "payload.authorization"}
+        ], wires: [["answers"]]},
+        {id: "answers", z: "tab", type: "file", filename: $answers, filenameType: "str", appendNewline: true,
+            overwriteFile: "false", wires: [[]]}
+    ]'
+}
+
 # A property of the service.
 property() { inside systemctl show --value --property="$1" oauth2mqtt; }
 
