@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use crate::figures::{Effort, number};
-use crate::reading;
+use crate::figures::{Effort, number, plural};
+use crate::reading::{self, Memory};
 use crate::support::clock::{SOON, wait_until};
 use crate::support::process::{run_tool, written_by};
 use crate::table::{Table, Who};
@@ -43,6 +43,43 @@ fn rest(pid: Pid) {
         before = now;
         rests
     });
+}
+
+/// What was measured of a peer at its starts.
+#[derive(Default)]
+struct Starts {
+    /// From the start to the last token, in milliseconds.
+    times: Vec<f64>,
+    /// Processor time until then, in milliseconds.
+    cpu: Vec<f64>,
+    /// The most memory until then, in kilobytes.
+    peak: Vec<f64>,
+    at_rest: Vec<Memory>,
+}
+
+impl Starts {
+    /// Takes down what a peer that began at `started_at` has taken for the tokens that are there since `ended_at`.
+    fn take(&mut self, pid: Pid, started_at: f64, ended_at: f64) {
+        self.times.push((ended_at - started_at) * 1_000.0);
+        self.cpu.push(reading::cpu_of(pid) * 1_000.0);
+        self.peak.push(number(reading::memory(pid).peak));
+    }
+
+    /// Adds them under the names that the agent's figures have.
+    fn add_to(self, table: &mut Table, who: Who, accounts: usize) {
+        let of = plural(accounts);
+        let kib = |of: fn(&Memory) -> u64| self.at_rest.iter().map(|it| number(of(it))).collect();
+        table.begin("Memory");
+        table.add_of(who, format!("PSS at rest, {of}"), "KiB", kib(|it| it.pss));
+        table.add_of(who, format!("RSS at rest, {of}"), "KiB", kib(|it| it.rss));
+        table.add_of(who, format!("peak RSS at the start, {of}"), "KiB", self.peak.clone());
+        table.begin("Start");
+        table.add_of(who, format!("start to the last token, {of}"), "ms", self.times.clone());
+        table.begin("All due at once");
+        table.add_of(who, format!("start to the last new token, {of}"), "ms", self.times);
+        table.add_of(who, format!("processor time, {of}"), "ms", self.cpu);
+        table.add_of(who, format!("peak RSS, {of}"), "KiB", self.peak);
+    }
 }
 
 /// What a peer and its children do while there is nothing to do, under the names that the agent's figures have.

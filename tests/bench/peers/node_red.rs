@@ -7,9 +7,9 @@ use std::time::Duration;
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
-use super::{idle, node_modules, rest};
+use super::{Starts, idle, node_modules, rest};
 use crate::device::Device;
-use crate::figures::{Effort, number, plural};
+use crate::figures::Effort;
 use crate::reading;
 use crate::support::clock::{SOON, unix_now, wait_for, wait_until};
 use crate::support::process::Process;
@@ -25,7 +25,7 @@ const BURST: u16 = 64;
 pub(super) fn measure(table: &mut Table, effort: Effort) {
     for accounts in [1, 100, 1_000] {
         let device = Device::new(accounts, "");
-        let (mut times, mut at_rest, mut cpu, mut peak) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut starts = Starts::default();
         let runs = effort.runs;
         for run in 0..runs {
             let mark = device.subscriber.mark();
@@ -35,15 +35,13 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
                 let tokens = tokens_since(&device, mark);
                 (tokens.len() >= accounts).then_some(tokens)
             });
-            times.push((last(&tokens) - started_at) * 1_000.0);
             let pid = node_red.pid();
-            cpu.push(reading::cpu_of(pid) * 1_000.0);
-            peak.push(number(reading::memory(pid).peak));
+            starts.take(pid, started_at, last(&tokens));
             if run + 1 == runs {
                 rest(pid);
                 for _ in 0..effort.runs {
                     std::thread::sleep(Duration::from_millis(500));
-                    at_rest.push(reading::memory(pid));
+                    starts.at_rest.push(reading::memory(pid));
                 }
                 if accounts == 1 {
                     idle(pid, table, WHO, effort);
@@ -51,17 +49,7 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
                 }
             }
         }
-        let of = plural(accounts);
-        table.begin("Memory");
-        table.add_of(WHO, format!("PSS at rest, {of}"), "KiB", at_rest.iter().map(|it| number(it.pss)).collect());
-        table.add_of(WHO, format!("RSS at rest, {of}"), "KiB", at_rest.iter().map(|it| number(it.rss)).collect());
-        table.add_of(WHO, format!("peak RSS at the start, {of}"), "KiB", peak.clone());
-        table.begin("Start");
-        table.add_of(WHO, format!("start to the last token, {of}"), "ms", times.clone());
-        table.begin("All due at once");
-        table.add_of(WHO, format!("start to the last new token, {of}"), "ms", times);
-        table.add_of(WHO, format!("processor time, {of}"), "ms", cpu);
-        table.add_of(WHO, format!("peak RSS, {of}"), "KiB", peak);
+        starts.add_to(table, WHO, accounts);
     }
 }
 

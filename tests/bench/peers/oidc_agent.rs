@@ -8,9 +8,9 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{idle, rest};
+use super::{Starts, idle, rest};
 use crate::device::Device;
-use crate::figures::{Effort, number, plural};
+use crate::figures::{Effort, number};
 use crate::reading;
 use crate::support::clock::unix_now;
 use crate::support::process::{run_tool, written_by};
@@ -35,8 +35,7 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
             first.register(&device, number);
         }
         drop(first);
-        let (mut times, mut at_rest, mut cpu, mut peak, mut written) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut starts, mut written) = (Starts::default(), Vec::new());
         let runs = effort.runs;
         for run in 0..runs {
             let started_at = unix_now();
@@ -44,32 +43,20 @@ pub(super) fn measure(table: &mut Table, effort: Effort) {
             for number in 1..=accounts {
                 agent.load(number);
             }
-            times.push((unix_now() - started_at) * 1_000.0);
             let pid = agent.pid;
-            cpu.push(reading::cpu_of(pid) * 1_000.0);
-            peak.push(number(reading::memory(pid).peak));
+            starts.take(pid, started_at, unix_now());
             written.push(number(written_by(pid)) / number(u64::try_from(accounts).unwrap()));
             rest(pid);
-            at_rest.push(reading::memory(pid));
+            starts.at_rest.push(reading::memory(pid));
             if run + 1 == runs && accounts == 1 {
                 idle(pid, table, WHO, effort);
             }
         }
-        let of = plural(accounts);
-        table.begin("Memory");
-        table.add_of(WHO, format!("PSS at rest, {of}"), "KiB", at_rest.iter().map(|it| number(it.pss)).collect());
-        table.add_of(WHO, format!("RSS at rest, {of}"), "KiB", at_rest.iter().map(|it| number(it.rss)).collect());
-        table.add_of(WHO, format!("peak RSS at the start, {of}"), "KiB", peak.clone());
-        table.begin("Start");
-        table.add_of(WHO, format!("start to the last token, {of}"), "ms", times.clone());
-        table.begin("Refresh");
         if accounts == 1 {
+            table.begin("Refresh");
             table.add_of(WHO, "written per refresh, as the kernel counts", "B", written);
         }
-        table.begin("All due at once");
-        table.add_of(WHO, format!("start to the last new token, {of}"), "ms", times);
-        table.add_of(WHO, format!("processor time, {of}"), "ms", cpu);
-        table.add_of(WHO, format!("peak RSS, {of}"), "KiB", peak);
+        starts.add_to(table, WHO, accounts);
     }
 }
 
