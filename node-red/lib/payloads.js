@@ -9,6 +9,8 @@ const { isAccount } = require('./topics');
 const LONGEST_MESSAGE = 1024 * 1024;
 const LONGEST_TEXT = 2048;
 const DEEPEST_MESSAGE = 32;
+/** As long as the agent lets a member of a provider's answer be. */
+const LONGEST_EXTRA = 4096;
 const MOST_ACCOUNTS = 1024;
 const STATES = ['signed_out', 'awaiting_user', 'active', 'expired'];
 
@@ -115,12 +117,19 @@ function signIn(value) {
   };
 }
 
-/** What a header can hold; `null` for a token that was withdrawn. */
+/** What an API needs beside the token, by the names in the agent's configuration. Each value is any JSON. */
+function extra(value) {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return {};
+  const isGood = ([name, member]) => name !== '__proto__' && name.length <= LONGEST_TEXT && JSON.stringify(member).length <= LONGEST_EXTRA;
+  return Object.fromEntries(Object.entries(value).filter(isGood));
+}
+
+/** What a header can hold, and what goes with it; `null` for a token that was withdrawn. */
 function token(value) {
   const isGood = (part) => typeof part === 'string' && part.length <= 65_536;
   if (!isGood(value.access_token) || !/^[\x21-\x7e]+$/.test(value.access_token)) return null;
   if (!isGood(value.authorization) || !/^[\x21-\x7e]+ [\x21-\x7e]+$/.test(value.authorization)) return null;
-  return { access_token: value.access_token, authorization: value.authorization, expires_at: time(value.expires_at) };
+  return { access_token: value.access_token, authorization: value.authorization, expires_at: time(value.expires_at), extra: extra(value.extra) };
 }
 
 module.exports = { MOST_ACCOUNTS, error, info, isOnline, object, signIn, status, token };

@@ -32,8 +32,10 @@ module.exports = (RED) => {
       node.status(dot);
     };
 
-    /** Puts the token into the message; false if the message has no place for it there. */
+    /** Puts the token into the message, and what goes with it; false if the message has no place for it there. */
     const add = (msg, token) => {
+      // In place of what an earlier node has put there for another account. Each message has its own.
+      msg.oauth2mqtt = { account, extra: RED.util.cloneMessage(token.extra) };
       if (property.toLowerCase() === 'headers.authorization') {
         // The other headers stay; one of this name in other letters would go out beside it.
         const others = Object.entries(msg.headers ?? {}).filter(([name]) => name.toLowerCase() !== 'authorization');

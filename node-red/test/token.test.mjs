@@ -31,6 +31,40 @@ test('the token goes into the property that the node names', async () => {
   assert.deepEqual([msg.mail, msg.headers], [{ token: 'of-google' }, { accept: 'text/plain' }]);
 });
 
+test('what goes with the token is in msg.oauth2mqtt: of this account, of this token, and each message has its own', async () => {
+  const extra = { instance_url: 'https://plant.example', ids: [1, { of: null }] };
+  await agent.status('google', {});
+  await agent.status('plant', {});
+  await agent.token('google', 'of-google', 600, { extra: { ...extra, long: 'x'.repeat(5000) } });
+  await agent.token('plant', 'of-plant');
+  const flow = await start(broker.port, [tokenNode(), tokenNode({ id: 'other', account: 'plant' })]);
+  flow.node('token').receive({ oauth2mqtt: { account: 'plant', extra: { realm_id: 'of another account' } } });
+  const first = await next(flow.out);
+  assert.deepEqual(first.oauth2mqtt, { account: 'google', extra });
+  first.oauth2mqtt.extra.ids.length = 0;
+  flow.node('token').receive({});
+  assert.deepEqual((await next(flow.out, 2)).oauth2mqtt.extra, extra);
+  flow.node('other').receive(first);
+  assert.deepEqual((await next(flow.out, 3)).oauth2mqtt, { account: 'plant', extra: {} });
+
+  await agent.token('google', 'another', 600, { extra: { instance_url: 'https://moved.example' } });
+  await until('the new token', () => flow.node('agent').agent.token('google')?.access_token === 'another');
+  flow.node('token').receive({});
+  assert.deepEqual((await next(flow.out, 4)).oauth2mqtt.extra, { instance_url: 'https://moved.example' });
+});
+
+for (const extra of [null, [], 'text', 7, '{"__proto__":{"polluted":true}}']) {
+  test(`a token with ${JSON.stringify(extra)} for extra is taken without it`, async () => {
+    await agent.status('google', {});
+    await agent.token('google', 'of-google', 600, { extra: typeof extra === 'string' && extra.startsWith('{') ? JSON.parse(extra) : extra });
+    const flow = await start(broker.port, [tokenNode()]);
+    flow.node('token').receive({});
+    const { oauth2mqtt, headers } = await next(flow.out);
+    assert.deepEqual([oauth2mqtt, headers.authorization], [{ account: 'google', extra: {} }, 'Bearer of-google']);
+    assert.deepEqual([{}.polluted, oauth2mqtt.extra.polluted, Object.keys(oauth2mqtt.extra)], [undefined, undefined, []]);
+  });
+}
+
 test('messages wait in their order until there is a token', async () => {
   await agent.status('google', { state: 'awaiting_user', needs_user: true });
   const flow = await start(broker.port, [tokenNode()]);
@@ -131,13 +165,19 @@ test('a token that is not retained is asked for, once for all who wait, and agai
   let number = 0;
   agent.answer('token', ({ account }) => {
     number += 1;
-    return { data: { account, access_token: `asked-${number}`, token_type: 'Bearer', authorization: `Bearer asked-${number}`, expires_at: Math.round(Date.now() / 1000) + 600, scope: null } };
+    return {
+      data: {
+        account, access_token: `asked-${number}`, token_type: 'Bearer', authorization: `Bearer asked-${number}`,
+        expires_at: Math.round(Date.now() / 1000) + 600, scope: null, extra: { number },
+      },
+    };
   });
   await agent.status('google', { last_refresh_at: 5 });
   const flow = await start(broker.port, [tokenNode(), tokenNode({ id: 'other' })]);
   for (const id of ['token', 'other', 'token']) flow.node(id).receive({});
   await next(flow.out, 3);
   assert.equal(agent.asked('token').length, 1);
+  assert.deepEqual(flow.out.map(({ oauth2mqtt }) => oauth2mqtt.extra), [{ number: 1 }, { number: 1 }, { number: 1 }]);
   assert.match(agent.asked('token')[0].responseTopic, /^oauth2mqtt\/bridge\/response\/node-red-/);
   await agent.status('google', { last_refresh_at: 6 });
   await until('the other token', () => {
