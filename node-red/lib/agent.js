@@ -14,6 +14,9 @@ const { Trouble } = require('./trouble');
 const PATIENCE = { login: 75_000, complete: 75_000, refresh: 75_000, logout: 75_000, forget: 75_000 };
 const SHORT_PATIENCE = 15_000;
 
+/** There is always an account to forget: no more than half of these are named. */
+const MOST_KEPT = 2 * payloads.MOST_ACCOUNTS;
+
 class Agent {
   version = null;
   #broker;
@@ -228,10 +231,20 @@ class Agent {
   #account(name) {
     if (!isAccount(name)) return null;
     if (!this.#accounts.has(name)) {
-      if (this.#accounts.size >= payloads.MOST_ACCOUNTS) return null;
+      if (this.#accounts.size >= MOST_KEPT) this.#forgetOldest();
       this.#accounts.set(name, new Account(name, () => this.#changed(name)));
     }
     return this.#accounts.get(name);
+  }
+
+  /** Forgets the oldest account that the agent does not name. A new one has a status first, and is named right after. */
+  #forgetOldest() {
+    for (const [name, account] of this.#accounts) {
+      if (this.#named?.has(name)) continue;
+      account.drop();
+      this.#accounts.delete(name);
+      return;
+    }
   }
 
   /** Without the broker nothing is known: whatever happens meanwhile goes unheard, and comes again afterwards. */
