@@ -1,5 +1,6 @@
 'use strict';
 /** Declares an account to the agent whenever the agent comes online; the agent's configuration says of which providers. */
+const { withoutAgent } = require('../lib/no-agent');
 const { isAccount } = require('../lib/topics');
 const { Trouble } = require('../lib/trouble');
 
@@ -15,14 +16,13 @@ module.exports = (RED) => {
     const agent = agentNode?.agent;
     const words = (key, values) => RED._(`account.${key}`, values);
 
-    const unable = (code) => {
-      const trouble = new Trouble(code, words(`errors.${code}`));
-      node.status({ fill: 'red', shape: 'ring', text: words(`status.${code}`) });
+    if (!agent) return void withoutAgent(RED, node);
+    if (!isAccount(account)) {
+      const trouble = new Trouble('bad_name', words('errors.bad_name'));
+      node.status({ fill: 'red', shape: 'ring', text: words('status.bad_name') });
       node.on('input', (msg, send, done) => done(trouble));
-      return trouble;
-    };
-    if (!agent) return void unable('no_agent_node');
-    if (!isAccount(account)) return void node.error(unable('bad_name'));
+      return void node.error(trouble);
+    }
 
     /** The client secret, or two while one replaces the other; `[]` for a public client. */
     const secrets = () => {

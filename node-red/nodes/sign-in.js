@@ -1,5 +1,6 @@
 'use strict';
 /** Tells the state of an account as it changes, and passes on what a flow asks of the agent. */
+const { withoutAgent } = require('../lib/no-agent');
 const payloads = require('../lib/payloads');
 const { VERBS, isAccount } = require('../lib/topics');
 const { Trouble } = require('../lib/trouble');
@@ -25,11 +26,7 @@ module.exports = (RED) => {
     const agent = agentNode?.agent;
     const words = (key, values) => RED._(`sign-in.${key}`, values);
 
-    if (!agent) {
-      node.status({ fill: 'red', shape: 'ring', text: words('status.no_agent_node') });
-      node.on('input', (msg, send, done) => done(new Trouble('no_agent_node', words('errors.no_agent_node'))));
-      return;
-    }
+    if (!agent) return void withoutAgent(RED, node);
 
     /** A sentence for a dashboard; the words of others stand at its end as they came. */
     const sentence = (state, status, pending) => {

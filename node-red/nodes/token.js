@@ -1,5 +1,6 @@
 'use strict';
 /** Puts the current access token of an account into each message, or holds the message until there is one. */
+const { withoutAgent } = require('../lib/no-agent');
 const { Trouble } = require('../lib/trouble');
 
 const MOST_WAITING = 1000;
@@ -17,11 +18,7 @@ module.exports = (RED) => {
     const waiting = new Set();
     const words = (key, values) => RED._(`token.${key}`, values);
 
-    if (!agent) {
-      node.status({ fill: 'red', shape: 'ring', text: words('status.no_agent_node') });
-      node.on('input', (msg, send, done) => done(new Trouble('no_agent_node', words('errors.no_agent_node'))));
-      return;
-    }
+    if (!agent) return void withoutAgent(RED, node);
 
     let shown = '';
     const show = () => {

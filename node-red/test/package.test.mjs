@@ -82,6 +82,10 @@ test('each language has the same keys with the same values to fill in, and every
     const used = [...read(`nodes/${set}.html`).matchAll(/data-i18n="(?:\[\w+\])?([\w.-]+)"/g)].map(([, key]) => key);
     for (const key of used) assert.ok(known.includes(key), `${set}: ${key}`);
   }
+  // The texts of the agent that other nodes use too.
+  const shared = [...read('lib/no-agent.js').matchAll(/\{TEXTS\}\.([\w.]+)/g)].map(([, key]) => `agent.${key}`);
+  const ofAgent = keys(JSON.parse(read('nodes/locales/en-US/agent.json'))).map(([key]) => key);
+  assert.deepEqual([shared.length, shared.filter((key) => !ofAgent.includes(key))], [2, []]);
   const said = [...`${read('resources/editor.js')}${read('nodes/sidebar.html')}`.matchAll(/say\('([\w.]+)'/g)].map(([, key]) => key);
   const known = keys(JSON.parse(read('nodes/locales/en-US/agent.json')).editor).map(([key]) => key);
   for (const key of said) assert.ok(known.includes(key), key);

@@ -20,10 +20,11 @@ const nodes = ['agent', 'token', 'sign-in', 'account'].map((name) => require(pat
 
 /** Texts as Node-RED makes them from the catalogue; the helper makes none. */
 export function words(key, values = {}) {
-  const [set] = key.split('.');
-  const file = path.join(packageFolder, `nodes/locales/en-US/${set}.json`);
+  // The catalogue of another node stands before its key.
+  const levels = key.replace(/^@oauth2mqtt\/node-red\/[\w-]+:/, '').split('.');
+  const file = path.join(packageFolder, `nodes/locales/en-US/${levels[0]}.json`);
   const catalogue = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : {};
-  const text = key.split('.').reduce((part, level) => part?.[level], catalogue);
+  const text = levels.reduce((part, level) => part?.[level], catalogue);
   if (typeof text !== 'string') return key;
   return text.replace(/__(\w+)__/g, (whole, name) => values[name] ?? whole);
 }
