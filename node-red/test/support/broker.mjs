@@ -1,5 +1,4 @@
 // A broker on loopback, and the agent as far as a broker can see it: what it publishes, and what it answers.
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -8,6 +7,8 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import mqtt from 'mqtt';
+
+import { startChild } from './child.mjs';
 
 export async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
@@ -47,11 +48,10 @@ export class Broker {
   async run() {
     const file = path.join(this.folder, 'mosquitto.conf');
     fs.writeFileSync(file, `listener ${this.port} 127.0.0.1\nallow_anonymous true\nlog_type all\nmax_queued_messages 0\n`);
-    const broker = spawn('mosquitto', ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
+    const broker = startChild('mosquitto', ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
     this.log = '';
     broker.stderr.setEncoding('utf8').on('data', (text) => { this.log += text; });
     this.process = broker;
-    process.once('exit', () => broker.kill());
     this.ended = once(broker, 'close');
     const isOver = () => broker.exitCode !== null || broker.signalCode !== null;
     await until('mosquitto', () => isOver() || this.log.includes('running'));

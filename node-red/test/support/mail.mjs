@@ -1,6 +1,5 @@
 // Dovecot and Postfix of a test's own, as people set them up for OAuth 2.0: Dovecot asks the provider whose token it is, Postfix asks
 // Dovecot, and hands what it takes over to it. Both change users, so they need root.
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -8,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { freePort, until } from './broker.mjs';
+import { startChild } from './child.mjs';
 
 const VIRTUAL = 5000;
 
@@ -130,12 +130,11 @@ local_recipient_maps =
   }
 
   #run(command, args) {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
+    const child = startChild(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     child.told = '';
     child.stderr.setEncoding('utf8').on('data', (text) => { child.told += text; });
     // Its own children keep its output open.
     child.ended = once(child, 'exit');
-    process.once('exit', () => child.kill());
     return child;
   }
 

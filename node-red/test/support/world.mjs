@@ -1,5 +1,5 @@
 // The whole: a broker, the real test provider, the built agent, and a Node-RED with the package as it is installed.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,6 +9,7 @@ import path from 'node:path';
 import mqtt from 'mqtt';
 
 import { Broker, freePort, until } from './broker.mjs';
+import { startChild } from './child.mjs';
 import { nodeRed, packageFolder } from './flow.mjs';
 
 const root = path.join(packageFolder, '..');
@@ -20,9 +21,8 @@ export const { chromium } = createRequire(path.join(servers, 'package.json'))('p
 class Process {
   constructor(command, args, options = {}) {
     this.log = '';
-    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    this.process = startChild(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     this.ended = once(this.process, 'close');
-    process.once('exit', () => this.process.kill());
     for (const stream of [this.process.stdout, this.process.stderr]) stream.setEncoding('utf8').on('data', (text) => { this.log += text; });
   }
 
@@ -102,14 +102,26 @@ export class World {
       fs.mkdirSync(path.dirname(path.join(this.userDir, 'node_modules', name)), { recursive: true });
       fs.symlinkSync(from, path.join(this.userDir, 'node_modules', name));
     }
-    this.port = await freePort();
-    const script = path.join(path.dirname(createRequire(import.meta.url).resolve(`${nodeRed}/package.json`)), 'red.js');
-    this.nodeRed = new Process(process.execPath, [script, '--userDir', this.userDir, '--settings', path.join(this.userDir, 'settings.js'), '--port', String(this.port)], { env: { ...process.env, NODE_OPTIONS: '' } });
-    await this.nodeRed.says('Server now running');
-    this.editor = `http://127.0.0.1:${this.port}`;
+    await this.#runNodeRed();
     if (install) await this.install();
     await this.nodeRed.says('Started flows');
     if (credentials) await this.deploy(flows, credentials);
+  }
+
+  /** Another process may take a free port before Node-RED does. */
+  async #runNodeRed(attempts = 3) {
+    const script = path.join(path.dirname(createRequire(import.meta.url).resolve(`${nodeRed}/package.json`)), 'red.js');
+    const port = await freePort();
+    const args = [script, '--userDir', this.userDir, '--settings', path.join(this.userDir, 'settings.js'), '--port', String(port)];
+    this.nodeRed = new Process(process.execPath, args, { env: { ...process.env, NODE_OPTIONS: '' } });
+    this.editor = `http://127.0.0.1:${port}`;
+    try {
+      await this.nodeRed.says('Server now running');
+    } catch (error) {
+      if (attempts === 1 || !this.nodeRed.log.includes('port in use')) throw error;
+      await this.nodeRed.stop();
+      await this.#runNodeRed(attempts - 1);
+    }
   }
 
   /** Deploys all at once, as the editor does. Node-RED answers before the flows have started. */
