@@ -1,4 +1,5 @@
-"""Authlib as a provider: the device grant with a real slow_down, rotated refresh tokens, metadata of RFC 8414 alone.
+"""Authlib as a provider: the device grant with a real slow_down, rotated refresh tokens, metadata of RFC 8414 alone, and
+service accounts as Google has them (RFC 7523), with their scopes in the assertion.
 
 Usage: authlib_server.py '{"interval": 5}'.
 """
@@ -15,11 +16,13 @@ from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant, RefreshTokenGr
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload  # noqa: E402
 from authlib.oauth2.rfc6750 import BearerTokenGenerator  # noqa: E402
 from authlib.oauth2.rfc7009 import RevocationEndpoint  # noqa: E402
+from authlib.oauth2.rfc7523 import JWTBearerGrant  # noqa: E402
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata  # noqa: E402
 from authlib.oauth2.rfc8628 import (  # noqa: E402
     DeviceAuthorizationEndpoint, DeviceCodeGrant, DeviceCredentialDict,
 )
 from authlib.common.security import generate_token  # noqa: E402
+from joserfc.jwk import import_key  # noqa: E402
 
 from harness import Provider, Response, json_response, serve  # noqa: E402
 
@@ -32,6 +35,8 @@ DEFAULTS = {
     'interval': 5,
     # How many polls the server turns away because it is busy. From then on it holds the client to the longer interval.
     'busy_polls': 0,
+    # The public keys of service accounts (PEM), by their address.
+    'service_accounts': {},
 }
 
 
@@ -112,7 +117,8 @@ class AuthlibProvider(Provider, AuthorizationServer):
             lambda client, grant_type: settings['access_token_ttl'],
         )
         self.register_token_generator('default', generator)
-        for grant in (Device, Refresh, ClientCredentialsGrant):
+        self.clients |= {address: Client(address) for address in settings['service_accounts']}
+        for grant in (Device, Refresh, ClientCredentialsGrant, ServiceAccount):
             self.register_grant(grant)
         self.register_endpoint(DeviceAuthorization)
         self.register_endpoint(Revocation)
@@ -254,6 +260,26 @@ class Refresh(RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token):
         refresh_token.refresh_revoked = True
+
+
+class ServiceAccount(JWTBearerGrant):
+    def get_audiences(self):
+        # Google's is the token endpoint, as the account's file names it.
+        return [self.server.issuer + '/token']
+
+    def resolve_issuer_client(self, issuer):
+        return self.server.query_client(issuer) if issuer in self.server.settings['service_accounts'] else None
+
+    def resolve_client_public_key(self, client):
+        return import_key(self.server.settings['service_accounts'][client.client_id], 'RSA')
+
+    def validate_requested_scope(self):
+        """Which scopes there are is the matter of the APIs."""
+
+    def process_assertion_claims(self, assertion):
+        claims = super().process_assertion_claims(assertion)
+        self.request.payload.data['scope'] = claims.get('scope', '')
+        return claims
 
 
 class Revocation(RevocationEndpoint):

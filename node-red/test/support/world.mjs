@@ -39,14 +39,20 @@ class Process {
 }
 
 export class World {
-  /** @param {Record<string, string>} accounts further settings of each account */
-  static async start(accounts, { tokenLife = 3600, sections = '' } = {}) {
+  /**
+   * @param {Record<string, string>} accounts further settings of each account of the provider `oidc.mjs`
+   * @param {object} more the life of a token, sections of the configuration, and another provider with its settings and with the files
+   *   that its accounts need; `{issuer}` and `{folder}` stand for these
+   */
+  static async start(accounts, { tokenLife = 3600, sections = '', provider = 'oidc.mjs', settings = {}, files = () => ({}) } = {}) {
     const world = new World();
     world.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oauth2mqtt-node-red-'));
     world.broker = await Broker.start();
-    world.provider = new Process('node', [path.join(servers, 'oidc.mjs'), JSON.stringify({ access_token_ttl: tokenLife })]);
+    const program = provider.endsWith('.py') ? path.join(servers, 'venv/bin/python') : 'node';
+    world.provider = new Process(program, [path.join(servers, provider), JSON.stringify({ access_token_ttl: tokenLife, ...settings })]);
     await world.provider.says('"issuer"');
     world.issuer = JSON.parse(world.provider.log.split('\n').find((line) => line.startsWith('{'))).issuer;
+    for (const [name, text] of Object.entries(files(world.issuer))) fs.writeFileSync(path.join(world.folder, name), text, { mode: 0o600 });
     world.accounts = accounts;
     world.sections = sections;
     world.configure();
@@ -56,7 +62,7 @@ export class World {
 
   configure() {
     const account = ([name, more]) => `[accounts.${name}]\nissuer = "${this.issuer}"\nclient_id = "device-public"\nscopes = ["openid", "email", "profile", "offline_access"]\n${more}\n`;
-    const text = `[mqtt]\nurl = "mqtt://127.0.0.1:${this.broker.port}"\n[store]\npath = "${this.folder}/store"\n${this.sections.replaceAll('{issuer}', this.issuer)}\n`;
+    const text = `[mqtt]\nurl = "mqtt://127.0.0.1:${this.broker.port}"\n[store]\npath = "${this.folder}/store"\n${this.sections.replaceAll('{issuer}', this.issuer).replaceAll('{folder}', this.folder)}\n`;
     fs.writeFileSync(path.join(this.folder, 'config.toml'), text + Object.entries(this.accounts).map(account).join(''));
   }
 
