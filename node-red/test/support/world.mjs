@@ -18,7 +18,7 @@ const binary = process.env.OAUTH2MQTT_BIN ?? path.join(root, 'target/release/oau
 export const { chromium } = createRequire(path.join(servers, 'package.json'))('playwright-core');
 
 /** A process whose output is kept, ended by its own id. */
-class Process {
+export class Process {
   constructor(command, args, options = {}) {
     this.log = '';
     this.process = startChild(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
@@ -51,8 +51,9 @@ export class World {
     const program = provider.endsWith('.py') ? path.join(servers, 'venv/bin/python') : 'node';
     world.provider = new Process(program, [path.join(servers, provider), JSON.stringify({ access_token_ttl: tokenLife, ...settings })]);
     await world.provider.says('"issuer"');
-    world.issuer = JSON.parse(world.provider.log.split('\n').find((line) => line.startsWith('{'))).issuer;
-    for (const [name, text] of Object.entries(files(world.issuer))) fs.writeFileSync(path.join(world.folder, name), text, { mode: 0o600 });
+    const told = JSON.parse(world.provider.log.split('\n').find((line) => line.startsWith('{')));
+    world.issuer = told.issuer;
+    for (const [name, text] of Object.entries({ ...told.files, ...files(world.issuer) })) fs.writeFileSync(path.join(world.folder, name), text, { mode: 0o600 });
     world.accounts = accounts;
     world.sections = sections;
     world.configure();
@@ -87,6 +88,27 @@ export class World {
     const answer = await fetch(`${this.issuer}/test/approve?user_code=${encodeURIComponent(userCode)}&login=${login}`, { method: 'POST' });
     if (!answer.ok) throw new Error(await answer.text());
   }
+
+  /** Signs in to an account, as somebody does who scans its code. */
+  async signIn(account, login) {
+    const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${this.broker.port}`, { protocolVersion: 5 });
+    let code = null;
+    let isActive = false;
+    client.on('message', (topic, payload) => {
+      const news = JSON.parse(payload);
+      if (topic.endsWith('/signin')) code = news.user_code;
+      else isActive = news.state === 'active';
+    });
+    await client.subscribeAsync([`oauth2mqtt/${account}/signin`, `oauth2mqtt/${account}/status`]);
+    await client.publishAsync('oauth2mqtt/bridge/request/login', JSON.stringify({ account }));
+    await until('a code', () => code);
+    await this.approve(code, login);
+    await until('the sign-in', () => isActive);
+    await client.endAsync(true);
+  }
+
+  /** What the provider's token endpoint was asked so far. */
+  async asked() { return (await fetch(`${this.issuer}/test/log`)).json(); }
 
   /** Every token and secret that the provider has given out. */
   async secrets() {
@@ -142,9 +164,14 @@ export class World {
     await until('the start of the flows', () => starts() > before, 60).catch((error) => { throw new Error(`${error.message}\n${this.nodeRed.log}`); });
   }
 
-  async install() {
+  /** The package as it is installed; its path. */
+  pack() {
     const [{ filename }] = JSON.parse(execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', this.folder], { cwd: packageFolder, encoding: 'utf8' }));
-    const tarball = path.join(this.folder, filename.replace('@', '').replace('/', '-'));
+    return path.join(this.folder, filename.replace('@', '').replace('/', '-'));
+  }
+
+  async install() {
+    const tarball = this.pack();
     const form = new FormData();
     form.append('tarball', new Blob([fs.readFileSync(tarball)], { type: 'application/x-compressed' }), path.basename(tarball));
     const answer = await fetch(`${this.editor}/nodes`, { method: 'POST', body: form });
