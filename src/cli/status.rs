@@ -131,6 +131,9 @@ fn rows(status: &StatusMessage, now: UnixTime) -> Vec<Row> {
     if let Some(scope) = &status.scope {
         row(DIM, "scopes", printable(scope));
     }
+    if let Some(at) = status.sign_in_ends_at {
+        row(DIM, "sign-in ends", relative_time::relative(UnixTime::new(at), now));
+    }
     if status.declared.as_deref() == Some("mqtt") {
         row(DIM, "declared", "over MQTT, by a flow".to_owned());
     }

@@ -216,6 +216,10 @@ fn details(name: &AccountName, status: &StatusView, now: UnixTime) -> Markup {
                         dd { @if at > now { "ends " } @else { "ended " } (relative(at, now)) }
                     }
                     @if let Some(at) = status.next_refresh_at { dt { "Next refresh" } dd { (relative(at, now)) } }
+                    @if let Some(at) = status.sign_in_ends_at {
+                        dt { "Sign-in" }
+                        dd { @if at > now { "ends " } @else { "ended " } (relative(at, now)) }
+                    }
                     @if let Some(scope) = &status.scope { dt { "Scopes" } dd { (scope) } }
                 }
             }

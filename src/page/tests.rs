@@ -195,6 +195,31 @@ async fn whoever_only_signs_in_reads_no_name_of_a_setting_outside_the_details() 
 
 #[tokio::test]
 async fn buttons_cannot_be_hammered() {
+#[tokio::test]
+async fn googles_seven_days_in_testing_are_shown_before_they_are_over() {
+    let (handler, content, _presses) = handler(None);
+    let status = StatusView {
+        sign_in_ends_at: Some(UnixTime::new(4_000_000_000)),
+        ..StatusView::bare(SessionState::Active, false)
+    };
+    let view = AccountView { provider: "p".to_owned(), has_user: true, status, pending: None };
+    content.show(&"a".parse().unwrap(), view);
+    let page = text(handler.answer(get("/")).await).await;
+    assert!(page.contains("<dt>Sign-in</dt><dd>ends <span data-in="), "{page}");
+}
+
+#[tokio::test]
+async fn where_nobody_signs_in_nobody_is_told_to() {
+    let (handler, content, _presses) = handler(None);
+    for state in [SessionState::Active, SessionState::Expired, SessionState::SignedOut] {
+        let status = StatusView::bare(state, false);
+        let view = AccountView { provider: "p".to_owned(), has_user: false, status, pending: None };
+        content.show(&"a".parse().unwrap(), view);
+        let page = text(handler.answer(get("/")).await).await;
+        assert!(page.contains("New token") && !page.to_lowercase().contains("sign in again"), "{page}");
+    }
+}
+
     let (handler, ..) = handler(None);
     let mut last = StatusCode::OK;
     for _ in 0..40 {

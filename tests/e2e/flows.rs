@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::clock::{SOON, wait_for};
+use crate::support::clock::{SOON, unix_now, wait_for, wait_until};
 use crate::support::node_red::{NodeRed, example, set_env};
 use crate::support::world::{Client, Setup, World};
 
@@ -197,6 +197,29 @@ fn who_is_responsible_is_told_once_when_an_account_needs_somebody_or_cannot_refr
     let again = world.wait_long("garden", "status", retried);
     world.wait_long("garden", "status", |status| status["error"]["retry_at"] != again["error"]["retry_at"]);
     assert_eq!((before, node_red.shown_by("tell me")), (1, 2), "{:?}", node_red.debug_pane());
+}
+
+#[test]
+fn who_is_responsible_is_told_three_times_before_a_sign_in_ends_as_googles_in_testing_do() {
+    let world = Setup::new().account_with("garden", Client::Public, "sign_in_lifetime = 30").start();
+    let mut flows = example("tell-me.json", world.broker.port());
+    // A week, a day and an hour.
+    set_env(&mut flows, "AHEAD", "[20, 12, 5]");
+    let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
+    let told = || {
+        let shown = node_red.debug_pane();
+        let texts = shown.iter().filter_map(|shown| shown.value.as_str().map(str::to_owned));
+        texts.filter(|text| text.starts_with("The sign-in of garden ends in ")).collect::<Vec<_>>()
+    };
+    world.sign_in("garden");
+    let ends = world.wait_for_state("garden", "active")["sign_in_ends_at"].as_i64().unwrap();
+    let shown = world.cli(&["status"]).stdout;
+    assert!(shown.contains("sign-in ends"), "{shown}");
+    wait_until("the last warning", 2 * SOON, || told().len() == 3 || unix_now() > ends as f64);
+    let told = told();
+    assert_eq!(told.len(), 3, "{:?}", node_red.debug_pane());
+    assert!(told[0].contains(" ends in 20 seconds") || told[0].contains(" ends in 19 seconds"), "{told:?}");
+    assert!(told.iter().all(|text| text.ends_with("UTC. Sign in again before: oauth2mqtt login garden")), "{told:?}");
 }
 
 #[test]
