@@ -53,7 +53,8 @@ impl Agent {
         let (Some(page), Some(account)) = (&self.page, self.accounts.get(name)) else { return };
         let view = AccountView {
             provider: account.settings.provider.clone(),
-            status: account.session.status(clock::now()),
+            has_user: account.settings.grant.has_user(),
+            status: self.status_of(name, account),
             pending: account.session.pending(),
         };
         page.content().show(name, view);

@@ -75,7 +75,9 @@ async fn put(provider: &Provider, question: ProviderRequest) -> ProviderAnswer {
             ProviderAnswer::Granted(provider.exchange(&code, &code_verifier).await)
         }
         ProviderRequest::Obtain => ProviderAnswer::Granted(provider.obtain().await),
-        ProviderRequest::Refresh { refresh_token } => ProviderAnswer::Refresh(provider.refresh(&refresh_token).await),
+        ProviderRequest::Refresh { refresh_token, is_first } => {
+            ProviderAnswer::Refresh(provider.refresh(&refresh_token, is_first).await)
+        }
         ProviderRequest::Revoke { refresh_token, access_token } => {
             ProviderAnswer::Revoked(provider.revoke(refresh_token.as_ref(), &access_token).await)
         }

@@ -44,6 +44,10 @@ fn one(name: &str, status: &StatusView) -> String {
                 Some(at) => format!("{name}: signed in{user}, next refresh {}{active_fault}", time(at)),
                 None => format!("{name}: signed in{user}, with a token that cannot be refreshed{active_fault}"),
             }
+        SessionState::SignedOut if !status.needs_user => match status.error.as_ref().and_then(|error| error.retry_at) {
+            Some(at) => format!("{name}: signs in by itself, next attempt {}{active_fault}", time(at)),
+            None => format!("{name}: signs in by itself{active_fault}"),
+        },
         }
         SessionState::AwaitingUser => format!("{name}: waits for somebody to approve the sign-in{active_fault}"),
         SessionState::SignedOut => format!("{name}: waits for oauth2mqtt login {name}{active_fault}"),
@@ -110,6 +114,18 @@ mod tests {
             since: AT,
             retry_at: None,
         });
+        let mut machine = StatusView::bare(SessionState::SignedOut, false);
+        assert_eq!(line(&[("pump", machine.clone())]), "pump: signs in by itself");
+        machine.error = Some(ErrorView {
+            code: FaultCode::InvalidGrant,
+            message: "A sentence.".to_owned(),
+            since: AT,
+            retry_at: Some(AT),
+        });
+        assert_eq!(
+            line(&[("pump", machine)]),
+            "pump: signs in by itself, next attempt 24 Nov 14:05 UTC (invalid_grant)"
+        );
         let mut known = status(SessionState::Active);
         known.user = Some("ada@example.com".to_owned());
         let accounts = [("google", known), ("plant", cloned), ("x", status(SessionState::AwaitingUser))];

@@ -302,7 +302,7 @@ async fn reaches(tls: &Tls, query: EndpointQuery) -> Finding {
             ),
             _ => Finding::pass(format!("{} answers", reached.host)),
         },
-        Err(fault) => Finding::fail(format!("{}: {}", fault.code, fault.message), fault.code.advice()),
+        Err(fault) => Finding::fail(format!("{}: {}", fault.code, fault.message), fault.advice()),
     }
 }
 

@@ -10,6 +10,8 @@ use super::terminal::Terminal;
 use super::{BAD, BOLD, DIM, GOOD, WARN, layout, say};
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
+use crate::domain::fault::FaultCode;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::text::printable;
 use crate::platform::clock;
 use crate::ui::relative_time;
@@ -173,5 +175,14 @@ fn summary(status: &StatusMessage, now: UnixTime) -> String {
         "expired" => "the token has expired; the sign-in is kept".to_owned(),
         "awaiting_user" => format!("a sign-in is pending; see the code with `oauth2mqtt login {account}`"),
         _ => format!("sign in with `oauth2mqtt login {account}`"),
+        _ if !status.needs_user => "the agent signs in by itself".to_owned(),
+        _ if signs_in_by_itself(status) && status.error.is_some() => {
+            "the agent signs in by itself, once its settings are changed and `oauth2mqtt reload` was run".to_owned()
+        }
     }
+}
+
+/// Returns whether no user is needed for the account's sign-ins.
+fn signs_in_by_itself(status: &StatusMessage) -> bool {
+    GrantKind::UNATTENDED.iter().any(|grant| status.grant.as_deref() == Some(grant.name()))
 }

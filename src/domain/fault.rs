@@ -14,6 +14,20 @@ pub struct Fault {
     pub remedy: Remedy,
     /// True if the other side may have carried the request out although its answer is not known.
     pub in_doubt: bool,
+    /// The source of the account's sign-ins, on which the next step depends.
+    pub source: SignInSource,
+}
+
+/// The source of an account's sign-ins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignInSource {
+    /// A user approves each.
+    #[default]
+    User,
+    /// The configuration holds what is needed: nobody signs in.
+    Configuration,
+    /// A file with a refresh token, good once.
+    File,
 }
 
 /// The agent's reaction to a [`Fault`].
@@ -175,9 +189,66 @@ impl FaultCode {
         Self::ALL.into_iter().find(|code| code.name() == name)
     }
 
-    /// Returns the next step, in one sentence.
+    /// Returns the next step, in one sentence, for an account whose sign-ins come from `source`.
     #[must_use]
-    pub fn advice(self) -> &'static str {
+    pub fn advice(self, source: SignInSource) -> &'static str {
+        let without_user = match source {
+            SignInSource::User => None,
+            SignInSource::Configuration => self.advice_for_machine(),
+            SignInSource::File => self.advice_for_import(),
+        };
+        without_user.unwrap_or_else(|| self.advice_for_user())
+    }
+
+    /// The next step where nobody can sign in, if it is another one then.
+    fn advice_for_machine(self) -> Option<&'static str> {
+        Some(match self {
+            Self::AccessDenied => "Allow the account's client, or its user, at the provider.",
+            Self::CodeExpired | Self::InvalidGrant | Self::RefreshInterrupted => {
+                "Check what the account signs in with, such as its key, subject or password, and the device's clock."
+            }
+            Self::ProviderRefused => "Look the error up in the provider's documentation.",
+            Self::InteractionRequired => {
+                "Allow the account to sign in without a person at the provider, or choose another grant."
+            }
+            Self::NoRefreshToken => "Nothing to do; the agent asks for another token by itself.",
+            Self::ClientChanged => "Nothing to do; the agent signs in by itself.",
+            Self::RecordUnreadable | Self::ClonedDevice => {
+                "Nothing to do; what was stored is not needed, and the agent signs in by itself."
+            }
+            _ => return None,
+        })
+    }
+
+    /// The next step where a refresh token in a file is the sign-in, if it is another one then.
+    fn advice_for_import(self) -> Option<&'static str> {
+        Some(match self {
+            Self::AccessDenied
+            | Self::CodeExpired
+            | Self::InvalidGrant
+            | Self::NoRefreshToken
+            | Self::RefreshInterrupted
+            | Self::InteractionRequired => "Put another refresh token into refresh_token_file, and reload.",
+            Self::ProviderRefused => {
+                "Look the error up in the provider's documentation, or put another refresh token into \
+                 refresh_token_file and reload."
+            }
+            Self::ClientChanged => {
+                "Put another refresh token into refresh_token_file and reload, or put the former provider and \
+                 client_id back."
+            }
+            Self::RecordUnreadable => {
+                "Put the store's former key back, or put another refresh token into refresh_token_file and reload."
+            }
+            Self::ClonedDevice => {
+                "Put a refresh token of its own into refresh_token_file on this device, and reload; a copied card does \
+                 not carry the sign-in of another."
+            }
+            _ => return None,
+        })
+    }
+
+    fn advice_for_user(self) -> &'static str {
         match self {
             Self::AccessDenied => "Sign in again and approve the request, as a user who may.",
             Self::CodeExpired => "Sign in again and approve the code before it expires.",
@@ -210,6 +281,7 @@ impl FaultCode {
             }
             Self::StoreFailed => "Make room on the disk, or see why it is read-only; no sign-in is lost meanwhile.",
         }
+        }
     }
 }
 
@@ -222,17 +294,35 @@ impl fmt::Display for FaultCode {
 impl Fault {
     /// A passing fault: the same is tried again.
     pub fn passing(code: FaultCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: Remedy::TryAgain { after: None }, in_doubt: false }
+        Self {
+            code,
+            message: message.into(),
+            remedy: Remedy::TryAgain { after: None },
+            in_doubt: false,
+            source: SignInSource::default(),
+        }
     }
 
     /// A fault after which only the user can help.
     pub fn ask_user(code: FaultCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: Remedy::AskUser, in_doubt: false }
+        Self {
+            code,
+            message: message.into(),
+            remedy: Remedy::AskUser,
+            in_doubt: false,
+            source: SignInSource::default(),
+        }
     }
 
     /// A fault of the set-up.
     pub fn reconfigure(code: FaultCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: Remedy::Reconfigure, in_doubt: false }
+        Self {
+            code,
+            message: message.into(),
+            remedy: Remedy::Reconfigure,
+            in_doubt: false,
+            source: SignInSource::default(),
+        }
     }
 
     /// The same fault, after which nobody knows whether the request was carried out.
@@ -240,6 +330,19 @@ impl Fault {
     pub fn in_doubt(mut self) -> Self {
         self.in_doubt = true;
         self
+    }
+
+    /// The same fault, of an account whose sign-ins come from `source`.
+    #[must_use]
+    pub fn of_account(mut self, source: SignInSource) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// Returns the next step, in one sentence.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        self.code.advice(self.source)
     }
 
     /// The same passing fault, with the wait that the other side asked for.
@@ -254,7 +357,7 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} {}", self.code, self.message, self.code.advice())
+        write!(f, "{}: {} {}", self.code, self.message, self.advice())
     }
 }
 
@@ -270,7 +373,21 @@ mod tests {
         assert_eq!(names.len(), FaultCode::ALL.len());
         for code in FaultCode::ALL {
             assert_eq!(FaultCode::from_name(code.name()), Some(code));
-            assert!(code.advice().ends_with('.'), "{code}");
+            for source in [SignInSource::User, SignInSource::Configuration, SignInSource::File] {
+                assert!(code.advice(source).ends_with('.'), "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_nobody_signs_in_nobody_is_told_to() {
+        // These are only ever said of a user's sign-in.
+        let of_user = [FaultCode::NotAllowed, FaultCode::IdentityUnknown, FaultCode::RedirectInvalid];
+        for code in FaultCode::ALL.into_iter().filter(|code| !of_user.contains(code)) {
+            for source in [SignInSource::Configuration, SignInSource::File] {
+                let advice = code.advice(source).to_lowercase();
+                assert!(!advice.contains("sign in again") && !advice.contains("then sign in"), "{code}: {advice}");
+            }
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) fn section(
     notice: Option<&str>,
     now: UnixTime,
 ) -> Markup {
-    let AccountView { provider, status, pending } = view;
+    let AccountView { provider, status, pending, .. } = view;
     let attention = needs_somebody(view).then_some("attention");
     let ending = cannot_renew(status).then_some("ending");
     html! {
@@ -54,7 +54,7 @@ pub(super) fn section(
                 (code(name, pending, token, now))
             }
             @if let Some(error) = &status.error { (error_line(error, now)) }
-            (buttons(name, status, pending.as_ref(), token))
+            (buttons(name, view, token))
             (details(name, status, now))
         }
     }
@@ -166,7 +166,8 @@ fn link(shown: &str, address: &str, class: &str) -> Markup {
     }
 }
 
-fn buttons(name: &AccountName, status: &StatusView, pending: Option<&PendingView>, token: &str) -> Markup {
+fn buttons(name: &AccountName, view: &AccountView, token: &str) -> Markup {
+    let AccountView { has_user, status, pending, .. } = view;
     let button = |command: &str, class: &str, label: &str| {
         html! {
             form method="post" action={ "/accounts/" (name) "/" (command) } {
@@ -181,14 +182,17 @@ fn buttons(name: &AccountName, status: &StatusView, pending: Option<&PendingView
                 (button("new-code", "", if pending.user_code.is_some() { "New code" } else { "New address" }))
                 (button("cancel", "quiet", "Cancel"))
             } @else if is_signed_in(status) {
-                (button("login", "", "Sign in again"))
+                (button("login", "", if *has_user { "Sign in again" } else { "New token" }))
             } @else {
-                (button("login", "main", "Sign in"))
+                (button("login", "main", if *has_user { "Sign in" } else { "New token" }))
             }
             @if is_signed_in(status) {
                 details.sign-out {
                     summary { "Sign out …" (hidden_name(name)) }
-                    p { "The tokens are revoked and forgotten. Flows get none until somebody signs in again." }
+                    p {
+                        "The tokens are revoked and forgotten. Flows get none until somebody "
+                        @if *has_user { "signs in again." } @else { "asks for a new token." }
+                    }
                     div.buttons { (button("logout", "danger", "Sign out")) }
                 }
             }

@@ -13,6 +13,8 @@ use crate::domain::session::{PendingView, StatusView};
 pub(crate) struct AccountView {
     /// The name of the account's provider.
     pub provider: String,
+    /// True if a user approves its sign-ins.
+    pub has_user: bool,
     /// Its state, times and fault.
     pub status: StatusView,
     /// The code that waits for the user, if there is one.

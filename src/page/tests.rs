@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::handler::Handler;
 use super::*;
 use crate::domain::clock::UnixTime;
-use crate::domain::fault::FaultCode;
+use crate::domain::fault::{FaultCode, SignInSource};
 use crate::domain::session::{ErrorView, PendingView, SessionState, StatusView};
 use crate::platform::http_server::ResponseBody;
 
@@ -53,6 +53,7 @@ async fn text(answer: Response<ResponseBody>) -> String {
 fn waiting() -> AccountView {
     AccountView {
         provider: "<b>&".to_owned(),
+        has_user: true,
         status: StatusView {
             error: Some(ErrorView {
                 code: FaultCode::ProviderRefused,
@@ -166,7 +167,7 @@ async fn whoever_is_needed_comes_first_and_in_the_title() {
         next_refresh_at,
         ..StatusView::bare(SessionState::Active, false)
     };
-    let account = |status| AccountView { provider: "p".to_owned(), status, pending: None };
+    let account = |status| AccountView { provider: "p".to_owned(), has_user: true, status, pending: None };
     content.show(&"a".parse().unwrap(), account(active(Some(UnixTime::new(3_999_999_000)))));
     let page = text(handler.answer(get("/")).await).await;
     assert!(page.contains("<title>Sign-in · ") && page.contains("/icon-good.svg"), "{page}");
@@ -183,18 +184,17 @@ async fn whoever_is_needed_comes_first_and_in_the_title() {
 #[tokio::test]
 async fn whoever_only_signs_in_reads_no_name_of_a_setting_outside_the_details() {
     let (handler, content, _presses) = handler(None);
-    let message = format!("The provider refused. {}", FaultCode::InvalidClient.advice());
+    let message = format!("The provider refused. {}", FaultCode::InvalidClient.advice(SignInSource::User));
     let error = ErrorView { code: FaultCode::InvalidClient, message, since: UnixTime::new(1), retry_at: None };
     let status = StatusView { error: Some(error), ..StatusView::bare(SessionState::SignedOut, true) };
-    content.show(&"a".parse().unwrap(), AccountView { provider: "p".to_owned(), status, pending: None });
+    content
+        .show(&"a".parse().unwrap(), AccountView { provider: "p".to_owned(), has_user: true, status, pending: None });
     let page = text(handler.answer(get("/")).await).await;
     let (before, details) = page.split_once("<details class=\"facts\">").unwrap();
     assert!(!before.contains("client_id") && before.contains("need an administrator"), "{before}");
     assert!(details.contains("client_id") && details.contains("<code>invalid_client</code>"), "{details}");
 }
 
-#[tokio::test]
-async fn buttons_cannot_be_hammered() {
 #[tokio::test]
 async fn googles_seven_days_in_testing_are_shown_before_they_are_over() {
     let (handler, content, _presses) = handler(None);
@@ -220,6 +220,8 @@ async fn where_nobody_signs_in_nobody_is_told_to() {
     }
 }
 
+#[tokio::test]
+async fn buttons_cannot_be_hammered() {
     let (handler, ..) = handler(None);
     let mut last = StatusCode::OK;
     for _ in 0..40 {

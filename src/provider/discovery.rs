@@ -31,15 +31,26 @@ pub(super) struct Endpoints {
     pub(super) names_issuer: bool,
     /// The ways in which a client with a secret may authenticate here, in the order in which they are tried.
     pub(super) auth_methods: Vec<ClientAuth>,
-    /// True if tokens are bound to a key or certificate of the client here (RFC 9449, RFC 8705), which this program has
-    /// not.
-    pub(super) binds_tokens: bool,
+    /// The ways in which tokens can be bound to a key of the client here (RFC 9449, RFC 8705), of which this program has
+    /// none.
+    pub(super) token_binding: Option<&'static str>,
 }
 
 impl Endpoints {
     /// The issuer. A template of one, such as `https://login.example/{tid}`, is the name of nobody.
     pub(super) fn issuer_name(&self) -> Option<&str> {
         self.issuer.as_deref().filter(|issuer| !issuer.contains('{'))
+    }
+
+    /// The same fault, with what the metadata says about its likely cause.
+    pub(super) fn explain(&self, fault: Fault) -> Fault {
+        let Some(binding) = self.token_binding.filter(|_| fault.code == FaultCode::InvalidGrant) else { return fault };
+        let message = format!(
+            "{} The likely cause: the provider's metadata asks for tokens that are bound to a key of the client \
+             ({binding}), and this program has no such key. Register the client for plain Bearer tokens.",
+            fault.message
+        );
+        Fault { message, ..fault }
     }
 }
 
@@ -54,7 +65,7 @@ pub(super) struct Metadata {
     userinfo_endpoint: Option<Url>,
     auth_methods: Option<Vec<String>>,
     names_issuer: bool,
-    binds_tokens: bool,
+    token_binding: Option<&'static str>,
 }
 
 impl Metadata {
@@ -65,6 +76,15 @@ impl Metadata {
             Some(Json::List(items)) => Some(items.iter().filter_map(Json::text).collect::<Vec<_>>()),
             _ => None,
         };
+        let token_binding = match (
+            texts("dpop_signing_alg_values_supported").is_some_and(|algorithms| !algorithms.is_empty()),
+            is("tls_client_certificate_bound_access_tokens"),
+        ) {
+            (true, true) => Some("DPoP or mTLS"),
+            (true, false) => Some("DPoP"),
+            (false, true) => Some("mTLS"),
+            (false, false) => None,
+        };
         Self {
             issuer,
             token_endpoint: url("token_endpoint"),
@@ -74,8 +94,7 @@ impl Metadata {
             userinfo_endpoint: url("userinfo_endpoint"),
             auth_methods: texts("token_endpoint_auth_methods_supported").filter(|methods| !methods.is_empty()),
             names_issuer: is("authorization_response_iss_parameter_supported"),
-            binds_tokens: texts("dpop_signing_alg_values_supported").is_some_and(|it| !it.is_empty())
-                || is("tls_client_certificate_bound_access_tokens"),
+            token_binding,
         }
     }
 }
@@ -93,7 +112,7 @@ pub(super) async fn endpoints(query: &EndpointQuery, http: &Http) -> Result<Endp
             issuer: named.id_token_issuer,
             names_issuer: false,
             auth_methods: vec![ClientAuth::Post, ClientAuth::Basic],
-            binds_tokens: false,
+            token_binding: None,
         });
     };
     let metadata = metadata(issuer, |metadata| has_what_is_needed(query, metadata), http).await?;
@@ -129,7 +148,7 @@ pub(super) async fn endpoints(query: &EndpointQuery, http: &Http) -> Result<Endp
         issuer: Some(metadata.issuer),
         names_issuer: metadata.names_issuer,
         auth_methods: auth_methods(metadata.auth_methods.as_deref()),
-        binds_tokens: metadata.binds_tokens,
+        token_binding: metadata.token_binding,
     })
 }
 
@@ -297,6 +316,21 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_that_binds_tokens_is_named_as_the_likely_cause_of_an_invalid_grant() {
+        let issuer: Url = "https://id.example".parse().unwrap();
+        let binding = |members: &str| {
+            let body = format!(r#"{{"issuer":"https://id.example",{members}}}"#);
+            read(&exchange(200, &body), &issuer).unwrap().unwrap().token_binding
+        };
+        assert_eq!(binding(r#""dpop_signing_alg_values_supported":["ES256"]"#), Some("DPoP"));
+        assert_eq!(binding(r#""tls_client_certificate_bound_access_tokens":true"#), Some("mTLS"));
+        let both = r#""dpop_signing_alg_values_supported":["ES256"],"tls_client_certificate_bound_access_tokens":true"#;
+        assert_eq!(binding(both), Some("DPoP or mTLS"));
+        let odd = r#""dpop_signing_alg_values_supported":[],"tls_client_certificate_bound_access_tokens":"no""#;
+        assert_eq!(binding(odd), None);
+    }
+
+    #[test]
     fn the_way_to_authenticate_is_taken_from_the_metadata() {
         let auth = |methods: &[&str]| {
             auth_methods(Some(&methods.iter().map(|method| (*method).to_owned()).collect::<Vec<_>>()))
@@ -318,7 +352,7 @@ mod tests {
         assert_eq!(metadata.token_endpoint.unwrap().as_str(), "https://id.example/token");
         assert!(metadata.revocation_endpoint.is_none() && metadata.userinfo_endpoint.is_none());
         assert!(metadata.device_authorization_endpoint.is_none() && metadata.authorization_endpoint.is_none());
-        assert!(metadata.auth_methods.is_none() && !metadata.names_issuer && !metadata.binds_tokens);
+        assert!(metadata.auth_methods.is_none() && !metadata.names_issuer && metadata.token_binding.is_none());
     }
 
     #[test]

@@ -127,7 +127,8 @@ impl Provider {
         let build = |requests: Requests<'_>| requests.device_access_token(device_code, further);
         let exchange = self.ask(endpoints, RequestKind::DevicePoll, build).await?;
         let sent = self.secrets([device_code].into_iter().chain(further.values()));
-        match answer::poll(&exchange, self.asked(RequestKind::DevicePoll, &sent))? {
+        let polled = answer::poll(&exchange, self.asked(RequestKind::DevicePoll, &sent));
+        match polled.map_err(|fault| endpoints.explain(fault))? {
             Polled::NotYet(answer) => Ok(answer),
             Polled::Granted(new) => Ok(PollAnswer::Granted(self.granted(endpoints, new, &exchange, None).await)),
         }
@@ -146,7 +147,8 @@ impl Provider {
         let build = |requests: Requests<'_>| requests.code_exchange(redirect_uri, code, code_verifier);
         let exchange = self.ask(endpoints, RequestKind::CodeExchange, build).await?;
         let sent = self.secrets([code, code_verifier]);
-        let mut new = answer::token(&exchange, self.asked(RequestKind::CodeExchange, &sent))?;
+        let new = answer::token(&exchange, self.asked(RequestKind::CodeExchange, &sent));
+        let mut new = new.map_err(|fault| endpoints.explain(fault))?;
         new.tokens.extra.extend(answer::redirect_extra(further, &self.account.profile));
         let nonce = request::has_nonce(&self.account).then(|| request::nonce(code_verifier));
         if new.id_token.as_ref().is_some_and(|token| identity::is_of_another(token, nonce.as_deref())) {
@@ -194,7 +196,8 @@ impl Provider {
             }
         };
         let sent = self.secrets(secret.as_ref());
-        let mut tokens = answer::token(&exchange, self.asked(kind, &sent))?.tokens;
+        let new = answer::token(&exchange, self.asked(kind, &sent));
+        let mut tokens = new.map_err(|fault| self.without_user(endpoints.explain(fault)))?.tokens;
         match &self.account.grant {
             // The client needs none (RFC 6749 4.4.3).
             GrantSettings::ClientCredentials | GrantSettings::JwtBearer(_) => tokens.refresh_token = None,
@@ -205,18 +208,31 @@ impl Provider {
         Ok(Granted { tokens, user: User::NotAsked })
     }
 
-    /// Asks for the next access token (RFC 6749 6).
+    /// The same fault; where a client signs in for itself, there is no user to ask. A password is not tried again, as its user
+    /// may be locked out.
+    fn without_user(&self, fault: Fault) -> Fault {
+        match (&self.account.grant, fault.remedy) {
+            (GrantSettings::ClientCredentials | GrantSettings::JwtBearer(_), Remedy::AskUser) => {
+                Fault { remedy: Remedy::Reconfigure, ..fault }
+            }
+            _ => fault,
+        }
+    }
+
+    /// Asks for the next access token (RFC 6749 6); `is_first` if none of this sign-in has succeeded yet.
     ///
     /// # Errors
     /// When the grant has ended, or the provider cannot be asked now.
-    pub(crate) async fn refresh(&self, refresh_token: &Secret) -> Result<TokenAnswer, Fault> {
+    pub(crate) async fn refresh(&self, refresh_token: &Secret, is_first: bool) -> Result<TokenAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let successor = self.memory().rotated.clone().filter(|(former, _)| former == refresh_token).map(|(_, new)| new);
         let newest = successor.as_ref().unwrap_or(refresh_token);
         let build = |requests: Requests<'_>| requests.refresh(newest);
         let exchange = self.ask(endpoints, RequestKind::Refresh, build).await?;
         let sent = self.secrets([refresh_token, newest]);
-        match answer::refresh(&exchange, self.asked(RequestKind::Refresh, &sent))? {
+        let refreshed = answer::refresh(&exchange, self.asked(RequestKind::Refresh, &sent));
+        // What was refreshed before is not bound.
+        match refreshed.map_err(|fault| if is_first { endpoints.explain(fault) } else { fault })? {
             Refreshed::Tokens(mut tokens) => {
                 tokens.refresh_token = tokens.refresh_token.or(successor);
                 Ok(tokens)

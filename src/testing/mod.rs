@@ -14,7 +14,7 @@ pub(crate) mod keys;
 pub use crate::domain::account::AccountName;
 pub use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 pub use crate::domain::expiry::{Beginning, Expiry};
-pub use crate::domain::fault::{Fault, FaultCode};
+pub use crate::domain::fault::{Fault, FaultCode, SignInSource};
 pub use crate::domain::identity::AllowList;
 pub use crate::domain::record::{ClientBinding, Fingerprint, Record, SignedIn, StoredRecord};
 pub use crate::domain::secret::Secret;

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
-use oauth2mqtt::testing::FaultCode;
+use oauth2mqtt::testing::{FaultCode, SignInSource};
 use toml::{Table, Value};
 
 use crate::page::{self, Page, root};
 
 #[test]
 fn the_fault_codes_are_those_of_the_program() {
-    let mut table = String::from("| code | what to do |\n|---|---|\n");
+    let mut table = String::from("| code | what to do | where nobody signs in |\n|---|---|---|\n");
     for code in FaultCode::ALL {
-        writeln!(table, "| `{}` | {} |", code.name(), code.advice()).unwrap();
+        let advice = code.advice(SignInSource::User);
+        let of_machine = code.advice(SignInSource::Configuration);
+        let of_machine = if of_machine == advice { String::new() } else { format!(" {of_machine}") };
+        writeln!(table, "| `{}` | {advice} |{of_machine} |", code.name()).unwrap();
     }
     compare("docs/operations.md", "faults", &table);
 }

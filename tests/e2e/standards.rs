@@ -161,3 +161,56 @@ fn the_body_of_an_answer_to_a_revocation_does_not_matter_and_a_refusal_is_told()
         assert_eq!(world.log_up_to_now().contains("not_revoked"), !revoked, "{answer}");
     }
 }
+
+fn refused() -> Value {
+    json!({ "status": 400, "json": { "error": "invalid_grant" } })
+}
+
+/// The metadata of a provider that asks clients to prove that a token is theirs.
+fn binding_metadata() -> Value {
+    ok(&json!({
+        "issuer": "$issuer", "token_endpoint": "$at.token", "device_authorization_endpoint": "$at.device",
+        "dpop_signing_alg_values_supported": ["ES256"], "tls_client_certificate_bound_access_tokens": true,
+    }))
+}
+
+#[test]
+fn an_invalid_grant_of_a_provider_that_asks_for_dpop_or_mtls_names_that_as_the_likely_cause() {
+    let refresh = |answers: Value| {
+        let world = answering(&json!({ "metadata": binding_metadata(), "refresh": answers }), PLAIN);
+        world.sign_in_as("garden", "ann");
+        let first = world.refresh("garden");
+        (world, first)
+    };
+    let (world, answer) = refresh(json!([refused()]));
+    assert_eq!(answer["code"], "invalid_grant", "{answer}");
+    let status = world.wait_for_state("garden", "signed_out");
+    let message = status["error"]["message"].as_str().unwrap();
+    assert!(message.contains("likely cause") && message.contains("DPoP or mTLS"), "{message}");
+
+    let tokens = json!({ "access_token": "$", "refresh_token": "$", "token_type": "Bearer", "expires_in": 3600 });
+    let (world, answer) = refresh(json!([{ "status": 200, "json": tokens }, refused()]));
+    assert_eq!(answer["status"], "ok", "{answer}");
+    let answer = world.refresh("garden");
+    assert_eq!(answer["code"], "invalid_grant", "{answer}");
+    let message = answer["error"].as_str().unwrap();
+    assert!(!message.contains("likely cause"), "what was refreshed before is not bound: {message}");
+}
+
+#[test]
+fn a_machine_is_never_told_to_sign_in_again_and_one_without_a_password_tries_again_by_itself() {
+    let machine = "issuer = \"{issuer}\"\ngrant = \"client_credentials\"\nclient_id = \"machine\"\nclient_secret_file = \"the.secret\"";
+    let world = Setup::on(Kind::Fake)
+        .provider(
+            "providers",
+            json!({ "plain": { "answers": { "client_credentials": [refused()], "password": [refused()] } } }),
+        )
+        .account_as("garden", machine)
+        .start();
+    let status = world.wait("garden", "status", |status| status["error"]["code"] == "invalid_grant");
+    let (message, retry) = (&status.json["error"]["message"], &status.json["error"]["retry_at"]);
+    assert!(!message.as_str().unwrap().contains("ign in again") && retry.is_i64(), "{}", status.json);
+    assert_eq!(status.json["needs_user"], false, "{}", status.json);
+    let shown = world.cli(&["status", "garden"]).stdout;
+    assert!(shown.contains("signs in by itself") && !shown.contains("ign in again"), "{shown}");
+}

@@ -170,7 +170,7 @@ impl Fleet {
 
     fn perform(&mut self, at: Millis, number: usize, epoch: u64, action: Action) {
         match action {
-            Action::Ask(id, ProviderRequest::Refresh { refresh_token }) => {
+            Action::Ask(id, ProviderRequest::Refresh { refresh_token, .. }) => {
                 let device = self.devices[number].as_mut().unwrap();
                 let answer = self.provider.refresh(number, &refresh_token, at / 1_000);
                 if answer.is_ok() {

@@ -54,6 +54,8 @@ pub enum ProviderRequest {
     Refresh {
         /// The token to ask with.
         refresh_token: Secret,
+        /// True if none of this sign-in has succeeded yet.
+        is_first: bool,
     },
     /// To end the grant (RFC 7009 2.1).
     Revoke {
@@ -115,7 +117,7 @@ pub enum CommandError {
     #[error("the account is being signed out. Try again in a moment.")]
     SigningOut,
     /// It was tried and failed.
-    #[error("{} {}", .0.message, .0.code.advice())]
+    #[error("{} {}", .0.message, .0.advice())]
     Failed(Fault),
 }
 

@@ -75,7 +75,8 @@ impl ActiveFault {
 }
 
 /// Faults that can come from a wrong clock: certificates, assertions and ID tokens are good for a time.
-const BY_THE_CLOCK: &[FaultCode] = &[FaultCode::TlsFailed, FaultCode::InvalidClient, FaultCode::IdentityUnknown];
+const BY_THE_CLOCK: &[FaultCode] =
+    &[FaultCode::TlsFailed, FaultCode::InvalidClient, FaultCode::InvalidGrant, FaultCode::IdentityUnknown];
 
 /// Faults that can come from files that the configuration names, which may have changed although it has not.
 pub(super) const BY_FILES: &[FaultCode] = &[FaultCode::TlsFailed];

@@ -2,7 +2,7 @@
 
 use super::Revision;
 use crate::domain::approval::Authorization;
-use crate::domain::fault::Fault;
+use crate::domain::fault::{Fault, SignInSource};
 use crate::domain::redirection::Redirection;
 use crate::domain::token::{Granted, PollAnswer, TokenAnswer};
 
@@ -86,4 +86,18 @@ pub enum ProviderAnswer {
     Refresh(Result<TokenAnswer, Fault>),
     /// To [`ProviderRequest::Revoke`].
     Revoked(Result<(), Fault>),
+}
+
+impl ProviderAnswer {
+    /// The same answer; a fault in it is one of an account whose sign-ins come from `source`.
+    pub(super) fn of_account(self, source: SignInSource) -> Self {
+        let of_account = |fault: Fault| fault.of_account(source);
+        match self {
+            Self::Authorization(answer) => Self::Authorization(answer.map_err(of_account)),
+            Self::Poll(answer) => Self::Poll(answer.map_err(of_account)),
+            Self::Granted(answer) => Self::Granted(answer.map_err(of_account)),
+            Self::Refresh(answer) => Self::Refresh(answer.map_err(of_account)),
+            Self::Revoked(answer) => Self::Revoked(answer.map_err(of_account)),
+        }
+    }
 }

@@ -26,7 +26,7 @@ mod view;
 mod tests;
 
 use crate::domain::clock::{BootTime, Now};
-use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::fault::{Fault, FaultCode, SignInSource};
 use crate::domain::identity::{AllowList, Identity};
 use crate::domain::policy::Jitter;
 use crate::domain::record::{ClientBinding, Fingerprint, PendingSignIn, Record, StoredRecord};
@@ -69,6 +69,17 @@ pub enum Acquisition {
     Unattended,
     /// By a refresh token from a file, once; this tells it from any other. Without one, there is no such file.
     Import(Option<Fingerprint>),
+}
+
+impl Acquisition {
+    /// The source of the account's sign-ins, for advice.
+    pub(crate) fn source(&self) -> SignInSource {
+        match self {
+            Self::User => SignInSource::User,
+            Self::Unattended => SignInSource::Configuration,
+            Self::Import(_) => SignInSource::File,
+        }
+    }
 }
 
 /// One account's sign-in.
@@ -271,7 +282,7 @@ impl Session {
     }
 
     fn answered(&mut self, id: RequestId, answer: ProviderAnswer, cx: &mut Context) {
-        match answer {
+        match answer.of_account(self.rules.acquisition.source()) {
             ProviderAnswer::Authorization(answer) => self.authorization_answered(id, answer, cx),
             ProviderAnswer::Poll(answer) => self.poll_answered(id, answer, cx),
             ProviderAnswer::Granted(answer) if self.grant.awaits(id) => {

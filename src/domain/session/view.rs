@@ -286,6 +286,7 @@ impl Session {
         if let Some(active_fault) = self.disk.active_fault() {
             return Some(active_fault.view());
         }
+        let source = self.rules.acquisition.source();
         let of_grant = match &self.grant {
             Grant::None { active_fault, .. } => active_fault.as_deref().map(ActiveFault::view),
             Grant::Revoking { .. } => None,
@@ -293,7 +294,7 @@ impl Session {
                 let signed_in = &renewal.signed_in;
                 let refused = signed_in.refused.as_ref().map(|refusal| ErrorView {
                     code: refusal.code,
-                    message: format!("{} {}", refusal.message, refusal.code.advice()),
+                    message: format!("{} {}", refusal.message, refusal.code.advice(source)),
                     since: refusal.since,
                     retry_at: None,
                 });
@@ -304,7 +305,7 @@ impl Session {
                         code: FaultCode::NoRefreshToken,
                         message: format!(
                             "The access token has expired, and the provider gave no refresh token. {}",
-                            FaultCode::NoRefreshToken.advice()
+                            FaultCode::NoRefreshToken.advice(source)
                         ),
                         since: expiry.at(),
                         retry_at: None,
@@ -372,7 +373,7 @@ impl ActiveFault {
     fn view(&self) -> ErrorView {
         ErrorView {
             code: self.fault.code,
-            message: format!("{} {}", self.fault.message, self.fault.code.advice()),
+            message: format!("{} {}", self.fault.message, self.fault.advice()),
             since: self.since.wall,
             retry_at: self.retry.map(|retry| retry.wall),
         }

@@ -63,7 +63,7 @@ pub(super) fn endpoints() -> Endpoints {
         token: address("https://provider.example/token"),
         revocation: None,
         auth_methods: vec![ClientAuth::Post, ClientAuth::Basic],
-        binds_tokens: false,
+        token_binding: None,
     }
 }
 

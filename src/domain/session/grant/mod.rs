@@ -41,8 +41,9 @@ impl Grant {
             return Self::None { active_fault: None, former: None };
         };
         let kept = |signed_in, fault| {
-            let active_fault = Some(Box::new(ActiveFault::lasting(fault, cx.now)));
-            Self::None { active_fault, former: Some(Box::new(signed_in)) }
+            let fault: Fault = fault;
+            let active_fault = ActiveFault::lasting(fault.of_account(rules.acquisition.source()), cx.now);
+            Self::None { active_fault: Some(Box::new(active_fault)), former: Some(Box::new(signed_in)) }
         };
         if !client.may_take_over(&signed_in.client) {
             let message = if client.is_same_client(&signed_in.client) {

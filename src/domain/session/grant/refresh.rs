@@ -63,7 +63,10 @@ impl Session {
                 self.disk.note();
                 return;
             }
-            Some(token) => ProviderRequest::Refresh { refresh_token: token.clone() },
+            Some(token) => ProviderRequest::Refresh {
+                refresh_token: token.clone(),
+                is_first: renewal.signed_in.last_refresh.is_none(),
+            },
             None => ProviderRequest::Obtain,
         };
         let id = self.request_ids.next();

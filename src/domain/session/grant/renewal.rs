@@ -236,7 +236,7 @@ impl Renewal {
                      its refresh token only once. {}",
                     fault.message
                 );
-                Fault::ask_user(FaultCode::RefreshInterrupted, message)
+                Fault { code: FaultCode::RefreshInterrupted, message, ..fault }
             }
             None => fault,
         };

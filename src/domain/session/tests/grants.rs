@@ -224,6 +224,38 @@ fn a_wrong_password_is_not_tried_again_before_somebody_has_changed_something() {
 }
 
 #[test]
+fn an_account_without_a_user_is_told_what_it_can_change_and_not_to_sign_in_again() {
+    let mut machine = unattended();
+    machine.answer(obtained("a1", None));
+    machine.pass(2_700);
+    machine.answer(ProviderAnswer::Granted(Err(wrong_password())));
+    machine.pass(1_000);
+    let mut imported = started(import("f1"), &Record::default(), START);
+    imported.answer(obtained("a1", Some("r1")));
+    imported.pass(2_700);
+    imported.answer(ProviderAnswer::Refresh(Err(wrong_password())));
+    for (harness, wanted) in [(machine, "key, subject or password"), (imported, "refresh_token_file")] {
+        let error = harness.status().error.unwrap();
+        assert_eq!(error.code, FaultCode::InvalidGrant);
+        assert!(error.message.contains(wanted) && !error.message.contains("Sign in"), "{}", error.message);
+    }
+}
+
+#[test]
+fn an_assertion_that_was_refused_while_the_clock_was_wrong_is_tried_again_once_it_is_set() {
+    let mut harness = unattended();
+    let refused = Fault::reconfigure(FaultCode::InvalidGrant, "Token must be a short-lived token.");
+    harness.answer(ProviderAnswer::Granted(Err(refused)));
+    harness.pass(60);
+    assert!(harness.asked.is_empty());
+    harness.now.wall = harness.now.wall + Duration::from_secs(100_000);
+    harness.tell(Event::ClockSet);
+    harness.pass(5);
+    harness.answer(obtained("a1", None));
+    assert_eq!(harness.state(), SessionState::Active);
+}
+
+#[test]
 fn a_password_takes_the_place_of_a_refresh_token_that_is_no_longer_good() {
     let mut harness = unattended();
     harness.answer(obtained("a1", Some("r1")));

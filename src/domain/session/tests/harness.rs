@@ -207,7 +207,7 @@ impl Harness {
 
     pub(super) fn refreshes_with(&self) -> Option<String> {
         match &self.asked.first()?.1 {
-            ProviderRequest::Refresh { refresh_token } => Some(refresh_token.expose().to_owned()),
+            ProviderRequest::Refresh { refresh_token, .. } => Some(refresh_token.expose().to_owned()),
             _ => None,
         }
     }
