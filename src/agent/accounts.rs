@@ -11,10 +11,9 @@ use crate::domain::account::AccountName;
 use crate::domain::record::Fingerprint;
 use crate::domain::session::{Acquisition, Rules, Session};
 use crate::domain::settings::{AccountSettings, GrantSettings, PublishMode, SignInMode, TlsSettings};
-use crate::platform::clock;
 use crate::platform::tls::Tls;
 use crate::provider::{Directory, EndpointQuery, Http, Provider};
-use crate::wire::{self, AccountInfo, SetUp, StatusMessage};
+use crate::wire::{AccountInfo, SetUp};
 
 /// The number of requests to one provider that are under way at a time. After an outage a thousand accounts are due at once, and
 /// neither the device nor the provider should meet them all at the same moment.
@@ -50,11 +49,6 @@ impl Account {
                 PublishMode::OnRequest => "on_request".to_owned(),
             },
         }
-    }
-
-    /// Returns the content of `status` now.
-    pub(super) fn status(&self, name: &AccountName, sign_in_needed: bool) -> StatusMessage {
-        wire::status(name, self.set_up(sign_in_needed), &self.session.status(clock::now()))
     }
 
     /// The settings that the account will have once a change of the configuration is applied; `None` if it will be removed.

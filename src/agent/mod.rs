@@ -311,7 +311,7 @@ impl Agent {
                 }
                 self.broker_changed(false);
             }
-            LinkEvent::Refused(topic, refusal) => self.refused(topic, &refusal),
+            LinkEvent::Refused(topic, refusal) => self.refused(topic, refusal),
             LinkEvent::Accepted(topic) => self.accepted(&topic),
             LinkEvent::Request { topic, payload, response_topic, correlation } => {
                 self.request(&topic, &payload, response_topic, correlation);

@@ -8,7 +8,6 @@ use crate::domain::account::AccountName;
 use crate::domain::session::{Command, Event};
 use crate::domain::settings::PageSettings;
 use crate::page::{self, AccountView, ButtonPress, Page, PageCommand};
-use crate::platform::clock;
 use crate::wire::Verb;
 
 /// Takes the result of the press of a button.

@@ -42,7 +42,7 @@ impl Agent {
         });
     }
 
-    fn publish(&mut self, name: &AccountName, topic: Topic) {
+    pub(super) fn publish(&mut self, name: &AccountName, topic: Topic) {
         self.summary_is_old |= topic == Topic::Status;
         if topic != Topic::Token {
             self.show_on_page(name);
@@ -56,7 +56,7 @@ impl Agent {
                 Some(token) => (wire::token(name, &token), token.usable_until),
                 None => (wire::withdrawn_token(name), None),
             },
-            Topic::Status => (Payload::json(&account.status(name, self.declarations.needs_sign_in(name))), None),
+            Topic::Status => (Payload::json(&self.status_message(name, account)), None),
             Topic::SignIn => (Payload::json(&wire::sign_in(name, session.pending().as_ref())), None),
             Topic::Identity => (wire::identity(name, session.identity(now)), None),
         };

@@ -1,29 +1,35 @@
 //! What the broker refuses to take, said where people look.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::Agent;
+use super::accounts::Account;
 use crate::broker::TopicRefusal;
+use crate::domain::account::AccountName;
+use crate::domain::clock::UnixTime;
+use crate::domain::fault::FaultCode;
 use crate::domain::policy;
 use crate::domain::rate_limit::Complaint;
+use crate::domain::session::{ErrorView, SessionState, StatusView, Topic};
+use crate::domain::settings::PublishMode;
 use crate::domain::text::printable;
 use crate::platform::clock;
 
-/// The topics that the broker refuses.
+/// The topics that the broker refuses, each with the reason and the beginning.
 pub(super) struct Refusals {
-    topics: BTreeSet<String>,
+    topics: BTreeMap<String, (TopicRefusal, UnixTime)>,
     responses: Complaint,
 }
 
 impl Default for Refusals {
     fn default() -> Self {
-        Self { topics: BTreeSet::new(), responses: Complaint::new(policy::COMPLAINTS) }
+        Self { topics: BTreeMap::new(), responses: Complaint::new(policy::COMPLAINTS) }
     }
 }
 
 impl Agent {
     /// The broker does not take what belongs on this topic, or the subscription to it.
-    pub(super) fn refused(&mut self, topic: String, refusal: &TopicRefusal) {
+    pub(super) fn refused(&mut self, topic: String, refusal: TopicRefusal) {
         if topic == self.topics.requests() {
             tracing::error!(topic, %refusal, "nobody can ask anything of this agent, the command line included");
         } else if self.is_own(&topic) {
@@ -35,20 +41,47 @@ impl Agent {
             }
             return;
         }
-        self.refusals.topics.insert(topic);
-        self.summary_is_old = true;
+        let changed = topic.clone();
+        self.refusals.topics.insert(topic, (refusal, clock::now().wall));
+        self.refusals_changed(&changed);
     }
 
     /// The broker takes what it had refused.
     pub(super) fn accepted(&mut self, topic: &str) {
         tracing::info!(topic, "the broker takes this again");
         self.refusals.topics.remove(topic);
+        self.refusals_changed(topic);
+    }
+
+    /// The status of an account tells whether its token reaches anybody.
+    fn refusals_changed(&mut self, topic: &str) {
         self.summary_is_old = true;
+        let name = self.topics.account_of(topic).filter(|name| self.topics.account(name, Topic::Token) == topic);
+        if let Some(name) = name {
+            self.publish(&name, Topic::Status);
+        }
+    }
+
+    /// Returns the state, times and fault of an account: that of its session, or that the broker refuses its token.
+    pub(super) fn status_of(&self, name: &AccountName, account: &Account) -> StatusView {
+        let mut status = account.session.status(clock::now());
+        let is_published = status.state == SessionState::Active && account.settings.publish == PublishMode::Retained;
+        let refused = self.refusals.topics.get(&self.topics.account(name, Topic::Token)).filter(|_| is_published);
+        if let Some((refusal, since)) = refused {
+            let reason = refusal.to_string();
+            status.error = Some(ErrorView {
+                code: FaultCode::TokenRefused,
+                message: format!("The token reaches nobody: {}.", reason.trim_end_matches('.')),
+                since: *since,
+                retry_at: None,
+            });
+        }
+        status
     }
 
     /// Returns the number of topics in use that the broker refuses.
     pub(super) fn refused_topics(&self) -> usize {
-        self.refusals.topics.iter().filter(|topic| self.is_own(topic)).count()
+        self.refusals.topics.keys().filter(|topic| self.is_own(topic)).count()
     }
 
     fn is_own(&self, topic: &str) -> bool {

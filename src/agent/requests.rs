@@ -205,7 +205,7 @@ impl Agent {
                     (Err(refused), _) => Err(RequestError::new(code(&refused), sentence(&refused.to_string()))),
                     (Ok(()), Verb::Login) => Ok(data(&wire::sign_in(name, account.session.pending().as_ref()))),
                     (Ok(()), Verb::Forget) => return self.forgotten(name, &transaction, &reply_to),
-                    (Ok(()), _) => Ok(data(&self.status_of(name, account))),
+                    (Ok(()), _) => Ok(data(&self.status_message(name, account))),
                 };
                 if verb == Verb::Forget {
                     self.not_forgotten(name);
@@ -217,8 +217,9 @@ impl Agent {
         }
     }
 
-    fn status_of(&self, name: &AccountName, account: &Account) -> StatusMessage {
-        account.status(name, self.declarations.needs_sign_in(name))
+    pub(super) fn status_message(&self, name: &AccountName, account: &Account) -> StatusMessage {
+        let set_up = account.set_up(self.declarations.needs_sign_in(name));
+        wire::status(name, set_up, &self.status_of(name, account))
     }
 
     fn respond_status(
@@ -229,10 +230,10 @@ impl Agent {
     ) -> Result<(), RequestError> {
         if account.is_some() {
             let name = self.known(account)?;
-            let status = self.accounts.get(&name).map(|account| self.status_of(&name, account));
+            let status = self.accounts.get(&name).map(|account| self.status_message(&name, account));
             self.respond(reply_to, Ok(status), transaction);
         } else {
-            let all = self.accounts.iter().map(|(name, account)| self.status_of(name, account));
+            let all = self.accounts.iter().map(|(name, account)| self.status_message(name, account));
             let all: Vec<_> = all.collect();
             self.respond(reply_to, Ok(all), transaction);
         }

@@ -6,7 +6,6 @@ use super::Agent;
 use crate::domain::clock::UnixTime;
 use crate::domain::session::{SessionState, StatusView};
 use crate::domain::text::printable;
-use crate::platform::clock;
 
 /// Of up to so many accounts each is described by itself.
 const FEW: usize = 3;
@@ -14,9 +13,8 @@ const FEW: usize = 3;
 impl Agent {
     /// The line.
     pub(super) fn summary(&self) -> String {
-        let now = clock::now();
         let accounts: Vec<_> =
-            self.accounts.iter().map(|(name, account)| (name.as_str(), account.session.status(now))).collect();
+            self.accounts.iter().map(|(name, account)| (name.as_str(), self.status_of(name, account))).collect();
         summary(&accounts, self.broker_is_there, self.refused_topics(), &self.origin.path)
     }
 }
@@ -44,12 +42,12 @@ fn one(name: &str, status: &StatusView) -> String {
                 Some(at) => format!("{name}: signed in{user}, next refresh {}{active_fault}", time(at)),
                 None => format!("{name}: signed in{user}, with a token that cannot be refreshed{active_fault}"),
             }
+        }
+        SessionState::AwaitingUser => format!("{name}: waits for somebody to approve the sign-in{active_fault}"),
         SessionState::SignedOut if !status.needs_user => match status.error.as_ref().and_then(|error| error.retry_at) {
             Some(at) => format!("{name}: signs in by itself, next attempt {}{active_fault}", time(at)),
             None => format!("{name}: signs in by itself{active_fault}"),
         },
-        }
-        SessionState::AwaitingUser => format!("{name}: waits for somebody to approve the sign-in{active_fault}"),
         SessionState::SignedOut => format!("{name}: waits for oauth2mqtt login {name}{active_fault}"),
         SessionState::Expired => match status.next_refresh_at {
             Some(at) => format!("{name}: the token expired, next attempt {}{active_fault}", time(at)),
@@ -114,6 +112,8 @@ mod tests {
             since: AT,
             retry_at: None,
         });
+        let mut known = status(SessionState::Active);
+        known.user = Some("ada@example.com".to_owned());
         let mut machine = StatusView::bare(SessionState::SignedOut, false);
         assert_eq!(line(&[("pump", machine.clone())]), "pump: signs in by itself");
         machine.error = Some(ErrorView {
@@ -126,8 +126,6 @@ mod tests {
             line(&[("pump", machine)]),
             "pump: signs in by itself, next attempt 24 Nov 14:05 UTC (invalid_grant)"
         );
-        let mut known = status(SessionState::Active);
-        known.user = Some("ada@example.com".to_owned());
         let accounts = [("google", known), ("plant", cloned), ("x", status(SessionState::AwaitingUser))];
         assert_eq!(
             line(&accounts),

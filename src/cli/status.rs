@@ -93,10 +93,11 @@ fn need(status: &StatusMessage) -> String {
     }
 }
 
-/// Returns whether the account has no valid token, and nothing changes that before somebody does something.
+/// Returns whether flows have no valid token, and nothing changes that before somebody does something.
 pub(super) fn needs_somebody(status: &StatusMessage) -> bool {
     let is_stuck = status.error.as_ref().is_some_and(|error| error.retry_at.is_none());
-    status.needs_user || (status.state != "active" && is_stuck)
+    let is_refused = status.error.as_ref().is_some_and(|error| error.code == FaultCode::TokenRefused.name());
+    status.needs_user || (status.state != "active" && is_stuck) || is_refused
 }
 
 fn side_by_side(name: &str, width: usize, rows: &[Row], columns: Option<usize>) -> Result<(), Failure> {
@@ -130,11 +131,11 @@ fn rows(status: &StatusMessage, now: UnixTime) -> Vec<Row> {
         let changed = if status.user_changed_at.is_some() { ", by somebody else than before" } else { "" };
         row(DIM, "signed in", format!("{user}{}{changed}", relative_time::relative(UnixTime::new(at), now)));
     }
-    if let Some(scope) = &status.scope {
-        row(DIM, "scopes", printable(scope));
-    }
     if let Some(at) = status.sign_in_ends_at {
         row(DIM, "sign-in ends", relative_time::relative(UnixTime::new(at), now));
+    }
+    if let Some(scope) = &status.scope {
+        row(DIM, "scopes", printable(scope));
     }
     if status.declared.as_deref() == Some("mqtt") {
         row(DIM, "declared", "over MQTT, by a flow".to_owned());
@@ -174,11 +175,11 @@ fn summary(status: &StatusMessage, now: UnixTime) -> String {
         },
         "expired" => "the token has expired; the sign-in is kept".to_owned(),
         "awaiting_user" => format!("a sign-in is pending; see the code with `oauth2mqtt login {account}`"),
-        _ => format!("sign in with `oauth2mqtt login {account}`"),
         _ if !status.needs_user => "the agent signs in by itself".to_owned(),
         _ if signs_in_by_itself(status) && status.error.is_some() => {
             "the agent signs in by itself, once its settings are changed and `oauth2mqtt reload` was run".to_owned()
         }
+        _ => format!("sign in with `oauth2mqtt login {account}`"),
     }
 }
 

@@ -105,11 +105,13 @@ pub enum FaultCode {
     ClonedDevice,
     /// The store could not write.
     StoreFailed,
+    /// The broker does not take the account's token, such as one that is larger than its packets may be.
+    TokenRefused,
 }
 
 impl FaultCode {
     /// Every code, in the order of the table in `docs/operations.md`.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::AccessDenied,
         Self::CodeExpired,
         Self::InvalidGrant,
@@ -139,6 +141,7 @@ impl FaultCode {
         Self::RecordUnreadable,
         Self::ClonedDevice,
         Self::StoreFailed,
+        Self::TokenRefused,
     ];
 
     /// The stable name, as it stands in `status`, in the journal and in the documentation.
@@ -174,6 +177,7 @@ impl FaultCode {
             Self::RecordUnreadable => "record_unreadable",
             Self::ClonedDevice => "cloned_device",
             Self::StoreFailed => "store_failed",
+            Self::TokenRefused => "token_refused",
         }
     }
 
@@ -280,7 +284,9 @@ impl FaultCode {
                 "Sign in on this device too; a copied card does not carry the sign-in of another device."
             }
             Self::StoreFailed => "Make room on the disk, or see why it is read-only; no sign-in is lost meanwhile.",
-        }
+            Self::TokenRefused => {
+                "Raise the broker's largest packet, or give the agent's user the right to publish there."
+            }
         }
     }
 }

@@ -110,6 +110,7 @@ fn is_for_visitor(code: FaultCode) -> bool {
             | FaultCode::ClientChanged
             | FaultCode::RecordUnreadable
             | FaultCode::StoreFailed
+            | FaultCode::TokenRefused
     )
 }
 
@@ -215,15 +216,15 @@ fn details(name: &AccountName, status: &StatusView, now: UnixTime) -> Markup {
                         dt { "Signed in" }
                         dd { (relative(at, now)) @if status.user_changed_at.is_some() { ", by somebody else than before" } }
                     }
+                    @if let Some(at) = status.sign_in_ends_at {
+                        dt { "Sign-in" }
+                        dd { @if at > now { "ends " } @else { "ended " } (relative(at, now)) }
+                    }
                     @if let Some(at) = status.expires_at {
                         dt { "Access token" }
                         dd { @if at > now { "ends " } @else { "ended " } (relative(at, now)) }
                     }
                     @if let Some(at) = status.next_refresh_at { dt { "Next refresh" } dd { (relative(at, now)) } }
-                    @if let Some(at) = status.sign_in_ends_at {
-                        dt { "Sign-in" }
-                        dd { @if at > now { "ends " } @else { "ended " } (relative(at, now)) }
-                    }
                     @if let Some(scope) = &status.scope { dt { "Scopes" } dd { (scope) } }
                 }
             }

@@ -2,9 +2,12 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::support::broker::{Broker, Door};
 use crate::support::clock::{SOON, unix_now, wait_until};
 use crate::support::process::Process;
+use crate::support::server::Kind;
 use crate::support::world::{Setup, World};
 
 /// The whole job through this door: sign in, ask by the command line, come back after the broker was away.
@@ -127,6 +130,35 @@ fn what_is_larger_than_the_broker_takes_is_named_and_stops_nothing_else() {
     assert_eq!(world.subscriber.request("cancel", "garden")["status"], "ok");
     wait_until("word that it is taken again", SOON, || said("the broker takes this again") == 1);
     assert_eq!(world.broker.connections_of("oauth2mqtt"), 1);
+}
+
+#[test]
+fn a_token_that_is_larger_than_the_broker_takes_is_an_error_of_its_account_until_a_smaller_one_comes() {
+    let token = |length: usize| {
+        let token = "x".repeat(length);
+        json!([{ "status": 200, "json": { "access_token": token, "refresh_token": "$", "expires_in": 3600 } }])
+    };
+    let answers = json!({ "client_credentials": token(30_000) });
+    let machine = "issuer = \"{issuer}\"\ngrant = \"client_credentials\"\nclient_id = \"machine\"\nclient_secret_file = \"the.secret\"";
+    let world = Setup::on(Kind::Fake)
+        .broker("max_packet_size 20000")
+        .provider("providers", json!({ "plain": { "answers": answers } }))
+        .account_as("garden", machine)
+        .start();
+    let status = world.wait("garden", "status", |status| status["error"]["code"] == "token_refused").json;
+    assert_eq!((&status["state"], &status["needs_user"]), (&json!("active"), &json!(false)), "{status}");
+    let message = status["error"]["message"].as_str().unwrap();
+    assert!(message.contains("20000 that the broker accepts") && message.contains("max_packet_size"), "{message}");
+    let check = world.cli(&["status", "--check"]);
+    assert!(check.code() != 0 && check.stderr.contains("max_packet_size"), "{check:?}");
+    world.oidc().answer("plain", &json!({ "client_credentials": token(1_000) }));
+    // Just after a token the agent does not ask for another.
+    wait_until("a smaller token", SOON, || {
+        assert_eq!(world.subscriber.request("refresh", "garden")["status"], "ok");
+        let token = world.subscriber.latest("oauth2mqtt/garden/token");
+        token.is_some_and(|token| token.access_token().is_some_and(|token| token.len() == 1_000))
+    });
+    world.wait("garden", "status", |status| status["error"].is_null());
 }
 
 #[test]
