@@ -62,7 +62,12 @@ impl Account {
 
     /// Returns the part of `status` that comes from the settings.
     pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
-        SetUp { grant: Some(self.settings.grant.name()), declared: Some(self.settings.declared.name()), sign_in_needed }
+        SetUp {
+            grant: Some(self.settings.grant.name()),
+            declared: Some(self.settings.declared.name()),
+            sign_in_needed,
+            warnings: Vec::new(),
+        }
     }
 }
 

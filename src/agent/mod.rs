@@ -15,6 +15,7 @@ mod requests;
 mod signals;
 mod stop;
 mod summary;
+mod warnings;
 mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use url::Url;
 
 use super::Agent;
+use super::accounts::Account;
 use super::requests::{Asker, PendingRequest};
 use crate::domain::account::AccountName;
 use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
-use crate::domain::session::{Command, Event};
+use crate::domain::session::{Command, Event, Topic};
 use crate::platform::redirect_listener::{self, Arrival, InheritedSockets, Listener};
 use crate::wire::Verb;
 
@@ -18,6 +19,8 @@ use crate::wire::Verb;
 #[derive(Default)]
 pub(super) struct Redirects {
     listeners: BTreeMap<SocketAddr, Listener>,
+    /// Where it cannot be listened, and why.
+    refused: BTreeMap<SocketAddr, String>,
     inherited: InheritedSockets,
     /// True if other addresses may be wanted than are listened on.
     pub(super) may_have_changed: bool,
@@ -28,6 +31,12 @@ impl Redirects {
     pub(super) fn from_process() -> Self {
         Self { inherited: InheritedSockets::from_process(), ..Self::default() }
     }
+
+    /// Returns where the browser of an account's sign-in cannot come back to, and why.
+    pub(super) fn refusal(&self, account: &Account) -> Option<(SocketAddr, &str)> {
+        let address = awaited_address(account)?;
+        Some((address, self.refused.get(&address)?))
+    }
 }
 
 impl Agent {
@@ -36,26 +45,51 @@ impl Agent {
         if !std::mem::take(&mut self.redirects.may_have_changed) {
             return;
         }
-        let waiting = self.accounts.iter().filter_map(|(name, account)| {
-            let address = Url::parse(account.session.awaited_redirect_uri()?).ok()?;
-            Some((redirect_listener::address(&address)?, name.clone()))
-        });
-        let wanted: BTreeMap<_, _> = waiting.collect();
+        let mut wanted = BTreeMap::<_, Vec<_>>::new();
+        for (name, account) in &self.accounts {
+            if let Some(address) = awaited_address(account) {
+                wanted.entry(address).or_default().push(name.clone());
+            }
+        }
         self.redirects.listeners.retain(|address, _| wanted.contains_key(address));
-        for (address, name) in wanted {
+        self.redirects.refused.retain(|address, _| wanted.contains_key(address));
+        for (address, names) in wanted {
             if self.redirects.listeners.contains_key(&address) {
                 continue;
             }
-            match redirect_listener::listen(address, &self.redirects.inherited, self.events.clone()) {
-                Ok(listener) => drop(self.redirects.listeners.insert(address, listener)),
-                Err(error) => tracing::warn!(
-                    account = name.as_str(),
-                    %address,
-                    %error,
-                    "cannot listen for the browser to come back; paste the address that it shows into `oauth2mqtt login`"
-                ),
+            let reason = match redirect_listener::listen(address, &self.redirects.inherited, self.events.clone()) {
+                Ok(listener) => {
+                    self.redirects.listeners.insert(address, listener);
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            };
+            if self.redirects.refused.get(&address) == reason.as_ref() {
+                continue;
+            }
+            match reason {
+                Some(reason) => {
+                    let account = names.first().map(AccountName::as_str);
+                    tracing::warn!(
+                        account,
+                        %address,
+                        error = reason,
+                        "cannot listen for the browser to come back; paste the address that it shows into `oauth2mqtt login`"
+                    );
+                    self.redirects.refused.insert(address, reason);
+                }
+                None => drop(self.redirects.refused.remove(&address)),
+            }
+            for name in names {
+                self.publish(&name, Topic::Status);
             }
         }
+    }
+
+    /// Tries again to listen where it could not: the port may be free by now, and whoever asks is told how it is.
+    pub(super) fn listen_again(&mut self) {
+        self.redirects.may_have_changed |= !self.redirects.refused.is_empty();
+        self.listen_for_browsers();
     }
 
     /// A browser has come back.
@@ -90,4 +124,9 @@ impl Agent {
             }
         }
     }
+}
+
+/// Returns where on this device the browser of a sign-in that waits comes back to.
+fn awaited_address(account: &Account) -> Option<SocketAddr> {
+    redirect_listener::address(&Url::parse(account.session.awaited_redirect_uri()?).ok()?)
 }

@@ -9,7 +9,6 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::Agent;
-use super::accounts::Account;
 use super::request_limits::LimitedRequest;
 use crate::broker::{Correlation, Publication, Unsent};
 use crate::domain::account::AccountName;
@@ -19,9 +18,7 @@ use crate::domain::session::{Command, CommandError, Event, Ticket};
 use crate::domain::settings::PublishMode;
 use crate::domain::text::printable;
 use crate::platform::clock;
-use crate::wire::{
-    self, ErrorCode, Payload, ReloadMessage, Request, RequestError, Response, StatusMessage, Transaction, Verb,
-};
+use crate::wire::{self, ErrorCode, Payload, ReloadMessage, Request, RequestError, Response, Transaction, Verb};
 
 /// The most requests that wait for an answer at a time.
 pub(super) const MOST_WAITING: usize = 256;
@@ -134,6 +131,9 @@ impl Agent {
         transaction: &Transaction,
         reply_to: &ReplyTo,
     ) -> Result<(), RequestError> {
+        if matches!(verb, Verb::Login | Verb::Status) {
+            self.listen_again();
+        }
         let (name, command) = match verb {
             Verb::Status => return self.respond_status(account.as_ref(), transaction, reply_to),
             Verb::Token => return self.respond_token(account.as_ref(), transaction, reply_to),
@@ -215,11 +215,6 @@ impl Agent {
             // A browser that has gone away needs no answer.
             Asker::Browser(browser) => drop(browser.send(result.map_err(|refused| sentence(&refused.to_string())))),
         }
-    }
-
-    pub(super) fn status_message(&self, name: &AccountName, account: &Account) -> StatusMessage {
-        let set_up = account.set_up(self.declarations.needs_sign_in(name));
-        wire::status(name, set_up, &self.status_of(name, account))
     }
 
     fn respond_status(

@@ -48,7 +48,8 @@ impl Agent {
             Some(StoredRecord::Record(record)) => record.signed_in.as_ref().map(|it| it.client.declared_in().name()),
             Some(StoredRecord::Unreadable(_)) | None => None,
         };
-        self.withdraw_all_as(name, SetUp { grant: None, declared, sign_in_needed: false }, true);
+        let set_up = SetUp { grant: None, declared, sign_in_needed: false, warnings: Vec::new() };
+        self.withdraw_all_as(name, set_up, true);
     }
 
     /// The same of an account that was there until now; only one that told who signed in has an identity to take back.

@@ -76,7 +76,13 @@ pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, sc
                 return Err(agent_stopped(account));
             }
         } else if message.topic == status_topic {
+            let told = status.take().map(|status: StatusMessage| status.warnings).unwrap_or_default();
             status = serde_json::from_slice(&message.payload).ok();
+            let warnings = status.iter().flat_map(|status| &status.warnings);
+            for warning in warnings.filter(|warning| !told.contains(*warning)) {
+                countdown.clear()?;
+                say(&format!("{WARN}Warning:{WARN:#} {}", printable(warning)))?;
+            }
         } else if message.topic == sign_in_topic {
             let now: SignInMessage = serde_json::from_slice(&message.payload).map_err(|_| Failure::not_understood())?;
             if !now.pending {

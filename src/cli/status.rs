@@ -145,6 +145,9 @@ fn rows(status: &StatusMessage, now: UnixTime) -> Vec<Row> {
         let text = format!("its settings ask for something else now; sign in again with `oauth2mqtt login {account}`");
         row(WARN, "outdated", text);
     }
+    for warning in &status.warnings {
+        row(WARN, "warning", printable(warning));
+    }
     if let Some(error) = &status.error {
         row(BAD, "error", printable(&error.message));
         let since = relative_time::relative(UnixTime::new(error.since), now);

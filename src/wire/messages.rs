@@ -134,8 +134,8 @@ pub(crate) fn withdrawn_token(account: &AccountName) -> Payload {
     })
 }
 
-/// The part of `status` that comes from an account's settings.
-#[derive(Clone, Copy, Debug)]
+/// The part of `status` that comes from outside the account's session.
+#[derive(Clone, Debug)]
 pub(crate) struct SetUp {
     /// Its grant, as the configuration calls it; `None` for an account that is gone.
     pub grant: Option<&'static str>,
@@ -143,6 +143,8 @@ pub(crate) struct SetUp {
     pub declared: Option<&'static str>,
     /// True if its sign-in is for other scopes or by another grant than it asks for now.
     pub sign_in_needed: bool,
+    /// What an operator should change although nothing has failed yet, each in full sentences.
+    pub warnings: Vec<String>,
 }
 
 /// The payload of `<account>/status`. Every `*_at` is in Unix seconds.
@@ -178,6 +180,9 @@ pub(crate) struct StatusMessage {
     pub declared: Option<String>,
     /// True if the sign-in is for other scopes or by another grant than the account asks for now.
     pub sign_in_needed: bool,
+    /// What an operator should change although nothing has failed yet, each in full sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The fault, if there is one.
     pub error: Option<ErrorMessage>,
 }
@@ -214,6 +219,7 @@ pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) 
         user_changed_at: status.user_changed_at.map(UnixTime::seconds),
         declared: set_up.declared.map(str::to_owned),
         sign_in_needed: set_up.sign_in_needed,
+        warnings: set_up.warnings,
         error: status.error.as_ref().map(|error| ErrorMessage {
             code: error.code.name().to_owned(),
             message: error.message.clone(),
@@ -351,10 +357,15 @@ mod tests {
         assert_eq!(
             text(&Payload::json(&status(
                 &google(),
-                SetUp { grant: Some("device_code"), declared: Some("file"), sign_in_needed: false },
+                SetUp {
+                    grant: Some("device_code"),
+                    declared: Some("file"),
+                    sign_in_needed: false,
+                    warnings: Vec::new()
+                },
                 &view
             ))),
-            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"sign_in_ends_at":null,"extra":[],"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
+            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"sign_in_ends_at":null,"extra":[],"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"warnings":[],"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
         );
     }
 

@@ -129,6 +129,40 @@ fn the_service_manager_keeps_the_port_for_a_browser_that_comes_back() {
 }
 
 #[test]
+fn a_redirect_port_that_somebody_holds_is_told_by_login_and_status_until_it_is_free() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = holder.local_addr().unwrap().to_string();
+    let world =
+        Setup::new().account_as("garden", &account("code-public", &format!("http://{place}/oauth2/redirect"))).start();
+    let told = |text: &str| {
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.contains(&format!("cannot listen on {place} (a program of "))
+            && line.contains("oauth2mqtt login garden")
+            && line.contains("another port in redirect_uri")
+            && line.contains("oauth2mqtt-redirect.socket")
+    };
+    let login = ["login", "garden"];
+    let mut process = Process::start_with_input("oauth2mqtt login", &mut world.command(&login));
+    wait_until("the warning of login", SOON, || told(&process.stdout()));
+    let status = world.cli(&["status"]);
+    assert!(told(&status.stdout), "{status:?}");
+    let sign_in = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true).json;
+    // Whoever asks again after the port is free finds it listened on.
+    drop(holder);
+    let status = world.cli(&["status"]);
+    assert!(!told(&status.stdout), "{status:?}");
+    let status = world.wait("garden", "status", |status| {
+        !status["warnings"].as_array().unwrap().iter().any(|text| told(text.as_str().unwrap()))
+    });
+    assert_eq!(status.json["state"], "awaiting_user");
+    assert!(TcpStream::connect(&place).is_ok(), "nobody listens");
+    process.write_line(&world.oidc().authorize(&address(&sign_in), "ann"));
+    let ended = world.finish(process, &login);
+    assert_eq!((ended.code(), ended.stdout.matches("cannot listen").count()), (0, 1), "{ended:?}");
+    signed_in_as(&world, "ann");
+}
+
+#[test]
 fn the_address_is_pasted_into_the_command_that_waits_for_it() {
     let world = elsewhere();
     let login = ["login", "garden"];

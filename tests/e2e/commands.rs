@@ -231,14 +231,7 @@ fn a_retained_token_that_somebody_else_wrote_is_not_printed_if_it_is_none() {
 fn each_request_to_the_provider_and_each_publication_is_in_the_log_at_debug() {
     let world = Setup::new().account("garden").start();
     world.sign_in("garden");
-    world.wait_for_log(&[
-        "request answered",
-        "method=POST",
-        "host=127.0.0.1:",
-        "path=\"/token\"",
-        "status=200",
-        "ms=",
-    ]);
+    world.wait_for_log(&["request answered", "method=POST", "host=127.0.0.1:", "path=\"/token\"", "status=200", "ms="]);
     world.wait_for_log(&["publish", "topic=\"oauth2mqtt/garden/token\"", "retain=true"]);
     let log = world.agent_log();
     let waits = log.lines().find(|line| line.contains("a sign-in waits for the user")).unwrap();

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::support::clock::{SOON, wait_until};
 use crate::support::files_below;
 use crate::support::process::with_children;
 use crate::support::strace::{Call, Strace};
@@ -111,17 +112,25 @@ fn two_agents_do_not_share_a_store() {
 }
 
 #[test]
-fn a_store_in_memory_is_warned_of_by_the_journal_and_by_check() {
+fn a_store_in_memory_is_warned_of_by_journal_status_check_and_doctor() {
     let mut world = Setup::new().account("garden").without_agent();
     let memory = tempfile::tempdir_in("/dev/shm").unwrap();
     let text = world.config_text().replace(world.store().to_str().unwrap(), memory.path().to_str().unwrap());
     fs::write(world.config(), text).unwrap();
     let checked = world.cli(&["check"]);
-    let warning = ["/dev/shm is in memory (tmpfs", "forgotten at the next boot"];
-    let said = checked.stderr.replace("\n         ", " ");
-    assert!(checked.code() == 0 && warning.iter().all(|part| said.contains(part)), "{checked:?}");
+    let warns = |text: &str| {
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.contains("/dev/shm is in memory (tmpfs") && line.contains("forgotten at the next boot")
+    };
+    assert!(checked.code() == 0 && warns(&checked.stderr), "{checked:?}");
     world.start_agent();
-    world.wait_for_log(&warning);
+    wait_until("the warning in the log", SOON, || warns(&world.agent_log()));
+    let status = world.cli(&["status"]);
+    assert!(status.code() == 0 && warns(&status.stdout) && status.stdout.contains("path in [store]"), "{status:?}");
+    let status = world.wait_for_state("garden", "signed_out");
+    assert!(status["warnings"].as_array().unwrap().iter().any(|text| warns(text.as_str().unwrap())), "{status}");
+    let doctor = world.cli(&["doctor"]);
+    assert!(warns(&doctor.stdout), "{doctor:?}");
 }
 
 #[test]
