@@ -212,13 +212,16 @@ fn who_is_responsible_is_told_three_times_before_a_sign_in_ends_as_googles_in_te
         texts.filter(|text| text.starts_with("The sign-in of garden ends in ")).collect::<Vec<_>>()
     };
     world.sign_in("garden");
-    let ends = world.wait_for_state("garden", "active")["sign_in_ends_at"].as_i64().unwrap();
+    let ends = world.wait_for_state("garden", "active")["sign_in_ends_at"].as_f64().unwrap();
     let shown = world.cli(&["status"]).stdout;
     assert!(shown.contains("sign-in ends"), "{shown}");
-    wait_until("the last warning", 2 * SOON, || told().len() == 3 || unix_now() > ends as f64);
+    wait_until("the last warning", 2 * SOON, || told().len() == 3 || unix_now() > ends);
     let told = told();
     assert_eq!(told.len(), 3, "{:?}", node_red.debug_pane());
-    assert!(told[0].contains(" ends in 20 seconds") || told[0].contains(" ends in 19 seconds"), "{told:?}");
+    // Each within its own part of the time that is left, however busy the machine is.
+    let left = |text: &str| text.split(' ').find_map(|word| word.parse::<u32>().ok());
+    let parts = [13..=20, 6..=12, 0..=5];
+    assert!(told.iter().zip(parts).all(|(text, part)| left(text).is_some_and(|left| part.contains(&left))), "{told:?}");
     assert!(told.iter().all(|text| text.ends_with("UTC. Sign in again before: oauth2mqtt login garden")), "{told:?}");
 }
 
