@@ -1,7 +1,9 @@
 //! Finds out why something does not work: each check passes, warns or fails, and says what to do next.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,7 +132,8 @@ fn configuration(config: &Path, findings: &mut Findings) -> Result<Option<Settin
         Err(error) => {
             for diagnostic in &error.diagnostics {
                 let line = diagnostic.line.map(|line| format!(":{line}")).unwrap_or_default();
-                let text = format!("{}{line}: {} {}", config.display(), diagnostic.key, diagnostic.message);
+                let key = if diagnostic.key.is_empty() { String::new() } else { format!("{}: ", diagnostic.key) };
+                let text = format!("{}{line}: {key}{}", config.display(), diagnostic.message);
                 findings.add("configuration", Finding::fail(text, diagnostic.help.clone()))?;
             }
             Ok(None)
@@ -220,10 +223,11 @@ async fn over_the_network(settings: &Settings, findings: &mut Findings) -> Resul
             providers.push((name, &account.provider, query));
         }
     }
+    let mut names = LookedUpNames::default();
     for (account, provider, query) in &providers {
         let host = [&query.endpoints.issuer, &query.endpoints.token].into_iter().flatten().next();
         if let Some(host) = host.and_then(|url| url.host_str()) {
-            findings.add("name", resolves(host).await)?;
+            names.look_up(host, findings).await?;
         }
         let is_shared = providers.iter().filter(|(_, other, _)| other == provider).count() > 1;
         let of_account = if is_shared { format!(" of account {account}") } else { String::new() };
@@ -231,7 +235,7 @@ async fn over_the_network(settings: &Settings, findings: &mut Findings) -> Resul
     }
     match &settings.mqtt.address {
         BrokerAddress::Tcp { host, .. } | BrokerAddress::Tls { host, .. } => {
-            findings.add("name", resolves(host).await)?;
+            names.look_up(host, findings).await?;
         }
         BrokerAddress::Unix(_) => {}
     }
@@ -272,10 +276,28 @@ fn login(status: &StatusMessage) -> String {
     format!("sign in with `oauth2mqtt login {}`", status.account)
 }
 
+/// The names that were looked up.
+#[derive(Default)]
+struct LookedUpNames(BTreeSet<String>);
+
+impl LookedUpNames {
+    /// Looks a host up, once, if it is a name.
+    async fn look_up(&mut self, host: &str, findings: &mut Findings) -> Result<(), Failure> {
+        let is_address =
+            host.trim_matches(['[', ']']).split('%').next().is_some_and(|host| host.parse::<IpAddr>().is_ok());
+        if is_address || !self.0.insert(host.to_owned()) {
+            return Ok(());
+        }
+        findings.add("name", resolves(host).await)
+    }
+}
+
 async fn resolves(host: &str) -> Finding {
-    let host = host.trim_matches(['[', ']']);
     match timeout(RESOLVED, lookup_host((host, 443))).await {
-        Ok(Ok(addresses)) => Finding::pass(format!("{host} has {} addresses", addresses.count())),
+        Ok(Ok(addresses)) => {
+            let count = addresses.count();
+            Finding::pass(format!("{host} has {count} address{}", if count == 1 { "" } else { "es" }))
+        }
         Ok(Err(error)) => {
             let next = "check the name, the network, and /etc/resolv.conf; with a proxy the name may be known to the proxy alone";
             Finding::warn(format!("{host} has no address ({error})"), next)

@@ -194,7 +194,11 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     match File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)) {
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return fail(None, "there is no such file".to_owned(), format!("make it, or {ANOTHER}"));
+            return fail(
+                None,
+                "there is no such file".to_owned(),
+                format!("make it with `sudo oauth2mqtt add`, or {ANOTHER}"),
+            );
         }
         Err(error) => {
             let message = format!("this file cannot be read: {error}");

@@ -184,6 +184,7 @@ fn the_doctor_passes_what_works_and_says_what_to_do_about_what_does_not() {
     ] {
         assert!(well.stdout.contains(line), "{line} is not in\n{}", well.stdout);
     }
+    assert!(!well.stdout.contains("name:"), "an address is no name: {}", well.stdout);
     world.kill_provider();
     world.stop_agent();
     let ill = world.cli(&["doctor"]);
@@ -199,6 +200,10 @@ fn the_doctor_passes_what_works_and_says_what_to_do_about_what_does_not() {
         assert!(ill.stdout.contains(text), "{text} is not in\n{}", ill.stdout);
     }
 
+    fs::remove_file(world.config()).unwrap();
+    let first = world.cli(&["doctor"]);
+    assert!(first.stdout.contains(": there is no such file\n"), "{}", first.stdout);
+    assert!(first.stdout.contains("make it with `sudo oauth2mqtt add`"), "{}", first.stdout);
     fs::write(world.config(), "[mqtt\n").unwrap();
     let broken = world.cli(&["doctor"]);
     assert!(broken.code() == FAILED && broken.stdout.contains("FAIL  configuration:"), "{broken:?}");

@@ -69,7 +69,7 @@ fn the_page_can_be_used_by_everybody_on_every_screen_in_every_state_of_an_accoun
         "need an administrator",
         "but the provider gives no token now",
     ];
-    play(&world, "states", &json!({ "page": address(&world), "name": "states", "shows": shows }));
+    play(&world, "states", &json!({ "page": address(&world), "name": "states", "shows": shows, "opens": true }));
 
     world.broker.stop();
     let shows = ["There is no connection to the MQTT broker"];

@@ -105,7 +105,7 @@ fn a_missing_file_is_named_with_the_ways_to_name_another() {
     assert_eq!(
         error.to_string(),
         "/conf/other.toml: there is no such file\n  \
-         help: make it, or name another file with --config PATH or the variable OAUTH2MQTT_CONFIG"
+         help: make it with `sudo oauth2mqtt add`, or name another file with --config PATH or the variable OAUTH2MQTT_CONFIG"
     );
 }
 

@@ -1,15 +1,20 @@
 // The sign-in page, from signed out to signed in and back, on a phone and at a desk.
 import assert from 'node:assert/strict';
 
-const DEVICES = { phone: { width: 360, hasTouch: true, isMobile: true }, desk: { width: 1280 } };
+import { SCREENS } from './visitor.mjs';
+
+const DEVICES = {
+  phone: { screen: { width: 360, hasTouch: true, isMobile: true }, screens: SCREENS.filter(({ width }) => width === 360) },
+  desk: { screen: { width: 1280 }, screens: SCREENS },
+};
 
 export async function play(visitor, { page: address, account }) {
-  for (const [device, screen] of Object.entries(DEVICES)) {
-    const name = (state) => `page-${device}-${state}`;
+  for (const [device, { screen, screens }] of Object.entries(DEVICES)) {
+    const look = (state, also) => visitor.look(page, `page-${device}-${state}`, { screens, also });
     const page = await visitor.open(address, screen);
     const section = page.locator(`#account-${account}`);
     await section.getByText('Signed out').waitFor();
-    await visitor.look(page, name('signed-out'));
+    await look('signed-out');
     // It stays this page from now on: what changes came by itself.
     await page.evaluate('window.isStillHere = true');
 
@@ -19,7 +24,7 @@ export async function play(visitor, { page: address, account }) {
     await page.keyboard.press('Enter');
     await section.locator('.user-code').waitFor();
     const scanned = await section.locator('.code a.address').getAttribute('href');
-    await visitor.look(page, name('waiting'), (picture) => assert.equal(visitor.decode(picture), scanned));
+    await look('waiting', (picture) => assert.equal(visitor.decode(picture), scanned));
     assert.equal(await section.locator('.code a.button').isVisible(), device === 'phone');
     const code = await section.locator('.user-code').textContent();
     assert.ok(scanned.includes(encodeURIComponent(code)), `${scanned} has not ${code} in it`);
@@ -38,10 +43,10 @@ export async function play(visitor, { page: address, account }) {
     await section.locator('.state', { hasText: 'Signed in' }).waitFor();
     await section.locator('.facts summary').click();
     await section.locator('dt', { hasText: 'Access token' }).waitFor();
-    await visitor.look(page, name('signed-in'));
+    await look('signed-in');
 
     await section.locator('.sign-out summary').click();
-    await visitor.look(page, name('sign-out'));
+    await look('sign-out');
     await section.getByRole('button', { name: 'Sign out' }).click();
     await section.getByText('Signed out').waitFor();
     assert.equal(await page.evaluate('window.isStillHere'), true);

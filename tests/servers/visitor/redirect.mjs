@@ -8,7 +8,7 @@ export async function play(visitor, { page: address, account }) {
   const field = section.locator('input[name=address]');
   await field.waitFor();
   const link = await section.locator('.code a.address').getAttribute('href');
-  await visitor.look(page, 'redirect-waiting', (picture) => assert.equal(visitor.decode(picture), link));
+  await visitor.look(page, 'redirect-waiting', { also: (picture) => assert.equal(visitor.decode(picture), link) });
 
   await field.fill('https://flows.example.com/oauth2/redirect?nothing=here');
   await field.press('Enter');

@@ -67,11 +67,11 @@ export class Visitor {
 
   /**
    * Looks at the page on every screen, and keeps a picture of each. `also` looks at more on each of them.
-   * @param {(file: string) => unknown} also
+   * @param {{ screens?: typeof SCREENS, also?: (file: string) => unknown }} more
    */
-  async look(page, name, also = () => {}) {
+  async look(page, name, { screens = SCREENS, also = () => {} } = {}) {
     const before = page.viewportSize();
-    for (const { width, colours } of SCREENS) {
+    for (const { width, colours } of screens) {
       const what = `${name}-${width}-${colours}`;
       await page.setViewportSize({ width, height: 900 });
       await page.emulateMedia({ colorScheme: colours });
