@@ -12,10 +12,11 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::thread::{current_timer_slack, set_current_timer_slack};
+use sled::IVec;
 
 use super::error::{DatabaseError, reason};
 use super::folder;
-use super::sealed_record::{Records, SealedRecord};
+use super::sealed_record::SealedRecord;
 
 /// The part of the store that sled keeps in memory, in bytes. It always keeps the first 256 pages, each of up to sixteen records, so
 /// that only what is beyond some thousands of accounts is bounded by this.
@@ -35,6 +36,9 @@ const SEGMENT: usize = 128 * 1024;
 /// The number of times that the collector must look before what was just replaced is freed: twice to see that nobody can have it in hand any
 /// more, and then to free it, eight bags at a time.
 const COLLECTIONS: u32 = 4;
+
+/// Names and values as sled has them.
+pub(super) type Entries = Vec<(IVec, IVec)>;
 
 /// An open database.
 pub(super) struct Database {
@@ -69,28 +73,11 @@ impl Database {
         Ok(database)
     }
 
-    /// Reads all that is in it.
-    pub(super) fn records(&self) -> Result<Records, DatabaseError> {
-        self.sled
-            .iter()
-            .map(|entry| {
-                entry
-                    .map(|(name, value)| (name.to_vec(), SealedRecord::from_bytes(&value)))
-                    .map_err(DatabaseError::from)
-            })
-            .collect()
-    }
-
-    /// Makes it hold these records and no others; they are safe after the next [`Database::sync`].
-    pub(super) fn hold(&self, records: &Records) -> Result<(), DatabaseError> {
-        let found = self.records()?;
-        for (name, record) in records.iter().filter(|(name, record)| found.get(*name) != Some(record)) {
-            self.put(name, Some(record))?;
-        }
-        for name in found.keys().filter(|name| !records.contains_key(*name)) {
-            self.put(name, None)?;
-        }
-        Ok(())
+    /// Reads all that is in it: names, and values that share sled's memory.
+    pub(super) fn entries(&self) -> Result<Entries, DatabaseError> {
+        let entries = self.sled.iter().map(|entry| entry.map_err(DatabaseError::from)).collect();
+        let_go_of_garbage();
+        entries
     }
 
     /// Puts a record in the place of an earlier one, or takes it out. It is safe after the next [`Database::sync`].

@@ -276,7 +276,7 @@ impl Drop for Store {
 fn seal_as_wanted(
     key: &SealingKey,
     floor: Floor,
-    mut files: ReplicatedFiles,
+    files: ReplicatedFiles,
     records: &mut Records,
 ) -> Result<ReplicatedFiles, DatabaseError> {
     let mut serial = newest_serial(records);
@@ -292,8 +292,7 @@ fn seal_as_wanted(
     if serial == before && !has_rolled_back {
         return Ok(files);
     }
-    files.restore(records)?;
-    files.forget_former_versions(records)
+    files.replace(records)
 }
 
 fn load(

@@ -14,10 +14,10 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
-use super::database::Database;
+use super::database::{Database, Entries};
 use super::error::DatabaseError;
 use super::protocol::{self, DatabaseRequest, DatabaseResponse};
-use super::sealed_record::{Records, SealedRecord};
+use super::sealed_record::{Changes, Records};
 
 /// The first argument that makes this program the process of a database; the second one is the database's folder.
 pub(crate) const COMMAND: &str = "store-database";
@@ -96,28 +96,22 @@ pub(crate) fn main(folder: &Path) -> ExitCode {
 /// Opens the database, and carries out what comes on the stream until it is told to close.
 fn serve(folder: &Path, stream: &UnixStream) -> io::Result<()> {
     let (mut requests, mut responses) = (BufReader::new(stream), BufWriter::new(stream));
-    let opened = Database::open(folder).and_then(|database| Ok((database.records()?, database)));
-    let database = match opened {
-        Ok((records, database)) => {
-            protocol::send_response(&mut responses, &Ok(records))?;
-            database
-        }
-        Err(error) => return protocol::send_response(&mut responses, &Err(error)),
+    let (found, database) = match Database::open(folder).and_then(|database| Ok((database.entries()?, database))) {
+        Ok((entries, database)) => (Ok(entries), Some(database)),
+        Err(error) => (Err(error), None),
     };
-    loop {
-        let done = match DatabaseRequest::receive(&mut requests)? {
-            DatabaseRequest::Write(changes) => write(&database, &changes),
-            DatabaseRequest::Hold(records) => database.hold(&records),
-            DatabaseRequest::Close => break,
-        };
-        let response = done.and_then(|()| database.sync()).map(|()| Records::new());
-        protocol::send_response(&mut responses, &response)?;
+    protocol::send_response(&mut responses, &found)?;
+    drop(found);
+    let Some(database) = database else { return Ok(()) };
+    while let DatabaseRequest::Write(changes) = DatabaseRequest::receive(&mut requests)? {
+        let written = write(&database, &changes).and_then(|()| database.sync());
+        protocol::send_response(&mut responses, &written.map(|()| Entries::new()))?;
     }
     drop(database);
     Ok(())
 }
 
-fn write(database: &Database, changes: &[(Vec<u8>, Option<SealedRecord>)]) -> Result<(), DatabaseError> {
+fn write(database: &Database, changes: &Changes) -> Result<(), DatabaseError> {
     changes.iter().try_for_each(|(name, record)| database.put(name, record.as_ref()))
 }
 
@@ -132,18 +126,12 @@ impl DatabaseHandle {
     }
 
     /// Puts or removes records; they are safe when this returns.
-    pub(super) fn write(&mut self, changes: Vec<(Vec<u8>, Option<SealedRecord>)>) -> Result<(), DatabaseError> {
-        self.ask(&DatabaseRequest::Write(changes))
-    }
-
-    /// Makes the database hold these records and no others; that is safe when this returns.
-    pub(super) fn hold(&mut self, records: &Records) -> Result<(), DatabaseError> {
-        self.ask(&DatabaseRequest::Hold(records.clone()))
-    }
-
-    fn ask(&mut self, request: &DatabaseRequest) -> Result<(), DatabaseError> {
+    pub(super) fn write(&mut self, changes: Changes) -> Result<(), DatabaseError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         // Where nobody receives, nobody answers: the reason is found there.
-        let _ = request.send(&mut self.requests);
+        let _ = DatabaseRequest::Write(changes).send(&mut self.requests);
         self.receive().map(|_| ())
     }
 

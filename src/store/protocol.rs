@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 
 use super::error::DatabaseError;
-use super::sealed_record::{Records, SealedRecord};
+use super::sealed_record::{Changes, Records, SealedRecord};
 
 /// No name, value or text is longer; more means that the other end is not what it should be.
 const LONGEST: usize = 64 * 1024 * 1024;
@@ -16,10 +16,8 @@ const REMOVED: u32 = u32::MAX;
 /// A command to the process.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum DatabaseRequest {
-    /// Put these values, or remove the records without one, and make that safe.
-    Write(Vec<(Vec<u8>, Option<SealedRecord>)>),
-    /// Hold these records and no others, and make that safe.
-    Hold(Records),
+    /// Put these records, or remove those without a value, and make that safe.
+    Write(Changes),
     /// Close the database and end.
     Close,
 }
@@ -34,13 +32,7 @@ impl DatabaseRequest {
             Self::Write(changes) => {
                 send_count(to, b'W', changes.len())?;
                 for (name, record) in changes {
-                    send_entry(to, name, record.as_ref())?;
-                }
-            }
-            Self::Hold(records) => {
-                send_count(to, b'H', records.len())?;
-                for (name, record) in records {
-                    send_entry(to, name, Some(record))?;
+                    send_entry(to, name, record.as_ref().map(SealedRecord::as_bytes))?;
                 }
             }
             Self::Close => send_count(to, b'C', 0)?,
@@ -53,20 +45,22 @@ impl DatabaseRequest {
         let (kind, count) = receive_count(from)?;
         match kind {
             b'W' => (0..count).map(|_| receive_entry(from)).collect::<io::Result<_>>().map(Self::Write),
-            b'H' => receive_records(from, count).map(Self::Hold),
             b'C' => Ok(Self::Close),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 }
 
-/// Sends a response.
-pub(super) fn send_response(to: &mut impl Write, response: &DatabaseResponse) -> io::Result<()> {
+/// Sends a response: records as names and values, or why there are none.
+pub(super) fn send_response<T: AsRef<[u8]>>(
+    to: &mut impl Write,
+    response: &Result<Vec<(T, T)>, DatabaseError>,
+) -> io::Result<()> {
     match response {
         Ok(records) => {
             send_count(to, b'K', records.len())?;
             for (name, record) in records {
-                send_entry(to, name, Some(record))?;
+                send_entry(to, name.as_ref(), Some(record.as_ref()))?;
             }
         }
         Err(DatabaseError::InUse) => send_count(to, b'U', 0)?,
@@ -115,10 +109,10 @@ fn receive_count(from: &mut impl Read) -> io::Result<(u8, u32)> {
     Ok((kind[0], receive_u32(from)?))
 }
 
-fn send_entry(to: &mut impl Write, name: &[u8], record: Option<&SealedRecord>) -> io::Result<()> {
+fn send_entry(to: &mut impl Write, name: &[u8], record: Option<&[u8]>) -> io::Result<()> {
     send_bytes(to, name)?;
     match record {
-        Some(record) => send_bytes(to, record.as_bytes()),
+        Some(record) => send_bytes(to, record),
         None => to.write_all(&REMOVED.to_be_bytes()),
     }
 }
@@ -172,10 +166,10 @@ mod tests {
     #[test]
     fn what_is_sent_is_received() {
         let record = SealedRecord::new(7, b"sealed");
+        let sent = vec![(b"a".to_vec(), record.as_bytes().to_vec()), (b"b".to_vec(), record.as_bytes().to_vec())];
         let records = Records::from([(b"a".to_vec(), record.clone()), (b"b".to_vec(), record.clone())]);
         let changes = vec![(b"a".to_vec(), Some(record)), (b"b".to_vec(), None)];
-        let requests =
-            [DatabaseRequest::Write(changes), DatabaseRequest::Hold(records.clone()), DatabaseRequest::Close];
+        let requests = [DatabaseRequest::Write(changes), DatabaseRequest::Close];
         let mut bytes = Vec::new();
         for request in &requests {
             request.send(&mut bytes).unwrap();
@@ -186,19 +180,21 @@ mod tests {
         }
         assert_eq!(DatabaseRequest::receive(&mut from).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
 
-        let responses = [
-            Ok(records),
-            Err(DatabaseError::InUse),
-            Err(DatabaseError::Damaged("cut".to_owned())),
-            Err(DatabaseError::Files(io::Error::from_raw_os_error(28))),
+        let errors = [
+            DatabaseError::InUse,
+            DatabaseError::Damaged("cut".to_owned()),
+            DatabaseError::Files(io::Error::from_raw_os_error(28)),
         ];
         let mut bytes = Vec::new();
-        for response in &responses {
-            send_response(&mut bytes, response).unwrap();
+        send_response(&mut bytes, &Ok(sent)).unwrap();
+        let shown = errors.each_ref().map(|error| format!("{error:?}"));
+        for error in errors {
+            send_response::<Vec<u8>>(&mut bytes, &Err(error)).unwrap();
         }
         let mut from = bytes.as_slice();
-        for response in &responses {
-            assert_eq!(format!("{:?}", receive_response(&mut from).unwrap()), format!("{response:?}"));
+        assert_eq!(receive_response(&mut from).unwrap().unwrap(), records);
+        for error in shown {
+            assert_eq!(format!("{:?}", receive_response(&mut from).unwrap().unwrap_err()), error);
         }
     }
 

@@ -11,7 +11,7 @@ use super::database;
 use super::error::DatabaseError;
 use super::folder;
 use super::process::{DatabaseHandle, Start};
-use super::sealed_record::{Records, SealedRecord, newest};
+use super::sealed_record::{Records, SealedRecord, difference, newest};
 use crate::domain::clock::UnixTime;
 
 /// Changes of records, by name.
@@ -75,7 +75,7 @@ impl ReplicatedFiles {
         };
         let (copies, records) = match opened {
             Some((mut copies, found)) => {
-                let records = newest(in_database, &found.records);
+                let records = newest(in_database.clone(), &found.records);
                 let lacking = records.iter().filter(|(name, record)| found.records.get(*name) != Some(record));
                 let lacking: Vec<_> = lacking.map(|(name, record)| (name.as_slice(), record)).collect();
                 copies.put(&lacking, || records.clone())?;
@@ -84,9 +84,9 @@ impl ReplicatedFiles {
                 }
                 (copies, records)
             }
-            None => (Copies::make(&of_copies, &in_database)?, in_database),
+            None => (Copies::make(&of_copies, &in_database)?, in_database.clone()),
         };
-        database.hold(&records)?;
+        database.write(difference(&in_database, &records))?;
         folder::remove(&old)?;
         let files = Self { path: path.to_owned(), start, database, copies };
         Ok(OpenedFiles { files, records, set_aside })
@@ -111,7 +111,7 @@ impl ReplicatedFiles {
                 _ => {}
             }
         }
-        let (mut database, _) = match open_twice(path, start) {
+        let (mut database, found) = match open_twice(path, start) {
             Err(DatabaseError::Damaged(why)) => {
                 tracing::warn!(%why, "the database would not open again; it is made anew from memory");
                 folder::remove(&of_sled)?;
@@ -119,7 +119,7 @@ impl ReplicatedFiles {
             }
             opened => opened?,
         };
-        database.hold(all)?;
+        database.write(difference(&found, all))?;
         folder::remove(&path.join("sled.old"))?;
         Ok(Self { path: path.to_owned(), start, database, copies })
     }
@@ -146,7 +146,7 @@ impl ReplicatedFiles {
         }
         self.copies.put(&put, all)?;
         self.copies.erase(&erased)?;
-        if in_database.is_empty() { Ok(()) } else { self.database.write(in_database) }
+        self.database.write(in_database)
     }
 
     /// Writes the database anew: its log keeps former versions of what was erased, and whoever has the key could read
@@ -160,16 +160,16 @@ impl ReplicatedFiles {
         fs::rename(&of_sled, &old)?;
         folder::sync(&path)?;
         // Until the new one is complete, a power cut leaves the copies, from which it is made at the next start.
-        let (mut database, _) = DatabaseHandle::open(&of_sled, start)?;
-        database.hold(all)?;
+        let (mut database, found) = DatabaseHandle::open(&of_sled, start)?;
+        database.write(difference(&found, all))?;
         folder::remove(&old)?;
         Ok(Self { path, start, database, copies })
     }
 
-    /// Makes both hold `all` and nothing else, whatever happened to the files.
-    pub(super) fn restore(&mut self, all: &Records) -> Result<(), DatabaseError> {
+    /// Makes both hold `all`, and nothing of what they had before.
+    pub(super) fn replace(mut self, all: &Records) -> Result<Self, DatabaseError> {
         self.copies = Copies::make(&copies_in(&self.path), all)?;
-        self.database.hold(all)
+        self.forget_former_versions(all)
     }
 }
 

@@ -14,6 +14,9 @@ pub(super) struct SealedRecord(Arc<[u8]>);
 /// Records by name.
 pub(super) type Records = BTreeMap<Vec<u8>, SealedRecord>;
 
+/// A list of records to put, or to remove where there is none, by name.
+pub(super) type Changes = Vec<(Vec<u8>, Option<SealedRecord>)>;
+
 impl SealedRecord {
     /// Joins a serial and a sealed text.
     pub(super) fn new(serial: u64, sealed: &[u8]) -> Self {
@@ -51,6 +54,15 @@ pub(super) fn newest(mut records: Records, others: &Records) -> Records {
     records
 }
 
+/// Returns what has to be changed where `from` is, so that `to` is there and nothing else.
+pub(super) fn difference(from: &Records, to: &Records) -> Changes {
+    let put = to.iter().filter(|(name, record)| from.get(*name) != Some(record));
+    let removed = from.keys().filter(|name| !to.contains_key(*name));
+    put.map(|(name, record)| (name.clone(), Some(record.clone())))
+        .chain(removed.map(|name| (name.clone(), None)))
+        .collect()
+}
+
 /// Returns the serial of the newest record of all.
 pub(super) fn newest_serial(records: &Records) -> u64 {
     records.values().map(SealedRecord::serial).filter(|serial| *serial < SERIALS).max().unwrap_or(0)
@@ -84,5 +96,19 @@ mod tests {
         assert_eq!(both, of(&[("a", 3), ("b", 5), ("c", 2), ("d", 1)]));
         assert_eq!((newest_serial(&both), newest_serial(&Records::new())), (5, 0));
         assert_eq!(newest_serial(&newest(both, &of(&[("forged", u64::MAX)]))), 5);
+    }
+
+    #[test]
+    fn a_difference_names_what_is_new_other_or_gone_and_nothing_else() {
+        let from =
+            Records::from([("a", 1), ("b", 2), ("c", 3)].map(|(name, serial)| (name.into(), sealed(serial, b"x"))));
+        let to =
+            Records::from([("b", 2), ("c", 4), ("d", 5)].map(|(name, serial)| (name.into(), sealed(serial, b"x"))));
+        let changed: Vec<_> = difference(&from, &to)
+            .into_iter()
+            .map(|(name, record)| (String::from_utf8(name).unwrap(), record.map(|record| record.serial())))
+            .collect();
+        assert_eq!(changed, [("c".to_owned(), Some(4)), ("d".to_owned(), Some(5)), ("a".to_owned(), None)]);
+        assert!(difference(&to, &to).is_empty());
     }
 }

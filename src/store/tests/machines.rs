@@ -14,7 +14,7 @@ fn open_on(root: &Path, machine: Option<&Machine>, bind_to_machine: bool) -> Ope
 }
 
 fn sealed(root: &Path) -> Records {
-    Database::open(&settings(root).path.join("sled")).unwrap().records().unwrap()
+    records_of(&Database::open(&settings(root).path.join("sled")).unwrap())
 }
 
 #[test]
