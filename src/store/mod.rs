@@ -9,6 +9,7 @@ mod error;
 mod floor;
 mod folder;
 mod format;
+mod held;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod hostile;
 mod key;
@@ -39,6 +40,7 @@ use crate::store::machine::Machine;
 use error::DatabaseError;
 use floor::Floor;
 use folder::Foreign;
+use held::{HeldRecord, HeldRecords};
 use key::Binding;
 use process::Start;
 use replicated::{OpenedFiles, ReplicatedFiles};
@@ -192,20 +194,29 @@ fn open_with(
     let (files, mut kept, set_aside) = opened.map_err(refused)?;
     let floor = Floor::of(&key, &kept);
     floor.drop_rolled_back(&key, &mut kept);
-    let records: Vec<_> = kept.iter().filter_map(|(name, kept)| load(&key, name, kept, (now, confidence))).collect();
+    let serial = newest_serial(&kept);
+    let declarations: Vec<_> = kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept)).collect();
+    let (mut records, mut held) = (Vec::new(), HeldRecords::new());
+    for (name, kept) in kept {
+        let loaded = load(&key, &name, &kept, (now, confidence));
+        let to_hold = match &loaded {
+            Some((_, StoredRecord::Record(record))) => HeldRecord::SignIn(Box::new(record.clone())),
+            _ => HeldRecord::Sealed(kept),
+        };
+        held.insert(name, to_hold);
+        records.extend(loaded);
+    }
     let may_have_tokens = |loaded: &StoredRecord| match loaded {
         StoredRecord::Record(record) => record.signed_in.is_some(),
         StoredRecord::Unreadable(_) => true,
     };
     let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded)).map(|(name, _)| name);
-    let declarations: Vec<_> = kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept)).collect();
     let declared = declarations.iter().map(|(name, _)| name);
     let names = with_tokens
         .map(|name| RecordKind::SignIn.name(name))
         .chain(declared.map(|name| RecordKind::Declaration.name(name)));
     let with_secrets = names.map(String::into_bytes).collect();
 
-    let serial = newest_serial(&kept);
     let writer = Writer {
         path: path.clone(),
         start,
@@ -215,7 +226,7 @@ fn open_with(
         serial,
         floor,
         key,
-        records: kept,
+        held,
         retry,
         acks,
     };

@@ -78,7 +78,7 @@ impl ReplicatedFiles {
                 let records = newest(in_database.clone(), &found.records);
                 let lacking = records.iter().filter(|(name, record)| found.records.get(*name) != Some(record));
                 let lacking: Vec<_> = lacking.map(|(name, record)| (name.as_slice(), record)).collect();
-                copies.put(&lacking, || records.clone())?;
+                copies.put(&lacking, || Ok(records.clone()))?;
                 if !found.is_whole {
                     copies.clear_remains()?;
                 }
@@ -128,7 +128,7 @@ impl ReplicatedFiles {
     pub(super) fn write(
         &mut self,
         changes: &RecordChanges,
-        all: impl FnOnce() -> Records,
+        all: impl FnOnce() -> io::Result<Records>,
     ) -> Result<(), DatabaseError> {
         let (mut put, mut erased, mut in_database) = (Vec::new(), Vec::new(), Vec::new());
         for (name, change) in changes {

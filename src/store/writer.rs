@@ -8,10 +8,11 @@ use std::sync::mpsc::Receiver;
 
 use super::error::DatabaseError;
 use super::floor::{self, Floor};
+use super::held::{HeldRecord, HeldRecords};
 use super::process::Start;
 use super::replicated::{RecordChange, RecordChanges, ReplicatedFiles, sled_in};
 use super::retry::Retry;
-use super::seal::{SealingKey, Unsealed};
+use super::seal::SealingKey;
 use super::sealed_record::Records;
 use super::{Ack, RecordKind, folder, format};
 use crate::domain::account::AccountName;
@@ -69,8 +70,8 @@ pub(super) struct Writer<F> {
     /// `None` after a failure, until they can be opened again.
     pub(super) files: Option<ReplicatedFiles>,
     pub(super) key: SealingKey,
-    /// The records that the files are to hold. Nothing that happens to the files can lose them while the agent runs.
-    pub(super) records: Records,
+    /// What the files are to hold. Nothing that happens to the files can lose it while the agent runs.
+    pub(super) held: HeldRecords,
     /// The serial of the newest record.
     pub(super) serial: u64,
     /// The serial below which no record counts.
@@ -111,11 +112,11 @@ impl<F: Fn(Ack)> Writer<F> {
                 } else {
                     leaving.extend(self.with_secrets.get(&key).cloned());
                 }
+                self.hold(&key, &job.task, &change);
                 // A later change of the same account takes the place of an earlier one.
                 changes.insert(key, change);
             }));
         }
-        change(&mut self.records, &changes);
         if let Err(fault) = self.try_to_write(&changes, !leaving.is_empty()) {
             return results.into_iter().map(|result| result.and(Err(fault.clone()))).collect();
         }
@@ -142,8 +143,21 @@ impl<F: Fn(Ack)> Writer<F> {
         let kept = sealed.map_err(|error| self.failed(&error))?;
         self.serial += 1;
         // A refresh is only ever begun with tokens that are safe already; its answer follows.
-        let is_safe = !changes.contains_key(key) && self.records.contains_key(key);
+        let is_safe = !changes.contains_key(key) && self.held.contains_key(key);
         Ok(if is_asking(&job.task) && is_safe { RecordChange::PutInCopies(kept) } else { RecordChange::Put(kept) })
+    }
+
+    /// Notes what the files are to hold after a job.
+    fn hold(&mut self, key: &[u8], task: &Task, change: &RecordChange) {
+        let held = match (task, change) {
+            (Task::Save(record), _) => HeldRecord::SignIn(Box::new(record.clone())),
+            (_, RecordChange::Put(sealed) | RecordChange::PutInCopies(sealed)) => HeldRecord::Sealed(sealed.clone()),
+            (_, RecordChange::Erase) => {
+                self.held.remove(key);
+                return;
+            }
+        };
+        self.held.insert(key.to_vec(), held);
     }
 
     /// Writes, unless the disk failed a short while ago: a dying one is not written to more often than it must be.
@@ -175,7 +189,7 @@ impl<F: Fn(Ack)> Writer<F> {
     /// Writes; after a failure the files are given up, and opened again the next time.
     fn attempt(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), DatabaseError> {
         let mut files = match self.files.take() {
-            Some(mut files) => match files.write(changes, || self.records.clone()) {
+            Some(mut files) => match files.write(changes, || self.seal_all()) {
                 Ok(()) => files,
                 // Whatever ended it, perhaps a signal or a lack of memory: the disk may be well.
                 Err(DatabaseError::Ended(why)) => {
@@ -189,43 +203,50 @@ impl<F: Fn(Ack)> Writer<F> {
             None => self.reopen()?,
         };
         if forget {
-            let floor = self.raise_floor(&mut files)?;
-            files = files.forget_former_versions(&self.records)?;
+            let (floor, all) = self.raise_floor(&mut files)?;
+            files = files.forget_former_versions(&all)?;
             self.floor = floor;
         }
         self.files = Some(files);
         Ok(())
     }
 
-    /// Seals every remaining record again, and then writes down that no earlier one counts any more.
+    /// Seals every remaining record again, and then writes down that no earlier one counts any more. Returns the new floor,
+    /// and what the files hold then.
     ///
     /// In this order: were the floor on the disk first, a power cut would take the records that are still below it.
-    fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<Floor, DatabaseError> {
-        let key = &self.key;
+    fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<(Floor, Records), DatabaseError> {
         let floor = Floor::new(self.serial + 1);
-        let mut resealed = RecordChanges::new();
-        for (name, record) in self.records.clone() {
-            let Ok(text_name) = std::str::from_utf8(&name) else { continue };
-            // What does not open is of another key or machine, which has a floor of its own.
-            let Ok(Unsealed { text, .. }) = key.open(text_name, &record) else { continue };
-            self.serial += 1;
-            let record = key.seal(text_name, self.serial, self.floor.serial(), &text).map_err(io::Error::other)?;
-            resealed.insert(name, RecordChange::Put(record));
-        }
+        let mut all = self.seal_all()?;
+        // What does not open is of another key or machine, which has a floor of its own.
+        let resealed = all.iter().filter(|(_, record)| record.serial() >= floor.serial());
+        let resealed = resealed.map(|(name, record)| (name.clone(), RecordChange::Put(record.clone()))).collect();
+        files.write(&resealed, || Ok(all.clone()))?;
         self.serial += 1;
-        let record = key.seal(floor::NAME, self.serial, floor.serial(), b"").map_err(io::Error::other)?;
+        let record = self.key.seal(floor::NAME, self.serial, floor.serial(), b"").map_err(io::Error::other)?;
+        self.held.insert(floor::NAME.into(), HeldRecord::Sealed(record.clone()));
+        all.insert(floor::NAME.into(), record.clone());
         let raised = RecordChanges::from([(floor::NAME.into(), RecordChange::Put(record))]);
-        for changes in [resealed, raised] {
-            change(&mut self.records, &changes);
-            files.write(&changes, || self.records.clone())?;
+        files.write(&raised, || Ok(all.clone()))?;
+        Ok((floor, all))
+    }
+
+    /// Seals everything that the files are to hold, with new serials. What does not open stays as it is.
+    fn seal_all(&mut self) -> io::Result<Records> {
+        let mut all = Records::new();
+        for (name, held) in &mut self.held {
+            let sealed = held.seal(name, &self.key, self.serial + 1, self.floor)?;
+            self.serial += 1;
+            all.insert(name.clone(), sealed);
         }
-        Ok(floor)
+        Ok(all)
     }
 
     /// Opens the files after a failure, and makes them hold what they should.
     fn reopen(&mut self) -> Result<ReplicatedFiles, DatabaseError> {
         folder::make_private(&self.path)?;
-        let files = ReplicatedFiles::reopen(&self.path, self.start, &self.records, self.has_gaps)?;
+        let all = self.seal_all()?;
+        let files = ReplicatedFiles::reopen(&self.path, self.start, &all, self.has_gaps)?;
         self.has_gaps = false;
         Ok(files)
     }
@@ -241,17 +262,5 @@ fn is_asking(task: &Task) -> bool {
     match task {
         Task::Save(record) => record.signed_in.as_ref().is_some_and(|signed_in| signed_in.refreshing_since.is_some()),
         Task::Declare(_) | Task::Erase(_) => false,
-    }
-}
-
-/// Makes changes to records.
-fn change(records: &mut Records, changes: &RecordChanges) {
-    for (name, change) in changes {
-        match change {
-            RecordChange::Put(record) | RecordChange::PutInCopies(record) => {
-                records.insert(name.clone(), record.clone())
-            }
-            RecordChange::Erase => records.remove(name),
-        };
     }
 }

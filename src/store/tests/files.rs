@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::super::*;
-use super::{CLOCK, full, name, open_in, settings, settled, token};
+use super::{CLOCK, full, name, open_in, settings, settled, shown, token, waiting_for_browser};
 use crate::domain::settings::KeySource;
 
 fn refused(settings: &StoreSettings) -> String {
@@ -164,6 +164,44 @@ fn a_sign_out_leaves_nothing_of_the_account_for_who_has_the_key() {
     let (opened, _acks) = open_in(root.path());
     assert_eq!((shown(&seals), token(&opened, "stays").as_deref()), (0, Some("stays-39")));
     assert_eq!(fs::read_dir(&path).unwrap().count(), 3);
+}
+
+#[test]
+fn files_that_are_taken_away_from_a_running_agent_are_written_again_from_memory() {
+    let root = TempDir::new().unwrap();
+    let path = settings(root.path()).path;
+    let declaration = Declaration { secrets: Vec::new(), settings: serde_json::Map::new(), sign_in_needed: true };
+    // What was found at a start, and what was written since.
+    for found in [true, false] {
+        let (mut opened, mut acks) = open_in(root.path());
+        let (a, half) = (full("access-a"), waiting_for_browser());
+        opened.store.save(&name("a"), 1, a.clone());
+        opened.store.save(&name("half"), 2, half.clone());
+        opened.store.declare(&name("a"), 3, declaration.clone());
+        opened.store.save(&name("leaves"), 4, full("access-b"));
+        if found {
+            drop(opened);
+            (opened, acks) = open_in(root.path());
+        }
+        for file in ["sled", "copies"] {
+            fs::rename(path.join(file), root.path().join(format!("{file}-{found}"))).unwrap();
+        }
+        // A sign-out moves the database, and so notices.
+        opened.store.erase(&name("leaves"), 5);
+        assert!(acks.iter().find(|ack| ack.revision == 5).unwrap().result.is_err());
+        opened.store.erase(&name("leaves"), 6);
+        assert_eq!(acks.recv().unwrap().result, Ok(()));
+        drop(opened);
+
+        let (opened, _acks) = open_in(root.path());
+        let texts = opened.records.iter().map(|(name, loaded)| match loaded {
+            StoredRecord::Record(record) => (name.as_str(), shown(record)),
+            StoredRecord::Unreadable(fault) => panic!("{fault}"),
+        });
+        assert_eq!(texts.collect::<Vec<_>>(), [("a", shown(&a)), ("half", shown(&half))]);
+        let declared: Vec<_> = opened.declarations.iter().map(|(name, read)| (name.as_str(), read.is_ok())).collect();
+        assert_eq!(declared, [("a", true)]);
+    }
 }
 
 #[test]

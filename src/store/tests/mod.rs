@@ -253,6 +253,8 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
     let (send, acks) = mpsc::channel();
     let acks_to = move |ack| send.send(ack).unwrap();
     let path = settings.path.clone();
+    let hold = |(name, sealed)| (name, HeldRecord::Sealed(sealed));
+    let held = records.into_iter().map(hold).collect();
     // As it stands after a write that failed.
     let with_secrets = BTreeSet::default();
     let writer = Writer {
@@ -262,7 +264,7 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
         serial: 1,
         floor: Floor::default(),
         key,
-        records,
+        held,
         with_secrets,
         has_gaps: true,
         retry: Retry::default(),
