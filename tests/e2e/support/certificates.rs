@@ -34,8 +34,10 @@ impl<'a> Authority<'a> {
     pub(crate) fn certify(&self, name: &str, extension: &str, date: Option<&str>) {
         fs::write(self.0.join(format!("{name}.ext")), format!("{extension}\n")).unwrap();
         self.openssl(None, &format!("req -new {NEW_KEY} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
-        let files = format!("-in {name}.csr -extfile {name}.ext -out {name}.pem");
-        self.openssl(date, &format!("x509 -req {files} -CA ca.pem -CAkey ca.key -CAcreateserial -days 30"));
+        let files = format!("-in {name}.csr -extfile {name}.ext -out {name}.pem -CA ca.pem -CAkey ca.key");
+        // Not from a file, which those that are made at the same time would share.
+        let serial = fastrand::u32(1..);
+        self.openssl(date, &format!("x509 -req {files} -set_serial {serial} -days 30"));
     }
 
     #[track_caller]
