@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::clock::{SOON, wait_until};
-use crate::support::keyboard::at_terminal;
+use crate::support::keyboard::{at_terminal, counts_down};
 use crate::support::node_red::{NodeRed, example, set_env, together};
 use crate::support::process::Process;
 use crate::support::visitor::play;
@@ -24,7 +24,7 @@ fn the_pictures_of_the_readme_show_what_there_is() {
     let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
 
     let login = Process::start("oauth2mqtt login", &mut at_terminal(&world, 72, "login google"));
-    wait_until("the countdown", SOON, || login.stdout().contains("expires in 9:"));
+    wait_until("the countdown", SOON, || counts_down(&login.stdout()));
     let at = |port: u16, path: &str| format!("http://127.0.0.1:{port}{path}");
     play(
         &world,

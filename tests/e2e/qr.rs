@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::support::clock::{SOON, wait_until};
-use crate::support::keyboard::{at_terminal, at_terminal_of};
+use crate::support::keyboard::{at_terminal, at_terminal_of, counts_down};
 use crate::support::picture::{Terminal, code_columns, decode_svg, decode_terminal};
 use crate::support::process::Process;
 use crate::support::world::{Setup, World};
@@ -18,8 +18,10 @@ fn written_by_login(world: &World, command: &mut Command) -> (String, String) {
     let process = Process::start("oauth2mqtt login", command);
     let sign_in = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true).json;
     // On a terminal it also counts down.
-    let last = if on_terminal { "expires in 9:" } else { "cancels it" };
-    wait_until("the code on the terminal", SOON, || process.stdout().contains(last));
+    wait_until("the code on the terminal", SOON, || {
+        let written = process.stdout();
+        if on_terminal { counts_down(&written) } else { written.contains("cancels it") }
+    });
     let address = sign_in["verification_uri_complete"].as_str().unwrap().to_owned();
     (process.stdout(), address)
 }

@@ -208,6 +208,7 @@ fn a_login_says_of_the_token_what_is_so() {
         wait_until("the code on the terminal", SOON, || process.stdout().contains("cancels it"));
         let code = world.wait(account, "signin", |sign_in| sign_in["pending"] == true).json;
         world.oidc().approve(code["user_code"].as_str().unwrap(), "ann");
+        world.wait(account, "signin", |sign_in| sign_in["pending"] == false);
         world.finish(process, &login)
     };
     let on_request = signs_in("garden");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::clock::{SOON, wait_until};
-use crate::support::keyboard::{at_terminal, at_terminal_of};
+use crate::support::keyboard::{at_terminal, at_terminal_of, counts_down};
 use crate::support::process::Process;
 use crate::support::visitor::play;
 use crate::support::world::{Setup, World, signs_in_by_browser};
@@ -20,7 +20,7 @@ fn written(world: &World, columns: u32, line: &str) -> String {
 fn written_by_login(world: &World, columns: u32, account: &str) -> String {
     let line = format!("login {account}");
     let process = Process::start(&line, &mut at_terminal(world, columns, &line));
-    wait_until("the countdown", SOON, || process.stdout().contains("expires in 9:"));
+    wait_until("the countdown", SOON, || counts_down(&process.stdout()));
     process.stdout()
 }
 

@@ -17,3 +17,8 @@ pub(crate) fn at_terminal_of(world: &World, (columns, rows): (u32, u32), line: &
     command.env("TERM", "xterm-256color").env("SHELL", "/bin/sh").args(["-qefc", &line, "/dev/null"]);
     command
 }
+
+/// Whether the time that is left for a sign-in has been written, which comes last.
+pub(crate) fn counts_down(written: &str) -> bool {
+    written.split("expires in ").nth(1).is_some_and(|left| left.contains(':'))
+}

@@ -502,8 +502,13 @@ impl World {
         let mark = self.subscriber.mark();
         let code = self.login(account);
         self.provider(provider).approve(code["user_code"].as_str().unwrap(), login);
-        self.subscriber
-            .wait_after(mark, &format!("oauth2mqtt/{account}/token"), |token| token["access_token"].is_string())
+        let token = self
+            .subscriber
+            .wait_after(mark, &format!("oauth2mqtt/{account}/token"), |token| token["access_token"].is_string());
+        // The token comes first. What waits for another sign-in is not to be shown the code of this one.
+        self.wait_for_state(account, "active");
+        self.wait(account, "signin", |sign_in| sign_in["pending"] == false);
+        token
     }
 
     /// Has the agent ask the provider for the next token, and returns the response.
