@@ -250,6 +250,14 @@ export const SHAPES = {
       refused: [ok({ ok: false, error: 'invalid_refresh_token' })],
     },
   },
+  smartthings: {
+    addresses: { authorize: 'https://api.smartthings.com/v1/oauth/authorize', token: 'https://api.smartthings.com/v1/oauth/token' },
+    requires: { authorization_code: ['client_secret'], refresh_token: ['client_secret'] },
+    answers: {
+      granted: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 86_399, scope: 'r:devices:*', access_tier: 0, installed_app_id: 'x' })],
+      refresh: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 86_399, scope: 'r:devices:*', access_tier: 0, installed_app_id: 'x' })],
+    },
+  },
   spotify: {
     addresses: { authorize: 'https://accounts.spotify.com/authorize', token: 'https://accounts.spotify.com/api/token' },
     answers: {

@@ -48,6 +48,7 @@ pub(super) fn rows() -> Vec<Row> {
         by_browser("reddit", "\"identity\"", ""),
         by_browser("salesforce", "\"api\", \"refresh_token\"", ""),
         by_browser("slack", "\"chat:write\"", "").secret(),
+        by_browser("smartthings", "\"r:devices:*\"", "").secret(),
         by_browser("spotify", "\"user-read-private\"", ""),
         by_browser("strava", "\"read\", \"activity:read\"", "").secret(),
         preset("tado", "\"offline_access\"", ""),
