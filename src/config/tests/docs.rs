@@ -47,8 +47,7 @@ fn the_page_on_provider_files_says_what_the_code_says() {
 }
 
 /// The only providers whose files name no source.
-const WITHOUT_SOURCE: [&str; 8] =
-    ["auth0", "authentik", "discord", "keycloak", "netatmo", "okta", "spotify", "zitadel"];
+const WITHOUT_SOURCE: [&str; 2] = ["netatmo", "spotify"];
 
 #[test]
 fn every_built_in_provider_names_where_its_facts_were_read_and_when() {
