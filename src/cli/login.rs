@@ -15,6 +15,7 @@ use crate::broker::Message;
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 use crate::domain::grant_kind::GrantKind;
+use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
 use crate::domain::session::Topic;
 use crate::domain::text::printable;
@@ -167,7 +168,9 @@ async fn signed_in(agent: &mut RunningAgent, account: &AccountName, status: &Sta
         (Some(end), Some(refresh)) => format!(" It expires {}, and is refreshed {}.", at(end), at(refresh)),
         (None, Some(refresh)) => format!(" It is refreshed {}.", at(refresh)),
         (Some(end), None) => {
-            format!(" It expires {}, and cannot be refreshed: somebody has to sign in again then.", at(end))
+            let why = status.error.as_ref().filter(|error| error.code == FaultCode::NoRefreshToken.name());
+            let why = why.map_or_else(String::new, |error| format!(" {}", printable(&error.message)));
+            format!(" It expires {}, and cannot be refreshed: somebody has to sign in again then.{why}", at(end))
         }
         (None, None) => " The provider says nothing of when it expires, and it cannot be refreshed.".to_owned(),
     };

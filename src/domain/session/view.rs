@@ -11,8 +11,12 @@ use crate::domain::approval::Approval;
 use crate::domain::clock::{BootTime, Now, UnixTime};
 use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
+use crate::domain::record::SignedIn;
 use crate::domain::secret::Secret;
 use crate::domain::session::context::Context;
+
+/// The scope by which a sign-in is asked for that lasts (OpenID Connect Core 11).
+const OFFLINE_ACCESS: &str = "offline_access";
 
 /// The state of an account, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -299,18 +303,9 @@ impl Session {
                     retry_at: None,
                 });
                 let expired = self.grant.is_over(&self.rules.acquisition, now);
-                refused.or_else(|| renewal.active_fault().map(ActiveFault::view)).or_else(|| {
-                    let expiry = signed_in.tokens.expiry.filter(|_| expired)?;
-                    Some(ErrorView {
-                        code: FaultCode::NoRefreshToken,
-                        message: format!(
-                            "The access token has expired, and the provider gave no refresh token. {}",
-                            FaultCode::NoRefreshToken.advice(source)
-                        ),
-                        since: expiry.at(),
-                        retry_at: None,
-                    })
-                })
+                refused
+                    .or_else(|| renewal.active_fault().map(ActiveFault::view))
+                    .or_else(|| self.lacks_refresh_token(signed_in, expired))
             }
         };
         of_grant.or_else(|| {
@@ -320,6 +315,26 @@ impl Session {
             }
             Some(view)
         })
+    }
+
+    /// The fault of a sign-in that ends with its access token: once that has expired, or at once if more was asked for.
+    fn lacks_refresh_token(&self, signed_in: &SignedIn, expired: bool) -> Option<ErrorView> {
+        let expiry = signed_in.tokens.expiry.filter(|_| signed_in.tokens.refresh_token.is_none())?;
+        let scopes = self.rules.scope.as_deref().unwrap_or_default();
+        let was_asked = self.rules.acquisition == Acquisition::User && scopes.split(' ').any(|it| it == OFFLINE_ACCESS);
+        let code = FaultCode::NoRefreshToken;
+        let (missing, next) = if was_asked {
+            let missing = "the provider gave no refresh token, although offline_access was asked for";
+            (missing, "Allow the client offline access in its registration at the provider, then sign in again.")
+        } else {
+            ("the provider gave no refresh token", code.advice(self.rules.acquisition.source()))
+        };
+        let message = match (expired, was_asked) {
+            (true, _) => format!("The access token has expired, and {missing}. {next}"),
+            (false, true) => format!("The sign-in ends with its access token: {missing}. {next}"),
+            (false, false) => return None,
+        };
+        Some(ErrorView { code, message, since: if expired { expiry.at() } else { signed_in.since }, retry_at: None })
     }
 
     /// Asks for each topic to be published whose content is no longer what the broker was last given.

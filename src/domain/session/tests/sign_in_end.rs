@@ -86,3 +86,22 @@ fn further_members_go_with_the_token_and_stay_where_a_refresh_does_not_name_them
     let named: Vec<_> = token.extra.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(named, [("instance_url", "\"https://b\""), ("realm", "\"1\"")]);
 }
+
+#[test]
+fn lemonldaps_sign_in_that_was_to_last_and_got_no_refresh_token_says_so_at_once() {
+    for (scope, at_once) in [("openid offline_access", true), ("openid email", false)] {
+        let rules = Rules { scope: Some(scope.to_owned()), ..rules() };
+        let mut harness = Harness::new(restored_under(rules, Record::default(), START), START);
+        harness.tell(Event::Command(Command::Login, Ticket(1)));
+        harness.answer(device_code());
+        harness.pass(5);
+        harness.answer(approved("a1", None, 600));
+        assert_eq!(harness.state(), SessionState::Active);
+        assert_eq!(harness.error().is_some(), at_once, "{scope}");
+        harness.pass(600);
+        let error = harness.status().error.unwrap();
+        assert_eq!(error.code, FaultCode::NoRefreshToken);
+        let advice = if at_once { "Allow the client offline access" } else { "Ask for offline access" };
+        assert!(error.message.contains(advice), "{scope}: {}", error.message);
+    }
+}
