@@ -13,6 +13,9 @@ use crate::domain::session::context::Context;
 use crate::domain::session::{Acquisition, ActiveFault, CommandError, LogEvent, Moment, RequestId, Session, Ticket};
 use crate::domain::token::{Granted, PollAnswer};
 
+/// The number of requests without an answer after which whoever brought the browser's code hears why.
+const PATIENCE: u32 = 2;
+
 impl Session {
     /// The provider has said how the user can approve, or why not.
     pub(in crate::domain::session) fn authorization_answered(
@@ -119,6 +122,10 @@ impl Session {
             Remedy::TryAgain { after } => {
                 waiting.failures = waiting.failures.saturating_add(1);
                 let retry = waiting.ask_later(after, cx);
+                if waiting.failures >= PATIENCE {
+                    // The sign-in goes on, and whoever brought the code need not wait for that.
+                    cx.refuse(waiting.tickets.drain(..), &CommandError::Failed(fault.clone()));
+                }
                 waiting.active_fault =
                     Some(Box::new(ActiveFault::continuing(waiting.active_fault.take(), fault, Some(retry), cx.now)));
             }

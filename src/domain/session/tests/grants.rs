@@ -119,6 +119,20 @@ fn what_belongs_to_another_sign_in_or_comes_from_another_server_changes_nothing(
 }
 
 #[test]
+fn whoever_brought_the_code_hears_soon_that_the_provider_is_down_and_the_sign_in_goes_on() {
+    let mut harness = waiting_for_browser();
+    comes_back(&mut harness, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", 2);
+    harness.answer(ProviderAnswer::Granted(Err(outage())));
+    assert!(harness.replies.is_empty(), "it may be a moment");
+    harness.pass(5);
+    harness.answer(ProviderAnswer::Granted(Err(outage())));
+    assert_eq!(harness.replies, [(Ticket(2), Err(CommandError::Failed(outage())))]);
+    harness.pass(60);
+    harness.answer(obtained("a1", Some("r1")));
+    assert_eq!(harness.state(), SessionState::Active);
+}
+
+#[test]
 fn a_code_is_taken_once() {
     let mut harness = waiting_for_browser();
     comes_back(&mut harness, "?code=c1&state=s1&iss=https%3A%2F%2Fid.example", 2);
