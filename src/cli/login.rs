@@ -10,12 +10,13 @@ use super::exit::{Exit, Failure};
 use super::login_screen::{Screen, show};
 use super::remote::RunningAgent;
 use super::terminal::Terminal;
+use super::whole_lines::{LineReader, WholeLines};
 use super::{BOLD, GOOD, WARN, layout, say};
 use crate::broker::Message;
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
-use crate::domain::grant_kind::GrantKind;
 use crate::domain::fault::FaultCode;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::secret::Secret;
 use crate::domain::session::Topic;
 use crate::domain::text::printable;
@@ -39,6 +40,8 @@ pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, sc
         let user = user(&before);
         say(&format!("{account} is signed in already{user}. The new sign-in takes its place once it is approved."))?;
     }
+    // Before anything is asked for, so that nothing is pasted that is cut.
+    let whole_lines = shown.redirect_uri.is_some().then(WholeLines::from_stdin);
     if shown.pending {
         show(account, &shown, screen)?;
     }
@@ -51,7 +54,7 @@ pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, sc
     agent.subscribe(&sign_in_topic).await?;
     let mut status: Option<StatusMessage> = None;
     let mut countdown = Countdown::new(&shown);
-    let mut pasted = if shown.redirect_uri.is_some() { lines_of_stdin() } else { None };
+    let mut pasted = whole_lines.as_ref().and_then(|lines| lines_of(lines.reader()));
     let mut shown = shown;
     loop {
         let overdue_at = countdown.expires.map(|at| at + GRACE);
@@ -103,11 +106,12 @@ pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, sc
 }
 
 /// The lines of standard input, read by a thread that ends with the program.
-fn lines_of_stdin() -> Option<mpsc::Receiver<Secret>> {
+fn lines_of(reader: LineReader) -> Option<mpsc::Receiver<Secret>> {
     let (lines, pasted) = mpsc::channel(1);
     let read = move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if !line.trim().is_empty() && lines.blocking_send(Secret::new(line)).is_err() {
+        while let Some(line) = reader.next_line() {
+            let line = line.trim();
+            if !line.is_empty() && lines.blocking_send(Secret::new(line.to_owned())).is_err() {
                 return;
             }
         }

@@ -21,14 +21,14 @@ mod run;
 mod service_user;
 mod status;
 mod terminal;
+mod whole_lines;
 
-use std::io::{BufRead as _, Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::FromArgMatches as _;
-use zeroize::Zeroizing;
 
 use crate::config::{self, Environment};
 use crate::domain::account::AccountName;
@@ -43,15 +43,13 @@ use exit::{Exit, Failure};
 use login_screen::Screen;
 use remote::RunningAgent;
 use terminal::Terminal;
+use whole_lines::WholeLines;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
-
-/// The longest redirected address that is read, in bytes; the agent takes a shorter one.
-const LONGEST_ADDRESS: usize = 16 * 1024;
 
 /// The whole program.
 #[must_use]
@@ -194,13 +192,7 @@ async fn reload(agent: &mut RunningAgent) -> Result<(), Failure> {
 
 fn complete(config: &Path, account: &str) -> Result<(), Failure> {
     let account = name(account)?;
-    // Large enough at once: growing would leave a copy of the code behind.
-    let mut line = Zeroizing::new(String::with_capacity(LONGEST_ADDRESS));
-    std::io::stdin()
-        .lock()
-        .take(LONGEST_ADDRESS as u64)
-        .read_line(&mut line)
-        .map_err(|error| Failure::new(Exit::Failed, format!("standard input cannot be read: {error}.")))?;
+    let line = WholeLines::from_stdin().reader().next_line().unwrap_or_default();
     let redirected_to = Secret::new(line.trim().to_owned());
     ask(config, async |agent| {
         agent.complete(&account, &redirected_to).await?;

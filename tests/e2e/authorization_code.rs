@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::support::broker::free_ports;
 use crate::support::clock::{SOON, wait_for, wait_until};
+use crate::support::keyboard::at_terminal;
 use crate::support::process::Process;
 use crate::support::server::Kind;
 use crate::support::world::{Setup, World, binary};
@@ -177,6 +178,19 @@ fn the_address_is_pasted_into_the_command_that_waits_for_it() {
     let ended = world.finish(process, &login);
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stdout.contains("Signed in"), "{}", ended.stdout);
+    signed_in_as(&world, "ann");
+}
+
+#[test]
+fn an_address_longer_than_a_terminal_edits_is_pasted_whole() {
+    let world = elsewhere();
+    let mut process = Process::start_with_input("login", &mut at_terminal(&world, 200, "login garden"));
+    let sign_in = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true).json;
+    wait_until("the address on the terminal", SOON, || process.stdout().contains(ELSEWHERE));
+    let redirected_to = world.oidc().authorize(&address(&sign_in), "ann");
+    let (before, query) = redirected_to.split_once('?').unwrap();
+    process.write_line(&format!("{before}?long={}&{query}", "x".repeat(5_000)));
+    wait_until("the end of the sign-in", SOON, || process.stdout().contains("Signed in"));
     signed_in_as(&world, "ann");
 }
 
