@@ -103,3 +103,14 @@ fn a_secret_that_the_provider_does_not_know_is_said_to_be_wrong() {
     assert_eq!((&status["state"], &status["error"]["code"]), (&json!("signed_out"), &json!("invalid_client")));
     assert!(!world.log_up_to_now().contains("another secret"));
 }
+
+#[test]
+fn a_machine_that_signs_for_itself_gets_the_tokens_of_authlibs_jwt_bearer_grant() {
+    let machine = "issuer = \"{issuer}\"\ngrant = \"jwt_bearer\"\nclient_id = \"machine\"\n\
+                   private_key_file = \"machine.pem\"\nscopes = [\"profile\"]";
+    let world = Setup::on(Kind::Authlib).account_as("machine", machine).start();
+    let token = world.wait("machine", "token", |token| token["access_token"].is_string());
+    let me = world.oidc().me(token.access_token().unwrap());
+    assert_eq!((me.status, &me.body["sub"]), (200, &json!("machine")), "{}", me.body);
+    assert_eq!(world.wait_for_state("machine", "active")["grant"], "jwt_bearer");
+}

@@ -5,6 +5,7 @@ Usage: authlib_server.py '{"interval": 5}'.
 """
 import os
 import time
+from pathlib import Path
 
 # It is on loopback.
 os.environ['AUTHLIB_INSECURE_TRANSPORT'] = '1'
@@ -38,6 +39,9 @@ DEFAULTS = {
     # The public keys of service accounts (PEM), by their address.
     'service_accounts': {},
 }
+
+
+MACHINE_KEY = Path(__file__).parent.parent / 'keys' / 'p256.pem'
 
 
 class Client(ClientMixin):
@@ -101,10 +105,12 @@ class AuthlibProvider(Provider, AuthorizationServer):
             for client in (
                 Client('device-public'),
                 Client('device-post', 'a-secret-of-authlib', 'client_secret_post'),
+                Client('machine'),
             )
         }
         self.files = {'device-post.secret': 'a-secret-of-authlib'}
         self.client_secrets = list(self.files.values())
+        self.files['machine.pem'] = MACHINE_KEY.read_text()
         self.devices, self.decisions, self.polled, self.tokens = {}, {}, {}, []
         self.endpoints = {
             'token': '/token',
@@ -118,7 +124,7 @@ class AuthlibProvider(Provider, AuthorizationServer):
         )
         self.register_token_generator('default', generator)
         self.clients |= {address: Client(address) for address in settings['service_accounts']}
-        for grant in (Device, Refresh, ClientCredentialsGrant, ServiceAccount):
+        for grant in (Device, Refresh, ClientCredentialsGrant, Machine):
             self.register_grant(grant)
         self.register_endpoint(DeviceAuthorization)
         self.register_endpoint(Revocation)
@@ -206,6 +212,36 @@ class FormRequest(OAuth2Request):
         return {}
 
 
+class Machine(JWTBearerGrant):
+    """What signs for itself: Google's service accounts, which the settings name, and the client `machine`."""
+
+    def get_audiences(self):
+        # Google's is the token endpoint, as the account's file names it.
+        return [self.server.issuer, self.server.issuer + '/token']
+
+    def resolve_issuer_client(self, issuer):
+        return self.server.query_client(issuer)
+
+    def resolve_client_public_key(self, client):
+        account = self.server.settings['service_accounts'].get(client.client_id)
+        return import_key(account, 'RSA') if account else MACHINE_KEY.read_text()
+
+    def authenticate_user(self, subject):
+        return subject
+
+    def has_granted_permission(self, client, user):
+        return True
+
+    def validate_requested_scope(self):
+        """Which scopes there are is the matter of the APIs."""
+
+    def process_assertion_claims(self, assertion):
+        claims = super().process_assertion_claims(assertion)
+        if 'scope' in claims:
+            self.request.payload.data['scope'] = claims['scope']
+        return claims
+
+
 class DeviceAuthorization(DeviceAuthorizationEndpoint):
     def create_endpoint_response(self, request):
         settings = self.server.settings
@@ -260,26 +296,6 @@ class Refresh(RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token):
         refresh_token.refresh_revoked = True
-
-
-class ServiceAccount(JWTBearerGrant):
-    def get_audiences(self):
-        # Google's is the token endpoint, as the account's file names it.
-        return [self.server.issuer + '/token']
-
-    def resolve_issuer_client(self, issuer):
-        return self.server.query_client(issuer) if issuer in self.server.settings['service_accounts'] else None
-
-    def resolve_client_public_key(self, client):
-        return import_key(self.server.settings['service_accounts'][client.client_id], 'RSA')
-
-    def validate_requested_scope(self):
-        """Which scopes there are is the matter of the APIs."""
-
-    def process_assertion_claims(self, assertion):
-        claims = super().process_assertion_claims(assertion)
-        self.request.payload.data['scope'] = claims.get('scope', '')
-        return claims
 
 
 class Revocation(RevocationEndpoint):

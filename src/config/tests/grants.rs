@@ -61,6 +61,14 @@ fn the_browser_comes_back_to_this_device_unless_the_configuration_says_otherwise
 }
 
 #[test]
+fn check_says_what_it_costs_to_switch_the_proof_key_off() {
+    let with = |pkce: &str| plant(&format!("grant = \"authorization_code\"\npkce = \"{pkce}\"\n"));
+    let warning = &warnings(&with("off"))[0];
+    assert!(warning.1.contains("whoever intercepts the redirection can take the sign-in"), "{warning:?}");
+    assert_eq!(warnings(&with("S256")), []);
+}
+
+#[test]
 fn a_redirect_address_that_others_could_receive_or_no_browser_can_open_is_refused() {
     let refused =
         |address: &str| complaint(&plant(&format!("grant = \"authorization_code\"\nredirect_uri = \"{address}\"\n")));

@@ -57,3 +57,39 @@ async fn a_search_that_breaks_off_leaves_no_refresh_in_doubt() {
     let fault = Directory::new(query, http()).endpoints().await.unwrap_err();
     assert!(asked.load(Ordering::Relaxed) > 0 && !fault.in_doubt, "{fault:?}");
 }
+
+/// An issuer whose metadata is behind a redirection to `location`, in which PORT stands for its own.
+fn redirecting(location: &'static str) -> EndpointQuery {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let location = location.replace("PORT", &port.to_string());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4_096];
+            let length = stream.read(&mut request).unwrap_or_default();
+            let answer = if request[..length].starts_with(b"GET /.well-known/openid-configuration/ ") {
+                let here = format!("http://127.0.0.1:{port}");
+                let body = format!(r#"{{"issuer":"{here}","token_endpoint":"{here}/token"}}"#);
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            } else {
+                let moved = "HTTP/1.1 301 Moved Permanently\r\nconnection: close\r\ncontent-length: 0\r\nlocation: ";
+                format!("{moved}{location}\r\n\r\n")
+            };
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let issuer = Some(Arc::new(format!("http://127.0.0.1:{port}/").parse().unwrap()));
+    let endpoints = Arc::new(EndpointSettings { issuer, ..EndpointSettings::default() });
+    EndpointQuery::by(&AccountSettings { endpoints, ..account() })
+}
+
+#[tokio::test]
+async fn django_oauth_toolkits_metadata_behind_a_slash_is_found_and_that_of_another_origin_is_not() {
+    let found = |location| async move { Directory::new(redirecting(location), http()).endpoints().await };
+    let endpoints = found("/.well-known/openid-configuration/").await.unwrap();
+    assert!(endpoints.token.as_str().ends_with("/token"));
+    assert!(found("http://127.0.0.1:PORT/.well-known/openid-configuration/").await.is_ok());
+    assert!(found("http://localhost:PORT/.well-known/openid-configuration/").await.is_err());
+    assert!(found("/.well-known/openid-configuration").await.is_err(), "a circle ends");
+}
