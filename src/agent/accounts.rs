@@ -11,6 +11,7 @@ use crate::domain::account::AccountName;
 use crate::domain::record::Fingerprint;
 use crate::domain::session::{Acquisition, Rules, Session};
 use crate::domain::settings::{AccountSettings, GrantSettings, PublishMode, SignInMode, TlsSettings};
+use crate::domain::token_name::TokenName;
 use crate::platform::tls::Tls;
 use crate::provider::{Directory, EndpointQuery, Http, Provider};
 use crate::wire::{AccountInfo, SetUp};
@@ -48,6 +49,7 @@ impl Account {
                 PublishMode::Retained => "retained".to_owned(),
                 PublishMode::OnRequest => "on_request".to_owned(),
             },
+            tokens: self.settings.tokens.keys().map(TokenName::to_string).collect(),
         }
     }
 
@@ -85,6 +87,7 @@ pub(super) fn rules(settings: &AccountSettings) -> Rules {
     Rules {
         acquisition,
         offer: settings.sign_in == SignInMode::Offer,
+        tokens: settings.tokens.clone(),
         allow: settings.allow.clone(),
         tells_user: settings.identity,
         scope: (!settings.scopes.is_empty()).then(|| settings.scopes.join(" ")),

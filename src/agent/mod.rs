@@ -15,6 +15,7 @@ mod requests;
 mod signals;
 mod stop;
 mod summary;
+mod token_requests;
 mod warnings;
 mod withdrawals;
 

@@ -19,7 +19,7 @@ impl Agent {
             Action::Erase(revision) => self.store.erase(name, revision.0),
             Action::Publish(topic) => {
                 self.redirects.may_have_changed |= topic == Topic::SignIn;
-                self.publish(name, topic);
+                self.publish(name, &topic);
             }
             Action::Reply(ticket, result) => self.reply(name, ticket, result),
             Action::Log(event) => {
@@ -42,19 +42,26 @@ impl Agent {
         });
     }
 
-    pub(super) fn publish(&mut self, name: &AccountName, topic: Topic) {
-        self.summary_is_old |= topic == Topic::Status;
-        if topic != Topic::Token {
+    pub(super) fn publish(&mut self, name: &AccountName, topic: &Topic) {
+        self.summary_is_old |= *topic == Topic::Status;
+        if !matches!(topic, Topic::Token | Topic::FurtherToken(_)) {
             self.show_on_page(name);
         }
         let Some(account) = self.accounts.get(name) else { return };
         let now = clock::now();
         let session = &account.session;
         let (payload, good_until) = match topic {
-            Topic::Token if account.settings.publish == PublishMode::OnRequest => return,
+            Topic::FurtherToken(token) if !account.settings.tokens.contains_key(token) => {
+                return self.withdraw_token(name, Some(token));
+            }
+            Topic::Token | Topic::FurtherToken(_) if account.settings.publish == PublishMode::OnRequest => return,
             Topic::Token => match session.token(now) {
-                Some(token) => (wire::token(name, &token), token.usable_until),
-                None => (wire::withdrawn_token(name), None),
+                Some(token) => (wire::token(name, None, &token), token.usable_until),
+                None => (wire::withdrawn_token(name, None), None),
+            },
+            Topic::FurtherToken(further) => match session.further_token(further, now) {
+                Some(token) => (wire::token(name, Some(further), &token), token.usable_until),
+                None => (wire::withdrawn_token(name, Some(further)), None),
             },
             Topic::Status => (Payload::json(&self.status_message(name, account)), None),
             Topic::SignIn => (Payload::json(&wire::sign_in(name, session.pending().as_ref())), None),
@@ -75,11 +82,11 @@ async fn put(provider: &Provider, question: ProviderRequest) -> ProviderAnswer {
             ProviderAnswer::Granted(provider.exchange(&code, &code_verifier).await)
         }
         ProviderRequest::Obtain => ProviderAnswer::Granted(provider.obtain().await),
-        ProviderRequest::Refresh { refresh_token, is_first } => {
-            ProviderAnswer::Refresh(provider.refresh(&refresh_token, is_first).await)
+        ProviderRequest::Refresh { refresh_token, token, is_first } => {
+            ProviderAnswer::Refresh(provider.refresh(&refresh_token, token.as_ref(), is_first).await)
         }
-        ProviderRequest::Revoke { refresh_token, access_token } => {
-            ProviderAnswer::Revoked(provider.revoke(refresh_token.as_ref(), &access_token).await)
+        ProviderRequest::Revoke { refresh_token, access_tokens } => {
+            ProviderAnswer::Revoked(provider.revoke(refresh_token.as_ref(), &access_tokens).await)
         }
     }
 }
@@ -112,9 +119,14 @@ fn write_down(name: &AccountName, event: LogEvent, store: Option<&str>) {
         LogEvent::SignInFailed { fault, keeps_former: true } => {
             tracing::warn!(account, %fault, "a new sign-in failed; the former one is kept");
         }
-        LogEvent::Refreshed => tracing::info!(account, "refreshed"),
-        LogEvent::RefreshFailed(fault, wait) => {
+        LogEvent::Refreshed(None) => tracing::info!(account, "refreshed"),
+        LogEvent::Refreshed(Some(token)) => tracing::info!(account, token = token.as_str(), "refreshed"),
+        LogEvent::RefreshFailed(None, fault, wait) => {
             tracing::warn!(account, %fault, retry_in_seconds = wait.as_secs(), "the refresh failed");
+        }
+        LogEvent::RefreshFailed(Some(token), fault, wait) => {
+            let (token, retry_in_seconds) = (token.as_str(), wait.as_secs());
+            tracing::warn!(account, token, %fault, retry_in_seconds, "the refresh for a further token failed");
         }
         LogEvent::GrantEnded(fault) => {
             tracing::error!(account, %fault, "the provider has ended the sign-in");

@@ -81,7 +81,7 @@ impl Agent {
                 None => drop(self.redirects.refused.remove(&address)),
             }
             for name in names {
-                self.publish(&name, Topic::Status);
+                self.publish(&name, &Topic::Status);
             }
         }
     }

@@ -53,30 +53,36 @@ impl Agent {
         self.refusals_changed(topic);
     }
 
-    /// The status of an account tells whether its token reaches anybody.
+    /// The status of an account tells whether its tokens reach anybody.
     fn refusals_changed(&mut self, topic: &str) {
         self.summary_is_old = true;
-        let name = self.topics.account_of(topic).filter(|name| self.topics.account(name, Topic::Token) == topic);
-        if let Some(name) = name {
-            self.publish(&name, Topic::Status);
+        if let Some(name) = self.topics.account_of(topic).filter(|_| topic.ends_with("/token")) {
+            self.publish(&name, &Topic::Status);
         }
     }
 
-    /// Returns the state, times and fault of an account: that of its session, or that the broker refuses its token.
+    /// Returns the state, times and faults of an account: those of its session, or that the broker refuses a token of it.
     pub(super) fn status_of(&self, name: &AccountName, account: &Account) -> StatusView {
         let mut status = account.session.status(clock::now());
-        let is_published = status.state == SessionState::Active && account.settings.publish == PublishMode::Retained;
-        let refused = self.refusals.topics.get(&self.topics.account(name, Topic::Token)).filter(|_| is_published);
-        if let Some((refusal, since)) = refused {
-            let reason = refusal.to_string();
-            status.error = Some(ErrorView {
-                code: FaultCode::TokenRefused,
-                message: format!("The token reaches nobody: {}.", reason.trim_end_matches('.')),
-                since: *since,
-                retry_at: None,
-            });
+        if status.state != SessionState::Active || account.settings.publish != PublishMode::Retained {
+            return status;
+        }
+        status.error = self.refusal_of(name, &Topic::Token).or(status.error);
+        for token in &mut status.tokens {
+            token.error = self.refusal_of(name, &Topic::FurtherToken(token.name.clone())).or(token.error.take());
         }
         status
+    }
+
+    fn refusal_of(&self, name: &AccountName, topic: &Topic) -> Option<ErrorView> {
+        let (refusal, since) = self.refusals.topics.get(&self.topics.account(name, topic))?;
+        let reason = refusal.to_string();
+        Some(ErrorView {
+            code: FaultCode::TokenRefused,
+            message: format!("The token reaches nobody: {}.", reason.trim_end_matches('.')),
+            since: *since,
+            retry_at: None,
+        })
     }
 
     /// Returns the number of topics in use that the broker refuses.

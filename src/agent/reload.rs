@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::accounts::{Account, PendingChange, rules};
+use super::withdrawals::tokens_of;
 use super::{Agent, RunError};
 use crate::config;
 use crate::domain::account::AccountName;
@@ -120,15 +121,18 @@ impl Agent {
             account.settings = settings;
             account.provider = provider;
         } else if let Some(account) = self.accounts.remove(name) {
-            let session = self.session(&settings, account.session.into_found());
+            let mut session = self.session(&settings, account.session.into_found());
+            session.retire(account.settings.tokens.keys().cloned());
             let account = Account { settings, provider, session, change: None };
             self.accounts.insert(name.clone(), Box::new(account));
         }
         if self.accounts.get(name).is_some_and(|account| account.info(name) != told) {
             self.publish_info();
         }
-        if retires {
-            self.withdraw_token(name);
+        if let Some(account) = self.accounts.get(name).filter(|_| retires) {
+            for token in tokens_of(account.settings.tokens.keys()) {
+                self.withdraw_token(name, token);
+            }
         }
         if tells_no_more {
             self.withdraw_identity(name);
@@ -150,7 +154,7 @@ impl Agent {
             _ => self.store.erase(name, UNHEARD.0),
         }
         if self.broker_is_there {
-            self.withdraw_all_as(name, set_up, account.settings.identity);
+            self.withdraw_all_as(name, set_up, account.settings.identity, account.settings.tokens.keys());
         } else {
             self.removed_while_offline.insert(name.clone());
         }

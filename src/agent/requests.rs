@@ -15,7 +15,6 @@ use crate::domain::account::AccountName;
 use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
 use crate::domain::session::{Command, CommandError, Event, Ticket};
-use crate::domain::settings::PublishMode;
 use crate::domain::text::printable;
 use crate::platform::clock;
 use crate::wire::{self, ErrorCode, Payload, ReloadMessage, Request, RequestError, Response, Transaction, Verb};
@@ -50,7 +49,7 @@ pub(super) enum Asker {
 /// Where a response goes.
 #[derive(Clone)]
 pub(super) struct ReplyTo {
-    topic: String,
+    pub(super) topic: String,
     correlation: Option<Correlation>,
 }
 
@@ -111,10 +110,11 @@ impl Agent {
                 return;
             }
         };
-        let Request { account, redirected_to, settings, transaction } = request;
+        let Request { account, token, redirected_to, settings, transaction } = request;
         let outcome = match verb {
             Verb::Declare => self.declare(account, settings, &transaction, &reply_to),
             Verb::Forget => self.forget(account, &transaction, &reply_to),
+            Verb::Token => self.respond_token(account.as_ref(), token.as_ref(), &transaction, &reply_to),
             _ => self.carry_out(verb, account, redirected_to, &transaction, &reply_to),
         };
         if let Err(error) = outcome {
@@ -136,14 +136,13 @@ impl Agent {
         }
         let (name, command) = match verb {
             Verb::Status => return self.respond_status(account.as_ref(), transaction, reply_to),
-            Verb::Token => return self.respond_token(account.as_ref(), transaction, reply_to),
             Verb::Reload => return self.respond_reload(transaction, reply_to),
             Verb::Complete => self.completion(account, redirected_to)?,
             Verb::Login => (self.known(account.as_ref())?, Command::Login),
             Verb::Cancel => (self.known(account.as_ref())?, Command::Cancel),
             Verb::Refresh => (self.known(account.as_ref())?, Command::Refresh),
             Verb::Logout => (self.known(account.as_ref())?, Command::Logout),
-            Verb::Declare | Verb::Forget => return Ok(()),
+            Verb::Declare | Verb::Forget | Verb::Token => return Ok(()),
         };
         self.admit(&name, &command, &reply_to.topic)?;
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
@@ -260,34 +259,6 @@ impl Agent {
         Ok(())
     }
 
-    fn respond_token(
-        &mut self,
-        account: Option<&AccountName>,
-        transaction: &Transaction,
-        reply_to: &ReplyTo,
-    ) -> Result<(), RequestError> {
-        let name = self.known(account)?;
-        if !self.topics.may_carry_token(&reply_to.topic) {
-            let error = "Tokens stay at the device's own broker: ask with a response topic below $local/.";
-            return Err(RequestError::new(ErrorCode::TokenIsLocal, error));
-        }
-        let Some(account) = self.accounts.get(&name) else { return Ok(()) };
-        if account.settings.publish == PublishMode::Retained {
-            let topic = self.topics.account(&name, crate::domain::session::Topic::Token);
-            return Err(RequestError::new(
-                ErrorCode::TokenIsRetained,
-                format!("The token of {name} is retained on {topic}; subscribe to that."),
-            ));
-        }
-        let Some(token) = account.session.token(clock::now()) else {
-            let error = format!("There is no valid token of {name} now. Request status to see why.");
-            return Err(RequestError::new(ErrorCode::NoToken, error));
-        };
-        let payload = wire::token_response(&name, &token, transaction);
-        self.send(reply_to, payload, transaction);
-        Ok(())
-    }
-
     pub(super) fn known(&self, account: Option<&AccountName>) -> Result<AccountName, RequestError> {
         let Some(name) = account else {
             return Err(RequestError::invalid("The request names no account."));
@@ -315,7 +286,7 @@ impl Agent {
         self.respond::<()>(reply_to, Err(error), transaction);
     }
 
-    fn send(&mut self, reply_to: &ReplyTo, payload: Payload, transaction: &Transaction) {
+    pub(super) fn send(&mut self, reply_to: &ReplyTo, payload: Payload, transaction: &Transaction) {
         let sent = match self.link.respond(reply_to.publication(payload)) {
             Err(Unsent::TooLarge(refusal)) => {
                 let error = format!("The response is too large: {refusal}.");

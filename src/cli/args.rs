@@ -89,7 +89,7 @@ pub(crate) enum CliCommand {
     ///
     /// Anyone who reads the output can use the account until the token expires.
     Token {
-        /// The name of the account in the configuration
+        /// The name of the account in the configuration; ACCOUNT/TOKEN for one of its further tokens
         account: String,
     },
     /// Refresh the access token now

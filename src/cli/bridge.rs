@@ -35,9 +35,14 @@ pub(super) fn warnings(settings: &Settings, configuration: &Path) -> Vec<String>
 
 /// Every topic that has tokens on it, and how they come there if its name does not tell.
 fn with_tokens(settings: &Settings, topics: &Topics) -> Vec<(String, &'static str)> {
-    let retained = |name: &AccountName| (topics.account(name, Topic::Token), "");
+    let retained = |name: &AccountName| (topics.account(name, &Topic::Token), "");
     let kept = settings.accounts.iter().filter(|(_, account)| account.publish == PublishMode::Retained);
-    let mut found: Vec<_> = kept.map(|(name, _)| retained(name)).collect();
+    let mut found = Vec::new();
+    for (name, account) in kept {
+        found.push(retained(name));
+        let further = account.tokens.keys().cloned().map(Topic::FurtherToken);
+        found.extend(further.map(|topic| (topics.account(name, &topic), "")));
+    }
     // Which accounts will be declared is not known here; their topics are all of one kind.
     let declared = settings.provisioning.is_some();
     found.extend("account".parse::<AccountName>().ok().filter(|_| declared).as_ref().map(retained));

@@ -47,7 +47,7 @@ pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, sc
     }
     let topics = agent.topics();
     let (state_topic, status_topic, sign_in_topic) =
-        (topics.state(), topics.account(account, Topic::Status), topics.account(account, Topic::SignIn));
+        (topics.state(), topics.account(account, &Topic::Status), topics.account(account, &Topic::SignIn));
     // In this order the status that belongs to the end of a sign-in is there before the end is seen.
     agent.subscribe(&state_topic).await?;
     agent.subscribe(&status_topic).await?;
@@ -163,7 +163,7 @@ async fn signed_in(agent: &mut RunningAgent, account: &AccountName, status: &Sta
     let place = if info.is_some_and(|account| account.publish == "on_request") {
         format!("The access token is given on request: `oauth2mqtt token {account}`.")
     } else {
-        let topic = agent.topics().account(account, Topic::Token);
+        let topic = agent.topics().account(account, &Topic::Token);
         format!("The access token is on the topic {BOLD}{topic}{BOLD:#}.")
     };
     let now = clock::now().wall;

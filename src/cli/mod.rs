@@ -36,6 +36,7 @@ use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
 use crate::domain::settings::{MqttSettings, Settings};
 use crate::domain::text::printable;
+use crate::domain::token_name::TokenName;
 use crate::store::process;
 use crate::wire::{ReloadMessage, StatusMessage, Verb};
 use args::{Args, CliCommand};
@@ -104,7 +105,7 @@ fn execute(args: Args) -> Result<(), Failure> {
             let looks = status::Looks { json, check };
             status::show(agent, account.as_ref(), looks).await
         }),
-        CliCommand::Token { account } => ask(config, async |agent| print_token(agent, &name(&account)?).await),
+        CliCommand::Token { account } => ask(config, async |agent| print_token(agent, &account).await),
         CliCommand::Complete { account } => complete(config, &account),
         CliCommand::Reload => ask(config, reload),
         CliCommand::Doctor => doctor::doctor(config),
@@ -200,8 +201,12 @@ fn complete(config: &Path, account: &str) -> Result<(), Failure> {
     })
 }
 
-async fn print_token(agent: &mut RunningAgent, account: &AccountName) -> Result<(), Failure> {
-    let token = agent.token(account).await?;
+async fn print_token(agent: &mut RunningAgent, written: &str) -> Result<(), Failure> {
+    let (account, further) = written.split_once('/').map_or((written, None), |(account, token)| (account, Some(token)));
+    let further = further.map(str::parse::<TokenName>).transpose();
+    let further =
+        further.map_err(|error| Failure::new(Exit::Usage, format!("\"{}\": {error}.", printable(written))))?;
+    let token = agent.token(&name(account)?, further.as_ref()).await?;
     let mut out = anstream::stdout();
     writeln!(out, "{}", token.expose()).map_err(|error| Failure::output(&error))
 }

@@ -13,6 +13,7 @@ use crate::domain::fault::FaultCode;
 use crate::domain::secret::Secret;
 use crate::domain::session::Topic;
 use crate::domain::settings::MqttSettings;
+use crate::domain::token_name::TokenName;
 use crate::platform::tls::Tls;
 use crate::wire::{
     ErrorCode, Payload, Presence, Request, RequestError, Response, StateMessage, StatusMessage, TokenMessage, Topics,
@@ -118,9 +119,15 @@ impl RunningAgent {
         response.map(drop).map_err(|error| in_words_of_commands(error, Some(account)))
     }
 
-    /// The access token of an account, from its topic or by a request.
-    pub(super) async fn token(&mut self, account: &AccountName) -> Result<Secret, Failure> {
-        let message = match self.exchange::<TokenMessage>(Verb::Token, &Request::about(Some(account))).await? {
+    /// The access token of an account, or a further one of this name, from its topic or by a request.
+    pub(super) async fn token(
+        &mut self,
+        account: &AccountName,
+        further: Option<&TokenName>,
+    ) -> Result<Secret, Failure> {
+        let request = Request { token: further.cloned(), ..Request::about(Some(account)) };
+        let topic = further.map_or(Topic::Token, |name| Topic::FurtherToken(name.clone()));
+        let message = match self.exchange::<TokenMessage>(Verb::Token, &request).await? {
             Ok(message) => Some(message),
             Err(error) if error.code == ErrorCode::TokenIsRetained && !self.call.broker_retains() => {
                 let message = format!(
@@ -130,7 +137,7 @@ impl RunningAgent {
                 return Err(Failure::new(Exit::Unavailable, message));
             }
             Err(error) if error.code == ErrorCode::TokenIsRetained => {
-                let payload = self.retained(&self.topics.account(account, Topic::Token)).await?;
+                let payload = self.retained(&self.topics.account(account, &topic)).await?;
                 payload.as_deref().map(read).transpose()?
             }
             Err(error) => return Err(in_words_of_commands(error, Some(account))),

@@ -137,6 +137,18 @@ fn rows(status: &StatusMessage, now: UnixTime) -> Vec<Row> {
     if let Some(scope) = &status.scope {
         row(DIM, "scopes", printable(scope));
     }
+    for token in &status.tokens {
+        let name = printable(&token.name);
+        let end = token.expires_at.map(|at| format!("expires {}", relative_time::relative(UnixTime::new(at), now)));
+        match &token.error {
+            Some(error) => row(BAD, "token", format!("{name}: {}", printable(&error.message))),
+            None => row(
+                DIM,
+                "token",
+                format!("{name}: {}", end.as_deref().unwrap_or("not there yet, or without a known end")),
+            ),
+        }
+    }
     if status.declared.as_deref() == Some("mqtt") {
         row(DIM, "declared", "over MQTT, by a flow".to_owned());
     }

@@ -1,6 +1,5 @@
 //! One `[accounts.NAME]` section.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::catalog::Catalog;
@@ -9,8 +8,9 @@ use super::diagnostic::quoted;
 use super::files::Files;
 use super::grant;
 use super::node::Entries;
-use super::table::{Entry, Table};
-use super::{profile, provider};
+use super::scopes::scopes;
+use super::table::Table;
+use super::{profile, provider, tokens};
 use crate::domain::account::AccountName;
 use crate::domain::grant_kind::GrantKind;
 use crate::domain::identity::{Admission, AllowList};
@@ -18,7 +18,7 @@ use crate::domain::profile::{Pkce, Profile};
 use crate::domain::settings::{AccountSettings, Declared, PublishMode, SignInMode};
 
 /// The keys of an account beside those of [`Profile`] and the parameters of its provider.
-pub(super) const ACCOUNT_KEYS: [&str; 29] = [
+pub(super) const ACCOUNT_KEYS: [&str; 30] = [
     "allow",
     "allow_http",
     "authorization_endpoint",
@@ -46,6 +46,7 @@ pub(super) const ACCOUNT_KEYS: [&str; 29] = [
     "sign_in",
     "subject",
     "token_endpoint",
+    "tokens",
     "userinfo_endpoint",
     "username",
 ];
@@ -75,7 +76,9 @@ pub(super) fn read(
     }
     let file_profile = provider.as_ref().map(|provider| provider.profile.clone()).unwrap_or_default();
     let profile = profile.map(|profile| profile::layered(profile, file_profile));
-    let scopes = scopes(&entries, profile.as_ref().map_or(" ", |profile| profile.scope_separator()));
+    let separator = profile.as_ref().map_or(" ", |profile| profile.scope_separator());
+    let scopes = scopes(&entries, separator);
+    let tokens = tokens::read(&mut table, kind, separator);
     let sign_in = sign_in(&mut table, kind);
     let publish = table.value_or("publish", PublishMode::Retained);
     let allow = allow(&mut table);
@@ -94,6 +97,7 @@ pub(super) fn read(
         client: client?,
         grant: grant?,
         scopes,
+        tokens,
         profile: catalog.shared(profile?),
         sign_in: sign_in?,
         publish: publish?,
@@ -170,26 +174,4 @@ fn check_identity(table: &Table<'_>, kind: GrantKind, allow: &AllowList, scopes:
             "add \"email\" to scopes, or name users as \"sub:…\"",
         );
     }
-}
-
-/// The scopes, each of the characters of RFC 6749 3.3.
-fn scopes(entries: &[Entry<'_, &str>], separator: &str) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let mut scopes = Vec::new();
-    for entry in entries {
-        let of_a_scope = |c: char| matches!(c, '\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
-        if entry.value.is_empty() || entry.value.contains(separator) || !entry.value.chars().all(of_a_scope) {
-            entry.place.error(
-                format!("{} is not a scope", quoted(entry.value)),
-                "write each scope in quotes of its own: scopes = [\"openid\", \"email\"]",
-            );
-        } else if seen.insert(entry.value) {
-            scopes.push(entry.value.to_owned());
-        } else {
-            entry.place.warn(format!("the scope {} stands here twice", quoted(entry.value)), "take one of them out");
-        }
-    }
-    // They are held as long as the agent runs.
-    scopes.shrink_to_fit();
-    scopes
 }

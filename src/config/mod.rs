@@ -18,10 +18,12 @@ mod page;
 mod profile;
 mod provider;
 mod provisioning;
+mod scopes;
 mod store;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 pub(crate) mod toml_text;
 
 use std::ffi::OsString;

@@ -100,7 +100,8 @@ fn check_params(entries: &Entries, place: &Place<'_>) {
     }
 }
 
-fn check_table(node: &Node, place: &Place<'_>, kinds: &[RequestKind]) {
+/// Complains about parameters that the program sends in requests of these kinds.
+pub(super) fn check_table(node: &Node, place: &Place<'_>, kinds: &[RequestKind]) {
     let Value::Table(params) = &node.value else { return };
     for (name, node) in params {
         let place = place.below(name, Some(node.written));

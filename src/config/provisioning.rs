@@ -22,7 +22,7 @@ use crate::domain::text;
 
 /// The keys that a declaration may have beside `client_secret` and the parameters of the providers that it may use. All
 /// others name a file of the device, lower its guard, or say how a provider works, which its administrator says.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "allow",
     "authorization_endpoint",
     "client_auth",
@@ -43,6 +43,7 @@ const KEYS: [&str; 21] = [
     "scopes",
     "sign_in",
     "token_endpoint",
+    "tokens",
     "userinfo_endpoint",
 ];
 

@@ -7,6 +7,7 @@ mod grants;
 mod named_files;
 mod page;
 mod provisioning;
+mod tokens;
 mod whole_file;
 
 use std::path::Path;

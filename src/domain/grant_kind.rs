@@ -37,6 +37,12 @@ impl GrantKind {
         }
     }
 
+    /// True if it may bring a refresh token, by which further tokens are had (RFC 6749 6).
+    #[must_use]
+    pub(crate) fn has_refresh_token(self) -> bool {
+        !matches!(self, Self::ClientCredentials | Self::JwtBearer)
+    }
+
     /// True if a user approves each sign-in.
     #[must_use]
     pub(crate) fn has_user(self) -> bool {

@@ -23,3 +23,5 @@ pub(crate) mod session;
 pub(crate) mod settings;
 pub(crate) mod text;
 pub(crate) mod token;
+pub(crate) mod token_name;
+pub(crate) mod token_target;

@@ -1,5 +1,7 @@
 //! What the store keeps of one account.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use crate::domain::account::Declared;
@@ -8,7 +10,9 @@ use crate::domain::clock::UnixTime;
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::Identity;
+use crate::domain::secret::Secret;
 use crate::domain::token::Tokens;
+use crate::domain::token_name::TokenName;
 
 /// Everything of one account that must outlive the process.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +113,8 @@ pub struct SignedIn {
     pub client: ClientBinding,
     /// The newest tokens.
     pub tokens: Tokens,
+    /// The further access tokens that its refresh token brought, by name.
+    pub further: BTreeMap<TokenName, FurtherToken>,
     /// When the user approved.
     pub since: UnixTime,
     /// When the tokens were last renewed.
@@ -122,6 +128,21 @@ pub struct SignedIn {
     pub user: Option<Box<Identity>>,
     /// When somebody else than before approved, if that has happened.
     pub user_changed_at: Option<UnixTime>,
+}
+
+/// A further access token of a sign-in.
+#[derive(Clone, Debug)]
+pub struct FurtherToken {
+    /// The token that a flow sends to an API.
+    pub access_token: Secret,
+    /// When it ends; `None` if the provider does not say.
+    pub expiry: Option<Expiry>,
+    /// The scopes granted, separated by spaces; `None` if unknown.
+    pub scope: Option<String>,
+    /// Further members that are published with it, each as JSON text, by name.
+    pub extra: BTreeMap<String, Secret>,
+    /// The target that it was got for.
+    pub target: Fingerprint,
 }
 
 /// The word of the provider that a grant has ended.

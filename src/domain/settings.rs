@@ -19,6 +19,8 @@ use crate::domain::profile::Profile;
 use crate::domain::provider_file::KnownProvider;
 use crate::domain::record::{ClientBinding, Fingerprint};
 use crate::domain::secret::Secret;
+use crate::domain::token_name::TokenName;
+use crate::domain::token_target::TokenTarget;
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -187,6 +189,8 @@ pub struct AccountSettings {
     pub grant: GrantSettings,
     /// The scopes to ask for.
     pub scopes: Vec<String>,
+    /// The further tokens that its refresh token brings, by name.
+    pub tokens: BTreeMap<TokenName, TokenTarget>,
     /// The peculiarities of the provider, and of the account at it.
     pub(crate) profile: Arc<Profile>,
     /// When a code is shown.

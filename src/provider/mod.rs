@@ -40,6 +40,7 @@ use crate::domain::redirection::RedirectedCode;
 use crate::domain::secret::Secret;
 use crate::domain::settings::{AccountSettings, GrantSettings};
 use crate::domain::token::{Granted, PollAnswer, TokenAnswer, User};
+use crate::domain::token_name::TokenName;
 use answer::{Polled, Refreshed};
 use credential::{Credential, credentials};
 pub(crate) use directory::Directory;
@@ -182,7 +183,7 @@ impl Provider {
                 (RequestKind::Password, exchange, Some(password.clone()))
             }
             GrantSettings::RefreshToken { token: Some(token) } => {
-                let build = |requests: Requests<'_>| requests.refresh(token);
+                let build = |requests: Requests<'_>| requests.refresh(token, None);
                 let exchange = self.ask(endpoints, RequestKind::Refresh, build).await?;
                 (RequestKind::Refresh, exchange, Some(token.clone()))
             }
@@ -219,15 +220,26 @@ impl Provider {
         }
     }
 
-    /// Asks for the next access token (RFC 6749 6); `is_first` if none of this sign-in has succeeded yet.
+    /// Asks for the next access token (RFC 6749 6), the account's own or a further one of this
+    /// name; `is_first` if none of this sign-in has succeeded yet.
     ///
     /// # Errors
     /// When the grant has ended, or the provider cannot be asked now.
-    pub(crate) async fn refresh(&self, refresh_token: &Secret, is_first: bool) -> Result<TokenAnswer, Fault> {
+    pub(crate) async fn refresh(
+        &self,
+        refresh_token: &Secret,
+        token: Option<&TokenName>,
+        is_first: bool,
+    ) -> Result<TokenAnswer, Fault> {
+        let target = token.and_then(|name| self.account.tokens.get(name));
+        if token.is_some() && target.is_none() {
+            let message = "The account has no further token of that name by now.";
+            return Err(Fault::reconfigure(FaultCode::InvalidRequest, message));
+        }
         let endpoints = &*self.directory.endpoints().await?;
         let successor = self.memory().rotated.clone().filter(|(former, _)| former == refresh_token).map(|(_, new)| new);
         let newest = successor.as_ref().unwrap_or(refresh_token);
-        let build = |requests: Requests<'_>| requests.refresh(newest);
+        let build = |requests: Requests<'_>| requests.refresh(newest, target);
         let exchange = self.ask(endpoints, RequestKind::Refresh, build).await?;
         let sent = self.secrets([refresh_token, newest]);
         let refreshed = answer::refresh(&exchange, self.asked(RequestKind::Refresh, &sent));
@@ -245,11 +257,11 @@ impl Provider {
     }
 
     /// Revokes the grant (RFC 7009 2.1): by the refresh token, whose end is the end of the grant, and then by the access
-    /// token, which some providers let live on; or as the profile says.
+    /// tokens, which some providers let live on; or as the profile says.
     ///
     /// # Errors
     /// When the provider refuses, cannot be asked now, or has no revocation endpoint.
-    pub(crate) async fn revoke(&self, refresh_token: Option<&Secret>, access_token: &Secret) -> Result<(), Fault> {
+    pub(crate) async fn revoke(&self, refresh_token: Option<&Secret>, access_tokens: &[Secret]) -> Result<(), Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let Some(url) = &endpoints.revocation else {
             let message = "The provider has no revocation endpoint.";
@@ -257,17 +269,17 @@ impl Provider {
         };
         let mut grant_has_ended = false;
         let mut outcome = Ok(());
-        for kind in self.account.profile.revoke() {
-            let (token, secret) = match (kind, refresh_token) {
-                (RevokedToken::RefreshToken, None) => continue,
-                (RevokedToken::RefreshToken, Some(token)) => (Revoke::Refresh(token), token),
-                (RevokedToken::AccessToken, _) => (Revoke::Access(access_token), access_token),
-            };
+        let tokens = self.account.profile.revoke().iter().flat_map(|kind| match kind {
+            RevokedToken::RefreshToken => refresh_token.into_iter().map(Revoke::Refresh).collect::<Vec<_>>(),
+            RevokedToken::AccessToken => access_tokens.iter().map(Revoke::Access).collect(),
+        });
+        for token in tokens {
+            let (Revoke::Refresh(secret) | Revoke::Access(secret)) = token;
             let build = |requests: Requests<'_>| requests.revocation(url, token);
             let exchange = self.ask(endpoints, RequestKind::Revocation, build).await?;
             let sent = self.secrets([secret]);
             match answer::revocation(&exchange, self.asked(RequestKind::Revocation, &sent)) {
-                Ok(()) => grant_has_ended |= *kind == RevokedToken::RefreshToken,
+                Ok(()) => grant_has_ended |= matches!(token, Revoke::Refresh(_)),
                 // What was the grant's has ended with it, and a good server may say that there is no such token.
                 Err(fault) if grant_has_ended && !matches!(fault.remedy, Remedy::TryAgain { .. }) => {}
                 Err(fault) => outcome = outcome.and(Err(fault)),

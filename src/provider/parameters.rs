@@ -10,6 +10,7 @@ use url::{Url, form_urlencoded};
 
 use crate::domain::profile::{ParameterName, Profile, RequestFormat, RequestKind};
 use crate::domain::secret::Secret;
+use crate::domain::token_target::TokenTarget;
 
 /// A request that cannot even be built: an endpoint is no usable address, or the client's key does not sign.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,13 @@ impl Parameters {
         self.0.push((name.to_owned(), Secret::new(value.to_owned())));
     }
 
+    /// Adds one beside others of the same name, unless it is there already.
+    pub(super) fn add(&mut self, name: &str, value: &str) {
+        if !self.0.iter().any(|(other, known)| other == name && known.expose() == value) {
+            self.0.push((name.to_owned(), Secret::new(value.to_owned())));
+        }
+    }
+
     /// Leaves one out.
     pub(super) fn remove(&mut self, name: &str) {
         self.0.retain(|(other, _)| other != name);
@@ -49,11 +57,37 @@ impl Parameters {
         if let (Some(grant_type), Some((_, value))) = (profile.grant_types.of(kind), own_type) {
             *value = Secret::new(grant_type.clone());
         }
-        let is_own = |name: &str| kind.reserved().contains(&name) || RequestKind::AUTHENTICATION.contains(&name);
         for (name, value) in profile.params_of(kind) {
-            if !is_own(name) {
+            if !kind.is_own(name) {
                 self.set(name, value);
             }
+        }
+    }
+
+    /// Makes of a refresh the one for a further token. What it asks for wins over what the account says of each refresh.
+    pub(super) fn ask_for(&mut self, target: &TokenTarget, separator: &str) {
+        for (name, value) in &target.params {
+            if RequestKind::Refresh.is_own(name) {
+                continue;
+            }
+            self.remove(name);
+            if !value.is_empty() {
+                self.set(name, value);
+            }
+        }
+        if let Some(resource) = &target.resource {
+            self.set("resource", resource);
+        }
+        if !target.scopes.is_empty() {
+            self.set("scope", &target.scopes.join(separator));
+        }
+    }
+
+    /// Adds the resources of further tokens to a request that begins a sign-in (RFC 8707 2.1): what the user approves, single
+    /// tokens are then had for.
+    pub(super) fn add_resources<'a>(&mut self, targets: impl Iterator<Item = &'a TokenTarget>) {
+        for resource in targets.filter_map(|target| target.resource.as_deref()) {
+            self.add("resource", resource);
         }
     }
 

@@ -32,6 +32,7 @@ use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::profile::{ClientAuth, Pkce, RequestKind};
 use crate::domain::secret::Secret;
 use crate::domain::settings::AccountSettings;
+use crate::domain::token_target::TokenTarget;
 
 /// The grant type of a signed assertion (RFC 7523 2.1).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -72,10 +73,13 @@ impl Requests<'_> {
         let request = captured(|transport| {
             let _: Result<StandardDeviceAuthorizationResponse, _> = request.request(transport);
         })?;
-        self.finished(RequestKind::DeviceAuthorization, request, |parameters| {
+        let challenge = |parameters: &mut Parameters| {
             if let Some(code_verifier) = code_verifier {
                 add_challenge(parameters, self.account.profile.device_pkce(), code_verifier);
             }
+        };
+        self.finished_with(RequestKind::DeviceAuthorization, request, challenge, |parameters| {
+            parameters.add_resources(self.account.tokens.values());
         })
     }
 
@@ -104,6 +108,7 @@ impl Requests<'_> {
             own.set("prompt", prompt);
         }
         own.add_further(RequestKind::Authorization, profile);
+        own.add_resources(self.account.tokens.values());
         AuthorizationRequest {
             address: own.into_address(url, profile),
             redirect_uri: redirect_uri.to_owned(),
@@ -204,17 +209,26 @@ impl Requests<'_> {
     }
 
     /// Asks for the next access token (RFC 6749 6). No scope is sent unless the provider wants it: the new token has those
-    /// of the old one.
-    pub(super) fn refresh(self, refresh_token: &Secret) -> Result<HttpRequest, Unbuildable> {
+    /// of the old one. A `target` is that of a further token.
+    pub(super) fn refresh(
+        self,
+        refresh_token: &Secret,
+        target: Option<&TokenTarget>,
+    ) -> Result<HttpRequest, Unbuildable> {
         let built = self.client().set_token_uri(TokenUrl::from_url(Url::clone(&self.endpoints.token)));
         let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
         let request = built.exchange_refresh_token(&refresh_token);
         let request = captured(|transport| {
             let _ = request.request(transport);
         })?;
-        self.finished(RequestKind::Refresh, request, |parameters| {
+        let own_scope = |parameters: &mut Parameters| {
             if self.account.profile.scope_at_refresh == Some(true) && !self.account.scopes.is_empty() {
                 parameters.set("scope", &self.scopes());
+            }
+        };
+        self.finished_with(RequestKind::Refresh, request, own_scope, |parameters| {
+            if let Some(target) = target {
+                parameters.ask_for(target, self.account.profile.scope_separator());
             }
         })
     }
@@ -248,6 +262,17 @@ impl Requests<'_> {
         request: HttpRequest,
         change: impl FnOnce(&mut Parameters),
     ) -> Result<HttpRequest, Unbuildable> {
+        self.finished_with(kind, request, change, |_| {})
+    }
+
+    /// The same with a change before the profile's further parameters and one after them.
+    fn finished_with(
+        self,
+        kind: RequestKind,
+        request: HttpRequest,
+        change: impl FnOnce(&mut Parameters),
+        last: impl FnOnce(&mut Parameters),
+    ) -> Result<HttpRequest, Unbuildable> {
         let profile = &self.account.profile;
         let (mut parts, body) = request.into_parts();
         let mut parameters = Parameters::of_form(&body);
@@ -259,6 +284,7 @@ impl Requests<'_> {
             parts.headers.insert(AUTHORIZATION, value);
         }
         parameters.add_further(kind, profile);
+        last(&mut parameters);
         parameters.into_request(parts, profile)
     }
 

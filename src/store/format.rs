@@ -6,6 +6,7 @@
 
 mod expiry;
 mod fingerprint;
+mod further;
 mod pending;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,6 @@ use zeroize::Zeroizing;
 use crate::domain::account::Declared;
 use crate::domain::clock::{Confidence, Now, UnixTime};
 use crate::domain::declaration::Declaration;
-use crate::domain::expiry::Expiry;
 use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
 use crate::domain::record::{ClientBinding, Record, Refusal, SignedIn};
@@ -26,6 +26,7 @@ use crate::domain::secret::Secret;
 use crate::domain::token::Tokens;
 use expiry::WrittenExpiry;
 use fingerprint::WrittenFingerprint;
+use further::WrittenFurtherToken;
 use pending::WrittenPending;
 
 /// The version that this program writes, and the newest it reads.
@@ -75,6 +76,8 @@ struct WrittenSignIn {
     scope: Option<String>,
     #[serde(default, serialize_with = "all_exposed", skip_serializing_if = "BTreeMap::is_empty")]
     extra: BTreeMap<String, Secret>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    further: BTreeMap<String, WrittenFurtherToken>,
     since: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_refresh: Option<i64>,
@@ -247,7 +250,7 @@ pub(super) fn decode(text: &[u8], clock: Clock) -> Result<Record, FormatError> {
 
 impl From<&SignedIn> for WrittenSignIn {
     fn from(signed_in: &SignedIn) -> Self {
-        let SignedIn { client, tokens, since, last_refresh, refused, refreshing_since, user, user_changed_at } =
+        let SignedIn { client, tokens, further, since, last_refresh, refused, refreshing_since, user, user_changed_at } =
             signed_in;
         let Tokens { access_token, refresh_token, expiry, sign_in_end, scope, extra } = tokens.clone();
         Self {
@@ -259,6 +262,7 @@ impl From<&SignedIn> for WrittenSignIn {
             sign_in_end: sign_in_end.as_ref().map(WrittenExpiry::from),
             scope,
             extra,
+            further: further.iter().map(|(name, token)| (name.to_string(), token.into())).collect(),
             since: since.seconds(),
             last_refresh: last_refresh.map(UnixTime::seconds),
             refused: refused.as_ref().map(|refusal| WrittenRefusal {
@@ -286,8 +290,11 @@ impl From<WrittenUser> for Identity {
 }
 
 impl WrittenSignIn {
-    fn restored(self, (now, confidence): Clock) -> SignedIn {
-        let restored = |expiry: WrittenExpiry| Expiry::restored(expiry.beginning(), expiry.life(), now, confidence);
+    fn restored(self, clock: Clock) -> SignedIn {
+        let restored = |expiry: WrittenExpiry| expiry.restored(clock);
+        // A name that only another version allows has no topic here.
+        let further = self.further.into_iter();
+        let further = further.filter_map(|(name, token)| Some((name.parse().ok()?, token.restored(clock))));
         SignedIn {
             client: self.declared.restored(&self.client),
             tokens: Tokens {
@@ -298,6 +305,7 @@ impl WrittenSignIn {
                 scope: self.scope,
                 extra: self.extra,
             },
+            further: further.collect(),
             since: UnixTime::new(self.since),
             last_refresh: self.last_refresh.map(UnixTime::new),
             refused: self.refused.map(|refusal| {

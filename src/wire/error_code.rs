@@ -14,6 +14,8 @@ pub(crate) enum ErrorCode {
     UnknownVerb,
     /// There is no such account.
     UnknownAccount,
+    /// The account has no such further token.
+    UnknownToken,
     /// Too many requests wait for an answer.
     Busy,
     /// The requests of this kind come faster than they are taken.
@@ -63,9 +65,10 @@ const CONFIG: u8 = 78;
 
 impl ErrorCode {
     /// The codes that are not those of a fault, in the order of the table in the documentation.
-    pub(crate) const OF_REQUESTS: [Self; 19] = [
+    pub(crate) const OF_REQUESTS: [Self; 20] = [
         Self::UnknownVerb,
         Self::UnknownAccount,
+        Self::UnknownToken,
         Self::Busy,
         Self::TooManyRequests,
         Self::TooManyChanges,
@@ -91,6 +94,7 @@ impl ErrorCode {
         match self {
             Self::UnknownVerb => "unknown_verb",
             Self::UnknownAccount => "unknown_account",
+            Self::UnknownToken => "unknown_token",
             Self::Busy => "busy",
             Self::TooManyRequests => "too_many_requests",
             Self::TooManyChanges => "too_many_changes",

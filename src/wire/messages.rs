@@ -1,18 +1,12 @@
 //! The retained messages of the agent, each one type: the agent writes it, the command line reads it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
-use super::request::Transaction;
-use super::response::Response;
-use super::secret_text::{exposed, exposed_members, secret_members};
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 use crate::domain::identity::Identity;
-use crate::domain::secret::Secret;
-use crate::domain::session::{PendingView, StatusView, TokenView};
+use crate::domain::session::{ErrorView, FurtherView, PendingView, StatusView};
 use crate::ui::qr::Qr;
 
 /// The payload of `bridge/state`.
@@ -62,6 +56,9 @@ pub(crate) struct AccountInfo {
     pub scopes: Vec<String>,
     /// The way its token is given out: `retained` or `on_request`.
     pub publish: String,
+    /// The names of its further tokens.
+    #[serde(default)]
+    pub tokens: Vec<String>,
 }
 
 /// Builds the payload of `bridge/info`.
@@ -69,69 +66,6 @@ pub(crate) struct AccountInfo {
 pub(crate) fn info(started_at: UnixTime, accounts: Vec<AccountInfo>) -> Payload {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Payload::json(&InfoMessage { version, started_at: started_at.seconds(), accounts })
-}
-
-/// The payload of `<account>/token`, and the data of the response to a request for a token.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct TokenMessage {
-    /// The account.
-    pub account: String,
-    /// The access token; `None` while there is none that is good.
-    #[serde(serialize_with = "exposed")]
-    pub access_token: Option<Secret>,
-    /// Always `Bearer` (RFC 6750).
-    pub token_type: String,
-    /// The token as it stands in a header (RFC 6750 2.1).
-    #[serde(serialize_with = "exposed")]
-    pub authorization: Option<Secret>,
-    /// When it expires, in Unix seconds, if the provider says.
-    pub expires_at: Option<i64>,
-    /// The scopes granted.
-    pub scope: Option<String>,
-    /// Further members of the provider's answer, each as JSON.
-    #[serde(default, serialize_with = "exposed_members", deserialize_with = "secret_members")]
-    pub extra: BTreeMap<String, Secret>,
-}
-
-impl TokenMessage {
-    fn new(account: &AccountName, token: &TokenView) -> Self {
-        Self {
-            account: account.to_string(),
-            access_token: Some(token.access_token.clone()),
-            token_type: "Bearer".to_owned(),
-            authorization: Some(Secret::new(format!("Bearer {}", token.access_token.expose()))),
-            expires_at: token.expires_at.map(UnixTime::seconds),
-            scope: token.scope.clone(),
-            extra: token.extra.clone(),
-        }
-    }
-}
-
-/// Builds the payload of `<account>/token`.
-#[must_use]
-pub(crate) fn token(account: &AccountName, token: &TokenView) -> Payload {
-    Payload::json(&TokenMessage::new(account, token))
-}
-
-/// Builds the response to a request for a token.
-#[must_use]
-pub(crate) fn token_response(account: &AccountName, token: &TokenView, transaction: &Transaction) -> Payload {
-    Payload::json(&Response::new(Ok(TokenMessage::new(account, token)), transaction))
-}
-
-/// Builds the payload of `<account>/token` while there is no good token. It is never empty, since a flow that reads JSON
-/// would fail on that.
-#[must_use]
-pub(crate) fn withdrawn_token(account: &AccountName) -> Payload {
-    Payload::json(&TokenMessage {
-        account: account.to_string(),
-        access_token: None,
-        token_type: "Bearer".to_owned(),
-        authorization: None,
-        expires_at: None,
-        scope: None,
-        extra: BTreeMap::new(),
-    })
 }
 
 /// The part of `status` that comes from outside the account's session.
@@ -183,7 +117,21 @@ pub(crate) struct StatusMessage {
     /// What an operator should change although nothing has failed yet, each in full sentences.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Its further tokens, by name.
+    #[serde(default)]
+    pub tokens: Vec<FurtherTokenMessage>,
     /// The fault, if there is one.
+    pub error: Option<ErrorMessage>,
+}
+
+/// A further token in a status.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FurtherTokenMessage {
+    /// Its name.
+    pub name: String,
+    /// When it expires.
+    pub expires_at: Option<i64>,
+    /// The fault of this token alone, if there is one.
     pub error: Option<ErrorMessage>,
 }
 
@@ -220,12 +168,29 @@ pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) 
         declared: set_up.declared.map(str::to_owned),
         sign_in_needed: set_up.sign_in_needed,
         warnings: set_up.warnings,
-        error: status.error.as_ref().map(|error| ErrorMessage {
+        tokens: status.tokens.iter().map(FurtherTokenMessage::from).collect(),
+        error: status.error.as_ref().map(ErrorMessage::from),
+    }
+}
+
+impl From<&FurtherView> for FurtherTokenMessage {
+    fn from(FurtherView { name, expires_at, error }: &FurtherView) -> Self {
+        Self {
+            name: name.to_string(),
+            expires_at: expires_at.map(UnixTime::seconds),
+            error: error.as_ref().map(ErrorMessage::from),
+        }
+    }
+}
+
+impl From<&ErrorView> for ErrorMessage {
+    fn from(error: &ErrorView) -> Self {
+        Self {
             code: error.code.name().to_owned(),
             message: error.message.clone(),
             since: error.since.seconds(),
             retry_at: error.retry_at.map(UnixTime::seconds),
-        }),
+        }
     }
 }
 
@@ -300,7 +265,7 @@ pub(crate) fn identity(account: &AccountName, user: Option<&Identity>) -> Payloa
 mod tests {
     use super::*;
     use crate::domain::fault::FaultCode;
-    use crate::domain::session::{ErrorView, SessionState};
+    use crate::domain::session::SessionState;
 
     fn text(payload: &Payload) -> &str {
         std::str::from_utf8(payload.as_bytes()).unwrap()
@@ -308,29 +273,6 @@ mod tests {
 
     fn google() -> AccountName {
         "google".parse().unwrap()
-    }
-
-    #[test]
-    fn a_token_is_ready_for_a_header() {
-        let view = TokenView {
-            access_token: Secret::new("ya29.x".to_owned()),
-            expires_at: Some(UnixTime::new(1_800_000_000)),
-            usable_until: None,
-            scope: Some("openid email".to_owned()),
-            extra: [("instance_url".to_owned(), Secret::new("\"https://a.example\"".to_owned()))].into(),
-        };
-        assert_eq!(
-            text(&token(&google(), &view)),
-            r#"{"account":"google","access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email","extra":{"instance_url":"https://a.example"}}"#
-        );
-    }
-
-    #[test]
-    fn a_withdrawn_token_has_every_key() {
-        assert_eq!(
-            text(&withdrawn_token(&google())),
-            r#"{"account":"google","access_token":null,"token_type":"Bearer","authorization":null,"expires_at":null,"scope":null,"extra":{}}"#
-        );
     }
 
     #[test]
@@ -347,6 +289,11 @@ mod tests {
             extra: Vec::new(),
             user: None,
             user_changed_at: None,
+            tokens: vec![FurtherView {
+                name: "mail".parse().unwrap(),
+                expires_at: Some(UnixTime::new(9)),
+                error: None,
+            }],
             error: Some(ErrorView {
                 code: FaultCode::ProviderTimeout,
                 message: "Slow.".to_owned(),
@@ -365,7 +312,7 @@ mod tests {
                 },
                 &view
             ))),
-            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"sign_in_ends_at":null,"extra":[],"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"warnings":[],"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
+            r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"sign_in_ends_at":null,"extra":[],"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"warnings":[],"tokens":[{"name":"mail","expires_at":9,"error":null}],"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
         );
     }
 

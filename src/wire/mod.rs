@@ -8,16 +8,18 @@ mod payload;
 mod request;
 mod response;
 mod secret_text;
+mod token_message;
 mod topics;
 mod verb;
 
 pub(crate) use error_code::{ErrorCode, RequestError};
 pub(crate) use messages::{
-    AccountInfo, InfoMessage, Presence, SetUp, SignInMessage, StateMessage, StatusMessage, TokenMessage, identity,
-    info, sign_in, state, status, token, token_response, withdrawn_token,
+    AccountInfo, InfoMessage, Presence, SetUp, SignInMessage, StateMessage, StatusMessage, identity, info, sign_in,
+    state, status,
 };
 pub(crate) use payload::Payload;
 pub(crate) use request::{Request, Transaction};
 pub(crate) use response::{DeclareMessage, ForgetMessage, ReloadMessage, Response};
+pub(crate) use token_message::{TokenMessage, token, token_response, withdrawn_token};
 pub(crate) use topics::{Topics, is_of_token};
 pub(crate) use verb::Verb;

@@ -1,6 +1,7 @@
 //! The payloads of requests.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -11,6 +12,7 @@ use crate::domain::account::{AccountName, InvalidAccountName};
 use crate::domain::declaration::Declaration;
 use crate::domain::secret::Secret;
 use crate::domain::text::printable;
+use crate::domain::token_name::{InvalidTokenName, TokenName};
 
 /// The `transaction` of a request, which comes back with the response: any JSON, kept as its text. As a tree it would take up
 /// to a hundred times the memory, and hundreds of them may wait.
@@ -38,6 +40,9 @@ pub(crate) struct Request {
     /// The account; `None` for all, where that makes sense.
     #[serde(default)]
     pub account: Option<AccountName>,
+    /// For [`Verb::Token`]: the further token; `None` for the account's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenName>,
     /// For [`Verb::Complete`]: the redirected address, which has a code in it.
     #[serde(default, serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
     pub redirected_to: Option<Secret>,
@@ -60,7 +65,8 @@ impl Request {
     }
 
     /// Reads `{"account":"google","transaction":"any"}`, a bare account name, or nothing at all. A request to complete a
-    /// sign-in has `redirected_to` as well, or is that address alone; one to declare an account has its `settings`.
+    /// sign-in has `redirected_to` as well, or is that address alone; one to declare an account has its `settings`; one for
+    /// a further token names that `token`, or is `google/drive` alone.
     ///
     /// # Errors
     /// A sentence for whoever sent it. It comes with the transaction, if that could be read.
@@ -73,13 +79,10 @@ impl Request {
         }
         if !text.starts_with('{') {
             let text = text.trim_matches('"');
-            return match verb {
-                Verb::Complete => Ok(Self { redirected_to: Some(Secret::new(text.to_owned())), ..Self::default() }),
-                _ => match text.parse() {
-                    Ok(account) => Ok(Self { account: Some(account), ..Self::default() }),
-                    Err(error) => Err((bad_name(text, error), none())),
-                },
-            };
+            if verb == Verb::Complete {
+                return Ok(Self { redirected_to: Some(Secret::new(text.to_owned())), ..Self::default() });
+            }
+            return Self::named(verb, text).map_err(|error| (error, none()));
         }
         let Ok(request) = serde_json::from_str::<Self>(text) else { return Err(explain(text)) };
         if request.transaction.is_too_long() {
@@ -89,10 +92,24 @@ impl Request {
             let error = "\"redirected_to\" is only for the verb complete.".to_owned();
             return Err((error, request.transaction));
         }
+        if request.token.is_some() && verb != Verb::Token {
+            return Err(("\"token\" is only for the verb token.".to_owned(), request.transaction));
+        }
         if request.settings.is_some() && verb != Verb::Declare {
             return Err(("\"settings\" is only for the verb declare.".to_owned(), request.transaction));
         }
         Ok(request)
+    }
+}
+
+impl Request {
+    /// About a bare account name; for a token also about `google/drive`.
+    fn named(verb: Verb, text: &str) -> Result<Self, String> {
+        let further = text.split_once('/').filter(|_| verb == Verb::Token);
+        let (account, token) = further.map_or((text, None), |(account, token)| (account, Some(token)));
+        let account = account.parse().map_err(|error: InvalidAccountName| bad_name(account, &error))?;
+        let token = token.map(|token| token.parse().map_err(|error: InvalidTokenName| bad_name(token, &error)));
+        Ok(Self { account: Some(account), token: token.transpose()?, ..Self::default() })
     }
 }
 
@@ -107,14 +124,21 @@ fn explain(text: &str) -> Malformed {
     if transaction.is_too_long() {
         return Transaction::too_long();
     }
-    for key in ["account", "redirected_to"] {
+    for key in ["account", "token", "redirected_to"] {
         let Some(value) = members.remove(key) else { continue };
         let Ok(value) = serde_json::from_str::<Option<Secret>>(value.get()) else {
             return (format!("\"{key}\" must be a string."), transaction);
         };
-        let name = value.as_ref().map(Secret::expose).filter(|_| key == "account");
-        if let Some((name, Err(error))) = name.map(|name| (name, name.parse::<AccountName>())) {
-            return (bad_name(name, error), transaction);
+        let Some(value) = value.as_ref().map(Secret::expose) else { continue };
+        if key == "account"
+            && let Err(error) = value.parse::<AccountName>()
+        {
+            return (bad_name(value, &error), transaction);
+        }
+        if key == "token"
+            && let Err(error) = value.parse::<TokenName>()
+        {
+            return (bad_name(value, &error), transaction);
         }
     }
     if members.remove("settings").is_some_and(|value| serde_json::from_str::<Declaration>(value.get()).is_err()) {
@@ -128,7 +152,7 @@ fn explain(text: &str) -> Malformed {
     }
 }
 
-fn bad_name(name: &str, error: InvalidAccountName) -> String {
+fn bad_name(name: &str, error: &impl fmt::Display) -> String {
     // An address that the browser was sent back to, under the wrong verb, has a code in it.
     if name.contains(['?', '=', '&']) {
         return format!("The request is not repeated here, since it may hold a code: {error}.");
@@ -188,6 +212,22 @@ mod tests {
         assert_eq!(transaction, r#""t""#);
         let (_, transaction) = read(br#"{"acount":"a","transaction":"t"}"#).unwrap_err();
         assert_eq!(transaction, r#""t""#);
+    }
+
+    #[test]
+    fn a_further_token_is_named_beside_its_account() {
+        for payload in [r#"{"account":"google","token":"drive"}"#, "google/drive", "\"google/drive\""] {
+            let request = Request::read(Verb::Token, payload.as_bytes()).unwrap();
+            assert_eq!(request.account.unwrap().as_str(), "google");
+            assert_eq!(request.token.unwrap().as_str(), "drive");
+        }
+        let told = |verb, payload: &str| Request::read(verb, payload.as_bytes()).unwrap_err().0;
+        assert_eq!(told(Verb::Refresh, r#"{"token":"drive"}"#), "\"token\" is only for the verb token.");
+        assert_eq!(told(Verb::Token, r#"{"token":7}"#), "\"token\" must be a string.");
+        let taken = "\"status\": this name is taken by a topic of the account or of the agent.";
+        assert_eq!(told(Verb::Token, "google/status"), taken);
+        assert_eq!(told(Verb::Token, r#"{"token":"status"}"#), taken);
+        assert!(told(Verb::Refresh, "google/drive").contains("an account name has 1 to 63"));
     }
 
     #[test]

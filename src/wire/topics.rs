@@ -1,7 +1,10 @@
 //! The names of the topics.
 
+use std::borrow::Cow;
+
 use crate::domain::account::AccountName;
 use crate::domain::session::Topic;
+use crate::domain::token_name::TokenName;
 
 /// The topics below one base topic.
 #[derive(Clone, Debug)]
@@ -16,6 +19,9 @@ const LONGEST_RESPONSE_TOPIC: usize = 512;
 /// The prefix of topics that stay on this broker. A wildcard in the first level of a filter never matches a topic that
 /// starts with a dollar sign (MQTT 5, 4.7.2), so not even a bridge that carries `#` carries these.
 const LOCAL: &str = "$local/";
+
+/// The last level of every topic with a token on it.
+const TOKEN: &str = "token";
 
 impl Topics {
     /// The topics below `base`; with `local_tokens`, those of tokens below `$local/` and `base`.
@@ -38,9 +44,10 @@ impl Topics {
 
     /// One topic of an account.
     #[must_use]
-    pub(crate) fn account(&self, account: &AccountName, topic: Topic) -> String {
-        let local = if topic == Topic::Token && self.local_tokens { LOCAL } else { "" };
-        format!("{local}{}/{account}/{}", self.base, last_level(topic))
+    pub(crate) fn account(&self, account: &AccountName, topic: &Topic) -> String {
+        let is_token = matches!(topic, Topic::Token | Topic::FurtherToken(_));
+        let local = if is_token && self.local_tokens { LOCAL } else { "" };
+        format!("{local}{}/{account}/{}", self.base, last_levels(topic))
     }
 
     /// The account that `topic` belongs to, if it is one of an account.
@@ -48,14 +55,15 @@ impl Topics {
     pub(crate) fn account_of(&self, topic: &str) -> Option<AccountName> {
         let (account, last) =
             self.without_local(topic).strip_prefix(self.base.as_str())?.strip_prefix('/')?.split_once('/')?;
-        let levels = [Topic::Token, Topic::Status, Topic::SignIn, Topic::Identity].map(last_level);
-        levels.contains(&last).then(|| account.parse().ok()).flatten()
+        let is_further = || last.strip_suffix("/token").is_some_and(|name| name.parse::<TokenName>().is_ok());
+        let levels = [Topic::Token, Topic::Status, Topic::SignIn, Topic::Identity].map(|topic| last_levels(&topic));
+        (levels.iter().any(|level| level == last) || is_further()).then(|| account.parse().ok()).flatten()
     }
 
-    /// Where the account's token would be if bridges might carry it, if that is not where it is.
+    /// Where a token of the account would be if bridges might carry it, if that is not where it is.
     #[must_use]
-    pub(crate) fn carried_token(&self, account: &AccountName) -> Option<String> {
-        self.local_tokens.then(|| Self::new(&self.base, false).account(account, Topic::Token))
+    pub(crate) fn carried_token(&self, account: &AccountName, topic: &Topic) -> Option<String> {
+        self.local_tokens.then(|| Self::new(&self.base, false).account(account, topic))
     }
 
     /// Returns whether a response with a token in it may go to `topic`.
@@ -116,15 +124,17 @@ impl Topics {
 /// Returns whether `topic` is that of a token.
 #[must_use]
 pub(crate) fn is_of_token(topic: &str) -> bool {
-    topic.rsplit('/').next() == Some(last_level(Topic::Token))
+    topic.rsplit('/').next() == Some(TOKEN)
 }
 
-fn last_level(topic: Topic) -> &'static str {
+/// The levels of a topic below that of the account.
+fn last_levels(topic: &Topic) -> Cow<'static, str> {
     match topic {
-        Topic::Token => "token",
-        Topic::Status => "status",
-        Topic::SignIn => "signin",
-        Topic::Identity => "identity",
+        Topic::Token => TOKEN.into(),
+        Topic::FurtherToken(name) => format!("{name}/{TOKEN}").into(),
+        Topic::Status => "status".into(),
+        Topic::SignIn => "signin".into(),
+        Topic::Identity => "identity".into(),
     }
 }
 
@@ -136,10 +146,23 @@ mod tests {
     fn topics_are_as_the_contract_says() {
         let topics = Topics::new("plant/oauth2mqtt", false);
         let google = "google".parse().unwrap();
-        assert_eq!(topics.account(&google, Topic::Token), "plant/oauth2mqtt/google/token");
-        assert_eq!(topics.account(&google, Topic::SignIn), "plant/oauth2mqtt/google/signin");
+        assert_eq!(topics.account(&google, &Topic::Token), "plant/oauth2mqtt/google/token");
+        assert_eq!(topics.account(&google, &Topic::SignIn), "plant/oauth2mqtt/google/signin");
+        let drive = Topic::FurtherToken("drive".parse().unwrap());
+        assert_eq!(topics.account(&google, &drive), "plant/oauth2mqtt/google/drive/token");
+        assert_eq!(
+            Topics::new("x", true).account(&google, &drive),
+            "$local/x/google/drive/token",
+            "no bridge carries this one either"
+        );
+        assert_eq!(topics.account_of("plant/oauth2mqtt/google/drive/token"), Some(google.clone()));
         assert_eq!(topics.account_of("plant/oauth2mqtt/google/signin"), Some(google));
-        for other in ["plant/oauth2mqtt/google/x", "plant/oauth2mqtt/bridge/response/token", "google/token"] {
+        for other in [
+            "plant/oauth2mqtt/google/x",
+            "plant/oauth2mqtt/google/status/token",
+            "plant/oauth2mqtt/bridge/response/token",
+            "google/token",
+        ] {
             assert_eq!(topics.account_of(other), None, "{other}");
         }
         assert_eq!(topics.verb("plant/oauth2mqtt/bridge/request/login"), Some("login"));
@@ -151,9 +174,9 @@ mod tests {
     fn tokens_that_are_to_stay_are_on_topics_that_no_wildcard_of_a_bridge_matches() {
         let topics = Topics::new("oauth2mqtt", true);
         let google = "google".parse().unwrap();
-        assert_eq!(topics.account(&google, Topic::Token), "$local/oauth2mqtt/google/token");
-        assert_eq!(topics.account(&google, Topic::Status), "oauth2mqtt/google/status");
-        assert_eq!(topics.carried_token(&google).as_deref(), Some("oauth2mqtt/google/token"));
+        assert_eq!(topics.account(&google, &Topic::Token), "$local/oauth2mqtt/google/token");
+        assert_eq!(topics.account(&google, &Topic::Status), "oauth2mqtt/google/status");
+        assert_eq!(topics.carried_token(&google, &Topic::Token).as_deref(), Some("oauth2mqtt/google/token"));
         assert!(topics.may_carry_token("$local/reply") && !topics.may_carry_token("reply"));
         assert!(topics.may_respond_to("$local/reply") && topics.may_respond_to(&topics.reply("cli")));
         assert!(!topics.may_respond_to("$local/oauth2mqtt/google/token") && !topics.may_respond_to("$local/$SYS/x"));

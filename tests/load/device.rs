@@ -1,5 +1,6 @@
 //! One device: a real session, a disk that survives the power, and a clock that may be wrong.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use oauth2mqtt::testing::clock::{BootTime, Confidence, Now, UnixTime};
@@ -66,6 +67,7 @@ impl Device {
                 scope: None,
                 extra: answer.extra,
             },
+            further: BTreeMap::new(),
             since: now.wall,
             last_refresh: None,
             refused: None,
@@ -153,5 +155,5 @@ fn client() -> ClientBinding {
 }
 
 pub(crate) fn rules(acquisition: Acquisition, offer: bool) -> Rules {
-    Rules { acquisition, offer, scope: None, allow: AllowList::default(), tells_user: false }
+    Rules { acquisition, offer, scope: None, tokens: BTreeMap::new(), allow: AllowList::default(), tells_user: false }
 }

@@ -204,6 +204,7 @@ pub(crate) fn record(client: ClientBinding, access_token: &str, refresh_token: S
     let signed_in = SignedIn {
         client,
         tokens,
+        further: BTreeMap::new(),
         since,
         last_refresh: None,
         refused: None,

@@ -47,6 +47,9 @@ fn an_account_is_read_as_from_the_file_with_its_secret_in_it() {
     assert_eq!((account.client.secrets[0].expose(), account.profile.client_auth), ("s", Some(ClientAuth::Basic)));
     assert_eq!((account.profile.params["audience"].as_str(), account.declared), ("a\"b\\c\n", Declared::Mqtt));
     assert_eq!(account.scopes, ["openid", "offline_access"]);
+    let further =
+        plant(r#","tokens":{"mail":{"resource":"https://mail.example/","params":{"audience":"m"}}}"#).unwrap();
+    assert_eq!(further.tokens.into_keys().map(|name| name.to_string()).collect::<Vec<_>>(), ["mail"]);
     let two = plant(r#","client_secret":["new","old"]"#).unwrap();
     assert_eq!(two.client.secrets.iter().map(Secret::expose).collect::<Vec<_>>(), ["new", "old"]);
     declare(r#"{"provider":"google","client_id":"c","client_secret":"s","scopes":["openid"]}"#).unwrap();
@@ -59,6 +62,8 @@ fn a_refusal_names_key_and_reason_and_never_the_secret() {
         (r#","scopes":"openid""#, "scopes: this takes a list of texts, and a text stands here; "),
         (r#","scopes":[7]"#, "scopes: this takes a text in quotes, and a number stands here"),
         (r#","client_auth":"none""#, "client_auth: a client with a secret or a key does not sign in without it; "),
+        (r#","tokens":{"token":{"scopes":["a"]}}"#, "tokens.token: this name is taken"),
+        (r#","tokens":{"mail":{"client_secret_file":"/etc/shadow"}}"#, "tokens.mail: nothing here says what"),
         (r#","allow_http":true"#, "allow_http: only the configuration file"),
         (r#","grant":"password""#, "grant: this grant needs a file"),
         (r#","client_secret_file":"/etc/shadow""#, "client_secret_file: only the configuration file"),

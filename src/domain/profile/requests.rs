@@ -69,6 +69,12 @@ impl RequestKind {
         }
     }
 
+    /// Returns whether the program itself sends this parameter in it.
+    #[must_use]
+    pub(crate) fn is_own(self, name: &str) -> bool {
+        self.reserved().contains(&name) || Self::AUTHENTICATION.contains(&name)
+    }
+
     /// The parameters by which a client authenticates, in every request; nothing else can set them.
     pub(crate) const AUTHENTICATION: [&'static str; 3] = ["client_assertion", "client_assertion_type", "client_secret"];
 }

@@ -10,6 +10,7 @@ use crate::domain::record::Record;
 use crate::domain::redirection::RedirectedCode;
 use crate::domain::secret::Secret;
 use crate::domain::token::TokenAnswer;
+use crate::domain::token_name::TokenName;
 
 /// Something that a session wants done.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub enum Action {
     Save(Revision, Record),
     /// Remove everything of this account from the disk, and come back when it is gone.
     Erase(Revision),
-    /// Publish what [`Session::token`], [`Session::status`] or [`Session::pending`] now returns.
+    /// Publish what [`Session::token`], [`Session::further_token`], [`Session::status`] or [`Session::pending`] now returns.
     Publish(Topic),
     /// Answer a request from MQTT.
     Reply(Ticket, Result<(), CommandError>),
@@ -54,6 +55,8 @@ pub enum ProviderRequest {
     Refresh {
         /// The token to ask with.
         refresh_token: Secret,
+        /// The further token that is asked for; `None` for the account's own.
+        token: Option<TokenName>,
         /// True if none of this sign-in has succeeded yet.
         is_first: bool,
     },
@@ -61,23 +64,25 @@ pub enum ProviderRequest {
     Revoke {
         /// The refresh token, whose end is the end of the grant at most providers.
         refresh_token: Option<Secret>,
-        /// The access token.
-        access_token: Secret,
+        /// The access tokens, the account's own first.
+        access_tokens: Vec<Secret>,
     },
 }
 
 impl ProviderRequest {
     /// To end the grant of tokens that nobody keeps.
     pub(super) fn revoke(TokenAnswer { refresh_token, access_token, .. }: TokenAnswer) -> Self {
-        Self::Revoke { refresh_token, access_token }
+        Self::Revoke { refresh_token, access_tokens: vec![access_token] }
     }
 }
 
 /// A topic of the account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// `<account>/token`
     Token,
+    /// `<account>/<name>/token`
+    FurtherToken(TokenName),
     /// `<account>/status`
     Status,
     /// `<account>/signin`
@@ -144,10 +149,10 @@ pub enum LogEvent {
         /// True if the account has a sign-in from before, which goes on.
         keeps_former: bool,
     },
-    /// New tokens are there and safe.
-    Refreshed,
+    /// New tokens are there, the account's own or a further one of this name.
+    Refreshed(Option<TokenName>),
     /// A refresh failed, and is tried again after this time.
-    RefreshFailed(Fault, Duration),
+    RefreshFailed(Option<TokenName>, Fault, Duration),
     /// The provider has ended the grant.
     GrantEnded(Fault),
     /// The tokens were given up, and this is what the provider said to the revocation, if it was asked.

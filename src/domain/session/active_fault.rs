@@ -55,9 +55,19 @@ impl ActiveFault {
 
     /// The fault, if nothing is to be asked before the next attempt, because the provider said so.
     pub(super) fn told_to_wait(&self, now: Now) -> Option<&Fault> {
+        self.told_to_wait_until().is_some_and(|until| now.boot < until).then_some(&self.fault)
+    }
+
+    /// The next attempt, if nothing is to be asked before it, because the provider said so.
+    pub(super) fn told_to_wait_until(&self) -> Option<BootTime> {
         let said_so = self.fault.code == FaultCode::RateLimited
             || matches!(self.fault.remedy, Remedy::TryAgain { after: Some(_) });
-        (said_so && self.retry.is_some_and(|retry| now.boot < retry.at)).then_some(&self.fault)
+        self.retry.filter(|_| said_so).map(|retry| retry.at)
+    }
+
+    /// The next attempt, if the provider as a whole cannot be asked before it, whatever for.
+    pub(super) fn out_until(&self) -> Option<BootTime> {
+        self.retry.filter(|_| OF_THE_WHOLE_PROVIDER.contains(&self.fault.code)).map(|retry| retry.at)
     }
 
     /// Retries soon if the fault is one of these, since its cause may be gone.
@@ -77,6 +87,17 @@ impl ActiveFault {
 /// Faults that can come from a wrong clock: certificates, assertions and ID tokens are good for a time.
 const BY_THE_CLOCK: &[FaultCode] =
     &[FaultCode::TlsFailed, FaultCode::InvalidClient, FaultCode::InvalidGrant, FaultCode::IdentityUnknown];
+
+/// Faults that every request to the provider would meet.
+const OF_THE_WHOLE_PROVIDER: &[FaultCode] = &[
+    FaultCode::DiscoveryFailed,
+    FaultCode::NotOauth,
+    FaultCode::ProviderTimeout,
+    FaultCode::ProviderUnavailable,
+    FaultCode::ProviderUnreachable,
+    FaultCode::RateLimited,
+    FaultCode::TlsFailed,
+];
 
 /// Faults that can come from files that the configuration names, which may have changed although it has not.
 pub(super) const BY_FILES: &[FaultCode] = &[FaultCode::TlsFailed];

@@ -25,12 +25,16 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, FaultCode, SignInSource};
 use crate::domain::identity::{AllowList, Identity};
 use crate::domain::policy::Jitter;
 use crate::domain::record::{ClientBinding, Fingerprint, PendingSignIn, Record, StoredRecord};
 use crate::domain::token::{Granted, TokenAnswer, User};
+use crate::domain::token_name::TokenName;
+use crate::domain::token_target::TokenTarget;
 
 pub use action::{Action, ProviderRequest, Revision, Topic};
 pub(crate) use action::{CommandError, LogEvent};
@@ -40,10 +44,10 @@ use disk::Disk;
 use event::RequestIds;
 pub(crate) use event::{Command, RequestId, Ticket};
 pub use event::{Event, ProviderAnswer};
-use grant::{Grant, Renewal};
+use grant::{FurtherRenewal, Grant, Renewal};
 use sign_in::SignIn;
 use view::Shown;
-pub(crate) use view::{ErrorView, PendingView, SessionState, StatusView, TokenView};
+pub(crate) use view::{ErrorView, FurtherView, PendingView, SessionState, StatusView, TokenView};
 
 /// The rules by which an account's session behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub struct Rules {
     pub offer: bool,
     /// The scopes that were asked for, separated by spaces: those of tokens for which the provider names none.
     pub scope: Option<String>,
+    /// The further tokens that the refresh token brings, by name.
+    pub tokens: BTreeMap<TokenName, TokenTarget>,
     /// Who may approve.
     pub allow: AllowList,
     /// True if others may learn who has approved.
@@ -100,6 +106,8 @@ pub struct Session {
     stopping: bool,
     disk: Disk,
     shown: Shown,
+    /// Further tokens that the rules do not name any more, which the broker may still have.
+    retired: Vec<TokenName>,
 }
 
 impl Session {
@@ -120,6 +128,7 @@ impl Session {
             StoredRecord::Unreadable(fault) => (Record::default(), Some(fault)),
         };
         let Record { signed_in, pending, imported, stopped } = record;
+        let of_record = signed_in.iter().flat_map(|signed_in| signed_in.further.keys().cloned()).collect::<Vec<_>>();
         let grant = if let Some(fault) = unreadable {
             disk.protect();
             Grant::unreadable(fault, cx.now)
@@ -146,7 +155,9 @@ impl Session {
             stopping,
             disk,
             shown,
+            retired: Vec::new(),
         };
+        session.retire(of_record);
         session.held_is_over = session.grant.is_over(&session.rules.acquisition, cx.now);
         session
     }
@@ -158,7 +169,7 @@ impl Session {
             Event::Woke => {}
             Event::ClockSet => self.clock_was_set(cx),
             Event::PublishAll => self.shown = Shown::default(),
-            Event::Reconfigured => self.reconfigured(cx.now),
+            Event::Reconfigured => self.reconfigured(cx),
             Event::FilesReadAgain => {
                 self.grant.retry_soon(BY_FILES, cx);
                 self.sign_in.retry_soon(BY_FILES, cx);
@@ -180,6 +191,9 @@ impl Session {
             self.disk.send(self.record(), cx);
         }
         self.disk.answer(cx);
+        if self.disk.is_safe() {
+            self.grant.is_safe_on_disk();
+        }
         if let Some(fault) = self.disk.waits_because() {
             self.grant.cannot_ask(fault, cx);
         }
@@ -231,7 +245,16 @@ impl Session {
 
     /// Changes how the session behaves, for the same provider and client.
     pub fn set_rules(&mut self, rules: Rules) {
-        self.rules = rules;
+        let former = std::mem::replace(&mut self.rules, rules);
+        self.retire(former.tokens.into_keys());
+    }
+
+    /// Takes back, at every connection, what the broker may have of these further tokens, unless the rules name them.
+    pub fn retire(&mut self, names: impl IntoIterator<Item = TokenName>) {
+        self.retired.extend(names);
+        self.retired.retain(|name| !self.rules.tokens.contains_key(name));
+        self.retired.sort_unstable();
+        self.retired.dedup();
     }
 
     /// Asks for other tokens at once where no user is needed for them; the present token stays until then.
@@ -306,9 +329,14 @@ impl Session {
         self.disk.note();
     }
 
-    fn reconfigured(&mut self, now: Now) {
-        self.grant.reconfigured(&self.rules.acquisition, now);
+    fn reconfigured(&mut self, cx: &Context) {
+        self.grant.reconfigured(&self.rules.acquisition, cx.now);
         self.sign_in.reconfigured(&self.rules.acquisition);
+        if let Grant::Held(renewal) = &mut self.grant
+            && renewal.follow_targets(&self.rules, cx.now.boot, cx)
+        {
+            self.disk.note();
+        }
     }
 
     /// A sign-in has succeeded: its tokens take the place of whatever was there, unless whoever approved may not.

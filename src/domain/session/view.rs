@@ -1,8 +1,9 @@
 //! What is seen of a session from outside, and when it has changed.
 
+mod further;
+mod shown;
+
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::num::NonZeroU64;
 
 use super::grant::Grant;
 use super::sign_in::SignIn;
@@ -14,6 +15,9 @@ use crate::domain::identity::Identity;
 use crate::domain::record::SignedIn;
 use crate::domain::secret::Secret;
 use crate::domain::session::context::Context;
+pub(crate) use further::FurtherView;
+pub(super) use shown::Shown;
+use shown::{Digest, ShownToken};
 
 /// The scope by which a sign-in is asked for that lasts (OpenID Connect Core 11).
 const OFFLINE_ACCESS: &str = "offline_access";
@@ -84,6 +88,8 @@ pub struct StatusView {
     pub user: Option<String>,
     /// When somebody else than before approved, if that has happened.
     pub user_changed_at: Option<UnixTime>,
+    /// The further tokens of the account, by name.
+    pub tokens: Vec<FurtherView>,
     /// The fault, if there is one.
     pub error: Option<ErrorView>,
 }
@@ -104,6 +110,7 @@ impl StatusView {
             extra: Vec::new(),
             user: None,
             user_changed_at: None,
+            tokens: Vec::new(),
             error: None,
         }
     }
@@ -137,54 +144,6 @@ pub struct PendingView {
     pub expires_at: UnixTime,
 }
 
-/// The content that was last published.
-#[derive(Debug, Default)]
-pub(super) struct Shown {
-    token: Option<ShownToken>,
-    status: Option<Digest>,
-    sign_in: Option<Digest>,
-    identity: Option<Digest>,
-}
-
-/// Tells what was shown from anything else, in a few bytes instead of all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Digest(NonZeroU64);
-
-impl Digest {
-    fn of(shown: &impl Hash) -> Self {
-        let mut hasher = DefaultHasher::new();
-        shown.hash(&mut hasher);
-        Self(NonZeroU64::MIN.saturating_add(hasher.finish()))
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum ShownToken {
-    None,
-    Token { generation: u64, expires_at: Option<UnixTime>, usable_until: Option<BootTime> },
-}
-
-impl Shown {
-    /// When a token that the broker holds has to be taken back.
-    pub(super) fn next_wake(&self) -> Option<BootTime> {
-        match self.token {
-            Some(ShownToken::Token { usable_until, .. }) => usable_until,
-            Some(ShownToken::None) | None => None,
-        }
-    }
-
-    fn holds_expired_token(&self, now: Now) -> bool {
-        matches!(self.token, Some(ShownToken::Token { .. })) && !self.token_is_good(now)
-    }
-
-    fn token_is_good(&self, now: Now) -> bool {
-        match self.token {
-            Some(ShownToken::Token { usable_until, .. }) => usable_until.is_none_or(|until| now.boot < until),
-            Some(ShownToken::None) | None => false,
-        }
-    }
-}
-
 impl Session {
     /// The token that a flow may use now, if it is safe on disk and good.
     #[must_use]
@@ -209,6 +168,7 @@ impl Session {
         let state = self.state(now);
         let mut status = StatusView::bare(state, self.needs_user(state));
         status.error = self.error(now);
+        status.tokens = self.further_status();
         if let (Grant::Held(renewal), SessionState::Active | SessionState::Expired) = (&self.grant, state) {
             let signed_in = &renewal.signed_in;
             status.expires_at = signed_in.tokens.expiry.map(|expiry| expiry.at());
@@ -355,8 +315,11 @@ impl Session {
             self.shown.token = Some(token);
             cx.publish(Topic::Token);
         }
+        self.publish_changed_further(cx);
+        // What is not yet on disk is not told of either.
+        let is_told = failing || !self.has_unsafe_further();
         let status = Some(Digest::of(&self.status(cx.now)));
-        if self.shown.status != status {
+        if is_told && self.shown.status != status {
             self.shown.status = status;
             cx.publish(Topic::Status);
         }

@@ -7,6 +7,7 @@ mod peculiar_requests;
 mod requests;
 mod unreachable;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub(super) fn account() -> AccountSettings {
         },
         grant: GrantSettings::DeviceCode,
         scopes: vec!["openid".to_owned(), "email".to_owned()],
+        tokens: BTreeMap::new(),
         profile: Arc::default(),
         sign_in: SignInMode::OnRequest,
         publish: PublishMode::Retained,

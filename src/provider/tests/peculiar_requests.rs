@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::jwt_bearer::JwtBearer;
+use crate::domain::token_target::TokenTarget;
 use crate::provider::assertion;
 use crate::provider::credential::credentials;
 use crate::provider::request::{self, Requests, Revoke};
@@ -46,7 +47,7 @@ fn tesla_wants_an_audience_at_the_code_exchange_alone() {
     let account = with(&json!({ "request_params": { "code_exchange": { "audience": "https://fleet.example" } } }));
     let (_, exchange) = sent(&account, |it| it.code_exchange(REDIRECT, &secret("c"), &secret("v")).unwrap());
     assert_eq!(exchange["audience"], "https://fleet.example");
-    let (_, refresh) = sent(&account, |it| it.refresh(&secret("r")).unwrap());
+    let (_, refresh) = sent(&account, |it| it.refresh(&secret("r"), None).unwrap());
     assert!(!refresh.contains_key("audience") && !authorization(&account).contains_key("audience"));
 }
 
@@ -55,11 +56,57 @@ fn azure_ad_b2c_wants_the_scopes_and_logto_a_resource_at_each_refresh() {
     let account = with(
         &json!({ "scope_at_refresh": true, "request_params": { "refresh": { "resource": "https://api.example" } } }),
     );
-    let (_, refresh) = sent(&account, |it| it.refresh(&secret("r")).unwrap());
+    let (_, refresh) = sent(&account, |it| it.refresh(&secret("r"), None).unwrap());
     assert_eq!((refresh["scope"].as_str(), refresh["resource"].as_str()), ("openid email", "https://api.example"));
     let b2c = with(&json!({ "request_params": { "refresh": { "scope": "openid offline_access" } } }));
-    let (_, refresh) = sent(&b2c, |it| it.refresh(&secret("r")).unwrap());
+    let (_, refresh) = sent(&b2c, |it| it.refresh(&secret("r"), None).unwrap());
     assert_eq!(refresh["scope"], "openid offline_access");
+}
+
+/// An account with this further token.
+fn for_mail(file: &Value, target: TokenTarget) -> (AccountSettings, TokenTarget) {
+    let tokens = [("mail".parse().unwrap(), target.clone())].into();
+    (AccountSettings { tokens, ..with(file) }, target)
+}
+
+#[test]
+fn entra_takes_the_scopes_of_another_resource_and_auth0_an_audience_at_the_refresh_for_a_further_token() {
+    let scopes = vec!["https://outlook.office.com/SMTP.Send".to_owned()];
+    let (entra, target) =
+        for_mail(&json!({ "scope_at_refresh": true }), TokenTarget { scopes, ..TokenTarget::default() });
+    let (_, refresh) = sent(&entra, |it| it.refresh(&secret("r"), Some(&target)).unwrap());
+    assert_eq!(refresh["scope"], "https://outlook.office.com/SMTP.Send");
+    assert!(!refresh.contains_key("resource") && !authorization(&entra).contains_key("resource"));
+    let (_, own) = sent(&entra, |it| it.refresh(&secret("r"), None).unwrap());
+    assert_eq!(own["scope"], "openid email");
+    let params = [("audience", "mail"), ("gone", ""), ("refresh_token", "x")];
+    let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let file = json!({ "request_params": { "refresh": { "audience": "own", "gone": "1", "scope": "own" } } });
+    let (auth0, target) = for_mail(&file, TokenTarget { params, ..TokenTarget::default() });
+    let (_, refresh) = sent(&auth0, |it| it.refresh(&secret("r"), Some(&target)).unwrap());
+    assert_eq!((refresh["audience"].as_str(), refresh["refresh_token"].as_str()), ("mail", "r"));
+    assert_eq!((refresh.get("gone"), refresh["scope"].as_str()), (None, "own"));
+}
+
+#[test]
+fn a_server_with_resource_indicators_is_asked_for_all_at_the_sign_in_and_for_one_at_each_refresh() {
+    let resource = Some("https://mail.example/".to_owned());
+    let file = json!({ "params": { "resource": "https://files.example/" } });
+    let (account, target) = for_mail(&file, TokenTarget { resource, ..TokenTarget::default() });
+    let endpoints = endpoints();
+    let credential = credentials(&account, &endpoints)[0];
+    let requests = Requests { account: &account, endpoints: &endpoints, credential };
+    let both = ["https://files.example/", "https://mail.example/"];
+    let resources = |form: &[u8]| -> Vec<String> {
+        let pairs = url::form_urlencoded::parse(form).into_owned();
+        pairs.filter(|(name, _)| name == "resource").map(|(_, value)| value).collect()
+    };
+    let address = requests.authorization(endpoints.authorization.as_ref().unwrap(), REDIRECT).address;
+    assert_eq!(resources(address.split_once('?').unwrap().1.as_bytes()), both);
+    let device = requests.device_authorization(endpoints.device_authorization.as_ref().unwrap(), None).unwrap();
+    assert_eq!(resources(device.body()), both);
+    let refresh = requests.refresh(&secret("r"), Some(&target)).unwrap();
+    assert_eq!(resources(refresh.body()), ["https://mail.example/"]);
 }
 
 #[test]
@@ -71,7 +118,7 @@ fn a_parameter_that_the_program_sends_cannot_be_set_by_a_file() {
     let query = authorization(&account);
     assert!(query["state"] != "fixed" && query["code_challenge"] != "x" && query["fine"] == "1");
     assert!(!query.contains_key("client_secret"));
-    let (_, refresh) = sent(&account, |it| it.refresh(&secret("r")).unwrap());
+    let (_, refresh) = sent(&account, |it| it.refresh(&secret("r"), None).unwrap());
     assert_eq!((refresh["grant_type"].as_str(), refresh["client_id"].as_str()), ("refresh_token", "the-client"));
     assert_eq!(refresh["refresh_token"], "r");
 }
@@ -81,7 +128,7 @@ fn tiktok_calls_the_client_client_key_and_separates_scopes_by_commas() {
     let account = with(&json!({ "parameter_names": { "client_id": "client_key" }, "scope_separator": "," }));
     let query = authorization(&account);
     assert_eq!((query["client_key"].as_str(), query["scope"].as_str()), ("the-client", "openid,email"));
-    let (_, refresh) = sent(&account, |it| it.refresh(&secret("r")).unwrap());
+    let (_, refresh) = sent(&account, |it| it.refresh(&secret("r"), None).unwrap());
     assert_eq!((refresh["client_key"].as_str(), refresh.get("client_id")), ("the-client", None));
 }
 
@@ -195,7 +242,7 @@ fn slack_calls_the_scopes_of_a_user_user_scope_and_withings_wants_an_action() {
     assert_eq!((slack["user_scope"].as_str(), slack.get("scope")), ("openid email", None));
     let withings = with(&json!({ "request_params": {
         "code_exchange": { "action": "requesttoken" }, "refresh": { "action": "requesttoken" } } }));
-    let (_, refresh) = sent(&withings, |it| it.refresh(&secret("r")).unwrap());
+    let (_, refresh) = sent(&withings, |it| it.refresh(&secret("r"), None).unwrap());
     assert_eq!(refresh["action"], "requesttoken");
 }
 

@@ -68,7 +68,7 @@ fn a_poll_carries_the_grant_type_and_the_device_code() {
 fn basic_authentication_keeps_the_secret_out_of_the_body() {
     let mut account = account();
     Arc::make_mut(&mut account.profile).client_auth = Some(ClientAuth::Basic);
-    let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned())).unwrap();
+    let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned()), None).unwrap();
     assert_eq!(body(&request), "grant_type=refresh_token&refresh_token=r1");
     assert!(request.headers().contains_key("authorization"));
 }
@@ -139,7 +139,7 @@ fn a_client_with_a_key_signs_an_assertion_in_place_of_a_secret() {
     account.client.secrets.clear();
     account.client.key = Some(ClientKey::from_pem(&pem, Some("k1".to_owned())).unwrap());
     Arc::make_mut(&mut account.profile).client_auth = Some(ClientAuth::PrivateKeyJwt);
-    let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned())).unwrap();
+    let request = requests(&account, &endpoints()).refresh(&Secret::new("r1".to_owned()), None).unwrap();
     let body = body(&request);
     let members: BTreeMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     assert_eq!((members["client_id"].as_str(), members.get("client_secret")), ("the-client", None));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Clock;
 use crate::domain::clock::{BootTime, UnixTime};
 use crate::domain::expiry::{Beginning, Expiry};
 
@@ -30,6 +31,11 @@ impl WrittenExpiry {
     pub(super) fn beginning(&self) -> Beginning {
         let boot = self.boot.map(|milliseconds| BootTime::new(Duration::from_millis(milliseconds)));
         Beginning { wall: UnixTime::new(self.from), boot }
+    }
+
+    /// The lifetime, with what is left of it now.
+    pub(super) fn restored(&self, (now, confidence): Clock) -> Expiry {
+        Expiry::restored(self.beginning(), self.life(), now, confidence)
     }
 
     pub(super) fn life(&self) -> Duration {

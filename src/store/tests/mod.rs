@@ -23,7 +23,7 @@ use crate::domain::clock::{BootTime, Confidence, UnixTime};
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::Remedy;
 use crate::domain::identity::Identity;
-use crate::domain::record::{ClientBinding, Fingerprint, PendingSignIn, Refusal, SignedIn};
+use crate::domain::record::{ClientBinding, Fingerprint, FurtherToken, PendingSignIn, Refusal, SignedIn};
 use crate::domain::secret::Secret;
 use crate::domain::settings::KeySource;
 use crate::domain::token::Tokens;
@@ -70,6 +70,17 @@ fn full(token: &str) -> Record {
                 expiry: Some(Expiry::counted(NOW, Duration::from_secs(3_600))),
                 scope: Some("openid email".to_owned()),
             },
+            further: [(
+                "mail".parse().unwrap(),
+                FurtherToken {
+                    access_token: secret("further-token"),
+                    expiry: Some(Expiry::counted(NOW, Duration::from_secs(1_200))),
+                    scope: Some("mail.send".to_owned()),
+                    extra: [("mailbox".to_owned(), secret("\"ann\""))].into(),
+                    target: Fingerprint::of("mail"),
+                },
+            )]
+            .into(),
             since: UnixTime::new(1_700_000_000),
             last_refresh: Some(UnixTime::new(1_799_999_999)),
             refused: Some(Box::new(Refusal {

@@ -33,11 +33,10 @@ impl Session {
                 }
                 let id = self.request_ids.next();
                 let tokens = &renewal.signed_in.tokens;
-                let request = ProviderRequest::Revoke {
-                    refresh_token: tokens.refresh_token.clone(),
-                    access_token: tokens.access_token.clone(),
-                };
-                cx.ask(id, request);
+                let further = renewal.signed_in.further.values().map(|token| &token.access_token);
+                let access_tokens = [&tokens.access_token].into_iter().chain(further).cloned().collect();
+                let refresh_token = tokens.refresh_token.clone();
+                cx.ask(id, ProviderRequest::Revoke { refresh_token, access_tokens });
                 let signed_in = Some(Box::new(renewal.signed_in));
                 self.grant = Grant::Revoking { id, signed_in, waiting: vec![ticket] };
             }

@@ -1,5 +1,6 @@
 //! The tokens that are held: refreshed ahead of their end, kept through every fault, given up on request.
 
+mod further;
 mod logout;
 mod refresh;
 mod renewal;
@@ -10,6 +11,8 @@ use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::identity::{AllowList, Identity};
 use crate::domain::record::{ClientBinding, SignedIn};
 use crate::domain::session::context::Context;
+pub(super) use further::FurtherRenewal;
+use refresh::wait_after;
 pub(super) use renewal::Renewal;
 use renewal::{Asking, RefreshStep};
 
@@ -57,7 +60,7 @@ impl Grant {
             return kept(signed_in, not_admitted("The stored sign-in is of somebody whom allow does not name."));
         }
         signed_in.client = *client;
-        Self::Held(Renewal::resume(signed_in, &rules.acquisition, cx))
+        Self::Held(Renewal::resume(signed_in, rules, cx))
     }
 
     pub(super) fn unreadable(fault: Fault, now: Now) -> Self {
@@ -165,7 +168,7 @@ impl Grant {
 
     pub(super) fn next_wake(&self, safe: bool) -> Option<BootTime> {
         match self {
-            Self::Held(Renewal { step: RefreshStep::Waits(due), .. }) if safe => Some(due.at),
+            Self::Held(renewal) if safe => renewal.next().map(|(at, _)| at),
             _ => None,
         }
     }
@@ -186,6 +189,7 @@ impl Grant {
         if let Some(active_fault) = &mut renewal.active_fault {
             active_fault.clock_was_set(cx);
         }
+        renewal.further_clock_was_set(cx);
         renewal.step = match renewal.step {
             // What was counted in this process is due when it was; otherwise the whole fleet would draw lots anew at once.
             RefreshStep::Waits(_) if renewal.failures == 0 && renewal.received.is_none() => {
@@ -204,6 +208,14 @@ impl Grant {
         }
         if let Self::Held(renewal) = self {
             renewal.follow_active_fault();
+            renewal.retry_further_soon(codes, cx);
+        }
+    }
+
+    /// The disk has all that memory has.
+    pub(super) fn is_safe_on_disk(&mut self) {
+        if let Self::Held(renewal) = self {
+            renewal.further_are_safe();
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Refreshing: ahead of the end of the token, one at a time, and never before it is on disk that it goes out.
 
-use super::{Asking, Grant, RefreshStep, Renewal};
+use std::time::Duration;
+
+use super::{Asking, FurtherRenewal, Grant, RefreshStep, Renewal};
 use crate::domain::clock::{BootTime, Now};
+use crate::domain::expiry::Expiry;
 use crate::domain::fault::{Fault, Remedy};
-use crate::domain::policy;
+use crate::domain::policy::{self, Jitter};
 use crate::domain::session::context::Context;
 use crate::domain::session::{
     Acquisition, ActiveFault, CommandError, LogEvent, Moment, ProviderRequest, RequestId, Session, Ticket,
@@ -28,6 +31,7 @@ impl Session {
                 }
                 if told_to_wait.is_none() {
                     *due = Moment::at(cx.now.boot, cx.now);
+                    renewal.retry_refused_further(cx.now);
                 }
                 told_to_wait.map(CommandError::Failed)
             }
@@ -54,23 +58,26 @@ impl Session {
         }
         let Grant::Held(renewal) = &mut self.grant else { return };
         let RefreshStep::Waits(due) = renewal.step else { return };
-        if due.at > cx.now.boot {
+        let Some((at, token)) = renewal.next() else { return };
+        if at > cx.now.boot {
             return;
         }
+        let token = token.cloned();
         let request = match &renewal.signed_in.tokens.refresh_token {
             Some(_) if renewal.signed_in.refreshing_since.is_none() => {
                 renewal.signed_in.refreshing_since = Some(cx.now.wall);
                 self.disk.note();
                 return;
             }
-            Some(token) => ProviderRequest::Refresh {
-                refresh_token: token.clone(),
+            Some(refresh_token) => ProviderRequest::Refresh {
+                refresh_token: refresh_token.clone(),
+                token: token.clone(),
                 is_first: renewal.signed_in.last_refresh.is_none(),
             },
             None => ProviderRequest::Obtain,
         };
         let id = self.request_ids.next();
-        renewal.step = RefreshStep::Asking(Box::new(Asking { id, asked: cx.now, due }));
+        renewal.step = RefreshStep::Asking(Box::new(Asking { id, asked: cx.now, due, token }));
         cx.ask(id, request);
     }
 
@@ -80,16 +87,16 @@ impl Session {
         answer: Result<TokenAnswer, Fault>,
         cx: &mut Context,
     ) {
-        let (renewal, asked, due) = match &mut self.grant {
-            Grant::Held(renewal) => match &renewal.step {
-                RefreshStep::Asking(asking) if asking.id == id => {
-                    let Asking { asked, due, .. } = **asking;
-                    (renewal, asked, due)
-                }
-                _ => return,
-            },
-            _ => return self.nobody_waits_for(id, answer.ok(), cx),
-        };
+        let Grant::Held(renewal) = &mut self.grant else { return self.nobody_waits_for(id, answer.ok(), cx) };
+        let RefreshStep::Asking(asking) = &mut renewal.step else { return };
+        if asking.id != id {
+            return;
+        }
+        let Asking { asked, due, .. } = **asking;
+        if let Some(token) = asking.token.take() {
+            renewal.step = RefreshStep::Waits(due);
+            return self.further_answered(&token, answer, (id, asked), cx);
+        }
         let fault = match answer {
             Ok(tokens) => {
                 renewal.renew(tokens, &self.rules.acquisition, (id, asked), cx);
@@ -97,7 +104,7 @@ impl Session {
                 for ticket in renewal.waiting.drain(..) {
                     self.disk.reply_when_safe(ticket);
                 }
-                cx.log(LogEvent::Refreshed);
+                cx.log(LogEvent::Refreshed(None));
                 return;
             }
             Err(fault) => fault,
@@ -112,34 +119,25 @@ impl Session {
             tokens.refresh_token = None;
             renewal.signed_in.refreshing_since = None;
             renewal.step = RefreshStep::Waits(due);
+            renewal.retry_refused_further(cx.now);
             self.disk.change();
             return;
         }
-        let wait = match fault.remedy {
-            Remedy::AskUser => {
-                let fault = renewal.refuse(fault, cx.now);
-                self.disk.change();
-                let refused = CommandError::Failed(fault.clone());
-                cx.refuse(renewal.waiting.drain(..), &refused);
-                cx.log(LogEvent::GrantEnded(fault));
-                return;
-            }
-            // The sooner, the more likely a provider with a grace period still takes the same refresh token.
-            Remedy::TryAgain { after } if fault.in_doubt && renewal.failures == 0 => {
-                policy::retry_wait(1, after, cx.jitter)
-            }
-            Remedy::TryAgain { after } => {
-                let life = renewal.signed_in.tokens.expiry.map(|expiry| expiry.life());
-                policy::refresh_retry_wait(renewal.failures.saturating_add(1), life, after, cx.jitter)
-            }
-            Remedy::Reconfigure => policy::reconfigure_wait(cx.jitter),
-        };
+        if fault.remedy == Remedy::AskUser {
+            let fault = renewal.refuse(fault, cx.now);
+            self.disk.change();
+            let refused = CommandError::Failed(fault.clone());
+            cx.refuse(renewal.waiting.drain(..), &refused);
+            cx.log(LogEvent::GrantEnded(fault));
+            return;
+        }
+        let wait = wait_after(&fault, renewal.failures, renewal.signed_in.tokens.expiry.as_ref(), cx.jitter);
         renewal.failures = renewal.failures.saturating_add(1);
         let refused = CommandError::Failed(fault.clone());
         cx.refuse(renewal.waiting.drain(..), &refused);
         let retry = Moment::within(wait, cx.now);
         renewal.step = RefreshStep::Waits(retry);
-        cx.log(LogEvent::RefreshFailed(fault.clone(), wait));
+        cx.log(LogEvent::RefreshFailed(None, fault.clone(), wait));
         renewal.active_fault =
             Some(Box::new(ActiveFault::continuing(renewal.active_fault.take(), fault, Some(retry), cx.now)));
     }
@@ -149,7 +147,21 @@ impl Renewal {
     /// Why the provider is not to be asked before the next attempt, whoever wants it: because it said so.
     fn told_to_wait(&self, now: Now) -> Option<&Fault> {
         let RefreshStep::Waits(_) = self.step else { return None };
-        self.active_fault.as_ref()?.told_to_wait(now)
+        let of_further = self.further.iter().filter_map(FurtherRenewal::active_fault);
+        self.active_fault().into_iter().chain(of_further).find_map(|it| it.told_to_wait(now))
+    }
+}
+
+/// The wait before a refresh is tried again that has failed so often before, for a token with this end.
+pub(super) fn wait_after(fault: &Fault, failures: u32, expiry: Option<&Expiry>, jitter: Jitter) -> Duration {
+    match fault.remedy {
+        // The sooner, the more likely a provider with a grace period still takes the same refresh token.
+        Remedy::TryAgain { after } if fault.in_doubt && failures == 0 => policy::retry_wait(1, after, jitter),
+        Remedy::TryAgain { after } => {
+            let life = expiry.map(Expiry::life);
+            policy::refresh_retry_wait(failures.saturating_add(1), life, after, jitter)
+        }
+        Remedy::AskUser | Remedy::Reconfigure => policy::reconfigure_wait(jitter),
     }
 }
 

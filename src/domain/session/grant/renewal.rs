@@ -1,5 +1,8 @@
 //! A sign-in, and the way to its next tokens.
 
+use std::collections::BTreeMap;
+
+use super::FurtherRenewal;
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::{Fault, FaultCode};
@@ -8,6 +11,7 @@ use crate::domain::record::{ClientBinding, Refusal, SignedIn};
 use crate::domain::session::context::Context;
 use crate::domain::session::{Acquisition, ActiveFault, Moment, RequestId, Rules, Ticket};
 use crate::domain::token::{SignInEnd, TokenAnswer, Tokens};
+use crate::domain::token_name::TokenName;
 
 /// A sign-in and the way to its next tokens.
 #[derive(Debug)]
@@ -22,10 +26,12 @@ pub(in crate::domain::session) struct Renewal {
     /// True if an answer to an earlier refresh with the same token may have been lost on its way.
     pub(super) in_doubt: bool,
     pub(super) waiting: Vec<Ticket>,
+    /// The ways to further tokens.
+    pub(in crate::domain::session) further: Vec<FurtherRenewal>,
 }
 
 /// The end of a sign-in, as an answer to a request that was made at `asked` says, or else as it was.
-fn sign_in_end(said: SignInEnd, before: Option<Expiry>, asked: Now) -> Option<Expiry> {
+pub(super) fn sign_in_end(said: SignInEnd, before: Option<Expiry>, asked: Now) -> Option<Expiry> {
     match said {
         SignInEnd::NotSaid => before,
         SignInEnd::Never => None,
@@ -42,12 +48,15 @@ pub(super) enum RefreshStep {
     Asking(Box<Asking>),
 }
 
-/// A refresh that was asked for because of `due`.
+/// A refresh.
 #[derive(Debug)]
 pub(super) struct Asking {
     pub(super) id: RequestId,
     pub(super) asked: Now,
+    /// When the account's own token is due, or was.
     pub(super) due: Moment,
+    /// The further token that it is for, if for one.
+    pub(super) token: Option<TokenName>,
 }
 
 impl Renewal {
@@ -71,6 +80,7 @@ impl Renewal {
         let signed_in = SignedIn {
             client,
             tokens,
+            further: BTreeMap::new(),
             since: cx.now.wall,
             last_refresh: None,
             refused: None,
@@ -82,12 +92,14 @@ impl Renewal {
         renewal.received = Some(cx.now.boot);
         renewal.generation = id.serial;
         renewal.step = renewal.next_step(&rules.acquisition, cx);
+        renewal.follow_targets(rules, cx.now.boot, cx);
         renewal
     }
 
-    pub(super) fn resume(signed_in: SignedIn, acquisition: &Acquisition, cx: &Context) -> Self {
+    pub(super) fn resume(signed_in: SignedIn, rules: &Rules, cx: &Context) -> Self {
         let mut renewal = Self::idle(signed_in);
-        renewal.step = renewal.next_step(acquisition, cx);
+        renewal.step = renewal.next_step(&rules.acquisition, cx);
+        renewal.follow_targets(rules, policy::start_at(cx.now.boot, cx.jitter), cx);
         renewal
     }
 
@@ -102,6 +114,7 @@ impl Renewal {
             active_fault: None,
             in_doubt,
             waiting: Vec::new(),
+            further: Vec::new(),
         }
     }
 

@@ -6,9 +6,9 @@ impl Harness {
     /// The tokens that the provider is asked to revoke, of the newest question.
     fn revokes(&self) -> Option<(Option<String>, String)> {
         match &self.asked.last()?.1 {
-            ProviderRequest::Revoke { refresh_token, access_token } => {
+            ProviderRequest::Revoke { refresh_token, access_tokens } => {
                 let shown = |token: &Secret| token.expose().to_owned();
-                Some((refresh_token.as_ref().map(shown), shown(access_token)))
+                Some((refresh_token.as_ref().map(shown), shown(&access_tokens[0])))
             }
             _ => None,
         }

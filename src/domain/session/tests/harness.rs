@@ -39,6 +39,7 @@ pub(super) fn rules() -> Rules {
         acquisition: Acquisition::User,
         offer: false,
         scope: Some("openid email".to_owned()),
+        tokens: BTreeMap::new(),
         allow: AllowList::default(),
         tells_user: false,
     }
@@ -55,6 +56,8 @@ pub(super) fn restored_under(rules: Rules, mut record: Record, now: Now) -> Sess
         *expiry = Expiry::restored(from, expiry.life(), now, Confidence::Vouched);
     };
     record.signed_in.iter_mut().flat_map(|signed_in| &mut signed_in.tokens.expiry).for_each(reread);
+    let further = record.signed_in.iter_mut().flat_map(|signed_in| signed_in.further.values_mut());
+    further.filter_map(|token| token.expiry.as_mut()).for_each(reread);
     record.pending.iter_mut().map(|code| &mut code.expiry).for_each(reread);
     Session::restore(client(), rules, 1, StoredRecord::Record(record), now, Jitter::new(0.5))
 }

@@ -2,6 +2,7 @@
 
 mod clock;
 mod endings;
+mod further;
 mod grants;
 mod harness;
 mod identity;

@@ -1,0 +1,83 @@
+//! The name of a further token of an account, as it stands in the configuration, the topics and the store.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::domain::account::{AccountName, InvalidAccountName};
+
+/// A valid name of a further token: by the rule of an account's name, and not that of a topic of the account.
+///
+/// A name that passed is safe as one level of an MQTT topic. Clones share one buffer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenName(Arc<str>);
+
+/// Why a text is no name of a further token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTokenName {
+    /// It breaks the rule of an account's name.
+    #[error("the name of a token has 1 to 63 of the characters a-z, 0-9, _ and -, and starts with a letter or digit")]
+    Malformed,
+    /// It is that of another topic.
+    #[error("this name is taken by a topic of the account or of the agent")]
+    Reserved,
+}
+
+impl TokenName {
+    /// The last levels of the account's own topics.
+    const RESERVED: [&'static str; 4] = ["identity", "signin", "status", "token"];
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TokenName {
+    type Err = InvalidTokenName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<AccountName>() {
+            Err(InvalidAccountName::Malformed) => Err(InvalidTokenName::Malformed),
+            Err(InvalidAccountName::Reserved) => Err(InvalidTokenName::Reserved),
+            Ok(_) if Self::RESERVED.contains(&text) => Err(InvalidTokenName::Reserved),
+            Ok(_) => Ok(Self(text.into())),
+        }
+    }
+}
+
+impl serde::Serialize for TokenName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TokenName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for TokenName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_are_a_topic_level_of_their_own_pass() {
+        assert_eq!("mail-2".parse::<TokenName>().unwrap().as_str(), "mail-2");
+        for bad in ["", "-a", "Mail", "a/b", "+", "#"] {
+            assert_eq!(bad.parse::<TokenName>(), Err(InvalidTokenName::Malformed), "{bad:?}");
+        }
+        for taken in ["bridge", "token", "status", "signin", "identity"] {
+            assert_eq!(taken.parse::<TokenName>(), Err(InvalidTokenName::Reserved), "{taken:?}");
+        }
+    }
+}
