@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::support::clock::{Deadline, unix_now, wait_until};
 use crate::support::hex;
 use crate::support::oidc::TokenRequest;
-use crate::support::world::{Setup, World};
+use crate::support::world::{Client, Setup, World};
 
 const LIFE: u32 = 8;
 
@@ -38,6 +38,8 @@ fn scale() -> Scale {
 struct Course {
     world: World,
     accounts: Vec<String>,
+    /// The levels of further tokens.
+    further: &'static [&'static str],
     /// When the agent was killed.
     cuts: Vec<f64>,
     /// The refused refreshes that are accounted for, by when they arrived.
@@ -46,14 +48,29 @@ struct Course {
 
 #[test]
 fn power_cuts_at_random_moments_cost_no_sign_in_but_where_the_answer_was_cut_off() {
+    run("", &[]);
+}
+
+#[test]
+fn power_cuts_between_the_rotations_of_several_tokens_cost_no_more() {
+    run(
+        "scopes = [\"openid\", \"offline_access\", \"files.read\", \"mail.send\"]\n\
+         tokens.files = { resource = \"https://files.example.com/\", scopes = [\"files.read\"] }\n\
+         tokens.mail = { resource = \"https://mail.example.com/\", scopes = [\"mail.send\"] }",
+        &["files/", "mail/"],
+    );
+}
+
+/// Accounts with these further settings, which have these further tokens.
+fn run(settings: &str, further: &'static [&'static str]) {
     let Scale { accounts, refreshes, cuts } = scale();
     let accounts: Vec<_> = (1..=accounts).map(|number| format!("account-{number}")).collect();
     let setup = Setup::new().token_life(LIFE).provider("latency_ms", json!([0, 60]));
-    let world = accounts.iter().fold(setup, |setup, name| setup.account(name)).start();
+    let world = accounts.iter().fold(setup, |setup, name| setup.account_with(name, Client::Public, settings)).start();
     for account in &accounts {
         world.sign_in(account);
     }
-    let mut course = Course { world, accounts, cuts: Vec::new(), excused: Vec::new() };
+    let mut course = Course { world, accounts, further, cuts: Vec::new(), excused: Vec::new() };
     let seed = fastrand::u64(..);
     eprintln!("seed {seed}");
     let mut chance = fastrand::Rng::with_seed(seed);
@@ -101,7 +118,11 @@ impl Course {
 
     fn sign_in_where_excusable(&mut self) {
         for refused in self.world.oidc().refreshes() {
-            let is_new = self.excused.iter().all(|known| known.received_at < refused.received_at);
+            // A further token that is refused has the account's own refresh try the same refresh token.
+            let is_new = self
+                .excused
+                .iter()
+                .all(|known| known.received_at < refused.received_at && known.presented != refused.presented);
             if refused.error.as_deref() == Some("invalid_grant") && is_new {
                 let account = self.excuse(&refused);
                 self.excused.push(refused);
@@ -141,10 +162,14 @@ impl Course {
         wait_until("every account to be well", Duration::from_secs(60), || {
             self.sign_in_where_excusable();
             self.accounts.iter().all(|account| {
-                let topic = |topic| self.world.subscriber.latest(&format!("oauth2mqtt/{account}/{topic}"));
+                let topic = |topic: &str| self.world.subscriber.latest(&format!("oauth2mqtt/{account}/{topic}"));
                 let well = topic("status").is_some_and(|status| status.json["state"] == "active");
-                let token = topic("token").filter(|token| token.access_token().is_some());
-                well && token.is_some_and(|token| self.world.oidc().me(token.access_token().unwrap()).status == 200)
+                let is_good = |level: &str| {
+                    let token = topic(&format!("{level}token"));
+                    let token = token.as_ref().and_then(|token| token.access_token());
+                    token.is_some_and(|token| self.world.oidc().me(token).status == 200)
+                };
+                well && is_good("") && self.further.iter().all(|level| is_good(level))
             })
         });
     }

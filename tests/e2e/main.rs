@@ -46,4 +46,5 @@ mod standards;
 mod store;
 mod support;
 mod terminal;
+mod tokens;
 mod upgrade;

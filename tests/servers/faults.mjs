@@ -16,16 +16,21 @@ export class Faults {
    * @param {string} fault.endpoint one of ENDPOINTS
    * @param {string} fault.mode see `inflict`
    * @param {number} [fault.count] how many requests get it
+   * @param {number} [fault.skip] how many requests are answered as usual before
    */
   add(fault) {
     if (!ENDPOINTS[fault.endpoint]) throw new Error(`unknown endpoint ${fault.endpoint}`);
     this.#waiting = this.#waiting.filter((other) => other.endpoint !== fault.endpoint);
-    this.#waiting.push({ count: 1, ...fault });
+    this.#waiting.push({ count: 1, skip: 0, ...fault });
   }
 
   /** The fault that the next request to this path gets. */
   next(path) {
     const fault = this.#waiting.find(({ endpoint, count }) => ENDPOINTS[endpoint] === path && count > 0);
+    if (fault?.skip > 0) {
+      fault.skip -= 1;
+      return undefined;
+    }
     if (fault) fault.count -= 1;
     return fault;
   }

@@ -32,6 +32,7 @@ export class Journal {
       grant_type: null,
       client_id: null,
       user: null,
+      resource: null, // the one that the token is for (RFC 8707)
       status: null,
       error: null, // the OAuth code
       detail: null, // what the provider makes of it, such as that a refresh token was used twice
@@ -58,6 +59,7 @@ export class Journal {
       grant_type: params.grant_type?.split(':').pop() ?? null,
       client_id: entities.Client?.clientId ?? params.client_id ?? null,
       user: entities.Account?.accountId ?? null,
+      resource: entities.AccessToken?.aud ?? null,
       status: ctx.status,
       error: answer.error ?? null,
       detail: ctx.state.error_detail ?? null,

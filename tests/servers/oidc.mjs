@@ -54,7 +54,8 @@ async function api(request, response) {
     return sendJson(response, 200, { sub: found.accountId, content_type, body: await body(request) });
   }
   calls += 1;
-  return sendJson(response, 200, { sub: found.accountId ?? found.clientId, n: calls, token: Journal.fingerprint(token) });
+  const { aud = null, scope = null } = found;
+  return sendJson(response, 200, { sub: found.accountId ?? found.clientId, n: calls, token: Journal.fingerprint(token), aud, scope });
 }
 
 async function control(request, response, url) {

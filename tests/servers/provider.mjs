@@ -1,7 +1,7 @@
 // The provider itself: every setting that matters to a client is here.
 import { generateKeyPairSync, webcrypto } from 'node:crypto';
 
-import Provider from 'oidc-provider';
+import Provider, { errors } from 'oidc-provider';
 
 // Debian 12 has Node 18, which lacks these.
 globalThis.crypto ??= webcrypto;
@@ -42,6 +42,9 @@ const client = (client_id, token_endpoint_auth_method, grant_types, more = {}) =
   response_types: [],
   ...more,
 });
+
+/** The APIs that have access tokens of their own (RFC 8707), and the scope of each. */
+const RESOURCES = { 'https://files.example.com/': 'files.read', 'https://mail.example.com/': 'mail.send' };
 
 const CODE = { redirect_uris: REDIRECT_URIS, response_types: ['code'] };
 
@@ -100,6 +103,14 @@ export function buildProvider(issuer, settings, journal) {
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       devInteractions: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_, resource) => {
+          const scope = RESOURCES[resource];
+          if (!scope) throw new errors.InvalidTarget();
+          return { scope, audience: resource, accessTokenFormat: 'opaque', accessTokenTTL: settings.access_token_ttl };
+        },
+      },
       revocation: { enabled: true },
       userinfo: { enabled: settings.userinfo },
     },

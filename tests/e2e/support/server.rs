@@ -75,6 +75,9 @@ pub(crate) struct TokenRequest {
     pub(crate) grant_type: Option<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) user: Option<String>,
+    /// The resource that the token is for (RFC 8707); only the OpenID provider says it.
+    #[serde(default)]
+    pub(crate) resource: Option<String>,
     pub(crate) error: Option<String>,
     /// The provider's own words, such as that a refresh token was used twice.
     pub(crate) detail: Option<String>,
