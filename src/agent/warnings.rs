@@ -1,4 +1,4 @@
-//! What an operator should change although nothing has failed yet, said in the status of the accounts that it concerns.
+//! Advice to an operator, although nothing has failed yet, given in the status of the accounts that it concerns.
 
 use super::Agent;
 use super::accounts::Account;

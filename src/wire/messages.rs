@@ -77,7 +77,7 @@ pub(crate) struct SetUp {
     pub declared: Option<&'static str>,
     /// True if its sign-in is for other scopes or by another grant than it asks for now.
     pub sign_in_needed: bool,
-    /// What an operator should change although nothing has failed yet, each in full sentences.
+    /// Advice to an operator, although nothing has failed yet, each in full sentences.
     pub warnings: Vec<String>,
 }
 
@@ -114,7 +114,7 @@ pub(crate) struct StatusMessage {
     pub declared: Option<String>,
     /// True if the sign-in is for other scopes or by another grant than the account asks for now.
     pub sign_in_needed: bool,
-    /// What an operator should change although nothing has failed yet, each in full sentences.
+    /// Advice to an operator, although nothing has failed yet, each in full sentences.
     #[serde(default)]
     pub warnings: Vec<String>,
     /// Its further tokens, by name.

@@ -64,7 +64,7 @@ fn the_browser_comes_back_to_this_device_unless_the_configuration_says_otherwise
 fn check_says_what_it_costs_to_switch_the_proof_key_off() {
     let with = |pkce: &str| plant(&format!("grant = \"authorization_code\"\npkce = \"{pkce}\"\n"));
     let warning = &warnings(&with("off"))[0];
-    assert!(warning.1.contains("whoever intercepts the redirection can take the sign-in"), "{warning:?}");
+    assert!(warning.1.contains("anyone who intercepts the redirection can use the code"), "{warning:?}");
     assert_eq!(warnings(&with("S256")), []);
 }
 

@@ -57,7 +57,7 @@ impl Harness {
     /// The refresh token and the name of the further token in the one refresh that is under way.
     fn refresh(&self) -> Option<(&str, Option<&str>)> {
         match &self.asked[..] {
-            [(_, ProviderRequest::Refresh { refresh_token, token })] => {
+            [(_, ProviderRequest::Refresh { refresh_token, token, .. })] => {
                 Some((refresh_token.expose(), token.as_ref().map(TokenName::as_str)))
             }
             [] => None,
