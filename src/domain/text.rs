@@ -36,6 +36,10 @@ pub(crate) fn is_printable(text: &str) -> bool {
 }
 
 fn is_harmless(c: char) -> bool {
+    // Most are of these, and they are told at once.
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
     !c.is_control() && !turns_direction(c) && !separates_lines(c) && !is_invisible(c)
 }
 
@@ -78,15 +82,16 @@ fn is_invisible(c: char) -> bool {
 
 /// Returns whether the character is drawn on the one before it: the blocks of combining characters that no single language has.
 fn is_combining(c: char) -> bool {
-    matches!(
-        c,
-        '\u{300}'..='\u{36f}'
-            | '\u{483}'..='\u{489}'
-            | '\u{1ab0}'..='\u{1aff}'
-            | '\u{1dc0}'..='\u{1dff}'
-            | '\u{20d0}'..='\u{20ff}'
-            | '\u{fe20}'..='\u{fe2f}'
-    )
+    !c.is_ascii()
+        && matches!(
+            c,
+            '\u{300}'..='\u{36f}'
+                | '\u{483}'..='\u{489}'
+                | '\u{1ab0}'..='\u{1aff}'
+                | '\u{1dc0}'..='\u{1dff}'
+                | '\u{20d0}'..='\u{20ff}'
+                | '\u{fe20}'..='\u{fe2f}'
+        )
 }
 
 #[cfg(test)]
@@ -103,6 +108,13 @@ mod tests {
             assert_eq!(printable(&format!("ad{hidden}min")), "ad min", "{}", hidden.escape_unicode());
             assert!(!is_printable(hidden), "{}", hidden.escape_unicode());
         }
+    }
+
+    #[test]
+    fn of_ascii_all_but_the_control_characters_stay() {
+        let ascii = (0..128_u8).map(char::from).filter(|c| *c != ' ').collect::<String>();
+        let shown: String = printable(&ascii).chars().filter(|c| *c != ' ').collect();
+        assert_eq!(shown, ('!'..='~').collect::<String>());
     }
 
     #[test]
