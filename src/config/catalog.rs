@@ -287,6 +287,7 @@ fn check_keys(entries: &Entries, place: &Place<'_>) {
 fn check(provider: &KnownProvider, entries: &Entries, place: &Place<'_>) {
     let file = &provider.file;
     let at = |key: &str| place.below(key, entries.get(key).map(|node| node.written));
+    check_endpoints(file, &at("endpoints"));
     if file.retired.is_some() {
         return;
     }
@@ -303,7 +304,6 @@ fn check(provider: &KnownProvider, entries: &Entries, place: &Place<'_>) {
         at("endpoints")
             .error("nothing here says where the provider is", "write issuer = \"https://…\" or token = \"https://…\"");
     }
-    check_endpoints(file, &at("endpoints"));
     for (name, parameter) in &file.parameters {
         let place = at("parameters").below(name, None);
         if ACCOUNT_KEYS.contains(&name.as_str()) || Profile::KEYS.contains(&name.as_str()) {
