@@ -1,4 +1,4 @@
-//! What the files are to hold, kept in memory so that nothing that happens to the files can lose it.
+//! The records that the files are to hold, kept in memory so that nothing that happens to the files can lose them.
 //!
 //! A sign-in is kept as its session has it, and shares its secrets with the session: the sealed records of a thousand
 //! accounts would take a MiB more. It is sealed again where everything has to be written.

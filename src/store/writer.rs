@@ -70,7 +70,7 @@ pub(super) struct Writer<F> {
     /// `None` after a failure, until they can be opened again.
     pub(super) files: Option<ReplicatedFiles>,
     pub(super) key: SealingKey,
-    /// The content that the files are to have. Nothing that happens to the files can lose it while the agent runs.
+    /// The records that the files are to hold. Nothing that happens to the files can lose them while the agent runs.
     pub(super) held: HeldRecords,
     /// The serial of the newest record.
     pub(super) serial: u64,
