@@ -61,7 +61,8 @@ mod tests {
     fn the_address_is_one_by_which_the_page_is_reached() {
         let page = |listen: &str, has_code: bool, hosts: &[&str]| PageSettings {
             listen: listen.parse().unwrap(),
-            access_code: has_code.then(|| Secret::new("123456".to_owned())),
+            behind_proxy: !has_code,
+            access_code: has_code.then(|| Secret::new("12345678".to_owned())),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             embed_in: Vec::new(),
         };

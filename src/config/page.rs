@@ -52,7 +52,8 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> 
     let hosts = table.texts("hosts").iter().filter_map(host).collect();
     let embed_in = table.texts("embed_in").iter().filter_map(origin).collect();
     table.finish();
-    Some(PageSettings { listen: address?, access_code: code.map(|(code, _)| code), hosts, embed_in })
+    let access_code = code.map(|(code, _)| code);
+    Some(PageSettings { listen: address?, behind_proxy, access_code, hosts, embed_in })
 }
 
 fn address(listen: &Entry<'_, &str>) -> Option<SocketAddr> {

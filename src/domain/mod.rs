@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod approval;
+pub(crate) mod client_address;
 pub(crate) mod client_key;
 pub(crate) mod clock;
 pub(crate) mod declaration;

@@ -71,6 +71,8 @@ impl Settings {
 pub struct PageSettings {
     /// The address on which it listens.
     pub listen: SocketAddr,
+    /// True if a proxy stands in front of it, from whose address all visitors come.
+    pub behind_proxy: bool,
     /// The code that a visitor has to enter first, where one is wanted.
     pub access_code: Option<Secret>,
     /// Names by which it is reached, beside addresses and `localhost`; in lower case, without a port.
@@ -83,7 +85,10 @@ impl PageSettings {
     /// True if the two say the same. Secrets are not compared, only whether there is one.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        let shape = |page: &Self| (page.listen, page.access_code.is_some(), page.hosts.clone(), page.embed_in.clone());
+        let shape = |page: &Self| {
+            let Self { listen, behind_proxy, access_code, hosts, embed_in } = page.clone();
+            (listen, behind_proxy, access_code.is_some(), hosts, embed_in)
+        };
         shape(self) == shape(other)
     }
 }

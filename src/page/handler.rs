@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Body;
+use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 use url::form_urlencoded;
 
 use super::access::{Access, CodeEntry};
@@ -29,10 +28,6 @@ const SCRIPT: &str = include_str!("page.js");
 /// The number of browsers that are told of changes at a time.
 const WATCHERS: usize = 16;
 
-/// The largest form, in bytes, and the longest time that it may take to arrive.
-const LARGEST_FORM: usize = 8 * 1024;
-const FORM_TIME: Duration = Duration::from_secs(10);
-
 /// The interval at which a browser that watches is told that the agent is still there.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 
@@ -50,8 +45,6 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (header::CACHE_CONTROL, "no-store"),
 ];
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers the requests of browsers.
 #[derive(Debug)]
@@ -80,19 +73,13 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
     }
 
     /// Answers one request.
-    pub(super) async fn answer<B: Body<Data = Bytes, Error: Into<BoxError>>>(
-        &self,
-        request: Request<B>,
-    ) -> Response<ResponseBody> {
+    pub(super) async fn answer(&self, request: Request<Bytes>) -> Response<ResponseBody> {
         let mut answer = self.handle(request).await;
         answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
         answer
     }
 
-    async fn handle<B: Body<Data = Bytes, Error: Into<BoxError>>>(
-        &self,
-        request: Request<B>,
-    ) -> Response<ResponseBody> {
+    async fn handle(&self, request: Request<Bytes>) -> Response<ResponseBody> {
         let visitor = Visitor::of(&request);
         let headers = request.headers();
         if !guard::knows_host(headers, &self.hosts) {
@@ -116,7 +103,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
             Method::POST if !guard::is_same_origin(headers) => {
                 plain(StatusCode::FORBIDDEN, "This button was not pressed on this page.")
             }
-            Method::POST if path == "/enter" => self.enter(request, &visitor).await,
+            Method::POST if path == "/enter" => self.enter(request, &visitor),
             Method::POST if !self.lets_in(&visitor) => with_html(StatusCode::FORBIDDEN, html::entry(None)),
             Method::POST => self.press(request, &visitor).await,
             _ => {
@@ -141,14 +128,9 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         with_html(status, page)
     }
 
-    async fn enter<B: Body<Data = Bytes, Error: Into<BoxError>>>(
-        &self,
-        request: Request<B>,
-        visitor: &Visitor,
-    ) -> Response<ResponseBody> {
+    fn enter(&self, request: Request<Bytes>, visitor: &Visitor) -> Response<ResponseBody> {
         let by_https = guard::is_by_https(request.headers());
-        let code = form(request.into_body()).await.and_then(|form| form.field("code"));
-        let Some(code) = code else {
+        let Some(code) = Form(request.into_body()).field("code") else {
             return with_html(StatusCode::BAD_REQUEST, html::entry(Some("Enter the access code.")));
         };
         let entry = lock(&self.access).enter(code.expose(), by_https, visitor.address, clock::now().boot);
@@ -171,11 +153,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         }
     }
 
-    async fn press<B: Body<Data = Bytes, Error: Into<BoxError>>>(
-        &self,
-        request: Request<B>,
-        visitor: &Visitor,
-    ) -> Response<ResponseBody> {
+    async fn press(&self, request: Request<Bytes>, visitor: &Visitor) -> Response<ResponseBody> {
         // The script of the page wants a sentence, a browser without it wants the page.
         let wants_text = guard::single(request.headers(), &header::ACCEPT) == Some("text/plain");
         let pressed = command(request.uri().path());
@@ -194,7 +172,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         let Some((account, command)) = pressed else {
             return refuse(StatusCode::NOT_FOUND, "There is no such button.");
         };
-        let form = form(request.into_body()).await.unwrap_or_default();
+        let form = Form(request.into_body());
         let token = form.field("token");
         let has_token =
             token.is_some_and(|token| lock(&self.access).is_form_token(token.expose(), visitor.cookies.as_deref()));
@@ -284,7 +262,6 @@ fn command(path: &str) -> Option<(AccountName, Option<PageCommand>)> {
 }
 
 /// A form as it was sent.
-#[derive(Default)]
 struct Form(Bytes);
 
 impl Form {
@@ -293,10 +270,6 @@ impl Form {
         let (_, value) = form_urlencoded::parse(&self.0).find(|(key, _)| key == name)?;
         Some(Secret::new(value.trim().to_owned())).filter(|value| !value.is_empty())
     }
-}
-
-async fn form<B: Body<Data = Bytes, Error: Into<BoxError>>>(body: B) -> Option<Form> {
-    Some(Form(timeout(FORM_TIME, Limited::new(body, LARGEST_FORM).collect()).await.ok()?.ok()?.to_bytes()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

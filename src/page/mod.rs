@@ -26,8 +26,9 @@ use crate::platform::http_server::{self, Bounds};
 
 pub(crate) use live_content::{AccountView, LiveContent};
 
-/// A browser that watches for changes makes another connection when its time is over.
-const BOUNDS: Bounds = Bounds { connections: 32, life: Duration::from_secs(300), keep_alive: true };
+/// The number of connections at a time, and their longest life: a browser that watches for changes makes another one then.
+const CONNECTIONS: usize = 32;
+const LIFE: Duration = Duration::from_secs(300);
 
 /// Somebody pressed a button.
 #[derive(Debug)]
@@ -73,11 +74,12 @@ pub(crate) fn serve<E: From<ButtonPress> + Send + 'static>(
     let listener = http_server::listen(settings.listen)?;
     let content = LiveContent::default();
     let handler = Arc::new(handler::Handler::new(settings, content.clone(), events));
+    let bounds = Bounds { connections: CONNECTIONS, life: LIFE, keep_alive: true, behind_proxy: settings.behind_proxy };
     let answering = Arc::new(move |request| -> http_server::ResponseFuture {
         let handler = Arc::clone(&handler);
         Box::pin(async move { handler.answer(request).await })
     });
-    Ok(Page { content, server: tokio::spawn(http_server::serve(listener, BOUNDS, answering)) })
+    Ok(Page { content, server: tokio::spawn(http_server::serve(listener, bounds, answering)) })
 }
 
 impl Page {

@@ -1,7 +1,7 @@
 //! The page without a network: what each request gets.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::{Request, Response, StatusCode, header};
 use tokio::sync::mpsc;
 
@@ -17,6 +17,7 @@ const HOST: &str = "127.0.0.1:8628";
 fn settings(access_code: Option<&str>) -> PageSettings {
     PageSettings {
         listen: HOST.parse().unwrap(),
+        behind_proxy: false,
         access_code: access_code.map(|code| Secret::new(code.to_owned())),
         hosts: Vec::new(),
         embed_in: Vec::new(),
@@ -29,13 +30,13 @@ fn handler(access_code: Option<&str>) -> (Handler<ButtonPress>, LiveContent, mps
     (Handler::new(&settings(access_code), content.clone(), events), content, presses)
 }
 
-fn get(path: &str) -> Request<Full<Bytes>> {
-    Request::get(path).header("host", HOST).body(Full::default()).unwrap()
+fn get(path: &str) -> Request<Bytes> {
+    Request::get(path).header("host", HOST).body(Bytes::new()).unwrap()
 }
 
-fn post(path: &str, form: impl Into<Bytes>) -> Request<Full<Bytes>> {
+fn post(path: &str, form: impl Into<Bytes>) -> Request<Bytes> {
     let origin = format!("http://{HOST}");
-    Request::post(path).header("host", HOST).header("origin", origin).body(Full::new(form.into())).unwrap()
+    Request::post(path).header("host", HOST).header("origin", origin).body(form.into()).unwrap()
 }
 
 /// The token that the forms of the page carry.
@@ -104,7 +105,7 @@ async fn every_answer_forbids_what_is_not_of_this_page() {
 #[tokio::test]
 async fn another_name_of_the_device_gets_nothing() {
     let (handler, ..) = handler(None);
-    let request = Request::get("/").header("host", "rebound.example").body(Full::<Bytes>::default()).unwrap();
+    let request = Request::get("/").header("host", "rebound.example").body(Bytes::new()).unwrap();
     assert_eq!(handler.answer(request).await.status(), StatusCode::MISDIRECTED_REQUEST);
 }
 
@@ -133,8 +134,8 @@ async fn a_press_reaches_the_agent_and_its_answer_the_visitor() {
 async fn a_press_on_some_other_page_never_reaches_the_agent() {
     let (handler, _, mut presses) = handler(None);
     let forged = Request::post("/accounts/google/logout").header("host", HOST).header("origin", "https://evil.example");
-    assert_eq!(handler.answer(forged.body(Full::<Bytes>::default()).unwrap()).await.status(), StatusCode::FORBIDDEN);
-    let silent = Request::post("/accounts/google/logout").header("host", HOST).body(Full::<Bytes>::default()).unwrap();
+    assert_eq!(handler.answer(forged.body(Bytes::new()).unwrap()).await.status(), StatusCode::FORBIDDEN);
+    let silent = Request::post("/accounts/google/logout").header("host", HOST).body(Bytes::new()).unwrap();
     assert_eq!(handler.answer(silent).await.status(), StatusCode::FORBIDDEN);
     assert!(presses.try_recv().is_err());
 }

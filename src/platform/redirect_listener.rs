@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 use hyper::{Method, Request, Response, StatusCode};
 use listenfd::ListenFd;
@@ -30,7 +29,7 @@ use crate::platform::http_server::{self, Bounds, ResponseBody, ResponseFuture};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A browser comes once, and stays until it is answered.
-const BOUNDS: Bounds = Bounds { connections: 8, life: Duration::from_secs(70), keep_alive: false };
+const BOUNDS: Bounds = Bounds { connections: 8, life: Duration::from_secs(70), keep_alive: false, behind_proxy: false };
 
 /// A browser that has come back.
 #[derive(Debug)]
@@ -113,7 +112,7 @@ fn with_holder(error: io::Error, address: SocketAddr) -> io::Error {
 
 async fn answer<E: From<Arrival>>(
     address: SocketAddr,
-    request: Request<Incoming>,
+    request: Request<Bytes>,
     events: mpsc::Sender<E>,
 ) -> Response<ResponseBody> {
     let target = request.uri().path_and_query().filter(|target| target.query().is_some());

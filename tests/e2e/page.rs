@@ -16,9 +16,15 @@ fn address(world: &World) -> String {
 /// Sends these lines and returns everything that comes back before the end of the connection.
 #[track_caller]
 fn say(world: &World, lines: &[&str]) -> String {
+    send(world, &format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n")))
+}
+
+/// Sends a request and returns everything that comes back before the end of the connection.
+#[track_caller]
+fn send(world: &World, request: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", world.page_port())).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
-    write!(stream, "{}\r\nConnection: close\r\n\r\n", lines.join("\r\n")).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -144,4 +150,31 @@ fn a_visitor_cannot_wear_the_agent_out() {
     world.sign_in("garden");
     assert_eq!(world.subscriber.request("status", "garden")["data"]["state"], "active");
     drop(idle);
+}
+
+#[test]
+fn half_sent_forms_keep_nobody_out() {
+    let mut world = Setup::new().page("access_code_file = \"page.code\"").account("garden").without_agent();
+    std::fs::write(world.folder().join("page.code"), "correct horse battery\n").unwrap();
+    world.start_agent();
+    let host = format!("Host: 127.0.0.1:{}", world.page_port());
+    let origin = format!("Origin: http://127.0.0.1:{}", world.page_port());
+    let half = format!("POST /enter HTTP/1.1\r\n{host}\r\n{origin}\r\nContent-Length: 100\r\n\r\nc");
+    // More than the page has room for. When the first request of each is answered, the half one after it has been read.
+    let hold = |_| {
+        let mut stream = TcpStream::connect(("127.0.0.1", world.page_port())).unwrap();
+        write!(stream, "GET /page.css HTTP/1.1\r\n{host}\r\n\r\n{half}").unwrap();
+        // Nothing comes back where there is no place.
+        let _ = stream.read(&mut [0; 16]);
+        stream
+    };
+    let held: Vec<_> = (0..40).map(hold).collect();
+    let entry = say(&world, &["GET / HTTP/1.1", &host]);
+    assert!(entry.starts_with("HTTP/1.1 403 ") && entry.contains("name=\"code\""), "{entry}");
+    let form = "code=correct+horse+battery";
+    let head =
+        format!("POST /enter HTTP/1.1\r\n{host}\r\n{origin}\r\nConnection: close\r\nContent-Length: {}", form.len());
+    let entered = send(&world, &format!("{head}\r\n\r\n{form}"));
+    assert!(entered.starts_with("HTTP/1.1 303 "), "{entered}");
+    drop(held);
 }
