@@ -13,8 +13,9 @@ use crate::domain::settings::PageSettings;
 /// The address of a page that names none.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8628);
 
-/// The shortest access code, in characters: with five tries a minute, months are not enough to try all of six digits.
-const SHORTEST_CODE: usize = 6;
+/// The shortest access code, in characters: at the rate at which the page takes codes from all addresses together, to try all of
+/// eight digits takes more than eight years, and all of six a month.
+const SHORTEST_CODE: usize = 8;
 
 /// Reads the section; nothing of it need be there.
 pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> {

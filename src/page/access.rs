@@ -1,7 +1,6 @@
 //! The access code, the cookie of a browser in which it was entered, and the token of the page's forms.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,8 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::client_rates::{ClientRates, Rates};
+use crate::domain::client_address::client_network;
 use crate::domain::clock::BootTime;
-use crate::domain::rate_limit::{Rate, Throttle};
+use crate::domain::rate_limit::Rate;
 use crate::domain::secret::Secret;
 
 /// The time for which a browser is let in once the code was entered.
@@ -19,17 +20,22 @@ const LIFE: Duration = Duration::from_secs(12 * 3_600);
 /// The number of browsers that are let in at a time; with one more the oldest has to enter the code again.
 const BROWSERS: usize = 32;
 
-/// The rate at which the code may be entered from one address, and from all of them. From one address alone the other
-/// limit is never reached, so nobody locks anybody out by himself; and with all of them months are not enough for six digits.
-const TRIES: Rate = Rate { at_once: 5, pause: Duration::from_secs(12) };
-const ALL_TRIES: Rate = Rate { at_once: 30, pause: Duration::from_secs(6) };
+/// The rates at which the code may be entered. From all addresses together that is 14,400 times a day, and 18,432 times more
+/// where somebody has 256 addresses or more: to try all codes of eight digits takes more than eight years.
+const TRIES: Rates = Rates {
+    address: Rate { at_once: 5, pause: Duration::from_secs(12) },
+    network: Rate { at_once: 15, pause: Duration::from_secs(8) },
+    all: Rate { at_once: 30, pause: Duration::from_secs(6) },
+    spared: Rate { at_once: 3, pause: Duration::from_secs(20 * 60) },
+};
 
-/// The rate at which buttons may be pressed, likewise.
-const PRESSES: Rate = Rate { at_once: 20, pause: Duration::from_secs(1) };
-const ALL_PRESSES: Rate = Rate { at_once: 60, pause: Duration::from_millis(250) };
-
-/// The number of addresses whose rates are remembered.
-const ADDRESSES: usize = 256;
+/// The rates at which buttons may be pressed.
+const PRESSES: Rates = Rates {
+    address: Rate { at_once: 20, pause: Duration::from_secs(1) },
+    network: Rate { at_once: 40, pause: Duration::from_millis(500) },
+    all: Rate { at_once: 60, pause: Duration::from_millis(250) },
+    spared: Rate { at_once: 10, pause: Duration::from_secs(60) },
+};
 
 type CodeDigest = [u8; 32];
 
@@ -61,33 +67,8 @@ pub(super) struct Access {
 struct Browser {
     cookie: CodeDigest,
     /// Where it was entered from: a cookie that reached another server of the device is of no use there.
-    address: IpAddr,
+    network: IpAddr,
     until: BootTime,
-}
-
-/// A rate for each client, and one for all of them.
-#[derive(Debug)]
-struct ClientRates {
-    each: Rate,
-    of_clients: HashMap<IpAddr, Throttle>,
-    of_all: Throttle,
-}
-
-impl ClientRates {
-    fn new(each: Rate, all: Rate) -> Self {
-        Self { each, of_clients: HashMap::new(), of_all: Throttle::new(all) }
-    }
-
-    fn take(&mut self, client: IpAddr, now: BootTime) -> Result<(), Duration> {
-        if self.of_clients.len() >= ADDRESSES {
-            self.of_clients.retain(|_, throttle| !throttle.is_whole(now));
-        }
-        let known = self.of_clients.len() < ADDRESSES || self.of_clients.contains_key(&client);
-        if known {
-            self.of_clients.entry(client).or_insert_with(|| Throttle::new(self.each)).take(now)?;
-        }
-        self.of_all.take(now)
-    }
 }
 
 impl Access {
@@ -100,8 +81,8 @@ impl Access {
             code: code.map(|code| fingerprint(code.expose().as_bytes())),
             cookie: format!("oauth2mqtt-{port}"),
             form_key,
-            tries: ClientRates::new(TRIES, ALL_TRIES),
-            presses: ClientRates::new(PRESSES, ALL_PRESSES),
+            tries: ClientRates::new(TRIES),
+            presses: ClientRates::new(PRESSES),
             browsers: Vec::new(),
         }
     }
@@ -111,16 +92,17 @@ impl Access {
         if self.code.is_none() {
             return true;
         }
-        let Some(shown) = self.shown(cookies) else { return false };
-        let client = network(client);
-        self.browsers
-            .iter()
-            .any(|browser| same(&browser.cookie, &shown) && browser.address == client && now < browser.until)
+        let network = client_network(client);
+        self.shown(cookies).any(|shown| {
+            let is_it = |browser: &Browser| same(&browser.cookie, &shown) && browser.network == network;
+            self.browsers.iter().any(|browser| is_it(browser) && now < browser.until)
+        })
     }
 
     /// The token that the forms of this browser's page carry.
     pub(super) fn form_token(&self, cookies: Option<&str>) -> String {
-        let shown = self.shown(cookies).filter(|_| self.code.is_some()).unwrap_or_default();
+        let is_known = |shown: &CodeDigest| self.browsers.iter().any(|browser| same(&browser.cookie, shown));
+        let shown = self.shown(cookies).find(is_known).unwrap_or_default();
         let token = Sha256::new().chain_update(self.form_key).chain_update(shown).finalize();
         URL_SAFE_NO_PAD.encode(token)
     }
@@ -135,13 +117,12 @@ impl Access {
     /// # Errors
     /// When buttons are pressed too fast.
     pub(super) fn press(&mut self, client: IpAddr, now: BootTime) -> Result<(), Duration> {
-        self.presses.take(network(client), now)
+        self.presses.take(client, now)
     }
 
     /// Takes a code that somebody entered.
     pub(super) fn enter(&mut self, code: &str, by_https: bool, client: IpAddr, now: BootTime) -> CodeEntry {
         let Some(wanted) = self.code else { return CodeEntry::Wrong };
-        let client = network(client);
         if self.tries.take(client, now).is_err() {
             return CodeEntry::TooOften;
         }
@@ -150,12 +131,17 @@ impl Access {
         if !same(&wanted, &fingerprint(code.as_bytes())) || getrandom::fill(&mut random).is_err() {
             return CodeEntry::Wrong;
         }
+        self.tries.restore(client);
         let value = URL_SAFE_NO_PAD.encode(random);
         self.browsers.retain(|browser| now < browser.until);
         if self.browsers.len() >= BROWSERS {
             self.browsers.remove(0);
         }
-        self.browsers.push(Browser { cookie: fingerprint(value.as_bytes()), address: client, until: now + LIFE });
+        self.browsers.push(Browser {
+            cookie: fingerprint(value.as_bytes()),
+            network: client_network(client),
+            until: now + LIFE,
+        });
         // With this prefix no other host of the domain, and nobody without TLS, can set one of the same name (RFC 6265bis).
         let (prefix, secure) = if by_https { ("__Host-", "; Secure") } else { ("", "") };
         let name = &self.cookie;
@@ -163,23 +149,14 @@ impl Access {
         CodeEntry::Granted(format!("{prefix}{name}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"))
     }
 
-    /// The fingerprint of our cookie in a `Cookie` header.
-    fn shown(&self, cookies: Option<&str>) -> Option<CodeDigest> {
-        let ours = |cookie: &str| {
+    /// The fingerprints of all cookies of our name in a `Cookie` header: another server of the host can set one as well.
+    fn shown(&self, cookies: Option<&str>) -> impl Iterator<Item = CodeDigest> {
+        cookies.unwrap_or_default().split(';').filter_map(|cookie| {
             let cookie = cookie.trim();
             let value =
                 cookie.strip_prefix("__Host-").unwrap_or(cookie).strip_prefix(&self.cookie)?.strip_prefix('=')?;
             Some(fingerprint(value.as_bytes()))
-        };
-        cookies?.split(';').find_map(ours)
-    }
-}
-
-/// The address that stands for a client: over IPv6 the network, since each client has all addresses of its own.
-fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
-        address @ IpAddr::V4(_) => address,
+        })
     }
 }
 
@@ -241,6 +218,16 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_that_another_server_of_the_device_has_set_displaces_none_of_ours() {
+        let mut access = access();
+        let cookie = granted(&mut access);
+        let token = access.form_token(Some(&cookie));
+        for sent in [format!("oauth2mqtt-8628=tossed; {cookie}"), format!("{cookie}; oauth2mqtt-8628=tossed")] {
+            assert!(access.lets_in(Some(&sent), PHONE, at(1)) && access.is_form_token(&token, Some(&sent)), "{sent}");
+        }
+    }
+
+    #[test]
     fn the_token_of_a_form_is_that_of_one_browser_and_one_run() {
         let mut access = access();
         let (one, other) = (granted(&mut access), granted(&mut access));
@@ -256,7 +243,7 @@ mod tests {
     #[test]
     fn the_code_cannot_be_searched_for() {
         let mut access = access();
-        for _ in 0..TRIES.at_once {
+        for _ in 0..TRIES.address.at_once {
             assert!(matches!(access.enter("123456", false, PHONE, at(0)), CodeEntry::Wrong));
         }
         assert!(matches!(access.enter("open sesame", false, PHONE, at(11)), CodeEntry::TooOften));
@@ -274,9 +261,35 @@ mod tests {
         }
         assert!(access.press(PHONE, at(600)).is_ok());
         assert!(matches!(access.enter("open sesame", false, PHONE, at(600)), CodeEntry::Granted(_)));
-        for number in 0..1_000_u128 {
-            let _ = access.press(IpAddr::V6(Ipv6Addr::from(number << 64)), at(700));
+    }
+
+    #[test]
+    fn wrong_codes_from_one_address_or_a_few_lock_no_neighbour_out() {
+        let mut access = access();
+        let of_link = |host: u16| IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, host]);
+        for second in 0..600 {
+            for from in [of_link(2), IpAddr::from([192, 168, 1, 11]), IpAddr::from([192, 168, 1, 12]), OTHER] {
+                let _ = access.enter("123456", false, from, at(second));
+            }
         }
-        assert!(access.presses.of_clients.len() <= ADDRESSES, "addresses are made up without end");
+        for from in [PHONE, of_link(3)] {
+            assert!(matches!(access.enter("open sesam", false, from, at(600)), CodeEntry::Wrong), "{from}");
+            assert!(matches!(access.enter("open sesame", false, from, at(600)), CodeEntry::Granted(_)), "{from}");
+        }
+    }
+
+    #[test]
+    fn to_try_all_codes_of_eight_digits_from_everywhere_takes_years() {
+        let mut access = access();
+        let mut tried = 0_u64;
+        // The second hour: in the first, what may be done at once is used up.
+        for second in (0..7_200).step_by(60) {
+            for host in 0..600_u16 {
+                let from = IpAddr::from([10, 0, host.to_be_bytes()[0], host.to_be_bytes()[1]]);
+                let is_tried = matches!(access.enter("123456", false, from, at(second)), CodeEntry::Wrong);
+                tried += u64::from(is_tried && second >= 3_600);
+            }
+        }
+        assert!(100_000_000 / (24 * tried) > 8 * 365, "{tried} in an hour");
     }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod account;
+mod client_rates;
 mod guard;
 mod handler;
 mod html;

@@ -54,8 +54,8 @@ fn an_access_code_comes_from_a_file_and_cannot_be_guessed() {
     };
     let settings = load("correct horse\n").unwrap().settings.page.unwrap();
     assert_eq!(settings.access_code.unwrap().expose(), "correct horse");
-    let short = load("12345\n").unwrap_err();
-    assert!(short.contains("can be guessed") && !short.contains("12345"), "{short}");
+    let short = load("1234567\n").unwrap_err();
+    assert!(short.contains("can be guessed") && !short.contains("1234567"), "{short}");
     assert_eq!(refused("access_code = \"x\""), "2: page.access_code: an access code must not stand in this file");
 }
 
