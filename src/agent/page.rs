@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::Agent;
+use super::request_limits::RequestClient;
 use super::requests::{Asker, PendingRequest, sentence};
 use crate::domain::account::AccountName;
 use crate::domain::session::{Command, Event};
@@ -12,9 +13,6 @@ use crate::wire::Verb;
 
 /// Takes the result of the press of a button.
 type PressAnswer = oneshot::Sender<Result<(), String>>;
-
-/// The client by which the limits on requests count those of the page.
-const PAGE: &str = "page";
 
 impl Agent {
     /// Serves the page, if it is wanted. Without it everything else still works, so a page that cannot be served ends
@@ -89,7 +87,7 @@ impl Agent {
     }
 
     fn carry_out_press(&mut self, account: &AccountName, verb: Verb, command: Command, answer: PressAnswer) {
-        if let Err(error) = self.admit(account, &command, PAGE) {
+        if let Err(error) = self.admit(account, &command, RequestClient::Page) {
             // Whoever has closed the page meanwhile needs no answer.
             let _ = answer.send(Err(error.message));
             return;

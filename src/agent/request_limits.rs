@@ -42,11 +42,22 @@ impl LimitedRequest {
     }
 }
 
-/// The budget of one kind of request: for one account, and of that the part of one client.
+/// The client by which a request is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum RequestClient<'a> {
+    /// The sign-in page, with all of its visitors.
+    Page,
+    /// The client of the broker that has the answer sent to this topic.
+    ResponseTopic(&'a str),
+}
+
+/// The budget of one kind of request: for one account, and of that the part of one client. Requests over MQTT leave the page its
+/// own, so that whoever is at the device can sign in and out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Budget<'a> {
-    Account(LimitedRequest, &'a AccountName),
-    Client(LimitedRequest, &'a AccountName, &'a str),
+    OverMqtt(LimitedRequest, &'a AccountName),
+    OnPage(LimitedRequest, &'a AccountName),
+    Client(LimitedRequest, &'a AccountName, RequestClient<'a>),
 }
 
 /// The remaining budgets.
@@ -78,12 +89,15 @@ impl RequestLimits {
         &mut self,
         kind: LimitedRequest,
         account: &AccountName,
-        client: &str,
+        client: RequestClient<'_>,
         now: BootTime,
     ) -> Result<(), Duration> {
         self.used.retain(|_, throttle| !throttle.is_whole(now));
         let of_client = self.hasher.hash_one(Budget::Client(kind, account, client));
-        let of_account = self.hasher.hash_one(Budget::Account(kind, account));
+        let of_account = self.hasher.hash_one(match client {
+            RequestClient::Page => Budget::OnPage(kind, account),
+            RequestClient::ResponseTopic(_) => Budget::OverMqtt(kind, account),
+        });
         let mut budgets = [(of_client, policy::CLIENT_REQUESTS), (of_account, kind.rate())]
             .map(|(key, rate)| (key, self.used.get(&key).copied().unwrap_or(Throttle::new(rate))));
         for (_, throttle) in &mut budgets {
@@ -120,7 +134,11 @@ impl Default for Complaints {
 mod tests {
     use super::*;
 
-    fn taken(limits: &mut RequestLimits, kind: LimitedRequest, client: &str) -> usize {
+    fn taken(limits: &mut RequestLimits, kind: LimitedRequest, topic: &str) -> usize {
+        taken_of(limits, kind, RequestClient::ResponseTopic(topic))
+    }
+
+    fn taken_of(limits: &mut RequestLimits, kind: LimitedRequest, client: RequestClient<'_>) -> usize {
         let account = "garden".parse().unwrap();
         let now = BootTime::new(Duration::from_secs(1_000));
         (0..1_000).take_while(|_| limits.take(kind, &account, client, now).is_ok()).count()
@@ -142,6 +160,16 @@ mod tests {
         while taken(&mut limits, LimitedRequest::SignIn, &fastrand::u64(..).to_string()) > 0 {}
         assert_eq!(taken(&mut limits, LimitedRequest::SignOut, "a"), 10);
         assert_eq!(taken(&mut limits, LimitedRequest::Refresh, "a"), 20);
+    }
+
+    #[test]
+    fn no_request_over_mqtt_uses_up_what_the_page_has() {
+        let mut limits = RequestLimits::default();
+        for topic in ["page", "Page", "a", "b", "c", "d"] {
+            taken(&mut limits, LimitedRequest::SignIn, topic);
+        }
+        assert_eq!(taken(&mut limits, LimitedRequest::SignIn, "e"), 0);
+        assert_eq!(taken_of(&mut limits, LimitedRequest::SignIn, RequestClient::Page), 20);
     }
 
     #[test]

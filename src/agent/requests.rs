@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::Agent;
-use super::request_limits::LimitedRequest;
+use super::request_limits::{LimitedRequest, RequestClient};
 use crate::broker::{Correlation, Publication, Unsent};
 use crate::domain::account::AccountName;
 use crate::domain::fault::FaultCode;
@@ -144,7 +144,7 @@ impl Agent {
             Verb::Logout => (self.known(account.as_ref())?, Command::Logout),
             Verb::Declare | Verb::Forget | Verb::Token => return Ok(()),
         };
-        self.admit(&name, &command, &reply_to.topic)?;
+        self.admit(&name, &command, RequestClient::ResponseTopic(&reply_to.topic))?;
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
         let ticket = self.tickets.issue(PendingRequest { verb, asker })?;
         tracing::debug!(account = name.as_str(), verb = verb.name(), "requested");
@@ -155,7 +155,12 @@ impl Agent {
     /// Admits a command of a client, unless there have been too many that make the agent write: a card wears out.
     ///
     /// Whoever is signed in can always be signed out: that takes a sign-in first, and those are limited.
-    pub(super) fn admit(&mut self, name: &AccountName, command: &Command, client: &str) -> Result<(), RequestError> {
+    pub(super) fn admit(
+        &mut self,
+        name: &AccountName,
+        command: &Command,
+        client: RequestClient<'_>,
+    ) -> Result<(), RequestError> {
         let now = clock::now();
         if matches!(command, Command::Login) {
             self.is_not_forgotten(name)?;
