@@ -17,7 +17,9 @@ use crate::domain::secret::Secret;
 use crate::domain::session::{Command, CommandError, Event, Ticket};
 use crate::domain::text::printable;
 use crate::platform::clock;
-use crate::wire::{self, ErrorCode, Payload, ReloadMessage, Request, RequestError, Response, Transaction, Verb};
+use crate::wire::{
+    self, ErrorCode, Payload, ReloadMessage, Request, RequestError, Response, ResponseSubject, Transaction, Verb,
+};
 
 /// The most requests that wait for an answer at a time.
 pub(super) const MOST_WAITING: usize = 256;
@@ -46,16 +48,17 @@ pub(super) enum Asker {
     Browser(oneshot::Sender<Result<(), String>>),
 }
 
-/// Where a response goes.
+/// Where a response goes, and what it answers.
 #[derive(Clone)]
 pub(super) struct ReplyTo {
     pub(super) topic: String,
     correlation: Option<Correlation>,
+    subject: ResponseSubject,
 }
 
 impl ReplyTo {
     fn publication(&self, payload: Payload) -> Publication {
-        let Self { topic, correlation } = self.clone();
+        let Self { topic, correlation, .. } = self.clone();
         Publication { topic, payload, retain: false, good_until: None, correlation }
     }
 }
@@ -91,7 +94,8 @@ impl Agent {
             }
             return;
         }
-        let reply_to = ReplyTo { topic, correlation };
+        let subject = ResponseSubject::new(Verb::find(name), None);
+        let mut reply_to = ReplyTo { topic, correlation, subject };
         if reply_to.correlation.as_ref().is_some_and(|data| data.len() > LONGEST_CORRELATION) {
             let error = format!("The correlation data is longer than {LONGEST_CORRELATION} bytes.");
             let reply_to = ReplyTo { correlation: None, ..reply_to };
@@ -111,6 +115,7 @@ impl Agent {
             }
         };
         let Request { account, token, redirected_to, settings, transaction } = request;
+        reply_to.subject.account.clone_from(&account);
         let outcome = match verb {
             Verb::Declare => self.declare(account, settings, &transaction, &reply_to),
             Verb::Forget => self.forget(account, &transaction, &reply_to),
@@ -284,7 +289,7 @@ impl Agent {
         result: Result<T, RequestError>,
         transaction: &Transaction,
     ) {
-        self.send(reply_to, Payload::json(&Response::new(result, transaction)), transaction);
+        self.send(reply_to, Payload::json(&Response::new(result, &reply_to.subject, transaction)), transaction);
     }
 
     fn refuse(&mut self, reply_to: &ReplyTo, error: RequestError, transaction: &Transaction) {
@@ -296,7 +301,7 @@ impl Agent {
             Err(Unsent::TooLarge(refusal)) => {
                 let error = format!("The response is too large: {refusal}.");
                 let error = RequestError::new(ErrorCode::ResponseTooLarge, error);
-                let response = Response::<()>::new(Err(error), transaction);
+                let response = Response::<()>::new(Err(error), &reply_to.subject, transaction);
                 self.link.respond(reply_to.publication(Payload::json(&response)))
             }
             other => other,

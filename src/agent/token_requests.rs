@@ -47,7 +47,7 @@ impl Agent {
             let error = format!("There is no valid token of {full_name} now. Request status to see why.");
             return Err(RequestError::new(ErrorCode::NoToken, error));
         };
-        let payload = wire::token_response(&name, token, &found, transaction);
+        let payload = wire::token_response(&name, token, &found, &reply_to.subject, transaction);
         self.send(reply_to, payload, transaction);
         Ok(())
     }

@@ -35,6 +35,8 @@ pub(crate) struct Message {
     pub topic: String,
     /// The message itself.
     pub payload: Bytes,
+    /// The correlation data, of an answer that of its request.
+    pub correlation: Option<Bytes>,
 }
 
 /// The reason why a call failed.
@@ -76,15 +78,22 @@ impl Call {
         self.requests.send(Request::Subscribe(subscribe)).await.map_err(|_| CallError::Closed)
     }
 
-    /// Sends a request whose answer is to go to `response_topic`.
+    /// Sends a request whose answer is to go to `response_topic`, with this correlation data.
     ///
     /// # Errors
     /// When the connection is closed.
-    pub(crate) async fn request(&self, topic: &str, payload: Payload, response_topic: &str) -> Result<(), CallError> {
+    pub(crate) async fn request(
+        &self,
+        topic: &str,
+        payload: Payload,
+        response_topic: &str,
+        correlation: &[u8],
+    ) -> Result<(), CallError> {
         let properties = PublishProperties {
             payload_format_indicator: Some(1),
             content_type: Some(CONTENT_TYPE.to_owned()),
             response_topic: Some(response_topic.to_owned()),
+            correlation_data: Some(Bytes::copy_from_slice(correlation)),
             ..PublishProperties::default()
         };
         let qos = if self.acknowledges { QoS::AtLeastOnce } else { QoS::AtMostOnce };
@@ -121,8 +130,9 @@ async fn forward(
             packet = connection.next() => match packet {
                 Ok(Packet::Publish(publish)) => {
                     let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+                    let correlation = publish.properties.and_then(|properties| properties.correlation_data);
                     // Nobody waits for it any more while the connection is being closed.
-                    let _ = sender.send(Ok(Message { topic, payload: publish.payload })).await;
+                    let _ = sender.send(Ok(Message { topic, payload: publish.payload, correlation })).await;
                     None
                 }
                 Ok(_) => None,

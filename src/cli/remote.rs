@@ -16,8 +16,8 @@ use crate::domain::settings::MqttSettings;
 use crate::domain::token_name::TokenName;
 use crate::platform::tls::Tls;
 use crate::wire::{
-    ErrorCode, Payload, Presence, Request, RequestError, Response, StateMessage, StatusMessage, TokenMessage, Topics,
-    Verb,
+    ErrorCode, Payload, Presence, Request, RequestError, Response, ResponseSubject, StateMessage, StatusMessage,
+    TokenMessage, Topics, Verb,
 };
 
 /// The largest packet that is taken: the state of a thousand accounts is in one.
@@ -75,15 +75,15 @@ impl RunningAgent {
     /// Subscribes, and waits for the retained message on `topic`.
     async fn retained(&mut self, topic: &str) -> Result<Option<Bytes>, Failure> {
         self.call.subscribe(topic).await?;
-        self.message_on(topic, RETAINED).await
+        self.message(RETAINED, |message| message.topic == topic).await
     }
 
-    /// The next message on `topic`, if one comes in time.
-    async fn message_on(&mut self, topic: &str, time: Duration) -> Result<Option<Bytes>, Failure> {
+    /// The next message that is as `fits` says, if one comes in time.
+    async fn message(&mut self, time: Duration, fits: impl Fn(&Message) -> bool) -> Result<Option<Bytes>, Failure> {
         let waited = timeout(time, async {
             loop {
                 let message = self.call.next().await?;
-                if message.topic == topic {
+                if fits(&message) {
                     return Ok::<_, Failure>(message.payload);
                 }
                 self.aside.push(message);
@@ -165,18 +165,26 @@ impl RunningAgent {
         verb: Verb,
         request: &Request,
     ) -> Result<Result<T, RequestError>, Failure> {
-        let payload = self.response(verb, Payload::json(request)).await?;
+        let payload = self.response(verb, request).await?;
         read::<Response<T>>(&payload)?.into_result().ok_or_else(Failure::not_understood)
     }
 
-    async fn response(&mut self, verb: Verb, request: Payload) -> Result<Bytes, Failure> {
-        let reply_topic = self.reply_topic.clone();
-        self.call.request(&self.topics.request(verb.name()), request, &reply_topic).await?;
+    async fn response(&mut self, verb: Verb, request: &Request) -> Result<Bytes, Failure> {
+        let mut correlation = [0; 16];
+        getrandom::fill(&mut correlation)
+            .map_err(|error| Failure::new(Exit::Failed, format!("the kernel gives no random numbers: {error}.")))?;
+        let topic = self.topics.request(verb.name());
+        self.call.request(&topic, Payload::json(request), &self.reply_topic, &correlation).await?;
         let time = match verb {
             Verb::Status | Verb::Token | Verb::Cancel | Verb::Declare | Verb::Reload => OWN_ANSWER,
             Verb::Login | Verb::Complete | Verb::Refresh | Verb::Logout | Verb::Forget => PROVIDERS_ANSWER,
         };
-        let answer = self.message_on(&reply_topic, time).await?;
+        let awaited = AwaitedAnswer {
+            topic: self.reply_topic.clone(),
+            correlation,
+            subject: ResponseSubject::new(Some(verb), request.account.as_ref()),
+        };
+        let answer = self.message(time, |message| awaited.is_answered_by(message)).await?;
         answer.ok_or_else(|| {
             let message = format!(
                 "the agent did not answer within {} s. Look into its journal, and check that the broker lets this user \
@@ -193,6 +201,23 @@ impl RunningAgent {
     }
 }
 
+/// The marks by which the answer to a request is told from whatever else is on its response topic.
+struct AwaitedAnswer {
+    topic: String,
+    correlation: [u8; 16],
+    subject: ResponseSubject,
+}
+
+impl AwaitedAnswer {
+    /// Returns whether `message` answers this request. Whoever reads requests at the broker and may send some can have the agent
+    /// answer others on the same topic, with the same correlation data; such an answer names another verb or account.
+    fn is_answered_by(&self, message: &Message) -> bool {
+        message.topic == self.topic
+            && message.correlation.as_deref() == Some(&self.correlation)
+            && serde_json::from_slice::<ResponseSubject>(&message.payload).is_ok_and(|subject| subject == self.subject)
+    }
+}
+
 fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(payload).map_err(|_| Failure::not_understood())
 }
@@ -206,7 +231,11 @@ fn no_token(account: &AccountName) -> Failure {
 
 /// The failure of a refused request, with commands where the agent's own text names requests over MQTT.
 fn in_words_of_commands(error: RequestError, account: Option<&AccountName>) -> Failure {
-    let Some(account) = account else { return error.into() };
+    let Some(account) = account else {
+        // A request of this command is well-formed, and the text would repeat what another client's request says.
+        let is_of_another = error.code == ErrorCode::Fault(FaultCode::InvalidRequest);
+        return if is_of_another { Failure::not_understood() } else { error.into() };
+    };
     let message = match error.code {
         ErrorCode::NoToken => return no_token(account),
         ErrorCode::NotSignedIn => format!("{account} is not signed in. Sign in with `oauth2mqtt login {account}`."),
@@ -222,4 +251,47 @@ fn in_words_of_commands(error: RequestError, account: Option<&AccountName>) -> F
         _ => return error.into(),
     };
     Failure::new(error.code.into(), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_answer_to_its_own_request_is_taken() {
+        let garden: AccountName = "garden".parse().unwrap();
+        let awaited = AwaitedAnswer {
+            topic: "oauth2mqtt/reply/1".to_owned(),
+            correlation: [7; 16],
+            subject: ResponseSubject::new(Some(Verb::Login), Some(&garden)),
+        };
+        let is_taken = |topic: &str, correlation: Option<&[u8]>, payload: &str| {
+            let correlation = correlation.map(Bytes::copy_from_slice);
+            awaited.is_answered_by(&Message {
+                topic: topic.to_owned(),
+                payload: Bytes::copy_from_slice(payload.as_bytes()),
+                correlation,
+            })
+        };
+        let (topic, own) = ("oauth2mqtt/reply/1", Some(&[7; 16][..]));
+        let answer = r#"{"status":"ok","data":{},"verb":"login","account":"garden","transaction":null}"#;
+        assert!(is_taken(topic, own, answer));
+        assert!(is_taken(
+            topic,
+            own,
+            r#"{"status":"error","error":"x","code":"busy","verb":"login","account":"garden"}"#
+        ));
+        assert!(!is_taken("oauth2mqtt/reply/2", own, answer));
+        assert!(!is_taken(topic, Some(&[8; 16]), answer) && !is_taken(topic, None, answer));
+        for other in [
+            r#"{"status":"ok","data":{"account":"garden"},"verb":"login","account":"evil"}"#,
+            r#"{"status":"ok","data":{"account":"garden"},"verb":"status","account":"garden"}"#,
+            r#"{"status":"error","error":"There is no verb \"x\".","code":"unknown_verb","verb":null,"account":"garden"}"#,
+            r#"{"status":"error","error":"x","code":"invalid_request","verb":"login","account":null}"#,
+            r#"{"status":"ok","data":{"account":"garden"}}"#,
+            "",
+        ] {
+            assert!(!is_taken(topic, own, other), "{other}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use fastrand::Rng;
 use super::error_code::RequestError;
 use super::payload::Payload;
 use super::request::Request;
-use super::response::Response;
+use super::response::{Response, ResponseSubject};
 use super::topics::Topics;
 use super::verb::Verb;
 use crate::domain::text::is_printable;
@@ -21,7 +21,8 @@ pub(crate) fn requests(payload: &[u8], chance: &mut Rng) -> String {
     };
     assert!(is_printable(&told), "{told:?}");
     // What is sent back is no longer than what came, but for what JSON needs to say it.
-    let answer = Payload::json(&Response::<()>::new(Err(RequestError::invalid(told.clone())), &transaction));
+    let refused = Err(RequestError::invalid(told.clone()));
+    let answer = Payload::json(&Response::<()>::new(refused, &ResponseSubject::default(), &transaction));
     assert!(answer.as_bytes().len() <= 6 * payload.len() + 2_000);
     let topic = String::from_utf8_lossy(payload);
     let may_answer = topics.may_respond_to(&topic);

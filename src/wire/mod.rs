@@ -19,7 +19,7 @@ pub(crate) use messages::{
 };
 pub(crate) use payload::Payload;
 pub(crate) use request::{Request, Transaction};
-pub(crate) use response::{DeclareMessage, ForgetMessage, ReloadMessage, Response};
+pub(crate) use response::{DeclareMessage, ForgetMessage, ReloadMessage, Response, ResponseSubject};
 pub(crate) use token_message::{TokenMessage, token, token_response, withdrawn_token};
 pub(crate) use topics::{Topics, is_of_token};
 pub(crate) use verb::Verb;

@@ -4,7 +4,25 @@ use serde::{Deserialize, Serialize};
 
 use super::error_code::{ErrorCode, RequestError};
 use super::request::Transaction;
+use super::verb::Verb;
 use crate::domain::account::AccountName;
+
+/// The request that a response answers: what it asked for, and of which account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ResponseSubject {
+    /// The name of the verb; `None` for an unknown one.
+    pub verb: Option<String>,
+    /// The account that the request named.
+    pub account: Option<AccountName>,
+}
+
+impl ResponseSubject {
+    /// The subject of a request.
+    #[must_use]
+    pub(crate) fn new(verb: Option<Verb>, account: Option<&AccountName>) -> Self {
+        Self { verb: verb.map(|verb| verb.name().to_owned()), account: account.cloned() }
+    }
+}
 
 /// The payload on `bridge/response/<verb>`, or on the response topic of the request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,6 +34,8 @@ pub(crate) struct Response<T> {
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<ErrorCode>,
+    verb: Option<String>,
+    account: Option<AccountName>,
     transaction: Transaction,
 }
 
@@ -29,14 +49,13 @@ enum ResponseStatus {
 impl<T> Response<T> {
     /// The response to a request that ended as `result` says.
     #[must_use]
-    pub(crate) fn new(result: Result<T, RequestError>, transaction: &Transaction) -> Self {
-        let transaction = transaction.clone();
-        match result {
-            Ok(data) => Self { status: ResponseStatus::Ok, data: Some(data), error: None, code: None, transaction },
-            Err(RequestError { code, message }) => {
-                Self { status: ResponseStatus::Error, data: None, error: Some(message), code: Some(code), transaction }
-            }
-        }
+    pub(crate) fn new(result: Result<T, RequestError>, subject: &ResponseSubject, transaction: &Transaction) -> Self {
+        let ResponseSubject { verb, account } = subject.clone();
+        let (status, data, error, code) = match result {
+            Ok(data) => (ResponseStatus::Ok, Some(data), None, None),
+            Err(RequestError { code, message }) => (ResponseStatus::Error, None, Some(message), Some(code)),
+        };
+        Self { status, data, error, code, verb, account, transaction: transaction.clone() }
     }
 
     /// Returns the result of the request; `None` if the response contradicts itself.
@@ -100,11 +119,18 @@ mod tests {
     #[test]
     fn a_response_reads_as_the_contract_says_and_is_read_back() {
         let none = Transaction::default();
-        let done = serde_json::to_string(&Response::new(Ok(7), &none)).unwrap();
-        assert_eq!(done, r#"{"status":"ok","data":7,"transaction":null}"#);
+        let subject = ResponseSubject::new(Some(Verb::Status), "garden".parse().ok().as_ref());
+        let done = serde_json::to_string(&Response::new(Ok(7), &subject, &none)).unwrap();
+        assert_eq!(done, r#"{"status":"ok","data":7,"verb":"status","account":"garden","transaction":null}"#);
         let failed = RequestError::new(ErrorCode::Busy, "Later.");
-        let failed = serde_json::to_string(&Response::<u8>::new(Err(failed), &none)).unwrap();
-        assert_eq!(failed, r#"{"status":"error","error":"Later.","code":"busy","transaction":null}"#);
+        let nobody = ResponseSubject::default();
+        let failed = serde_json::to_string(&Response::<u8>::new(Err(failed), &nobody, &none)).unwrap();
+        assert_eq!(
+            failed,
+            r#"{"status":"error","error":"Later.","code":"busy","verb":null,"account":null,"transaction":null}"#
+        );
+        let subject_of = |text| serde_json::from_str::<ResponseSubject>(text).unwrap();
+        assert_eq!((subject_of(&done), subject_of(&failed)), (subject, nobody));
         let read = |text| serde_json::from_str::<Response<u8>>(text).unwrap().into_result();
         assert_eq!(read(&done), Some(Ok(7)));
         assert_eq!(read(&failed), Some(Err(RequestError::new(ErrorCode::Busy, "Later."))));

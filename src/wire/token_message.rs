@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::payload::Payload;
 use super::request::Transaction;
-use super::response::Response;
+use super::response::{Response, ResponseSubject};
 use super::secret_text::{exposed, exposed_members, secret_members};
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
@@ -66,9 +66,10 @@ pub(crate) fn token_response(
     account: &AccountName,
     name: Option<&TokenName>,
     token: &TokenView,
+    subject: &ResponseSubject,
     transaction: &Transaction,
 ) -> Payload {
-    Payload::json(&Response::new(Ok(TokenMessage::new(account, name, token)), transaction))
+    Payload::json(&Response::new(Ok(TokenMessage::new(account, name, token)), subject, transaction))
 }
 
 /// Builds the payload of the same topic while there is no good token. It is never empty, since a flow that reads JSON

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::clock::{SOON, wait_for, wait_until};
-use crate::support::process::Ended;
+use crate::support::process::{Ended, Process};
 use crate::support::world::{Client, Setup, World, free_port};
 
 const FAILED: i32 = 1;
@@ -378,4 +378,24 @@ fn a_provider_that_the_commands_cannot_reach_through_the_agent_is_a_passing_faul
     assert_eq!(ended.code(), 75, "{ended:?}");
     let status = world.wait_for_state("garden", "active");
     assert_eq!(status["error"]["code"], json!("provider_unreachable"));
+}
+
+#[test]
+fn the_answer_to_the_request_of_another_client_is_never_shown_as_that_of_the_agent() {
+    let world = Setup::new().provider("latency_ms", json!([1_500, 1_500])).account("garden").account("evil").start();
+    let evil = world.login("evil");
+    let mark = world.subscriber.mark();
+    let login = Process::start("login garden", &mut world.command(&["login", "garden"]));
+    let request = world.subscriber.wait_after(mark, "oauth2mqtt/bridge/request/login", |_| true);
+    // The agent answers these at once, and that of the command once it has asked the provider.
+    world.subscriber.send_request_like(&request, "login", "evil");
+    world.subscriber.send_request_like(&request, "status", "garden");
+    world.subscriber.send_request_like(&request, "sign-in-at-evil", "garden");
+    world.subscriber.send_request_like(&request, "login", r#"{"account":"garden","evil":1}"#);
+    let garden = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true);
+    let code = garden.json["user_code"].as_str().unwrap();
+    wait_until("the code", SOON, || login.stdout().contains(code));
+    let shown = format!("{}{}", login.stdout(), login.stderr());
+    assert!(!shown.contains(evil["user_code"].as_str().unwrap()) && !shown.contains("evil"), "{shown}");
+    drop(login);
 }

@@ -28,6 +28,7 @@ pub(crate) struct Message {
     pub(crate) expiry: Option<u32>,
     pub(crate) content_type: Option<String>,
     pub(crate) correlation: Option<Vec<u8>>,
+    pub(crate) response_topic: Option<String>,
 }
 
 /// Everything that arrived, in its order.
@@ -169,7 +170,17 @@ impl Subscriber {
     pub(crate) fn send_request_to(&self, response_topic: &str, verb: &str, payload: &str) -> Pending {
         // Correlation data is bytes, not text.
         let correlation = [&[0, 0xff], response_topic.as_bytes()].concat();
-        let pending = Pending { topic: response_topic.to_owned(), correlation };
+        self.send_pending(Pending { topic: response_topic.to_owned(), correlation }, verb, payload)
+    }
+
+    /// Publishes a request that is to be answered where, and with the correlation data with which, another one is.
+    pub(crate) fn send_request_like(&self, other: &Message, verb: &str, payload: &str) -> Pending {
+        let (topic, correlation) =
+            (other.response_topic.clone().unwrap(), other.correlation.clone().unwrap_or_default());
+        self.send_pending(Pending { topic, correlation }, verb, payload)
+    }
+
+    fn send_pending(&self, pending: Pending, verb: &str, payload: &str) -> Pending {
         let properties = PublishProperties {
             response_topic: Some(pending.topic.clone()),
             correlation_data: Some(Bytes::from(pending.correlation.clone())),
@@ -251,6 +262,7 @@ impl From<Publish> for Message {
             expiry: properties.message_expiry_interval,
             content_type: properties.content_type,
             correlation: properties.correlation_data.map(Vec::from),
+            response_topic: properties.response_topic,
         }
     }
 }
