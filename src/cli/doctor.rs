@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
-use url::Url;
+use url::{Position, Url};
 
 use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
@@ -35,6 +35,9 @@ const LEAST_SPACE: u64 = 16 * 1024 * 1024;
 
 /// The difference between two clocks that matters to nobody, in seconds.
 const CLOCK_OFF: u64 = 120;
+
+/// Stands for the value of a variable that cannot be told apart from a secret.
+const NOT_READABLE: &str = "(set, not readable)";
 
 /// The result of a check: what it found, and what to do.
 enum Finding {
@@ -156,8 +159,11 @@ fn clock_alone() -> Finding {
 /// The proxies of the environment, without user name and password.
 fn proxy() -> Option<Finding> {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "NO_PROXY", "no_proxy"];
+    let shown = |name: &str, value: &str| {
+        if name.eq_ignore_ascii_case("no_proxy") { hosts(value) } else { bare(value) }
+    };
     let found: Vec<_> =
-        names.iter().filter_map(|name| Some(format!("{name}={}", bare(&env::var(name).ok()?)))).collect();
+        names.iter().filter_map(|name| Some(format!("{name}={}", shown(name, &env::var(name).ok()?)))).collect();
     (!found.is_empty()).then(|| {
         Finding::warn(
             found.join(" "),
@@ -166,17 +172,24 @@ fn proxy() -> Option<Finding> {
     })
 }
 
-/// A proxy's address without what grants access to it.
+/// A proxy's scheme, host and port, without anything that might grant access to it.
 fn bare(proxy: &str) -> String {
-    match Url::parse(proxy) {
-        Ok(mut url) if url.has_host() => {
-            // Neither can fail where there is a host.
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
-        }
-        _ => proxy.rsplit('@').next().unwrap_or_default().to_owned(),
-    }
+    let text = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
+    let is_scheme = |url: &Url| ["http", "https", "socks4", "socks4a", "socks5", "socks5h"].contains(&url.scheme());
+    // Where a password has a character that ends the host, what seems to be the host is a part of it or the user name.
+    let has_host = |url: &Url| !url[Position::AfterPort..].contains('@');
+    let url = Url::parse(&text).ok().filter(|url| is_scheme(url) && has_host(url));
+    let bare = url.and_then(|url| {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{}://{}{port}", url.scheme(), url.host_str()?))
+    });
+    bare.unwrap_or_else(|| NOT_READABLE.to_owned())
+}
+
+/// The hosts that are reached without a proxy, as they are written.
+fn hosts(list: &str) -> String {
+    let is_of_list = |c: char| c.is_ascii_alphanumeric() || "-._:[]*/, ".contains(c);
+    if list.chars().all(is_of_list) { list.to_owned() } else { NOT_READABLE.to_owned() }
 }
 
 #[allow(clippy::useless_conversion, reason = "the type of a file system's number is another on each architecture")]
@@ -337,9 +350,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_is_named_without_its_password() {
-        assert_eq!(bare("http://ann:hunter2@proxy.example.com:3128"), "http://proxy.example.com:3128/");
-        assert_eq!(bare("ann:hunter2@proxy.example.com:3128"), "proxy.example.com:3128");
-        assert_eq!(bare("localhost,.example.com"), "localhost,.example.com");
+    fn a_proxy_is_named_without_anything_that_grants_access_to_it() {
+        assert_eq!(bare("http://ann:hunter2@proxy.example.com:3128"), "http://proxy.example.com:3128");
+        assert_eq!(bare("ann:hunter2@proxy.example.com:3128"), "http://proxy.example.com:3128");
+        assert_eq!(bare("proxy.example.com:3128"), "http://proxy.example.com:3128");
+        assert_eq!(bare("http://proxy.example.com:3128/?key=S3cret#S3cret"), "http://proxy.example.com:3128");
+        assert_eq!(bare("http://proxy.example.com/S3cret"), "http://proxy.example.com");
+        for end in ['#', '?', '/', '\\'] {
+            for proxy in
+                [format!("http://bob:{end}S3cret@proxy.example.com:3128"), format!("bob:{end}S3cret@proxy.example.com")]
+            {
+                assert_eq!(bare(&proxy), "(set, not readable)", "{proxy}");
+            }
+        }
+        assert_eq!(bare("key://S3cret"), "(set, not readable)");
+        assert_eq!(hosts("localhost,.example.com, 10.0.0.0/8,[::1]"), "localhost,.example.com, 10.0.0.0/8,[::1]");
+        assert_eq!(hosts("http://bob:S3cret@proxy"), "(set, not readable)");
     }
 }
