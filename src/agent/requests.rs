@@ -53,7 +53,7 @@ pub(super) enum Asker {
 pub(super) struct ReplyTo {
     pub(super) topic: String,
     correlation: Option<Correlation>,
-    subject: ResponseSubject,
+    pub(super) subject: ResponseSubject,
 }
 
 impl ReplyTo {

@@ -9,7 +9,7 @@ use super::body::{self, Json};
 use super::endpoint_query::{EndpointQuery, SignInEndpoint};
 use super::http::{Exchange, Http};
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::loopback::leads_to_loopback;
+use crate::domain::loopback::{ends_here, is_link_local, leads_to_loopback};
 use crate::domain::profile::ClientAuth;
 use crate::domain::settings::EndpointSettings;
 use crate::domain::text::printable;
@@ -116,16 +116,23 @@ pub(super) async fn endpoints(query: &EndpointQuery, http: &Http) -> Result<Endp
         });
     };
     let metadata = metadata(issuer, |metadata| has_what_is_needed(query, metadata), http).await?;
-    // From an issuer on another machine, an address of this one is that of somebody else's program.
-    let on_this_device = query.allow_http || issuer.scheme() == "http";
-    let usable = |url: &Url| may_be_used(url, query.allow_http) && (on_this_device || url.scheme() == "https");
-    let choose =
-        |named: Option<Arc<Url>>, found: Option<Url>| named.or_else(|| found.filter(|url| usable(url)).map(Arc::new));
-    let needed = |named: &Option<Arc<Url>>, found: &Option<Url>, what: &str| match (named, found) {
-        (None, Some(url)) if !usable(url) => {
-            Err(unusable(format!("The issuer's metadata names a {what} endpoint that is not https.")))
-        }
-        _ => Ok(()),
+    chosen(query, issuer, metadata)
+}
+
+/// Chooses between what the configuration names and what the issuer's metadata does.
+fn chosen(query: &EndpointQuery, issuer: &Url, metadata: Metadata) -> Result<Endpoints, Fault> {
+    let named = EndpointSettings::clone(&query.endpoints);
+    let objection = |url: &Url| objection(url, issuer, query.allow_http);
+    let choose = |named: Option<Arc<Url>>, found: Option<Url>| {
+        named.or_else(|| found.filter(|url| objection(url).is_none()).map(Arc::new))
+    };
+    let needed = |named: &Option<Arc<Url>>, found: &Option<Url>, what: &str| match found
+        .as_ref()
+        .filter(|_| named.is_none())
+        .and_then(objection)
+    {
+        Some(why) => Err(unusable(format!("The issuer's metadata names a {what} endpoint {why}."))),
+        None => Ok(()),
     };
     needed(&named.token, &metadata.token_endpoint, "token")?;
     match query.begins_at {
@@ -171,6 +178,21 @@ fn auth_methods(listed: Option<&[String]>) -> Vec<ClientAuth> {
     let lists = |auth: &ClientAuth| listed.iter().any(|name| name == auth.name());
     let methods: Vec<_> = [ClientAuth::Post, ClientAuth::Basic].into_iter().filter(lists).collect();
     if methods.is_empty() { vec![ClientAuth::Post, ClientAuth::Basic] } else { methods }
+}
+
+/// Returns why an endpoint that the metadata of `issuer` names is not used, if it is not.
+fn objection(url: &Url, issuer: &Url, allow_http: bool) -> Option<&'static str> {
+    // What an issuer elsewhere calls by such an address is another program: one of this device, or a cloud's metadata service.
+    // A name is not looked up for this; whoever answers to it needs a certificate for it.
+    if ends_here(url) && !ends_here(issuer) {
+        return Some("on this device, where the issuer is not");
+    }
+    if is_link_local(url) && !is_link_local(issuer) {
+        return Some("with a link-local address, which the issuer has not");
+    }
+    let is_plain_allowed = allow_http || issuer.scheme() == "http";
+    let may = url.scheme() == "https" || (is_plain_allowed && may_be_used(url, allow_http));
+    (!may).then_some("that is not https")
 }
 
 /// Returns whether tokens may be sent there.
@@ -370,6 +392,71 @@ mod tests {
         assert_eq!(read("https://login.example/common/v2.0", "https://login.example/{a}/{b}"), None);
         assert_eq!(read("https://evil.example/", "https://{host}/"), None);
         assert_eq!(read("https://evil.example/", "{any}"), None);
+    }
+
+    /// The endpoints of an account whose configuration names the issuer alone, by its metadata.
+    fn found(issuer: &str, allow_http: bool, endpoint: &str, at: &str) -> Result<Endpoints, Fault> {
+        let issuer: Url = issuer.parse().unwrap();
+        let endpoints = EndpointSettings { issuer: Some(Arc::new(issuer.clone())), ..EndpointSettings::default() };
+        let query = EndpointQuery {
+            endpoints: Arc::new(endpoints),
+            allow_http,
+            begins_at: SignInEndpoint::DeviceAuthorization,
+            ca_file: None,
+        };
+        let mut members = serde_json::json!({ "issuer": issuer.as_str() });
+        for name in ["token", "device_authorization", "revocation", "userinfo"] {
+            members[format!("{name}_endpoint")] = format!("{issuer}{name}").into();
+        }
+        members[format!("{endpoint}_endpoint")] = at.into();
+        chosen(&query, &issuer, read(&exchange(200, &members.to_string()), &issuer).unwrap().unwrap())
+    }
+
+    #[test]
+    fn metadata_of_an_issuer_elsewhere_names_no_endpoint_on_this_device_or_link() {
+        let near = [
+            "127.0.0.1:8080",
+            "127.1",
+            "0x7f000001",
+            "localhost",
+            "localhost.",
+            "a.localhost",
+            "0.0.0.0",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "169.254.169.254",
+            "[fe80::1]",
+        ];
+        for (issuer, allow_http) in
+            [("https://id.example/", false), ("https://id.example/", true), ("http://nas.lan/", true)]
+        {
+            for host in near {
+                for scheme in ["http", "https"] {
+                    let at = format!("{scheme}://{host}/x");
+                    for endpoint in ["token", "device_authorization"] {
+                        let fault = found(issuer, allow_http, endpoint, &at).unwrap_err();
+                        assert_eq!(fault.code, FaultCode::DiscoveryFailed, "{at}");
+                        let told = fault.message.contains("on this device") || fault.message.contains("link-local");
+                        assert!(told, "{at}: {fault}");
+                    }
+                    // What nothing depends on is left out.
+                    assert_eq!(found(issuer, allow_http, "revocation", &at).unwrap().revocation, None, "{at}");
+                    assert_eq!(found(issuer, allow_http, "userinfo", &at).unwrap().userinfo, None, "{at}");
+                }
+            }
+        }
+        // A provider on this device names its own, and one of the local network its neighbours.
+        for (issuer, at) in [
+            ("http://127.0.0.1:9000/", "http://localhost:9000/token"),
+            ("https://localhost/", "https://[::1]/token"),
+            ("https://id.example/", "https://10.0.0.7/token"),
+            ("https://id.example/", "https://localhost.example/token"),
+        ] {
+            assert_eq!(found(issuer, false, "token", at).unwrap().token.as_str(), at);
+        }
+        let fault = found("https://id.example/", false, "token", "http://id.example/token").unwrap_err();
+        assert!(fault.message.contains("not https"), "{fault}");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use oauth2::http::HeaderMap;
 use oauth2::http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER};
 use reqwest::Response;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use url::{Host, Url};
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::compression::decompressed;
 use super::transport::{self, CONNECT_TIMEOUT, Destination, TOTAL_TIMEOUT};
 use crate::domain::clock::{BootTime, UnixTime};
 use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::loopback::ends_here;
 use crate::domain::text::printable;
 use crate::platform::{clock, names};
 
@@ -68,7 +69,7 @@ impl Http {
     /// The proxied client for an address, if a proxy may have it. A proxy sees in the clear whatever is not under TLS, and it has
     /// no business with what stays on this device.
     fn proxied_for(&self, url: &Url) -> Option<&reqwest::Client> {
-        self.proxied.as_ref().filter(|_| url.scheme() == "https" && !is_loopback(url))
+        self.proxied.as_ref().filter(|_| url.scheme() == "https" && !ends_here(url))
     }
 
     /// Sends `request` and reads the whole answer, whatever its status.
@@ -177,21 +178,6 @@ fn date(headers: &HeaderMap) -> Option<UnixTime> {
     Some(UnixTime::new(i64::try_from(since.as_secs()).ok()?))
 }
 
-/// Returns whether the address is one of this device (RFC 6761 6.3).
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.strip_suffix('.').unwrap_or(name);
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => {
-            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
-        }
-        None => false,
-    }
-}
-
 /// Finds the addresses of providers as those of the broker are found.
 #[derive(Debug)]
 struct ProviderResolver;
@@ -212,22 +198,6 @@ mod tests {
 
     fn headers(pairs: &[(&oauth2::http::HeaderName, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| ((*name).clone(), value.parse().unwrap())).collect()
-    }
-
-    #[test]
-    fn what_is_of_this_device_or_in_the_clear_never_goes_to_a_proxy() {
-        for own in [
-            "https://127.0.0.1/",
-            "https://localhost:1/",
-            "https://a.localhost/",
-            "https://[::1]/",
-            "https://[::ffff:127.0.0.1]/",
-        ] {
-            assert!(is_loopback(&own.parse().unwrap()), "{own}");
-        }
-        for other in ["https://10.0.0.1/", "https://localhost.example/", "https://[::2]/"] {
-            assert!(!is_loopback(&other.parse().unwrap()), "{other}");
-        }
     }
 
     #[test]
