@@ -1,6 +1,6 @@
 //! The addresses that an endpoint may have.
 
-use url::Url;
+use url::{Host, Url};
 
 use super::table::Entry;
 use crate::domain::loopback::leads_to_loopback;
@@ -30,11 +30,18 @@ pub(super) fn http_address(entry: &Entry<'_, &str>, purpose: AddressUse, allow_h
 
 pub(super) fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Result<Url, (String, &'static str)> {
     const IN_FULL: &str = "write the address in full, such as \"https://login.example.com/path\"";
+    const NAME_IT: &str = "write the server's name, such as \"https://server.local\": avahi finds it with its network";
     let wrong = |message: &str, help| Err((message.to_owned(), help));
 
     // The parser would drop these silently, or read a backslash as a slash.
     if !text::is_printable(value) || value.contains([' ', '\\']) {
         return wrong("a space, a backslash or an unprintable character is in this address", IN_FULL);
+    }
+    if zone(value).is_some() {
+        return wrong(
+            "a zone (% and an interface) is in this address, which addresses of web servers cannot have",
+            NAME_IT,
+        );
     }
     let url = Url::parse(value).map_err(|reason| (format!("this is not an address: {reason}"), IN_FULL))?;
     let after_scheme = value.get(url.scheme().len()..).unwrap_or_default();
@@ -50,6 +57,9 @@ pub(super) fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Resul
     if purpose == AddressUse::Issuer && url.query().is_some() {
         return wrong("this address has a query", "take out the ? and what follows it");
     }
+    if matches!(url.host(), Some(Host::Ipv6(address)) if address.is_unicast_link_local()) {
+        return wrong("this link-local address does not say on which network it is", NAME_IT);
+    }
     if url.scheme() == "http" && !allow_http && !leads_to_loopback(&url) {
         return wrong(
             "plain http:// would send tokens readable through the network",
@@ -57,6 +67,13 @@ pub(super) fn check(value: &str, purpose: AddressUse, allow_http: bool) -> Resul
         );
     }
     Ok(url)
+}
+
+/// The zone of an IPv6 address in an address (RFC 6874), which the parser of the standard for browsers does not know.
+fn zone(value: &str) -> Option<&str> {
+    let (_, rest) = value.split_once("://[")?;
+    let (host, _) = rest.split_once(']')?;
+    Some(host.split_once('%')?.1)
 }
 
 /// True if the text is a host with or without a port, and nothing that would change the rest of an address.
@@ -121,6 +138,23 @@ mod tests {
         ] {
             assert!(check(bad, AddressUse::Endpoint, false).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_link_local_address_is_refused_with_what_to_write_in_its_place() {
+        for (address, what) in [
+            ("https://[fe80::1%25eth0]/token", "a zone"),
+            ("https://[fe80::1%eth0]:8443/token", "a zone"),
+            ("http://[FE80::1%25wlan0]/", "a zone"),
+            ("https://[fe80::1]/token", "on which network"),
+        ] {
+            let (message, help) = check(address, AddressUse::Endpoint, true).unwrap_err();
+            assert!(message.contains(what) && help.contains("server.local"), "{address}: {message}; {help}");
+        }
+        // That of IPv4 has no zone.
+        assert!(check("https://169.254.7.1/token", AddressUse::Endpoint, false).is_ok());
+        // A per cent sign elsewhere is nothing of the kind.
+        assert!(check("https://[fd00::1]/a%25b]", AddressUse::Endpoint, false).is_ok());
     }
 
     #[test]
