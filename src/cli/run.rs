@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rustix::fs::Mode;
+use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior, umask};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -52,6 +53,17 @@ fn keep_to_itself() {
     // A kernel that refuses this leaves things as they are for every other process too.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     umask(Mode::RWXG | Mode::RWXO);
+    if memory_may_be_locked(&std::fs::read_to_string("/proc/self/limits").unwrap_or_default()) {
+        // Pages are locked once they are used: more than that would take the memory of every stack as a whole.
+        let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
+    }
+}
+
+/// Returns whether this process may keep all its memory out of swap, by its limits (proc(5)). With a limit on locked memory, an
+/// allocation beyond it would fail.
+fn memory_may_be_locked(limits: &str) -> bool {
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"));
+    limit.and_then(|limit| limit.split_whitespace().next()) == Some("unlimited")
 }
 
 /// Logs to standard error: of this program alone, because only of it is it known that no secret is in what it writes.
@@ -73,5 +85,19 @@ fn start_log(level: LogLevel, journal: &Journal) {
         registry.with(lines.without_time()).init();
     } else {
         registry.with(lines).init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_locked_only_without_a_limit() {
+        let limits = |soft: &str| {
+            format!("Max open files  unlimited  unlimited  files\nMax locked memory         {soft}  unlimited  bytes\n")
+        };
+        assert!(memory_may_be_locked(&limits("unlimited")));
+        assert!(!memory_may_be_locked(&limits("8388608")) && !memory_may_be_locked(""));
     }
 }

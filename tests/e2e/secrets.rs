@@ -4,11 +4,12 @@
 //! the search is shown to find something where there is something to be found.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::json;
 
 use crate::support::broker::{Door, PASSWORD};
-use crate::support::world::{Client, Setup};
+use crate::support::world::{Client, Setup, World};
 use crate::support::{files_below, promises};
 
 #[test]
@@ -65,5 +66,44 @@ fn no_secret_is_in_any_output_at_the_fullest_log_level() {
         for secret in secrets.iter().chain(&access_tokens) {
             assert!(file.ends_with("key") || !text.contains(secret.as_str()), "a secret is in clear in {file:?}");
         }
+    }
+}
+
+/// The memory that a process has locked, in KiB (proc(5)).
+fn locked_memory(world: &mut World) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", world.agent().pid().as_raw_nonzero())).unwrap();
+    let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+    locked.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Takes the limit on locked memory away, or at least out of the agent's sight where not even root may do that.
+const WITHOUT_LIMIT: &str = "
+prlimit --pid $$ --memlock=unlimited:unlimited 2>/dev/null || {
+    echo 'Max locked memory  unlimited  unlimited  bytes' >\"$1\"
+    mount --bind \"$1\" /proc/$$/limits
+}
+shift; exec \"$@\"";
+
+#[test]
+fn the_agent_keeps_its_memory_out_of_swap_where_no_limit_forbids_it() {
+    let mut world = Setup::new().account("garden").without_agent();
+    let mut lives_under = |arguments: &[&str], is_locked: bool| {
+        let agent = world.command(&["--log", "trace", "run"]);
+        let mut command = Command::new(arguments[0]);
+        command.args(&arguments[1..]).arg(agent.get_program()).args(agent.get_args()).env_clear();
+        command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        world.start_agent_by(command);
+        world.sign_in("garden");
+        assert_eq!(world.refresh("garden")["status"], "ok");
+        let locked = locked_memory(&mut world);
+        assert_eq!(locked > 0, is_locked, "{locked} KiB are locked");
+        world.stop_agent();
+    };
+    lives_under(&["prlimit", "--memlock=65536:65536"], false);
+    // Anybody may lower the limit; only root may raise it.
+    if rustix::process::geteuid().is_root() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let file = file.path().to_str().unwrap();
+        lives_under(&["unshare", "--mount", "sh", "-euc", WITHOUT_LIMIT, "sh", file], true);
     }
 }
