@@ -69,3 +69,16 @@ fn a_test_that_does_not_exist_is_found_out() {
     assert!(is_test(source, "one"));
     assert!(!is_test(source, "two") && !is_test(source, "on") && !is_test(source, "three"));
 }
+
+#[test]
+fn every_attack_that_was_tried_has_its_test() {
+    let (_, section) = SECURITY.split_once("\n## Attacks that were tried\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 25, "{}", rows.len());
+    for row in rows {
+        let shown_by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let mut names = shown_by.split('`').skip(1).step_by(2);
+        assert!(names.any(|name| is_name_of_a_test(name) || name.starts_with("tests/install/run ")), "{row}");
+    }
+}
