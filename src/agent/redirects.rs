@@ -74,7 +74,7 @@ impl Agent {
                         account,
                         %address,
                         error = reason,
-                        "cannot listen for the browser to come back; paste the address that it shows into `oauth2mqtt login`"
+                        "cannot listen for the browser to come back; paste the address that it shows into oauth2mqtt login"
                     );
                     self.redirects.refused.insert(address, reason);
                 }

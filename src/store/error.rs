@@ -59,26 +59,7 @@ pub enum OpenError {
 impl OpenError {
     pub(super) fn files(doing: &'static str, path: &Path, error: &io::Error) -> Self {
         let is_sandboxed = error.kind() == io::ErrorKind::ReadOnlyFilesystem && mounts::is_read_only_by_sandbox(path);
-        let help = match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                "Let the user that runs the agent own it, or name another folder: path in [store]."
-            }
-            _ if is_sandboxed => {
-                "The disk can be written, but not by this service: run systemctl edit oauth2mqtt, and write \
-                 ReadWritePaths= with this folder below [Service]."
-            }
-            io::ErrorKind::ReadOnlyFilesystem => {
-                "Mount the disk for writing, or name a folder on another one: path in [store]."
-            }
-            io::ErrorKind::NotFound => "Make the folder that it is to be in, or name another: path in [store].",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "Make room on the disk; the sign-ins in the store are kept."
-            }
-            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => {
-                "Move what is in its place away, or name another folder: path in [store]."
-            }
-            _ => "Check the disk and the kernel's log; the sign-ins in the store are left as they are.",
-        };
+        let help = help(error.kind(), is_sandboxed);
         let is_of_disk = is_of_disk(error) && !is_sandboxed;
         Self::Files { doing, path: path.to_owned(), reason: reason(error), help, is_of_disk }
     }
@@ -169,4 +150,75 @@ pub(super) fn is_of_disk(error: &io::Error) -> bool {
 /// Returns the text of an I/O error. Those that sled passes on hold Rust's inner view of the error, which helps nobody.
 pub(super) fn reason(error: &io::Error) -> String {
     if error.raw_os_error().is_some() { error.to_string() } else { error.kind().to_string() }
+}
+
+/// Returns what to do about an error of the file system.
+fn help(kind: io::ErrorKind, is_sandboxed: bool) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => {
+            "Let the user that runs the agent own it, or name another folder: path in [store]."
+        }
+        _ if is_sandboxed => {
+            "The disk can be written, but not by this service: run systemctl edit oauth2mqtt, and write \
+                 ReadWritePaths= with this folder below [Service]."
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "Mount the disk for writing, or name a folder on another one: path in [store]."
+        }
+        io::ErrorKind::NotFound => "Make the folder that it is to be in, or name another: path in [store].",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "Make room on the disk; the sign-ins in the store are kept."
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory => {
+            "Move what is in its place away, or name another folder: path in [store]."
+        }
+        _ => "Check the disk and the kernel's log; the sign-ins in the store are left as they are.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../docs/operations.md");
+
+    #[test]
+    fn every_reason_for_having_no_store_is_in_the_table_for_operators() {
+        use io::ErrorKind as Kind;
+        let helped = |help: &str| assert!(PAGE.contains(&format!(" | {help} |")), "the page lacks: {help}");
+        for kind in [
+            Kind::PermissionDenied,
+            Kind::ReadOnlyFilesystem,
+            Kind::NotFound,
+            Kind::StorageFull,
+            Kind::QuotaExceeded,
+            Kind::NotADirectory,
+            Kind::AlreadyExists,
+            Kind::IsADirectory,
+            Kind::Other,
+        ] {
+            helped(help(kind, false));
+        }
+        helped(help(Kind::ReadOnlyFilesystem, true));
+        let path = PathBuf::from("…");
+        for error in [
+            OpenError::InUse { path: path.clone() },
+            OpenError::Foreign { path: path.clone(), owner: None },
+            OpenError::database("open", &path, String::new()),
+            OpenError::Key { path: path.clone(), reason: String::new(), help: "" },
+        ] {
+            let told = error.to_string();
+            // Each new one has to be added above.
+            match error {
+                OpenError::Files { help, .. } => helped(help),
+                OpenError::InUse { .. } | OpenError::Foreign { .. } => {
+                    let next_steps = PAGE.lines().filter_map(|line| line.strip_suffix(" |")?.rsplit_once(" | "));
+                    let is_told =
+                        next_steps.map(|(_, step)| step).any(|step| step.ends_with('.') && told.ends_with(step));
+                    assert!(is_told, "the page lacks: {told}");
+                }
+                OpenError::Key { .. } => assert!(PAGE.contains("| The key of the store, …, cannot be used |")),
+            }
+        }
+    }
 }

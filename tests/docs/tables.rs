@@ -139,10 +139,46 @@ fn every_line_of_the_journal_is_one_of_the_program() {
     let (section, _) = section.split_once("\n## ").unwrap();
     let lines: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).collect();
     assert!(lines.len() > 10, "{}", lines.len());
-    let source = page::sources(&root().join("src"));
+    let source = joined(&page::sources(&root().join("src")));
     for (line, _) in lines {
         assert!(source.contains(&format!("\"{line}\"")), "the program never writes: {line}");
     }
+}
+
+/// Source code in which a text that goes over several lines is one.
+fn joined(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut is_begun = false;
+    for line in source.lines() {
+        let line = if is_begun { line.trim_start() } else { line };
+        is_begun = line.ends_with('\\');
+        text.push_str(line.trim_end_matches('\\'));
+        text.push_str(if is_begun { "" } else { "\n" });
+    }
+    text
+}
+
+#[test]
+fn every_warning_and_error_of_the_journal_is_explained() {
+    let pages = ["docs/operations.md", "docs/broker-and-network.md"].map(|path| Page::read(path).text).concat();
+    let source = joined(&page::sources(&root().join("src")));
+    let mut found = 0;
+    for begin in ["tracing::warn!(", "tracing::error!("] {
+        for call in source.split(begin).skip(1).map(|rest| &rest[..rest.find(");").unwrap_or(rest.len())]) {
+            // The message is the last argument; one that is put together from others has no text of its own.
+            let is_last = |place: &usize| {
+                let rest = call[place + 1..].trim_start();
+                rest.is_empty() || rest.starts_with(')')
+            };
+            let Some(end) = call.match_indices('"').map(|(place, _)| place).find(is_last) else { continue };
+            let (_, message) = call[..end].rsplit_once('"').unwrap();
+            let end = [": ", ". ", "; ", " ("].iter().filter_map(|end| message.find(end)).min();
+            let beginning = &message[..end.unwrap_or(message.len())];
+            assert!(pages.contains(beginning), "no page explains: {message}");
+            found += 1;
+        }
+    }
+    assert!(found > 30, "{found}");
 }
 
 /// The codes with which the agent refuses a request, as its source has them: `("code", …)` and `=> "code",`.
