@@ -12,7 +12,7 @@ use crate::support::broker::free_ports;
 use crate::support::clock::{SOON, wait_until};
 use crate::support::device::Device;
 use crate::support::process::{Process, run_tool};
-use crate::support::world::Setup;
+use crate::support::world::{Client, Setup};
 
 /// A mosquitto with this configuration, which the user that it runs as can read.
 fn mosquitto(folder: &Path, configuration: &str) -> Process {
@@ -161,6 +161,7 @@ fn a_program_of_another_user_in_the_brokers_place_is_told_and_gets_nothing() {
     agent.wait_for("the broker", SOON, |agent| agent.stderr().contains("connected to the broker").then_some(()));
     assert_eq!(device.status().code(), 0);
     agent.kill();
+    assert!(broker.stderr().contains("u'agent'"), "the broker's log would show what was sent: {}", broker.stderr());
 }
 
 #[test]
@@ -176,8 +177,10 @@ fn a_proxy_gets_nothing_that_is_for_this_device() {
             ears.lock().unwrap().extend_from_slice(&bytes[..length]);
         }
     });
-    let mut world =
-        Setup::new().account_with("garden", crate::support::world::Client::SecretInBody, "").without_agent();
+    let mut world = Setup::new()
+        .account_with("garden", Client::SecretInBody, "")
+        .account_as("abroad", "issuer = \"https://id.example\"\nclient_id = \"abroad\"\nscopes = [\"openid\"]")
+        .without_agent();
     let mut command = world.command(&["--log", "trace", "run"]);
     for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env(variable, format!("http://127.0.0.1:{port}"));
@@ -187,4 +190,10 @@ fn a_proxy_gets_nothing_that_is_for_this_device() {
     assert_eq!(world.subscriber.request("refresh", "garden")["status"], "ok");
     wait_until("the account", SOON, || world.agent_log().contains("garden"));
     assert_eq!(String::from_utf8_lossy(&heard.lock().unwrap()), "");
+    // What is for a provider elsewhere does go to it, and nothing else.
+    assert_eq!(world.subscriber.request("login", "abroad")["status"], "error");
+    let heard = String::from_utf8_lossy(&heard.lock().unwrap()).into_owned();
+    let connects = heard.matches("CONNECT ").count();
+    assert!(connects > 0 && connects == heard.matches("CONNECT id.example:443 ").count(), "{heard}");
+    assert!(!heard.contains("127.0.0.1") && !heard.contains("client_secret"), "{heard}");
 }

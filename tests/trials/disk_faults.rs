@@ -191,6 +191,9 @@ fn no_failing_call_of_the_disk_ends_the_agent_or_a_sign_in() {
             }
         }
     }
+    // sled shortens its file only when the last segments of it are free, which this life seldom comes to.
+    let is_counted = |call: &&str| counts[call] > 0 || *call == "ftruncate";
+    assert!(CALLS.iter().all(is_counted) && counts.values().sum::<usize>() >= 30, "too few calls: {counts:?}");
     let all = faults.len();
     let mut chance = Rng::with_seed(seed());
     chance.shuffle(&mut faults);
