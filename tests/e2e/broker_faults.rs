@@ -1,5 +1,6 @@
 //! Brokers that refuse, go away, or cannot bear something: each is told with its reason, and costs nothing else.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
@@ -222,4 +223,42 @@ fn a_broker_that_lacks_a_feature_is_used_without_it_and_told_to_lack_it() {
         assert!(!world.agent_log().contains("no broker"), "{}", world.agent_log());
         world.stop_agent();
     }
+}
+
+/// A network of its own with avahi, installed or as tests/run unpacks it, which calls this machine `gateway.local` there, and mosquitto; then the agent.
+const LOCAL_NETWORK: &str = "
+cd \"$1\"; shift
+mount -t tmpfs tmpfs /run
+ip link set lo up
+ip link add mdns0 type veth peer name mdns1
+ip link set mdns1 up
+ip link set mdns0 up multicast on
+ip address add 192.0.2.1/24 dev mdns0
+mkdir /run/avahi-daemon
+for file in passwd group; do
+    { grep -v ^avahi: /etc/$file; echo 'avahi:x:0:0::/:/bin/false'; } >$file
+    mount --bind $file /etc/$file
+done
+PATH=$PATH:${AVAHI_ROOT:-}/usr/sbin LD_LIBRARY_PATH=$(echo ${AVAHI_ROOT:-}/usr/lib/*-linux-*) \
+    avahi-daemon --no-drop-root --no-chroot --no-rlimits --file $PWD/avahi.conf &
+mosquitto -c mosquitto.conf &
+exec \"$@\"";
+
+#[test]
+fn a_name_in_local_is_found_by_way_of_avahi() {
+    let folder = tempfile::tempdir().unwrap();
+    let avahi = "[server]\nhost-name=gateway\nuse-ipv6=no\nenable-dbus=no\nallow-interfaces=mdns0\n";
+    fs::write(folder.path().join("avahi.conf"), avahi).unwrap();
+    let mosquitto = "user root\nlistener 1883 192.0.2.1\nallow_anonymous true\npersistence false\n";
+    fs::write(folder.path().join("mosquitto.conf"), mosquitto).unwrap();
+    let device = Device::new("url = \"mqtt://gateway.local\"\nallow_plaintext = true\n", 1);
+    let agent = device.command("run");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--map-root-user"]);
+    command.args(["sh", "-euc", LOCAL_NETWORK, "sh"]).arg(folder.path());
+    command.arg(agent.get_program()).args(agent.get_args());
+    command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut all = Process::start("the network", &mut command);
+    all.wait_for("the broker", SOON * 2, |all| all.stderr().contains("connected to the broker").then_some(()));
+    all.kill();
 }
