@@ -1,6 +1,7 @@
 //! A fleet with a cluster of `RabbitMQ` at its centre. `tests/cluster/run` starts it, and these tests in its network.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use serde_json::json;
@@ -8,11 +9,12 @@ use serde_json::json;
 use crate::fleet::{ACCOUNT, Device, bridge_without, dashboard_flow, keeps_its_secrets, settings};
 use crate::support::clock::SOON;
 use crate::support::node_red::NodeRed;
-use crate::support::process::run_tool;
+use crate::support::process::{Process, run_tool};
 use crate::support::server::{Kind, Server};
 use crate::support::subscriber::Subscriber;
 use crate::support::visitor::play_in;
 use crate::support::wiretap::Wiretap;
+use crate::support::world::{binary, in_this_world};
 
 const NAMES: [&str; 3] = ["device-00", "device-01", "device-02"];
 
@@ -160,4 +162,72 @@ fn here_a_wildcard_matches_what_other_brokers_keep_apart() {
     let subscriber = Subscriber::connect_as(cluster.ports[1], Some(("guest", "guest")), &["#"]);
     subscriber.publish("$local/oauth2mqtt/plant/token", "{}");
     subscriber.wait("$local/oauth2mqtt/plant/token", |_| true);
+}
+
+#[test]
+#[ignore = "it needs the cluster that tests/cluster/run starts"]
+fn a_topic_that_rabbitmq_does_not_permit_is_named_and_left_out_and_tokens_arrive() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::running();
+    let provider = Server::start(Kind::Oidc, &json!({ "access_token_ttl": 600 }));
+    let password = folder.path().join("password");
+    fs::write(&password, cluster.password("gateway")).unwrap();
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let account = |name: &str| {
+        let issuer = provider.issuer();
+        format!(
+            "[accounts.{name}]\nissuer = \"{issuer}\"\nclient_id = \"device-public\"\nscopes = [\"openid\", \"offline_access\"]\n"
+        )
+    };
+    let text = format!(
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\nusername = \"gateway\"\npassword_file = \"password\"\n\
+         [store]\npath = \"{}\"\n{}{}",
+        cluster.ports[1],
+        folder.path().join("store").display(),
+        account("first"),
+        account("second")
+    );
+    let config = folder.path().join("config.toml");
+    fs::write(&config, text).unwrap();
+    let run = || {
+        let mut command = Command::new(binary());
+        in_this_world(&mut command, &config);
+        Process::start("the agent", command.arg("run"))
+    };
+    // RabbitMQ has this user from the start, for its own machine alone.
+    let flow = Subscriber::connect_as(cluster.ports[1], Some(("guest", "guest")), &["oauth2mqtt/#"]);
+    let mut agent = run();
+    let hangs_up = |agent: &Process| {
+        let log = agent.stderr();
+        let named: Vec<_> = log.lines().filter(|line| line.contains("does not reach anybody")).collect();
+        let is_it = |line: &str| {
+            line.contains("oauth2mqtt/first/status")
+                && line.contains("closes the connection when it gets this, without a reason")
+        };
+        assert!(named.iter().all(|line| is_it(line)), "another topic is blamed: {log}");
+        (named.len() == 1).then_some(())
+    };
+    agent.wait_for("the topic in the journal", 2 * SOON, hangs_up);
+    flow.wait("oauth2mqtt/second/status", |status| status["state"] == "signed_out");
+    // The account of which the broker takes no status signs in like the other.
+    for name in ["first", "second"] {
+        flow.publish("oauth2mqtt/bridge/request/login", name);
+        let shown = flow.wait(&format!("oauth2mqtt/{name}/signin"), |sign_in| sign_in["pending"] == true);
+        provider.approve(shown.json["user_code"].as_str().unwrap(), "ann");
+        flow.wait_long(&format!("oauth2mqtt/{name}/token"), 2 * SOON, |token| token["access_token"].is_string());
+    }
+    agent.kill();
+    // Before an agent that starts has found the topic, its tokens are there.
+    let mark = flow.mark();
+    let mut agent = run();
+    agent.wait_for("the topic in the journal", 2 * SOON, hangs_up);
+    for name in ["first", "second"] {
+        flow.wait_after(mark, &format!("oauth2mqtt/{name}/token"), |token| token["access_token"].is_string());
+    }
+    flow.wait_after(mark, "oauth2mqtt/second/status", |status| status["state"] == "active");
+    let since = flow.since(mark);
+    let place = |topic: &str| since.iter().position(|message| message.topic == topic).unwrap();
+    assert!(place("oauth2mqtt/first/token") < place("oauth2mqtt/second/status"), "{since:?}");
+    assert!(since.iter().all(|message| message.topic != "oauth2mqtt/first/status"), "{since:?}");
+    agent.kill();
 }
