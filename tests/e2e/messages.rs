@@ -11,8 +11,9 @@ fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-const TOKEN: [&str; 7] = ["access_token", "account", "authorization", "expires_at", "extra", "scope", "token_type"];
-const STATUS: [&str; 17] = [
+const TOKEN: [&str; 8] =
+    ["access_token", "account", "authorization", "expires_at", "extra", "scope", "token", "token_type"];
+const STATUS: [&str; 18] = [
     "account",
     "declared",
     "error",
@@ -27,6 +28,7 @@ const STATUS: [&str; 17] = [
     "sign_in_needed",
     "signed_in_at",
     "state",
+    "tokens",
     "user",
     "user_changed_at",
     "warnings",
@@ -78,7 +80,7 @@ fn every_topic_of_a_signed_out_account_is_there_with_every_key() {
     }
     assert_eq!(
         token.json,
-        json!({ "account": "garden", "access_token": null, "token_type": "Bearer", "authorization": null,
+        json!({ "account": "garden", "token": null, "access_token": null, "token_type": "Bearer", "authorization": null,
                 "expires_at": null, "scope": null, "extra": {} })
     );
     // On a device whose temporary folder is in memory it has one.
@@ -87,7 +89,7 @@ fn every_topic_of_a_signed_out_account_is_there_with_every_key() {
         status.json,
         json!({ "account": "garden", "state": "signed_out", "needs_user": true, "expires_at": null,
                 "next_refresh_at": null, "last_refresh_at": null, "scope": null, "grant": "device_code",
-                "signed_in_at": null, "sign_in_ends_at": null, "extra": [], "user": null, "user_changed_at": null, "declared": "file", "sign_in_needed": false,
+                "signed_in_at": null, "sign_in_ends_at": null, "extra": [], "user": null, "user_changed_at": null, "declared": "file", "sign_in_needed": false, "tokens": [],
                 "warnings": status.json["warnings"], "error": null })
     );
     assert_eq!(
@@ -171,7 +173,7 @@ fn the_bridge_says_what_it_is_and_which_accounts_it_has() {
     assert_eq!(sorted(keys(&info.json)), ["accounts", "started_at", "version"]);
     assert_eq!(info.json["version"], env!("CARGO_PKG_VERSION"));
     assert!(is_time(&info.json["started_at"]));
-    let account = |name| json!({ "name": name, "provider": "127.0.0.1", "grant": "device_code", "scopes": ["openid", "offline_access"], "publish": "retained" });
+    let account = |name| json!({ "name": name, "provider": "127.0.0.1", "grant": "device_code", "scopes": ["openid", "offline_access"], "publish": "retained", "tokens": [] });
     assert_eq!(info.json["accounts"], json!([account("garden"), account("house")]));
 }
 

@@ -69,7 +69,7 @@ fn the_page_can_be_used_by_everybody_on_every_screen_in_every_state_of_an_accoun
     world.wait_for_state("press-shop", "expired");
     let shows = [
         "Signed out",
-        "Somebody signs in again",
+        "Somebody is signing in again",
         "only a new sign-in renews it",
         "A new sign-in failed, and the former one is kept",
         "need an administrator",
@@ -161,14 +161,14 @@ fn half_sent_forms_keep_nobody_out() {
     let origin = format!("Origin: http://127.0.0.1:{}", world.page_port());
     let half = format!("POST /enter HTTP/1.1\r\n{host}\r\n{origin}\r\nContent-Length: 100\r\n\r\nc");
     // More than the page has room for. When the first request of each is answered, the half one after it has been read.
-    let hold = |_| {
+    let half_sent = |_| {
         let mut stream = TcpStream::connect(("127.0.0.1", world.page_port())).unwrap();
         write!(stream, "GET /page.css HTTP/1.1\r\n{host}\r\n\r\n{half}").unwrap();
         // Nothing comes back where there is no place.
         let _ = stream.read(&mut [0; 16]);
         stream
     };
-    let held: Vec<_> = (0..40).map(hold).collect();
+    let held: Vec<_> = (0..40).map(half_sent).collect();
     let entry = say(&world, &["GET / HTTP/1.1", &host]);
     assert!(entry.starts_with("HTTP/1.1 403 ") && entry.contains("name=\"code\""), "{entry}");
     let form = "code=correct+horse+battery";
