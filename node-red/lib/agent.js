@@ -154,7 +154,7 @@ class Agent {
         act(value);
       };
       const timer = setTimeout(() => end(reject, new Trouble('no_answer', this.#words('errors.no_answer', { verb }))), patience);
-      this.#requests.set(key, { timer, resolve: (data) => end(resolve, data), reject: (trouble) => end(reject, trouble) });
+      this.#requests.set(key, { verb, account: members.account ?? null, timer, resolve: (data) => end(resolve, data), reject: (trouble) => end(reject, trouble) });
       this.#broker.publish({
         topic: this.#topics.request(verb),
         payload: JSON.stringify(members),
@@ -174,7 +174,8 @@ class Agent {
     const correlation = packet?.properties?.correlationData;
     const request = correlation && this.#requests.get(Buffer.from(correlation).toString('hex'));
     const answer = request && payloads.object(payload);
-    if (!answer) return;
+    // Whoever reads the request can have the agent answer another one in its place.
+    if (!answer || answer.verb !== request.verb || (answer.account ?? null) !== request.account) return;
     if (answer.status === 'ok') return request.resolve(answer.data ?? null);
     const { code, message } = payloads.error({ code: answer.code, message: answer.error });
     request.reject(new Trouble(code, message));

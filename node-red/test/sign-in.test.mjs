@@ -112,3 +112,22 @@ test('no nesting ends Node-RED, wherever it stands', async () => {
   assert.equal(news.payload.state, 'active');
   assert.ok(flow.out.every(({ payload }) => ['string', 'undefined'].includes(typeof payload.error?.code)));
 });
+
+test('the answer to another request is not taken for that of this one', async () => {
+  await agent.status('google', {});
+  const flow = await start(broker.port, [signInNode(), answers]);
+  const answered = [];
+  flow.node('answers').on('input', (msg) => answered.push(msg));
+  await told(flow, 'active');
+  const others = [{ verb: 'logout', account: 'plant' }, { verb: 'login', account: 'google' }, { account: 'google' }, {}];
+  agent.client.on('message', (topic, payload, { properties = {} }) => {
+    if (!topic.endsWith('/request/logout')) return;
+    const { responseTopic, correlationData } = properties;
+    const reply = (body) => agent.client.publish(responseTopic, JSON.stringify({ transaction: null, ...body }), { properties: { correlationData } });
+    for (const other of others) reply({ status: 'ok', data: {}, ...other });
+    reply({ status: 'error', code: 'not_signed_in', error: 'Nobody is signed in.', verb: 'logout', account: 'google' });
+  });
+  flow.node('sign-in').receive({ payload: 'logout' });
+  const { error } = await until('the refusal', () => flow.errors[0]);
+  assert.deepEqual([error.code, answered.length], ['not_signed_in', 0]);
+});

@@ -168,7 +168,7 @@ fn half_sent_forms_keep_nobody_out() {
         let _ = stream.read(&mut [0; 16]);
         stream
     };
-    let held: Vec<_> = (0..40).map(half_sent).collect();
+    let connections: Vec<_> = (0..40).map(half_sent).collect();
     let entry = say(&world, &["GET / HTTP/1.1", &host]);
     assert!(entry.starts_with("HTTP/1.1 403 ") && entry.contains("name=\"code\""), "{entry}");
     let form = "code=correct+horse+battery";
@@ -176,5 +176,5 @@ fn half_sent_forms_keep_nobody_out() {
         format!("POST /enter HTTP/1.1\r\n{host}\r\n{origin}\r\nConnection: close\r\nContent-Length: {}", form.len());
     let entered = send(&world, &format!("{head}\r\n\r\n{form}"));
     assert!(entered.starts_with("HTTP/1.1 303 "), "{entered}");
-    drop(held);
+    drop(connections);
 }

@@ -134,7 +134,8 @@ export class AgentAtTheBroker {
     const answer = this.answers.get(verb);
     if (!answer) return;
     const { error, code, data } = await answer(request);
-    const body = error ? { status: 'error', error, code, transaction: null } : { status: 'ok', data, transaction: null };
+    const result = error ? { status: 'error', error, code } : { status: 'ok', data };
+    const body = { ...result, verb, account: request.account ?? null, transaction: null };
     await this.client.publishAsync(properties.responseTopic, JSON.stringify(body), {
       qos: 1, properties: { correlationData: properties.correlationData },
     });
