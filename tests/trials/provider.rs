@@ -163,8 +163,11 @@ impl Provider {
     pub(crate) fn recover(&self) {
         let former = self.state().fault.take();
         self.state().in_the_way.clear();
-        if let Some(Fault::Refuse | Fault::NoConnection) = former {
+        if let Some(Fault::NoConnection) = former {
+            // Only what listens: a socket that is shut down twice hands that on to every later connection.
             self.stop_listening();
+        }
+        if let Some(Fault::Refuse | Fault::NoConnection) = former {
             rustix::net::listen(&self.listener, 128).unwrap();
             self.take_connections();
         }

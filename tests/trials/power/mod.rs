@@ -136,7 +136,7 @@ fn told_by_the_agent(bytes: &[u8]) -> Vec<(String, Told)> {
     let text = String::from_utf8_lossy(bytes);
     let between = |text: &str, end: &str| text.split_once(end).map(|(value, _)| value.to_owned());
     let tokens = text.split("{\"account\":\"").skip(1).filter_map(|message| {
-        let (account, rest) = message.split_once("\",\"access_token\":\"")?;
+        let (account, rest) = message.split_once("\",\"token\":null,\"access_token\":\"")?;
         (account.len() < 64).then_some(())?;
         Some((account.to_owned(), Told::Token(between(rest, "\"")?)))
     });
