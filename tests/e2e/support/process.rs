@@ -189,8 +189,22 @@ impl Process {
     }
 }
 
+/// What each thread of a process is doing, by the kernel's word.
+fn threads_of(pid: Pid) -> String {
+    let folder = format!("/proc/{}/task", pid.as_raw_nonzero());
+    let threads = fs::read_dir(folder).into_iter().flatten().flatten().map(|thread| {
+        let read = |name: &str| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+        let state = read("status").lines().find_map(|line| line.strip_prefix("State:").map(str::to_owned));
+        format!("{}: {} in {}", read("comm").trim(), state.unwrap_or_default().trim(), read("wchan"))
+    });
+    threads.collect::<Vec<_>>().join("; ")
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() && self.is_running() {
+            eprintln!("{} still runs: {}\n{}", self.name, threads_of(self.pid()), self.stderr());
+        }
         // Whatever became of it: nothing is left running, and nothing left waiting to be reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
