@@ -121,7 +121,8 @@ impl Server {
     #[track_caller]
     pub(crate) fn start(kind: Kind, settings: &Value) -> Self {
         let mut process = Process::start(kind.name(), kind.command().arg(settings.to_string()));
-        let ready = process.wait_for("the ready line", SOON, |process| {
+        // A busy machine may take its time to load it; what is tested begins afterwards.
+        let ready = process.wait_for("the ready line", 3 * SOON, |process| {
             let stdout = process.stdout();
             let (line, _) = stdout.split_once('\n')?;
             Some(serde_json::from_str(line).unwrap())
