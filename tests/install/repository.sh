@@ -12,7 +12,11 @@ epoch=$(($(date +%s) - 1000))
 publish() { # PACKAGE...
     epoch=$((epoch + 10))
     SOURCE_DATE_EPOCH=$epoch cross/repository "$served" "$@"
+    touch_lists
 }
+
+# The web server tells by the second of its last change whether a file is the one that a device has; two changes may be in one.
+touch_lists() { find "$served/dists" -name '*Release*' -exec touch --date="@$epoch" {} +; }
 
 new_key() { # NAME
     gpg --batch --quiet --passphrase '' --quick-generate-key "$1 <$1@oauth2mqtt.invalid>" ed25519 sign never
@@ -140,9 +144,11 @@ epoch=$((epoch + 10))
 later=$(LC_ALL=C date --utc --date="@$epoch" '+%a, %d %b %Y %H:%M:%S UTC')
 sed -i "s/^Date: .*/Date: $later/" "$served/dists/stable/InRelease"
 rm "$served/dists/stable/Release.gpg"
+touch_lists
 never update
 sed -i "s/^Date: .*/Date: $later/" "$served/dists/stable/Release"
 gpg --batch --yes --local-user stranger --clearsign --output "$served/dists/stable/InRelease" "$served/dists/stable/Release"
+touch_lists
 never update
 rm -rf "$served"
 mv "$work/kept" "$served"
