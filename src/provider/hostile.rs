@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::answer::Refreshed;
 use super::http::{self, Exchange};
 use super::refusal::RequestContext;
-use super::{answer, discovery, identity};
+use super::{answer, identity, metadata};
 use crate::domain::approval::{Approval, Authorization};
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::Fault;
@@ -84,7 +84,7 @@ pub(crate) fn answers(body: &[u8], chance: &mut Rng) -> String {
 /// The metadata of an authorization server.
 pub(crate) fn metadata(body: &[u8], chance: &mut Rng) -> String {
     let issuer = "https://id.example/a".parse().unwrap();
-    shown(&discovery::read(&exchange(body, chance), &issuer).map(|_| ()))
+    shown(&metadata::read(&exchange(body, chance), &issuer).map(|_| ()))
 }
 
 /// The claims of an ID token, and of userinfo in both its forms.

@@ -18,6 +18,7 @@ mod http;
 mod identity;
 mod jwt;
 mod lifetime;
+mod metadata;
 mod parameters;
 mod probe;
 mod quotation;

@@ -24,7 +24,7 @@ const LONGEST_COMMON: usize = 6;
 const DEEPEST: usize = 3;
 
 /// A text that is of use only as it is, such as an address, is refused for a part in common of this length, in bytes, or of three
-/// quarters of a longer secret: shorter parts are in names that both have by chance.
+/// quarters of a longer secret: both may contain a shorter part, such as a name, without one quoting the other.
 const LEAST_REPEATED: usize = 12;
 
 /// As much of a text as is looked at, in characters; more than of any is shown.
