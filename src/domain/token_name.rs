@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::domain::account::{AccountName, InvalidAccountName};
 
 /// A valid name of a further token: by the rule of an account's name, and not that of a topic of the account.
 ///
 /// A name that passed is safe as one level of an MQTT topic. Clones share one buffer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TokenName(Arc<str>);
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "AccountName", into = "AccountName")]
+pub struct TokenName(AccountName);
 
 /// Why a text is no name of a further token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +32,21 @@ impl TokenName {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
+    }
+}
+
+impl TryFrom<AccountName> for TokenName {
+    type Error = InvalidTokenName;
+
+    fn try_from(name: AccountName) -> Result<Self, Self::Error> {
+        if Self::RESERVED.contains(&name.as_str()) { Err(InvalidTokenName::Reserved) } else { Ok(Self(name)) }
+    }
+}
+
+impl From<TokenName> for AccountName {
+    fn from(name: TokenName) -> Self {
+        name.0
     }
 }
 
@@ -38,31 +54,17 @@ impl FromStr for TokenName {
     type Err = InvalidTokenName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse::<AccountName>() {
-            Err(InvalidAccountName::Malformed) => Err(InvalidTokenName::Malformed),
-            Err(InvalidAccountName::Reserved) => Err(InvalidTokenName::Reserved),
-            Ok(_) if Self::RESERVED.contains(&text) => Err(InvalidTokenName::Reserved),
-            Ok(_) => Ok(Self(text.into())),
-        }
-    }
-}
-
-impl serde::Serialize for TokenName {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for TokenName {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        name.parse().map_err(serde::de::Error::custom)
+        let name = text.parse::<AccountName>().map_err(|error| match error {
+            InvalidAccountName::Malformed => InvalidTokenName::Malformed,
+            InvalidAccountName::Reserved => InvalidTokenName::Reserved,
+        });
+        name?.try_into()
     }
 }
 
 impl fmt::Display for TokenName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 

@@ -267,10 +267,6 @@ mod tests {
     use crate::domain::fault::FaultCode;
     use crate::domain::session::SessionState;
 
-    fn text(payload: &Payload) -> &str {
-        std::str::from_utf8(payload.as_bytes()).unwrap()
-    }
-
     fn google() -> AccountName {
         "google".parse().unwrap()
     }
@@ -302,7 +298,7 @@ mod tests {
             }),
         };
         assert_eq!(
-            text(&Payload::json(&status(
+            Payload::json(&status(
                 &google(),
                 SetUp {
                     grant: Some("device_code"),
@@ -311,7 +307,8 @@ mod tests {
                     warnings: Vec::new()
                 },
                 &view
-            ))),
+            ))
+            .text(),
             r#"{"account":"google","state":"expired","needs_user":false,"expires_at":10,"next_refresh_at":20,"last_refresh_at":null,"scope":null,"grant":"device_code","signed_in_at":null,"sign_in_ends_at":null,"extra":[],"user":null,"user_changed_at":null,"declared":"file","sign_in_needed":false,"warnings":[],"tokens":[{"name":"mail","expires_at":9,"error":null}],"error":{"code":"provider_timeout","message":"Slow.","since":5,"retry_at":20}}"#
         );
     }
@@ -319,7 +316,7 @@ mod tests {
     #[test]
     fn a_sign_in_that_is_over_has_every_key() {
         assert_eq!(
-            text(&Payload::json(&sign_in(&google(), None))),
+            Payload::json(&sign_in(&google(), None)).text(),
             r#"{"account":"google","pending":false,"verification_uri":null,"verification_uri_complete":null,"user_code":null,"redirect_uri":null,"expires_at":null,"qr":null}"#
         );
     }

@@ -26,6 +26,12 @@ impl Payload {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The text of the message.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap()
+    }
 }
 
 /// Counts what is written to it.

@@ -92,10 +92,6 @@ pub(crate) fn withdrawn_token(account: &AccountName, name: Option<&TokenName>) -
 mod tests {
     use super::*;
 
-    fn text(payload: &Payload) -> &str {
-        std::str::from_utf8(payload.as_bytes()).unwrap()
-    }
-
     fn google() -> AccountName {
         "google".parse().unwrap()
     }
@@ -110,7 +106,7 @@ mod tests {
             extra: [("instance_url".to_owned(), Secret::new("\"https://a.example\"".to_owned()))].into(),
         };
         assert_eq!(
-            text(&token(&google(), None, &view)),
+            token(&google(), None, &view).text(),
             r#"{"account":"google","token":null,"access_token":"ya29.x","token_type":"Bearer","authorization":"Bearer ya29.x","expires_at":1800000000,"scope":"openid email","extra":{"instance_url":"https://a.example"}}"#
         );
     }
@@ -118,7 +114,7 @@ mod tests {
     #[test]
     fn a_withdrawn_token_has_every_key() {
         assert_eq!(
-            text(&withdrawn_token(&google(), Some(&"drive".parse().unwrap()))),
+            withdrawn_token(&google(), Some(&"drive".parse().unwrap())).text(),
             r#"{"account":"google","token":"drive","access_token":null,"token_type":"Bearer","authorization":null,"expires_at":null,"scope":null,"extra":{}}"#
         );
     }
