@@ -7,12 +7,10 @@ const payloads = require('./payloads');
 const { Topics, isAccount } = require('./topics');
 const { Trouble } = require('./trouble');
 
-/**
- * The requests that may take the provider's time: the agent asks it twice at most, for 30 seconds each. The others the agent
- * answers by itself. In milliseconds.
- */
-const PATIENCE = { login: 75_000, complete: 75_000, refresh: 75_000, logout: 75_000, forget: 75_000 };
-const SHORT_PATIENCE = 15_000;
+/** The requests for which the agent asks the provider: at most twice, for 30 seconds each. */
+const OF_PROVIDER = ['login', 'complete', 'refresh', 'logout', 'forget'];
+/** How long to wait for an answer, in milliseconds. */
+const PATIENCE = { provider: 75_000, agent: 15_000 };
 
 /** There is always an account to forget: no more than half of these are named. */
 const MOST_KEPT = 2 * payloads.MOST_ACCOUNTS;
@@ -99,8 +97,8 @@ class Agent {
     if (!isToBeHad || account.token || account.isAsked || account.isRetained) return;
     account.isAsked = true;
     this.request('token', { account: name }).then((data) => {
-      const token = payloads.token(data);
-      if (data.account !== name || !token) return;
+      const token = data?.account === name ? payloads.token(data) : null;
+      if (!token) return;
       // Another word of the account has come meanwhile.
       if (!account.isAsked || account.status.state !== 'active') return this.#changed(name);
       account.keep(token, undefined, { isRequested: true });
@@ -144,7 +142,7 @@ class Agent {
 
   #ask(verb, members, local) {
     if (!this.isOnline) return Promise.reject(this.trouble(members.account));
-    const patience = PATIENCE[verb] ?? SHORT_PATIENCE;
+    const patience = OF_PROVIDER.includes(verb) ? PATIENCE.provider : PATIENCE.agent;
     const correlation = randomBytes(16);
     const key = correlation.toString('hex');
     return new Promise((resolve, reject) => {
@@ -154,7 +152,11 @@ class Agent {
         act(value);
       };
       const timer = setTimeout(() => end(reject, new Trouble('no_answer', this.#words('errors.no_answer', { verb }))), patience);
-      this.#requests.set(key, { verb, account: members.account ?? null, timer, resolve: (data) => end(resolve, data), reject: (trouble) => end(reject, trouble) });
+      this.#requests.set(key, {
+        verb, account: members.account ?? null, timer,
+        resolve: (data) => end(resolve, data),
+        reject: (trouble) => end(reject, trouble),
+      });
       this.#broker.publish({
         topic: this.#topics.request(verb),
         payload: JSON.stringify(members),

@@ -1,11 +1,9 @@
 'use strict';
 /** Declares an account to the agent whenever the agent comes online; the agent's configuration says of which providers. */
 const { withoutAgent } = require('../lib/no-agent');
+const { further } = require('../lib/settings');
 const { isAccount } = require('../lib/topics');
 const { Trouble } = require('../lib/trouble');
-
-/** Settings that this node has fields for, and those that no text field may set. */
-const OWN = ['client_secret', 'client_id', 'scopes', 'provider', 'issuer', 'sign_in'];
 
 module.exports = (RED) => {
   function AccountNode(config) {
@@ -37,16 +35,8 @@ module.exports = (RED) => {
     };
 
     const settings = () => {
-      let more = {};
-      if (String(config.more ?? '').trim()) {
-        try {
-          more = JSON.parse(config.more);
-        } catch {
-          throw new Trouble('bad_settings', words('errors.bad_settings'));
-        }
-        const isObject = more !== null && typeof more === 'object' && !Array.isArray(more);
-        if (!isObject || OWN.some((key) => Object.hasOwn(more, key))) throw new Trouble('bad_settings', words('errors.bad_settings'));
-      }
+      const more = further(config.more);
+      if (!more) throw new Trouble('bad_settings', words('errors.bad_settings'));
       const provider = String(config.provider ?? '').trim();
       const isAddress = /^https?:\/\//.test(provider);
       const secret = secrets();

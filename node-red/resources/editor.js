@@ -9,7 +9,7 @@ window.oauth2mqtt = window.oauth2mqtt || (() => {
   'use strict';
   const INTERVAL = 1500;
   const MODULE = '@oauth2mqtt/node-red';
-  /** Keys of an account that its node has fields for, and a secret, which no text field may set. */
+  /** As in `lib/settings.js`, which runs where Node-RED does. */
   const OWN = ['client_secret', 'client_id', 'scopes', 'provider', 'issuer', 'sign_in'];
   const ACCOUNT = /^(?!bridge$)[a-z0-9][a-z0-9_-]{0,62}$/;
   const say = (key, values) => RED._(`${MODULE}/agent:editor.${key}`, values);
@@ -246,7 +246,7 @@ window.oauth2mqtt = window.oauth2mqtt || (() => {
     return value.length <= 200 && /^[^$/+#\0][^+#\0]*$/.test(value) && !/\/(\/|$)/.test(value);
   }
 
-  /** What may stand in the field of further settings, as the node `account` takes it: nothing, or an object as JSON. */
+  /** What may stand in the field of further settings, as `lib/settings.js` has it: nothing, or an object as JSON. */
   function isSettingsField(value) {
     if (!value || !value.trim()) return true;
     try {

@@ -54,8 +54,6 @@ test('a snapshot brings the package, and the device stays signed in through the 
   world.tarball = world.pack();
   await world.signIn('google', 'ann');
   const asked = await world.asked();
-  const sealed = () => fs.readdirSync(path.join(world.folder, 'store'), { recursive: true }).sort().join();
-  const store = sealed();
 
   await flowfuse.apply(snapshot('first'));
   await says('first: ann@example.com');
@@ -65,7 +63,6 @@ test('a snapshot brings the package, and the device stays signed in through the 
   const milliseconds = await says('second: ann@example.com');
   t.diagnostic(`the answer of the API came ${milliseconds} ms after the start of the flows`);
   assert.deepEqual(await world.asked(), asked, 'the provider was asked for a token');
-  assert.equal(sealed(), store);
 });
 
 test('no token is in what the platform and the files of the instance have', async () => {

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import vm from 'node:vm';
 
 import { packageFolder } from './support/flow.mjs';
+import { OWN, further } from '../lib/settings.js';
 import { isBase } from '../lib/topics.js';
 
 const read = (file) => fs.readFileSync(path.join(packageFolder, file), 'utf8');
@@ -69,8 +70,10 @@ test('the fields of the dialogs take what the nodes take', () => {
 
   const { more } = definitions('account').get('oauth2mqtt-account').defaults;
   const settings = ['', ' ', '{}', '{"grant":"client_credentials"}'];
-  const none = ['null', '[]', '[1]', '1', '"text"', '{', ...['client_secret', 'client_id', 'scopes', 'provider', 'issuer', 'sign_in'].map((key) => `{"${key}":"x"}`)];
-  for (const text of [...settings, ...none]) assert.equal(more.validate(text), settings.includes(text), text);
+  const none = ['null', '[]', '[1]', '1', '"text"', '{', ...OWN.map((key) => `{"${key}":"x"}`)];
+  for (const text of [...settings, ...none]) {
+    assert.deepEqual([more.validate(text), further(text) !== null], [settings.includes(text), settings.includes(text)], text);
+  }
 });
 
 test('each language has the same keys with the same values to fill in, and every key that is used', () => {

@@ -272,3 +272,14 @@ test('a broker without MQTT 5 is refused with the setting to change', async () =
   const { error } = await next(flow.errors);
   assert.deepEqual([error.code, error.message], ['no_agent_node', "Choose the agent in the node, and check that the agent's configuration node has no error."]);
 });
+
+for (const data of [null, 7, [], {}, { account: 'plant' }, { account: 'google', access_token: [[]] }]) {
+  test(`the answer ${JSON.stringify(data)} to a request for a token does not end Node-RED`, async () => {
+    agent.answer('token', () => ({ data }));
+    await agent.status('google', {});
+    const flow = await start(broker.port, [tokenNode({ timeout: 1 })]);
+    flow.node('token').receive({});
+    assert.equal((await next(flow.errors)).error.code, 'no_token');
+    assert.equal(agent.asked('token').length, 1);
+  });
+}
