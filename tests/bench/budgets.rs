@@ -29,7 +29,7 @@ const PROGRAM: u64 = 4_100_000;
 /// With one account 4,892 were measured, and 2 % more are allowed. The aim is 4,352: 3,600 are the program, of which a kernel maps
 /// all, and some 350 the second process, the price of a disk that fails without taking the agent with it.
 const PSS_OF_ONE: u64 = 4 * 1_024 + 896;
-/// With a thousand 10,748 were measured, and 5 % more are allowed, for kernels that map and allocate otherwise. The aim is 12 MiB.
+/// With a thousand 10,748 were measured, and 5 % more are allowed, for kernels that map and allocate otherwise.
 const PSS_OF_A_THOUSAND: u64 = 11 * 1_024;
 
 /// Of its own: the loop, the store's, the one that serves the database in its process, and the one that writes the log, so that

@@ -11,7 +11,8 @@ use crate::page::{self, Page, root};
 
 #[test]
 fn the_fault_codes_are_those_of_the_program() {
-    let mut table = String::from("| code | what to do | where nobody signs in |\n|---|---|---|\n");
+    let mut table =
+        String::from("| code | what to do | with client credentials, an assertion or a password |\n|---|---|---|\n");
     for code in FaultCode::ALL {
         let advice = code.advice(SignInSource::User);
         let of_machine = code.advice(SignInSource::Configuration);

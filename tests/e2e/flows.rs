@@ -222,7 +222,10 @@ fn who_is_responsible_is_told_three_times_before_a_sign_in_ends_as_googles_in_te
     let left = |text: &str| text.split(' ').find_map(|word| word.parse::<u32>().ok());
     let parts = [13..=20, 6..=12, 0..=5];
     assert!(told.iter().zip(parts).all(|(text, part)| left(text).is_some_and(|left| part.contains(&left))), "{told:?}");
-    assert!(told.iter().all(|text| text.ends_with("UTC. Sign in again before: oauth2mqtt login garden")), "{told:?}");
+    assert!(
+        told.iter().all(|text| text.ends_with("UTC. Sign in again before then: oauth2mqtt login garden")),
+        "{told:?}"
+    );
 }
 
 #[test]
