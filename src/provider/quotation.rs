@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
 
 use crate::domain::readable::readable;
 use crate::domain::secret::Secret;
@@ -23,9 +24,12 @@ const LONGEST_COMMON: usize = 6;
 /// The number of times that a text may be encoded, one encoding over another.
 const DEEPEST: usize = 3;
 
-/// A text that is of use only as it is, such as an address, is refused for a part in common of this length, in bytes, or of three
-/// quarters of a longer secret: both may contain a shorter part, such as a name, without one quoting the other.
+/// A text that is of use only as it is, such as an address, is refused for a part in common of three quarters of a secret, but for
+/// none that is shorter than this, in bytes: both may contain one, such as a name, without one quoting the other.
 const LEAST_REPEATED: usize = 12;
+
+/// A part in common of this length, in bytes, is no chance whatever the length of the secret.
+const MOST_REPEATED: usize = 64;
 
 /// As much of a text as is looked at, in characters; more than of any is shown.
 const LONGEST_TEXT: usize = 1_024;
@@ -55,15 +59,22 @@ fn most_in_words(secret: usize) -> usize {
     secret.div_ceil(2).min(LONGEST_COMMON)
 }
 
-/// The same for an address or a code. Of a short secret, only the whole.
+/// The same for an address or a code. Of a secret of less than twelve bytes, only the whole; of one of less than six,
+/// nothing.
 fn most_in_address(secret: usize) -> usize {
-    (secret * 3).div_ceil(4).max(LEAST_REPEATED.min(secret)).max(LONGEST_COMMON)
+    (secret * 3).div_ceil(4).clamp(LEAST_REPEATED.min(secret).max(LONGEST_COMMON), MOST_REPEATED)
 }
 
 /// Returns whether any reading of `text` has a part in common with one of the `secrets` that is too long by `most`; `None` if it has
 /// too many readings to tell.
 fn quotes(text: &str, secrets: &[&Secret], most: fn(usize) -> usize) -> Option<bool> {
-    let secrets: Vec<_> = secrets.iter().flat_map(|secret| parts_of(secret, most)).collect();
+    let secrets: Vec<_> = secrets.iter().flat_map(|secret| forms_of(secret)).collect();
+    // No reading is longer than the text.
+    let is_possible = |length: usize, form: &[u8]| (1..=form.len().min(text.len())).contains(&length);
+    let secrets =
+        secrets.iter().map(|form| (most(form.len()), form)).filter(|(length, form)| is_possible(*length, form));
+    let secrets: Vec<_> =
+        secrets.map(|(length, form)| SecretParts { length, parts: form.windows(length).collect() }).collect();
     if secrets.is_empty() {
         return Some(false);
     }
@@ -84,20 +95,17 @@ fn quotes(text: &str, secrets: &[&Secret], most: fn(usize) -> usize) -> Option<b
     Some(false)
 }
 
-/// Every part of a secret, all of one length, that must not be shown: of the whole of it, and of its letters and digits
-/// alone.
-struct SecretParts {
+/// Every part of a form of a secret, all of one length, that must not be shown.
+struct SecretParts<'a> {
     length: usize,
-    parts: HashSet<Vec<u8>>,
+    parts: HashSet<&'a [u8]>,
 }
 
-fn parts_of(secret: &Secret, most: fn(usize) -> usize) -> impl Iterator<Item = SecretParts> {
+/// The forms in which a secret is looked for: the whole of it, and its letters and digits alone.
+fn forms_of(secret: &Secret) -> [Zeroizing<Vec<u8>>; 2] {
     let whole = folded(secret.expose().as_bytes());
     let letters = letters_of(&whole);
-    [whole, letters].into_iter().filter(|secret| !secret.is_empty()).map(move |secret| {
-        let length = most(secret.len());
-        SecretParts { length, parts: secret.windows(length).map(<[u8]>::to_vec).collect() }
-    })
+    [Zeroizing::new(whole), Zeroizing::new(letters)]
 }
 
 /// Returns whether the two have a part in common that gives something away. Blanks and marks between letters do not hide it, nor
@@ -245,6 +253,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
     use std::fmt::Write as _;
+    use std::time::{Duration, Instant};
     use url::form_urlencoded;
 
     use super::*;
@@ -364,6 +373,15 @@ mod tests {
         ] {
             assert_eq!(shown(text, &[&token, &secret]), text);
         }
+    }
+
+    #[test]
+    fn a_text_beside_a_secret_of_any_length_is_looked_at_in_no_time() {
+        let token = Secret::new("0123456789abcdef".repeat(16 * 1024));
+        let began = Instant::now();
+        assert!(!repeats("https://graph.example/mail.read", &[&token]));
+        assert!(repeats(&token.expose()[..token.expose().len() - 1], &[&token]));
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     }
 
     #[test]
