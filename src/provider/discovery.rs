@@ -41,8 +41,8 @@ impl Endpoints {
     pub(super) fn explain(&self, fault: Fault) -> Fault {
         let Some(binding) = self.token_binding.filter(|_| fault.code == FaultCode::InvalidGrant) else { return fault };
         let message = format!(
-            "{} The likely cause: the provider's metadata asks for tokens that are bound to a key of the client \
-             ({binding}), and this program has no such key. Register the client for plain Bearer tokens.",
+            "{} The likely cause: the provider's metadata says that it binds tokens to a key of the client ({binding}), and \
+             this program has no such key. Register the client for plain Bearer tokens.",
             fault.message
         );
         Fault { message, ..fault }
@@ -76,13 +76,9 @@ fn chosen(query: &EndpointQuery, issuer: &Url, metadata: Metadata) -> Result<End
     let choose = |named: Option<Arc<Url>>, found: Option<Url>| {
         named.or_else(|| found.filter(|url| objection(url).is_none()).map(Arc::new))
     };
-    let needed = |named: &Option<Arc<Url>>, found: &Option<Url>, what: &str| match found
-        .as_ref()
-        .filter(|_| named.is_none())
-        .and_then(objection)
-    {
-        Some(why) => Err(unusable(format!("The issuer's metadata names a {what} endpoint {why}."))),
-        None => Ok(()),
+    let needed = |named: &Option<Arc<Url>>, found: &Option<Url>, what: &str| {
+        let why = found.as_ref().filter(|_| named.is_none()).and_then(objection);
+        why.map_or(Ok(()), |why| Err(unusable(format!("The issuer's metadata names a {what} endpoint {why}."))))
     };
     needed(&named.token, &metadata.token_endpoint, "token")?;
     match query.begins_at {
@@ -135,10 +131,10 @@ fn objection(url: &Url, issuer: &Url, allow_http: bool) -> Option<&'static str> 
     // What an issuer elsewhere calls by such an address is another program: one of this device, or a cloud's metadata service.
     // A name is not looked up for this; whoever answers to it needs a certificate for it.
     if ends_here(url) && !ends_here(issuer) {
-        return Some("on this device, where the issuer is not");
+        return Some("on this device, although the issuer is elsewhere");
     }
     if is_link_local(url) && !is_link_local(issuer) {
-        return Some("with a link-local address, which the issuer has not");
+        return Some("with a link-local address, although the issuer's is not");
     }
     let is_plain_allowed = allow_http || issuer.scheme() == "http";
     let may = url.scheme() == "https" || (is_plain_allowed && may_be_used(url, allow_http));
