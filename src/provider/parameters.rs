@@ -70,8 +70,9 @@ impl Parameters {
             if RequestKind::Refresh.is_own(name) {
                 continue;
             }
-            self.remove(name);
-            if !value.is_empty() {
+            if value.is_empty() {
+                self.remove(name);
+            } else {
                 self.set(name, value);
             }
         }
@@ -83,8 +84,8 @@ impl Parameters {
         }
     }
 
-    /// Adds the resources of further tokens to a request that begins a sign-in (RFC 8707 2.1): what the user approves, single
-    /// tokens are then had for.
+    /// Adds the resources of further tokens to a request that begins a sign-in (RFC 8707 2.1): the user
+    /// approves all of them, and each is then requested by itself.
     pub(super) fn add_resources<'a>(&mut self, targets: impl Iterator<Item = &'a TokenTarget>) {
         for resource in targets.filter_map(|target| target.resource.as_deref()) {
             self.add("resource", resource);
@@ -133,9 +134,18 @@ impl Parameters {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
     }
 
+    /// As a JSON object, where several values of one name are a list.
     fn json(&self) -> String {
-        let members = self.0.iter().map(|(name, value)| (name.clone(), value.expose().into()));
-        serde_json::Value::Object(members.collect()).to_string()
+        let mut members = serde_json::Map::new();
+        for (name, value) in &self.0 {
+            let value = serde_json::Value::from(value.expose());
+            match members.get_mut(name) {
+                None => drop(members.insert(name.clone(), value)),
+                Some(serde_json::Value::Array(several)) => several.push(value),
+                Some(first) => *first = vec![first.take(), value].into(),
+            }
+        }
+        serde_json::Value::Object(members).to_string()
     }
 }
 

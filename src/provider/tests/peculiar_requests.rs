@@ -107,6 +107,9 @@ fn a_server_with_resource_indicators_is_asked_for_all_at_the_sign_in_and_for_one
     assert_eq!(resources(device.body()), both);
     let refresh = requests.refresh(&secret("r"), Some(&target)).unwrap();
     assert_eq!(resources(refresh.body()), ["https://mail.example/"]);
+    let (account, _) = for_mail(&json!({ "request_format": "json", "params": { "resource": both[0] } }), target);
+    let (device, _) = sent(&account, |it| it.device_authorization(&endpoints.token, None).unwrap());
+    assert_eq!(serde_json::from_slice::<Value>(device.body()).unwrap()["resource"], json!(both));
 }
 
 #[test]
