@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::body::{self, Json};
+use super::body::{self, Json, member};
 use super::http::Exchange;
 use super::lifetime;
 use super::quotation;
-use super::refusal::{ProviderError, RequestContext, by_status};
+use super::refusal::{self, ProviderError, RequestContext, by_status};
 use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy;
@@ -55,8 +55,7 @@ pub(super) enum Refreshed {
 
 /// Returns whether the provider does not take what the client shows of itself (RFC 6749 5.2).
 pub(super) fn refuses_client(exchange: &Exchange, asked: RequestContext<'_>) -> bool {
-    let error = read(exchange, asked).ok().and_then(|json| ProviderError::of(&json, exchange, asked));
-    let known = error.and_then(|error| error.known);
+    let known = read(exchange, asked).ok().and_then(|json| refusal::known(&json, exchange, asked));
     matches!(known, Some(OauthError::InvalidClient | OauthError::UnauthorizedClient))
 }
 
@@ -118,10 +117,7 @@ pub(super) fn device_authorization(exchange: &Exchange, asked: RequestContext<'_
     let profile = asked.profile;
     let missing = |what: &str| malformed(format!("The provider's answer to the request for a code has no {what}."));
     let text = |name| member(&json, profile, name).and_then(Json::text);
-    let device_code = member(&json, profile, Member::DeviceCode).and_then(|code| match code {
-        Json::Number(number) => Some(Secret::new(number.clone())),
-        code => code.secret(),
-    });
+    let device_code = member(&json, profile, Member::DeviceCode).and_then(Json::secret_or_number);
     let user_code = text(Member::UserCode).ok_or_else(|| missing("user_code"))?;
     let user_code = user_code.trim().to_owned();
     if user_code.is_empty() || user_code.chars().count() > LONGEST_USER_CODE || !is_printable(&user_code) {
@@ -139,8 +135,9 @@ pub(super) fn device_authorization(exchange: &Exchange, asked: RequestContext<'_
     });
     let poll_parameters = poll_parameters.collect::<Result<BTreeMap<_, _>, Fault>>()?;
     let device_code = device_code.ok_or_else(|| missing("device_code"))?;
-    // They are shown to the user, and published. A short code may well begin the long one.
-    let given: Vec<_> = asked.sent.iter().copied().chain([&device_code]).chain(poll_parameters.values()).collect();
+    // They are shown to the user, and published. A short code may well begin the long one, and some want it in each poll.
+    let of_poll = poll_parameters.values().filter(|value| value.expose() != user_code);
+    let given: Vec<_> = asked.sent.iter().copied().chain([&device_code]).chain(of_poll).collect();
     if quotation::repeats(&user_code, asked.sent) || quotation::repeats(&address, &given) {
         return Err(malformed("The provider's code or address for signing in repeats a secret."));
     }
@@ -259,15 +256,6 @@ pub(super) fn redirect_extra(
     })
 }
 
-/// The member of that meaning: where the profile says it is, or else under its usual names.
-fn member<'a>(json: &'a Json, profile: &Profile, name: Member) -> Option<&'a Json> {
-    let value = match profile.members.get(&name) {
-        Some(path) => json.at(path),
-        None => name.usual_names().iter().filter_map(|name| json.member(name)).find(|value| value.says_something()),
-    };
-    value.filter(|value| value.says_something())
-}
-
 /// Reads the body, or says why what answered is no OAuth server.
 fn read(exchange: &Exchange, asked: RequestContext<'_>) -> Result<Json, Fault> {
     // A captive portal says so itself (RFC 6585 6).
@@ -286,7 +274,7 @@ fn read(exchange: &Exchange, asked: RequestContext<'_>) -> Result<Json, Fault> {
     let json = json.or_else(|| by_status_alone.then_some(Json::Null));
     if exchange.status == 429 || exchange.status >= 500 {
         // Passing, whatever the body says, but for the codes that answer a poll (RFC 8628 3.5).
-        let error = json.as_ref().and_then(|json| ProviderError::of(json, exchange, asked)?.known);
+        let error = json.as_ref().and_then(|json| refusal::known(json, exchange, asked));
         let answers_poll = asked.kind == RequestKind::DevicePoll
             && matches!(
                 error,

@@ -30,11 +30,11 @@ impl Provider {
         nonce: Option<&str>,
     ) -> Granted {
         let NewTokens { tokens, id_token } = new;
-        let given = [Some(&tokens.access_token), tokens.refresh_token.as_ref(), id_token.as_ref()];
-        let secrets = self.secrets(given.into_iter().flatten());
         if !self.account.asks_for_user() {
             return Granted { tokens, user: User::NotAsked };
         }
+        let given = [Some(&tokens.access_token), tokens.refresh_token.as_ref(), id_token.as_ref()];
+        let secrets = self.secrets(given.into_iter().flatten());
         let now = exchange.date.unwrap_or_else(|| clock::now().wall);
         let expected = expected(endpoints, &self.account.client.id, nonce, now);
         let user = self.user(endpoints, &tokens.access_token, id_token.as_ref(), expected, &secrets).await;

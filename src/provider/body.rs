@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use url::form_urlencoded;
 
-use crate::domain::profile::MemberPath;
+use crate::domain::profile::{Member, MemberPath, Profile};
 use crate::domain::secret::Secret;
 
 /// One value. `Debug` shows no text of it.
@@ -35,10 +35,10 @@ const MOST_VALUES: usize = 4_096;
 /// Reads a body: a JSON object, or a form. `says_form` is what its content type says, which only decides where the content
 /// leaves it open.
 pub(super) fn read(body: &[u8], says_form: bool) -> Option<Json> {
-    let body = without_mark(body);
     if is_object(body) {
-        return tree(body);
+        return object(body);
     }
+    let body = without_mark(body);
     // GitHub's form, where a client has not asked for JSON; others say that it is text.
     let is_plain = body.iter().all(|byte| (0x21..=0x7e).contains(byte) && !b"<>\"{}".contains(byte));
     let pairs = || form_urlencoded::parse(body).take(MOST_VALUES);
@@ -49,10 +49,13 @@ pub(super) fn read(body: &[u8], says_form: bool) -> Option<Json> {
     })
 }
 
-/// Reads JSON, unless it has more values than any answer.
-pub(super) fn tree(json: &[u8]) -> Option<Json> {
+/// Reads a JSON object, unless it has more values than any answer.
+pub(super) fn object(json: &[u8]) -> Option<Json> {
+    if !is_object(json) {
+        return None;
+    }
     let left = Cell::new(MOST_VALUES);
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let mut deserializer = serde_json::Deserializer::from_slice(without_mark(json));
     let value = Tree { left: &left }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok().map(|()| value)
 }
@@ -66,6 +69,15 @@ pub(super) fn is_object(body: &[u8]) -> bool {
 pub(super) fn without_mark(body: &[u8]) -> &[u8] {
     let body = body.trim_ascii();
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start()
+}
+
+/// The member of that meaning: where the profile says it is, or else under its usual names.
+pub(super) fn member<'a>(json: &'a Json, profile: &Profile, name: Member) -> Option<&'a Json> {
+    let value = match profile.members.get(&name) {
+        Some(path) => json.at(path),
+        None => name.usual_names().iter().filter_map(|name| json.member(name)).find(|value| value.says_something()),
+    };
+    value.filter(|value| value.says_something())
 }
 
 impl Json {
@@ -93,6 +105,14 @@ impl Json {
         match self {
             Self::Text(text) if !text.is_empty() => Some(text.clone()),
             _ => None,
+        }
+    }
+
+    /// The same, or a number: some number their device codes.
+    pub(super) fn secret_or_number(&self) -> Option<Secret> {
+        match self {
+            Self::Number(number) => Some(Secret::new(number.clone())),
+            other => other.secret(),
         }
     }
 

@@ -86,7 +86,7 @@ pub(super) fn userinfo(exchange: &Exchange, expected: Option<Expected<'_>>) -> R
             return Err(unknown("What userinfo signed is from another issuer, or for another client."));
         }
     }
-    let plain = || body::tree(body).filter(|_| body::is_object(body)).map(Claims);
+    let plain = || body::object(body).map(Claims);
     match (exchange.status, signed.or_else(plain)) {
         (200..300, Some(claims)) => Ok(claims),
         (status, _) => {

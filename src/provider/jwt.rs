@@ -13,5 +13,5 @@ pub(super) fn payload(token: &str) -> Option<Json> {
         return None;
     };
     let json = Zeroizing::new(URL_SAFE_NO_PAD.decode(payload).ok()?);
-    body::is_object(&json).then(|| body::tree(&json)).flatten()
+    body::object(&json)
 }

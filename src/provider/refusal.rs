@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::body::Json;
+use super::body::{Json, member};
 use super::http::Exchange;
 use super::quotation;
 use crate::domain::fault::{Fault, FaultCode};
@@ -68,21 +68,9 @@ impl ProviderError {
     /// The error in an answer, if there is one. The code is found before anything is made fit to be shown.
     pub(super) fn of(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Option<Self> {
         let RequestContext { profile, sent, .. } = asked;
-        let given = given_secrets(json, profile);
-        let secrets: Vec<_> = sent.iter().copied().chain(&given).collect();
-        // Some say in every answer that there is none.
-        let given = given_code(json, profile).filter(|code| code != "0" || !has_token(json, profile));
-        let known = given.as_deref().and_then(|code| known_code(code, profile));
-        // Only where the answer is an error anyway, or says no more than that it is none of OAuth's.
-        let known = known.or_else(|| elsewhere(json, asked).filter(|_| !has_token(json, profile)));
-        let failed = profile
-            .success
-            .as_ref()
-            .is_some_and(|success| !json.at(&success.member).is_some_and(|value| value.is(&success.value)));
-        let known = known.or_else(|| by_status(exchange.status, asked).filter(|_| given.is_none() || failed));
-        if given.is_none() && known.is_none() && !failed {
-            return None;
-        }
+        let GivenError { given, known } = GivenError::find(json, exchange, asked)?;
+        let secrets_given = given_secrets(json, profile);
+        let secrets: Vec<_> = sent.iter().copied().chain(&secrets_given).collect();
         let name = known.map(|error| error.code().to_owned());
         let code = match (&given, name) {
             (Some(given), Some(name)) if *given == name => name,
@@ -140,6 +128,34 @@ impl ProviderError {
     }
 }
 
+/// The standard's code of the error in an answer, if there is one and it has one.
+pub(super) fn known(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Option<OauthError> {
+    GivenError::find(json, exchange, asked)?.known
+}
+
+/// The error in an answer, as it is and as what it is understood.
+struct GivenError {
+    given: Option<String>,
+    known: Option<OauthError>,
+}
+
+impl GivenError {
+    fn find(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Option<Self> {
+        let profile = asked.profile;
+        // Some say in every answer that there is none.
+        let given = given_code(json, profile).filter(|code| code != "0" || !has_token(json, profile));
+        let known = given.as_deref().and_then(|code| known_code(code, profile));
+        // Only where the answer is an error anyway, or says no more than that it is none of OAuth's.
+        let known = known.or_else(|| elsewhere(json, asked).filter(|_| !has_token(json, profile)));
+        let failed = profile
+            .success
+            .as_ref()
+            .is_some_and(|success| !json.at(&success.member).is_some_and(|value| value.is(&success.value)));
+        let known = known.or_else(|| by_status(exchange.status, asked).filter(|_| given.is_none() || failed));
+        (given.is_some() || known.is_some() || failed).then_some(Self { given, known })
+    }
+}
+
 /// The code that stands where the standard or the profile says.
 fn given_code(json: &Json, profile: &Profile) -> Option<String> {
     match &profile.error_members {
@@ -184,17 +200,11 @@ pub(super) fn by_status(status: u16, RequestContext { kind, profile, .. }: Reque
 /// The secrets that an answer gives, although it tells of an error.
 fn given_secrets(json: &Json, profile: &Profile) -> Vec<Secret> {
     let names = [Member::AccessToken, Member::RefreshToken, Member::IdToken, Member::DeviceCode];
-    let at = |name: Member| match profile.members.get(&name) {
-        Some(path) => json.at(path),
-        None => name.usual_names().iter().find_map(|name| json.member(name)),
-    };
-    names.into_iter().filter_map(|name| at(name)?.secret()).collect()
+    names.into_iter().filter_map(|name| member(json, profile, name)?.secret_or_number()).collect()
 }
 
 fn has_token(json: &Json, profile: &Profile) -> bool {
-    let path = profile.members.get(&Member::AccessToken);
-    let token = path.map_or_else(|| json.member("access_token"), |path| json.at(path));
-    token.and_then(Json::secret).is_some()
+    member(json, profile, Member::AccessToken).and_then(Json::secret).is_some()
 }
 
 fn description(json: &Json, profile: &Profile) -> Option<String> {

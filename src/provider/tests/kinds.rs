@@ -341,12 +341,13 @@ fn a_token_that_is_dead_already_counts_as_revoked() {
 #[test]
 fn amazons_polls_send_the_user_code_again() {
     let amazon = json!({ "poll_members": { "user_code": "user_code" } });
-    let body =
-        r#"{"device_code":"d","user_code":"ABCDE","verification_uri":"https://amazon.com/us/code","expires_in":600}"#;
+    let body = r#"{"device_code":"d","user_code":"ABCDEF","verification_uri":"https://amazon.com/us/code","expires_in":600,
+            "verification_uri_complete":"https://amazon.com/us/code?cbl-code=ABCDEF"}"#;
     let profile = profile(amazon);
     let kind = RequestKind::DeviceAuthorization;
     let answer =
         answer::device_authorization(&exchange(200, body), RequestContext { profile: &profile, ..asked(kind, &[]) });
     let Approval::Device(device) = answer.unwrap().approval else { panic!("it is of a device") };
-    assert_eq!(device.poll_parameters["user_code"].expose(), "ABCDE");
+    assert_eq!(device.poll_parameters["user_code"].expose(), "ABCDEF");
+    assert_eq!(device.verification_uri_complete.as_deref(), Some("https://amazon.com/us/code?cbl-code=ABCDEF"));
 }
