@@ -1,21 +1,14 @@
 //! One `[accounts.NAME]` section.
 
-use std::sync::Arc;
-
 use super::catalog::Catalog;
-use super::client;
 use super::diagnostic::quoted;
 use super::files::Files;
-use super::grant;
-use super::node::Entries;
-use super::scopes::scopes;
 use super::table::Table;
-use super::{profile, provider, tokens};
+use super::{grant, registration, tokens};
 use crate::domain::account::AccountName;
 use crate::domain::grant_kind::GrantKind;
 use crate::domain::identity::{Admission, AllowList};
-use crate::domain::profile::{Pkce, Profile};
-use crate::domain::settings::{AccountSettings, Declared, PublishMode, SignInMode};
+use crate::domain::settings::{AccountSettings, PublishMode, SignInMode};
 
 /// The keys of an account beside those of [`Profile`] and the parameters of its provider.
 pub(super) const ACCOUNT_KEYS: [&str; 30] = [
@@ -61,71 +54,21 @@ pub(super) fn read(
     let name = name.parse::<AccountName>().map_err(|reason| {
         table.place.error(reason.to_string(), "choose another name; it stands in the topics of this account");
     });
-    let allow_http = table.flag("allow_http");
     let kind = grant::kind(&mut table);
-    let mut provider = provider::read(&mut table, kind, allow_http, catalog);
-    let known = provider.as_ref().and_then(|provider| provider.known.clone());
-    let known = known.as_deref();
-    let profile = profile(&mut table);
-    let mut client = client::read(&mut table, known, kind, profile.as_ref(), files);
-    let endpoints = provider.as_mut().map(|provider| &mut provider.endpoints);
-    let grant = kind.and_then(|kind| grant::read(kind, &mut table, files, allow_http, client.as_mut(), endpoints));
-    let entries = table.texts("scopes");
-    if let (Some(known), Some(kind)) = (known, kind) {
-        grant::check_scopes(known, kind, &entries);
-    }
-    let file_profile = provider.as_ref().map(|provider| provider.profile.clone()).unwrap_or_default();
-    let profile = profile.map(|profile| profile::layered(profile, file_profile));
-    let separator = profile.as_ref().map_or(" ", |profile| profile.scope_separator());
-    let scopes = scopes(&entries, separator);
-    let tokens = tokens::read(&mut table, kind, separator);
+    let registration = registration::read(&mut table, kind, files, catalog);
+    let tokens = tokens::read(&mut table, kind, &registration.separator);
     let sign_in = sign_in(&mut table, kind);
     let publish = table.value_or("publish", PublishMode::Retained);
     let allow = allow(&mut table);
     let identity = table.flag("identity");
-    let ca_file = table.text("ca_file").and_then(|file| files.public(&file));
-    if let (Some(kind), Some(provider)) = (kind, &provider) {
-        let by_userinfo = provider.endpoints.userinfo.is_some();
-        check_identity(&table, kind, &allow, &scopes, by_userinfo);
+    if let (Some(kind), Some(by_userinfo)) = (kind, registration.by_userinfo) {
+        check_identity(&table, kind, &allow, &registration.scopes, by_userinfo);
     }
     table.finish();
 
-    let provider = provider?;
-    let settings = AccountSettings {
-        provider: if provider.label.is_empty() { provider::label(&provider.endpoints) } else { provider.label },
-        endpoints: Arc::new(provider.endpoints),
-        client: client?,
-        grant: grant?,
-        scopes,
-        tokens,
-        profile: catalog.shared(profile?),
-        sign_in: sign_in?,
-        publish: publish?,
-        allow,
-        identity,
-        ca_file,
-        allow_http,
-        declared: Declared::File,
-    };
+    let settings =
+        AccountSettings { tokens, sign_in: sign_in?, publish: publish?, allow, identity, ..registration.settings? };
     Some((name.ok()?, settings))
-}
-
-/// The account's own settings of what is peculiar to its provider.
-fn profile(table: &mut Table<'_>) -> Option<Profile> {
-    for key in Profile::KEYS {
-        table.known(key);
-    }
-    let written = table.written().filter(|(key, _)| Profile::KEYS.contains(key));
-    let entries: Entries = written.map(|(key, node)| (key.to_owned(), node.clone())).collect();
-    let profile = profile::read(&entries, &table.place);
-    let off = profile.as_ref().is_some_and(|profile| profile.pkce == Some(Pkce::Off));
-    if let Some(place) = table.place_of("pkce").filter(|_| off) {
-        place.warn(
-            "without PKCE, anyone who intercepts the redirection can use the code (RFC 9700 2.1.1)",
-            "leave it on, unless the provider refuses code_challenge; a secret of the client then has to protect the code",
-        );
-    }
-    profile
 }
 
 fn sign_in(table: &mut Table<'_>, kind: Option<GrantKind>) -> Option<SignInMode> {
@@ -149,7 +92,14 @@ fn allow(table: &mut Table<'_>) -> AllowList {
                 "write \"user@example.com\", \"*@example.com\" or \"sub:1234567890\"",
             );
         }
-        admission.ok()
+        let admission = admission.ok()?;
+        if admission.claim().is_some() {
+            entry.place.error(
+                format!("{}: only the gate admits people by a claim", quoted(entry.value)),
+                "write \"user@example.com\", \"*@example.com\" or \"sub:1234567890\"",
+            );
+        }
+        Some(admission)
     });
     admissions.collect()
 }

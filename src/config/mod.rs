@@ -8,6 +8,7 @@ mod decode;
 mod diagnostic;
 mod edit;
 mod files;
+mod gate;
 mod grant;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod hostile;
@@ -18,6 +19,7 @@ mod page;
 mod profile;
 mod provider;
 mod provisioning;
+mod registration;
 mod scopes;
 mod store;
 mod table;
@@ -145,14 +147,17 @@ fn settings(mut root: Table<'_>, path: &Path, environment: &Environment) -> Opti
     let mqtt = mqtt::read(root.section("mqtt"), &files);
     let store = store::read(root.section("store"), environment, &files);
     let sections = root.section("accounts").sections();
-    let wants_page = root.has("page");
+    let (wants_page, wants_gate) = (root.has("page"), root.has("gate"));
     let page = page::read(root.section("page"), &files);
+    let gate = root.section("gate");
+    let gate = if wants_gate { gate::read(gate, &files, &catalog) } else { None };
     let accounts =
         sections.into_iter().filter_map(|(name, table)| account::read(name, table, &files, &catalog)).collect();
     let provisioning = provisioning::read(root.section("provisioning"), &catalog);
     root.finish();
     let page = if wants_page { Some(page?) } else { None };
-    Some(Settings { mqtt: mqtt?, store: store?, page, provisioning, accounts })
+    let gate = if wants_gate { Some(gate?) } else { None };
+    Some(Settings { mqtt: mqtt?, store: store?, page, gate, provisioning, accounts })
 }
 
 /// The keys and values of a TOML text, or what is wrong with its lines.

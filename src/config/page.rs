@@ -20,7 +20,7 @@ const SHORTEST_CODE: usize = 8;
 /// Reads the section; nothing of it need be there.
 pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> {
     let listen = table.text("listen");
-    let address = listen.as_ref().map_or(Some(DEFAULT), address);
+    let address = listen.as_ref().map_or(Some(DEFAULT), listen_address);
     let code = table.text("access_code_file").and_then(|file| Some((files.secret(&file)?, file.place)));
     let has_code = table.has("access_code_file");
     if let Some((code, place)) = &code
@@ -57,7 +57,8 @@ pub(super) fn read(mut table: Table<'_>, files: &Files) -> Option<PageSettings> 
     Some(PageSettings { listen: address?, behind_proxy, access_code, hosts, embed_in })
 }
 
-fn address(listen: &Entry<'_, &str>) -> Option<SocketAddr> {
+/// An address to listen on.
+pub(super) fn listen_address(listen: &Entry<'_, &str>) -> Option<SocketAddr> {
     let address = listen.value.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
     if address.is_none() {
         listen.place.error(
@@ -80,7 +81,7 @@ fn host(entry: &Entry<'_, &str>) -> Option<String> {
 }
 
 /// An origin as it stands in a header: scheme, host and port, and nothing more (RFC 6454 6.2).
-fn origin(entry: &Entry<'_, &str>) -> Option<String> {
+pub(super) fn origin(entry: &Entry<'_, &str>) -> Option<String> {
     let url = Url::parse(entry.value).ok();
     let origin =
         url.filter(|url| matches!(url.scheme(), "http" | "https")).map(|url| url.origin().ascii_serialization());

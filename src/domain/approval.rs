@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
 
 /// The provider's answer to a request for authorization.
@@ -56,4 +57,19 @@ pub struct AuthorizationRequest {
     pub issuer: Option<String>,
     /// True if the provider promises to name itself in the redirection.
     pub names_issuer: bool,
+}
+
+impl AuthorizationRequest {
+    /// Returns whether a redirection answers this request. Anybody can send a browser to the redirect address.
+    #[must_use]
+    pub fn is_answered_by(&self, redirection: &Redirection) -> bool {
+        let from_another = match (&self.issuer, &redirection.issuer) {
+            (Some(expected), Some(named)) => expected != named,
+            (None, Some(_)) => false,
+            // Who says in advance that it names itself, and then does not, is somebody else (RFC 9207 2.4); but for
+            // an error, with which no code can be had, and in which some servers forget it.
+            (_, None) => self.names_issuer && redirection.outcome.is_ok(),
+        };
+        self.state == redirection.state && !from_another && redirection.came_to(&self.redirect_uri)
+    }
 }

@@ -1,5 +1,6 @@
 //! Who signed in, and who may.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,14 +19,27 @@ pub struct Identity {
     pub name: Option<String>,
     /// The address of a picture.
     pub picture: Option<String>,
+    /// The values of the further claims that were asked for, by the name of the claim.
+    pub claims: BTreeMap<String, Vec<String>>,
 }
 
 impl Identity {
     /// Names the user: the verified e-mail address, else the name, else the subject.
     #[must_use]
     pub fn label(&self) -> &str {
-        let email = self.email.as_deref().filter(|_| self.email_verified);
-        email.or(self.name.as_deref()).unwrap_or(&self.sub)
+        self.verified_email().or(self.name.as_deref()).unwrap_or(&self.sub)
+    }
+
+    /// Tells the user from every other: the verified e-mail address, else the subject.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.verified_email().unwrap_or(&self.sub)
+    }
+
+    /// The e-mail address, if the provider vouches for it.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.email_verified)
     }
 }
 
@@ -44,6 +58,11 @@ enum Pattern {
     /// Every verified address at this domain, in lower case.
     Domain(String),
     Subject(String),
+    /// Everybody of whom a claim has this value.
+    Claim {
+        name: String,
+        value: String,
+    },
 }
 
 /// Returns whether an address, as the provider sent it, is one that can be compared with others: nothing in it is hidden, and it
@@ -67,6 +86,11 @@ impl FromStr for Admission {
             let usable = !subject.is_empty() && is_printable(subject);
             return usable.then(|| Self(Pattern::Subject(subject.to_owned()))).ok_or(InvalidAdmission);
         }
+        if let Some((name, value)) = claim(text) {
+            let usable = is_printable(text) && !value.is_empty();
+            let claim = || Self(Pattern::Claim { name: name.to_owned(), value: value.to_owned() });
+            return usable.then(claim).ok_or(InvalidAdmission);
+        }
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidAdmission)?;
         let plain =
             |part: &str| !part.is_empty() && is_printable(part) && !part.contains(['*', ' ', '@', ','].as_slice());
@@ -77,6 +101,24 @@ impl FromStr for Admission {
             "*" => Ok(Self(Pattern::Domain(domain.to_ascii_lowercase()))),
             local if plain(local) => Ok(Self(Pattern::Email(text.to_ascii_lowercase()))),
             _ => Err(InvalidAdmission),
+        }
+    }
+}
+
+/// The name and value of a claim, as in `groups:operators`. A name that is an address has a colon of its own.
+fn claim(text: &str) -> Option<(&str, &str)> {
+    let is_address = text.starts_with("https://") || text.starts_with("http://");
+    let (name, value) = if is_address { text.rsplit_once(':') } else { text.split_once(':') }?;
+    (!name.is_empty() && !name.contains([' ', '@', '*'])).then_some((name, value))
+}
+
+impl Admission {
+    /// The name of the claim by which it admits, if it does.
+    #[must_use]
+    pub fn claim(&self) -> Option<&str> {
+        match &self.0 {
+            Pattern::Claim { name, .. } => Some(name),
+            Pattern::Email(_) | Pattern::Domain(_) | Pattern::Subject(_) => None,
         }
     }
 }
@@ -97,7 +139,21 @@ impl AllowList {
     /// Returns whether somebody is admitted by an e-mail address.
     #[must_use]
     pub fn names_addresses(&self) -> bool {
-        self.0.iter().any(|Admission(pattern)| !matches!(pattern, Pattern::Subject(_)))
+        self.0.iter().any(|Admission(pattern)| matches!(pattern, Pattern::Email(_) | Pattern::Domain(_)))
+    }
+
+    /// The names of the claims by which somebody is admitted.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(Admission::claim)
+    }
+
+    /// Returns whether somebody is admitted by this value of this claim.
+    #[must_use]
+    pub fn names_claim(&self, claim: &str, of: &str) -> bool {
+        self.0.iter().any(|Admission(pattern)| match pattern {
+            Pattern::Claim { name, value } => name == claim && value == of,
+            Pattern::Email(_) | Pattern::Domain(_) | Pattern::Subject(_) => false,
+        })
     }
 
     /// Returns whether this user is admitted. An address counts only where the provider vouches for it: at many providers a
@@ -105,10 +161,11 @@ impl AllowList {
     /// folding takes some letters for others, such as the Kelvin sign for `k`.
     #[must_use]
     pub fn admits(&self, user: &Identity) -> bool {
-        let email = user.email.as_deref().filter(|_| user.email_verified).map(str::to_ascii_lowercase);
+        let email = user.verified_email().map(str::to_ascii_lowercase);
         self.admits_everybody()
             || self.0.iter().any(|Admission(pattern)| match pattern {
                 Pattern::Subject(subject) => *subject == user.sub,
+                Pattern::Claim { name, value } => user.claims.get(name).is_some_and(|values| values.contains(value)),
                 Pattern::Email(address) => email.as_ref() == Some(address),
                 Pattern::Domain(domain) => {
                     email.as_deref().and_then(|email| email.rsplit_once('@')).is_some_and(|(_, at)| at == domain)
@@ -123,6 +180,7 @@ impl fmt::Display for Admission {
             Pattern::Email(address) => f.write_str(&printable(address)),
             Pattern::Domain(domain) => write!(f, "*@{}", printable(domain)),
             Pattern::Subject(subject) => write!(f, "sub:{}", printable(subject)),
+            Pattern::Claim { name, value } => write!(f, "{}:{}", printable(name), printable(value)),
         }
     }
 }
@@ -133,7 +191,14 @@ mod tests {
 
     fn user(email: &str, verified: bool) -> Identity {
         let email = Some(email.to_owned()).filter(|email| !email.is_empty());
-        Identity { sub: "248289761001".to_owned(), email, email_verified: verified, name: None, picture: None }
+        Identity {
+            sub: "248289761001".to_owned(),
+            email,
+            email_verified: verified,
+            name: None,
+            picture: None,
+            claims: BTreeMap::new(),
+        }
     }
 
     fn list(texts: &[&str]) -> AllowList {
@@ -198,9 +263,41 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_admits_nobody_in_particular_is_refused() {
-        for bad in ["", "*", "*@", "@example.com", "ann", "sub:", "*@*", "a*@example.com", "*@a@b", "a b@c", "a@b,c@d"]
+    fn a_claim_admits_by_one_of_its_values_to_the_letter() {
+        let of = |name: &str, values: &[&str]| {
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            Identity { claims: BTreeMap::from([(name.to_owned(), values)]), ..user("", false) }
+        };
+        assert!(list(&["groups:operators"]).admits(&of("groups", &["guests", "operators"])));
+        assert!(list(&["https://plant.example/roles:admin"]).admits(&of("https://plant.example/roles", &["admin"])));
+        for stranger in
+            [of("groups", &["operator", "Operators", "operators "]), of("roles", &["operators"]), user("", true)]
         {
+            assert!(!list(&["groups:operators"]).admits(&stranger));
+        }
+        let allow = list(&["groups:operators", "sub:1", "hd:example.com"]);
+        assert_eq!(allow.claims().collect::<Vec<_>>(), ["groups", "hd"]);
+        assert!(!allow.names_addresses() && allow.names_claim("hd", "example.com") && !allow.names_claim("hd", "x"));
+    }
+
+    #[test]
+    fn a_text_that_admits_nobody_in_particular_is_refused() {
+        for bad in [
+            "",
+            "groups:",
+            ":x",
+            "*:x",
+            "*",
+            "*@",
+            "@example.com",
+            "ann",
+            "sub:",
+            "*@*",
+            "a*@example.com",
+            "*@a@b",
+            "a b@c",
+            "a@b,c@d",
+        ] {
             assert_eq!(bad.parse::<Admission>(), Err(InvalidAdmission), "{bad:?}");
         }
         assert_eq!("*@Example.com".parse::<Admission>().unwrap().to_string(), "*@example.com");

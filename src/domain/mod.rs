@@ -1,6 +1,7 @@
 //! The values and decisions of the program: no clock is read here, no network, disk or terminal is used.
 
 pub(crate) mod account;
+pub(crate) mod account_settings;
 pub(crate) mod approval;
 pub(crate) mod client_address;
 pub(crate) mod client_key;
@@ -8,6 +9,7 @@ pub(crate) mod clock;
 pub(crate) mod declaration;
 pub(crate) mod expiry;
 pub(crate) mod fault;
+pub(crate) mod gate;
 pub(crate) mod grant_kind;
 pub(crate) mod identity;
 pub(crate) mod jwt_bearer;

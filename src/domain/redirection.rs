@@ -5,7 +5,9 @@ use std::fmt;
 
 use url::{Url, form_urlencoded};
 
+use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::loopback::loopback_address;
+use crate::domain::readable::readable;
 use crate::domain::secret::Secret;
 use crate::domain::text::printable;
 
@@ -67,6 +69,28 @@ pub enum NoRedirection {
     /// A parameter stands in it twice, which no provider does (RFC 6749 3.1).
     #[error("the address has a parameter twice. Copy the one that the browser shows after you have approved")]
     Repeated,
+}
+
+impl Denial {
+    /// Says what it means for the sign-in (RFC 6749 4.1.2.1, OpenID Connect Core 3.1.2.6).
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        let Self { error, description } = self;
+        let described =
+            description.as_ref().map_or_else(String::new, |text| format!(": {}", readable(text).trim_end_matches('.')));
+        let message = format!("The provider sent the browser back with \"{}\"{described}.", readable(error));
+        match error.as_str() {
+            "access_denied" => Fault::ask_user(FaultCode::AccessDenied, message),
+            "invalid_scope" => Fault::reconfigure(FaultCode::InvalidScope, message),
+            "unauthorized_client" => Fault::reconfigure(FaultCode::UnauthorizedClient, message),
+            "invalid_request" | "unsupported_response_type" => Fault::reconfigure(FaultCode::InvalidRequest, message),
+            "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
+                Fault::ask_user(FaultCode::InteractionRequired, message)
+            }
+            "server_error" | "temporarily_unavailable" => Fault::ask_user(FaultCode::ProviderUnavailable, message),
+            _ => Fault::ask_user(FaultCode::ProviderRefused, message),
+        }
+    }
 }
 
 impl Redirection {

@@ -57,16 +57,21 @@ impl Provider {
         let by_token = match (id_token, expected) {
             // Of one that is encrypted, userinfo tells the same.
             (Some(token), Some(expected)) => match identity::id_token(token, expected, secrets)? {
-                Some(claims) => {
-                    Some(claims.identity(secrets).ok_or_else(|| identity::unknown("The ID token names no user."))?)
-                }
+                Some(claims) => Some(
+                    claims
+                        .identity(secrets, &self.account.claims)
+                        .ok_or_else(|| identity::unknown("The ID token names no user."))?,
+                ),
                 None => None,
             },
             // Whose word it is cannot be told.
             _ => None,
         };
         let named = self.account.allow.names_addresses();
-        let is_enough = |user: &Identity| user.email_verified && (user.name.is_some() || !self.account.identity);
+        let has_claims = |user: &Identity| self.account.claims.iter().all(|claim| user.claims.contains_key(claim));
+        let is_enough = |user: &Identity| {
+            user.email_verified && (user.name.is_some() || !self.account.identity) && has_claims(user)
+        };
         let by_userinfo = match &endpoints.userinfo {
             Some(url) if !by_token.as_ref().is_some_and(is_enough) => {
                 Some(self.userinfo(url, access_token, expected).await)
@@ -82,7 +87,9 @@ impl Provider {
             (Some(user), Some(Err(_))) if user.email_verified || !named => Ok(user),
             (_, Some(Err(fault))) => Err(fault),
             (by_token, Some(Ok(claims))) => {
-                let user = claims.identity(secrets).ok_or_else(|| identity::unknown("Userinfo names no user."))?;
+                let user = claims
+                    .identity(secrets, &self.account.claims)
+                    .ok_or_else(|| identity::unknown("Userinfo names no user."))?;
                 identity::merged(by_token, user)
             }
         }

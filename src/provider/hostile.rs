@@ -99,7 +99,7 @@ pub(crate) fn id_tokens(claims: &[u8], chance: &mut Rng) -> String {
     let from_userinfo = identity::userinfo(&exchange(plain_or_signed, chance), Some(expected));
     let of_token = from_token.as_ref().ok().and_then(Option::as_ref);
     for claims in of_token.into_iter().chain(&from_userinfo) {
-        let Some(user) = claims.identity(&[&token]) else { continue };
+        let Some(user) = claims.identity(&[&token], &["groups".to_owned(), "a.b".to_owned()]) else { continue };
         let texts = [Some(&user.sub), user.email.as_ref(), user.name.as_ref(), user.picture.as_ref()];
         assert!(texts.into_iter().flatten().all(|text| is_printable(text)), "{user:?}");
         assert!(user.picture.is_none_or(|address| address.starts_with("https://")));

@@ -3,6 +3,8 @@
 //! An ID token is taken only from the token endpoint itself, over the connection that authenticates it; its signature
 //! need not be checked then (3.1.3.7, point 6). Its issuer, audience and end are.
 
+use std::collections::BTreeMap;
+
 use super::body::{self, Json};
 use super::http::Exchange;
 use super::{jwt, quotation};
@@ -14,6 +16,9 @@ use crate::domain::text::printable;
 
 /// The most that the clocks of the two sides may differ, in seconds.
 const CLOCK_SKEW: i64 = 300;
+
+/// The most values of one claim that are looked at.
+const MOST_VALUES: usize = 256;
 
 /// The claims about a user, in an ID token or in the answer of userinfo (OpenID Connect Core 5.1).
 #[derive(Debug)]
@@ -96,8 +101,9 @@ pub(super) fn userinfo(exchange: &Exchange, expected: Option<Expected<'_>>) -> R
 }
 
 impl Claims {
-    /// The user that the claims are about, if they say which. A claim that repeats one of the `secrets` counts as absent.
-    pub(super) fn identity(&self, secrets: &[&Secret]) -> Option<Identity> {
+    /// The user that the claims are about, if they say which, with the `further` claims. A claim that repeats one of the `secrets`
+    /// counts as absent.
+    pub(super) fn identity(&self, secrets: &[&Secret], further: &[String]) -> Option<Identity> {
         let is_fit = |text: &str| !text.is_empty() && !quotation::repeats(text, secrets);
         let sub = match self.0.member("sub")? {
             // One that would have to be changed to be shown could be taken for another user's.
@@ -116,7 +122,23 @@ impl Claims {
             email,
             name: text("name").or_else(|| text("preferred_username")),
             picture,
+            claims: self.further(further, secrets),
         })
+    }
+
+    /// The values of these claims. A name with dots in it is that of a member of a member, unless there is a claim of that name.
+    fn further(&self, names: &[String], secrets: &[&Secret]) -> BTreeMap<String, Vec<String>> {
+        let mut claims = BTreeMap::new();
+        for name in names {
+            let nested = || name.split('.').try_fold(&self.0, |json, member| json.member(member));
+            let Some(claim) = self.0.member(name).or_else(nested) else { continue };
+            let values = if let Json::List(values) = claim { values.as_slice() } else { std::slice::from_ref(claim) };
+            let values: Vec<_> = values.iter().filter_map(value).take(MOST_VALUES).collect();
+            if !quotation::repeats(&values.join("\n"), secrets) {
+                claims.insert(name.clone(), values);
+            }
+        }
+        claims
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -145,6 +167,18 @@ impl Claims {
     }
 }
 
+/// One value of a claim. One that would have to be changed to be shown could be taken for another, so it is none.
+fn value(json: &Json) -> Option<String> {
+    let text = match json {
+        Json::Text(text) => text.expose(),
+        Json::Number(number) => number,
+        Json::Truth(true) => "true",
+        Json::Truth(false) => "false",
+        Json::Null | Json::List(_) | Json::Object(_) => return None,
+    };
+    (!text.is_empty() && printable(text) == *text).then(|| text.to_owned())
+}
+
 /// `first`, with what only `second` tells; it must be the same user (OpenID Connect Core 5.3.2).
 pub(super) fn merged(first: Option<Identity>, second: Identity) -> Result<Identity, Fault> {
     let Some(first) = first else { return Ok(second) };
@@ -161,6 +195,7 @@ pub(super) fn merged(first: Option<Identity>, second: Identity) -> Result<Identi
         email_verified,
         name: first.name.or(second.name),
         picture: first.picture.or(second.picture),
+        claims: second.claims.into_iter().chain(first.claims).collect(),
     })
 }
 
@@ -205,14 +240,14 @@ mod tests {
 
     #[test]
     fn an_id_token_says_who_approved() {
-        let user = read(&token(&json!({})), EXPECTED).unwrap().identity(&[]).unwrap();
+        let user = read(&token(&json!({})), EXPECTED).unwrap().identity(&[], &[]).unwrap();
         assert_eq!(
             (user.sub.as_str(), user.email.as_deref(), user.email_verified),
             ("u1", Some("ann@example.com"), true)
         );
-        let text = read(&token(&json!({ "email_verified": "true" })), EXPECTED).unwrap().identity(&[]).unwrap();
+        let text = read(&token(&json!({ "email_verified": "true" })), EXPECTED).unwrap().identity(&[], &[]).unwrap();
         assert!(text.email_verified);
-        let no = read(&token(&json!({ "email_verified": "false" })), EXPECTED).unwrap().identity(&[]).unwrap();
+        let no = read(&token(&json!({ "email_verified": "false" })), EXPECTED).unwrap().identity(&[], &[]).unwrap();
         assert!(!no.email_verified);
     }
 
@@ -260,7 +295,7 @@ mod tests {
             let body = Zeroizing::new(token(change).expose().as_bytes().to_vec());
             userinfo(&Exchange { status: 200, body, ..Exchange::default() }, Some(EXPECTED))
         };
-        assert_eq!(of(&json!({})).unwrap().identity(&[]).unwrap().sub, "u1");
+        assert_eq!(of(&json!({})).unwrap().identity(&[], &[]).unwrap().sub, "u1");
         assert!(of(&json!({ "aud": null, "iss": null })).is_ok());
         assert!(of(&json!({ "aud": "another" })).is_err());
         assert!(of(&json!({ "iss": "https://evil.example" })).is_err());
@@ -284,6 +319,7 @@ mod tests {
             email_verified: verified,
             name: None,
             picture: None,
+            claims: BTreeMap::new(),
         };
         let both = merged(Some(user("u1", None, false)), user("u1", Some("a@b.c"), true)).unwrap();
         assert_eq!((both.email.as_deref(), both.email_verified), (Some("a@b.c"), true));
@@ -296,7 +332,7 @@ mod tests {
     #[test]
     fn no_claim_repeats_a_token() {
         let bearer = Secret::new("at-SECRET-abcdef123456".to_owned());
-        let of = |claims: &Value| read(&token(claims), EXPECTED).unwrap().identity(&[&bearer]);
+        let of = |claims: &Value| read(&token(claims), EXPECTED).unwrap().identity(&[&bearer], &[]);
         let user = of(
             &json!({ "name": "token was Bearer at-SECRET-abcdef123456", "picture": "https://x/?at-secret-abcdef123456" }),
         );
@@ -312,7 +348,7 @@ mod tests {
     fn a_picture_that_is_no_https_address_is_left_out() {
         let claims = |picture: &str| {
             let token = token(&json!({ "picture": picture, "name": "Ann\u{1b}[2J" }));
-            read(&token, EXPECTED).unwrap().identity(&[]).unwrap()
+            read(&token, EXPECTED).unwrap().identity(&[], &[]).unwrap()
         };
         assert_eq!(claims("javascript:alert(1)").picture, None);
         assert_eq!(claims("https://a.example/p.png").picture.as_deref(), Some("https://a.example/p.png"));

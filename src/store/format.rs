@@ -7,6 +7,7 @@
 mod expiry;
 mod fingerprint;
 mod further;
+mod gate;
 mod pending;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use crate::domain::token::Tokens;
 use expiry::WrittenExpiry;
 use fingerprint::WrittenFingerprint;
 use further::WrittenFurtherToken;
+pub(super) use gate::{decode_gate_session, encode_gate_session};
 use pending::WrittenPending;
 
 /// The version that this program writes, and the newest it reads.
@@ -278,14 +280,14 @@ impl From<&SignedIn> for WrittenSignIn {
 }
 
 impl From<Identity> for WrittenUser {
-    fn from(Identity { sub, email, email_verified, name, picture }: Identity) -> Self {
+    fn from(Identity { sub, email, email_verified, name, picture, claims: _ }: Identity) -> Self {
         Self { sub, email, email_verified, name, picture }
     }
 }
 
 impl From<WrittenUser> for Identity {
     fn from(WrittenUser { sub, email, email_verified, name, picture }: WrittenUser) -> Self {
-        Self { sub, email, email_verified, name, picture }
+        Self { sub, email, email_verified, name, picture, claims: BTreeMap::new() }
     }
 }
 

@@ -30,10 +30,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::domain::account::AccountName;
 use crate::domain::clock::{Confidence, Now};
 use crate::domain::declaration::Declaration;
 use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::gate::CookieDigest;
+use crate::domain::gate::sessions::GateSession;
 use crate::domain::record::{Record, StoredRecord};
 use crate::domain::settings::StoreSettings;
 use crate::store::machine::Machine;
@@ -67,6 +72,8 @@ pub struct Opened {
     pub records: Vec<(AccountName, StoredRecord)>,
     /// The accounts that were declared, as far as they can be read.
     pub declarations: Vec<(AccountName, Result<Declaration, Fault>)>,
+    /// The sessions at the gate.
+    pub(crate) gate_sessions: Vec<(CookieDigest, GateSession)>,
     /// The former store, if it would not open.
     pub set_aside: Option<SetAside>,
     /// Set when there was no key, and one was made.
@@ -82,35 +89,37 @@ pub struct SetAside {
     pub reason: String,
 }
 
-/// Kinds of record that an account can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordKind {
-    /// Its sign-in.
-    SignIn,
-    /// Its settings, where they are not in the configuration file.
-    Declaration,
+/// A record of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordKey {
+    /// The sign-in of an account.
+    SignIn(AccountName),
+    /// The settings of an account, where they are not in the configuration file.
+    Declaration(AccountName),
+    /// The session of somebody at the gate, by the cookie of the browser.
+    GateSession(CookieDigest),
 }
 
-impl RecordKind {
+impl RecordKey {
     /// Returns the name that it is kept under. No account's name has a slash, so no two ever meet.
-    fn name(self, account: &AccountName) -> String {
+    fn name(&self) -> String {
         match self {
-            Self::SignIn => account.to_string(),
-            Self::Declaration => format!("{DECLARED}{account}"),
+            Self::SignIn(account) => account.to_string(),
+            Self::Declaration(account) => format!("{DECLARED}{account}"),
+            Self::GateSession(CookieDigest(digest)) => format!("{GATE}{}", URL_SAFE_NO_PAD.encode(digest)),
         }
     }
 }
 
-/// The start of the names of declarations.
+/// The start of the names of declarations, and of the sessions at the gate.
 const DECLARED: &str = "declared/";
+const GATE: &str = "gate/";
 
 /// The end of one save or erase.
 #[derive(Clone, Debug)]
 pub struct Ack {
-    /// The account.
-    pub account: AccountName,
-    /// The kind of record.
-    pub kind: RecordKind,
+    /// The record.
+    pub key: RecordKey,
     /// The number of the change, as the sender counts.
     pub revision: u64,
     /// Success when it is safe on disk; if not, what was there before, or what was sent, is.
@@ -196,6 +205,8 @@ fn open_with(
     floor.drop_rolled_back(&key, &mut kept);
     let serial = newest_serial(&kept);
     let declarations: Vec<_> = kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept)).collect();
+    let gate_sessions = kept.iter().filter_map(|(name, kept)| load_gate_session(&key, name, kept, (now, confidence)));
+    let gate_sessions = gate_sessions.collect();
     let (mut records, mut held) = (Vec::new(), HeldRecords::new());
     for (name, kept) in kept {
         let loaded = load(&key, &name, &kept, (now, confidence));
@@ -212,9 +223,8 @@ fn open_with(
     };
     let with_tokens = records.iter().filter(|(_, loaded)| may_have_tokens(loaded)).map(|(name, _)| name);
     let declared = declarations.iter().map(|(name, _)| name);
-    let names = with_tokens
-        .map(|name| RecordKind::SignIn.name(name))
-        .chain(declared.map(|name| RecordKind::Declaration.name(name)));
+    let names =
+        with_tokens.map(AccountName::to_string).chain(declared.map(|name| RecordKey::Declaration(name.clone()).name()));
     let with_secrets = names.map(String::into_bytes).collect();
 
     let writer = Writer {
@@ -236,7 +246,7 @@ fn open_with(
         .spawn(move || writer.run(&jobs))
         .map_err(|error| OpenError::files("start the thread of the store", path, &error))?;
     let store = Store { queue: Some(queue), thread: Some(thread) };
-    Ok(Opened { store, records, declarations, set_aside, key_made })
+    Ok(Opened { store, records, declarations, gate_sessions, set_aside, key_made })
 }
 
 /// Says why what is kept in this folder is forgotten at the next boot, if it is: a file system in memory.
@@ -248,22 +258,36 @@ pub(crate) fn forgets(path: &Path) -> Option<String> {
 impl Store {
     /// Writes `record` in the place of what the account had.
     pub fn save(&self, account: &AccountName, revision: u64, record: Record) {
-        self.send(Job { account: account.clone(), revision, task: Task::Save(record) });
+        self.send(Job { key: RecordKey::SignIn(account.clone()), revision, task: Task::Save(record) });
     }
 
     /// Removes what the account had.
     pub fn erase(&self, account: &AccountName, revision: u64) {
-        self.send(Job { account: account.clone(), revision, task: Task::Erase(RecordKind::SignIn) });
+        self.send(Job { key: RecordKey::SignIn(account.clone()), revision, task: Task::Erase });
     }
 
     /// Writes what an account is, in the place of what was declared before.
     pub fn declare(&self, account: &AccountName, revision: u64, declaration: Declaration) {
-        self.send(Job { account: account.clone(), revision, task: Task::Declare(declaration) });
+        self.send(Job { key: RecordKey::Declaration(account.clone()), revision, task: Task::Declare(declaration) });
     }
 
     /// Removes what was declared.
     pub fn forget(&self, account: &AccountName, revision: u64) {
-        self.send(Job { account: account.clone(), revision, task: Task::Erase(RecordKind::Declaration) });
+        self.send(Job { key: RecordKey::Declaration(account.clone()), revision, task: Task::Erase });
+    }
+
+    /// Writes the session of somebody at the gate.
+    pub(crate) fn save_gate_session(&self, cookie: CookieDigest, session: GateSession) {
+        self.send(Job {
+            key: RecordKey::GateSession(cookie),
+            revision: 0,
+            task: Task::SaveGateSession(Box::new(session)),
+        });
+    }
+
+    /// Removes the session of somebody at the gate.
+    pub(crate) fn erase_gate_session(&self, cookie: CookieDigest) {
+        self.send(Job { key: RecordKey::GateSession(cookie), revision: 0, task: Task::Erase });
     }
 
     fn send(&self, job: Job) {
@@ -347,4 +371,18 @@ fn load_declaration(
         Fault::ask_user(FaultCode::RecordUnreadable, message)
     });
     Some((account, declaration))
+}
+
+/// A session at the gate; one that cannot be read is no loss, as its person signs in again.
+fn load_gate_session(
+    key: &SealingKey,
+    name: &[u8],
+    kept: &SealedRecord,
+    clock: format::Clock,
+) -> Option<(CookieDigest, GateSession)> {
+    let name = std::str::from_utf8(name).ok()?;
+    let digest = URL_SAFE_NO_PAD.decode(name.strip_prefix(GATE)?).ok()?;
+    let unsealed = key.open(name, kept).ok()?;
+    let session = format::decode_gate_session(&unsealed.text, clock).ok()?;
+    Some((CookieDigest(digest.try_into().ok()?), session))
 }

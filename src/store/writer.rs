@@ -14,16 +14,16 @@ use super::replicated::{RecordChange, RecordChanges, ReplicatedFiles, sled_in};
 use super::retry::Retry;
 use super::seal::SealingKey;
 use super::sealed_record::Records;
-use super::{Ack, RecordKind, folder, format};
-use crate::domain::account::AccountName;
+use super::{Ack, RecordKey, folder, format};
 use crate::domain::declaration::Declaration;
 use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::gate::sessions::GateSession;
 use crate::domain::record::Record;
 use crate::platform::clock;
 
 /// One change that waits to be written.
 pub(super) struct Job {
-    pub(super) account: AccountName,
+    pub(super) key: RecordKey,
     pub(super) revision: u64,
     pub(super) task: Task,
 }
@@ -32,32 +32,19 @@ pub(super) struct Job {
 pub(super) enum Task {
     Save(Record),
     Declare(Declaration),
-    Erase(RecordKind),
+    SaveGateSession(Box<GateSession>),
+    Erase,
 }
 
 impl Task {
-    fn kind(&self) -> RecordKind {
-        match self {
-            Self::Save(_) => RecordKind::SignIn,
-            Self::Declare(_) => RecordKind::Declaration,
-            Self::Erase(kind) => *kind,
-        }
-    }
-
     /// Returns whether what it writes has tokens or a client's secret in it.
     fn has_secrets(&self) -> bool {
         match self {
             Self::Save(record) => record.signed_in.is_some(),
             Self::Declare(_) => true,
-            Self::Erase(_) => false,
+            // A session has neither.
+            Self::SaveGateSession(_) | Self::Erase => false,
         }
-    }
-}
-
-impl Job {
-    /// The name that it is kept under.
-    fn key(&self) -> Vec<u8> {
-        self.task.kind().name(&self.account).into_bytes()
     }
 }
 
@@ -92,8 +79,8 @@ impl<F: Fn(Ack)> Writer<F> {
             let mut batch = vec![first];
             batch.extend(queue.try_iter());
             let results = self.write(&batch);
-            for (Job { account, revision, task }, result) in batch.into_iter().zip(results) {
-                (self.acks)(Ack { account, kind: task.kind(), revision, result });
+            for (Job { key, revision, .. }, result) in batch.into_iter().zip(results) {
+                (self.acks)(Ack { key, revision, result });
             }
         }
     }
@@ -104,7 +91,7 @@ impl<F: Fn(Ack)> Writer<F> {
         let mut leaving = BTreeSet::new();
         let mut results = Vec::new();
         for job in batch {
-            let key = job.key();
+            let key = job.key.name().into_bytes();
             let prepared = self.prepare(job, &key, &changes);
             results.push(prepared.map(|change| {
                 if job.task.has_secrets() {
@@ -122,7 +109,7 @@ impl<F: Fn(Ack)> Writer<F> {
         }
         for name in leaving {
             // Who has signed in again since is back.
-            let last = batch.iter().rev().find(|job| job.key() == name);
+            let last = batch.iter().rev().find(|job| job.key.name().into_bytes() == name);
             if last.is_none_or(|job| !job.task.has_secrets()) {
                 self.with_secrets.remove(&name);
             }
@@ -135,10 +122,11 @@ impl<F: Fn(Ack)> Writer<F> {
         let text = match &job.task {
             Task::Save(record) => format::encode(record),
             Task::Declare(declaration) => format::encode_declaration(declaration),
-            Task::Erase(_) => return Ok(RecordChange::Erase),
+            Task::SaveGateSession(session) => format::encode_gate_session(session),
+            Task::Erase => return Ok(RecordChange::Erase),
         };
         let text = text.map_err(|error| self.failed(&error))?;
-        let name = job.task.kind().name(&job.account);
+        let name = job.key.name();
         let sealed = self.key.seal(&name, self.serial + 1, self.floor.serial(), &text);
         let kept = sealed.map_err(|error| self.failed(&error))?;
         self.serial += 1;
@@ -261,6 +249,6 @@ impl<F: Fn(Ack)> Writer<F> {
 fn is_asking(task: &Task) -> bool {
     match task {
         Task::Save(record) => record.signed_in.as_ref().is_some_and(|signed_in| signed_in.refreshing_since.is_some()),
-        Task::Declare(_) | Task::Erase(_) => false,
+        Task::Declare(_) | Task::SaveGateSession(_) | Task::Erase => false,
     }
 }

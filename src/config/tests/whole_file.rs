@@ -84,7 +84,7 @@ fn a_key_like_no_other_gets_the_list_of_keys() {
     );
     assert_eq!(
         errors("client_id = \"x\"\n"),
-        "/conf/config.toml:1: client_id: there is no such key\n  help: the keys here are: mqtt, store, accounts, page, provisioning"
+        "/conf/config.toml:1: client_id: there is no such key\n  help: the keys here are: mqtt, store, accounts, page, gate, provisioning"
     );
 }
 

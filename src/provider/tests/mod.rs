@@ -43,6 +43,7 @@ pub(super) fn account() -> AccountSettings {
         publish: PublishMode::Retained,
         allow: AllowList::default(),
         identity: false,
+        claims: Vec::new(),
         ca_file: None,
         allow_http: false,
         declared: Declared::File,

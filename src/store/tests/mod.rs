@@ -5,6 +5,7 @@ mod files;
 mod full_disk;
 mod machines;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,7 @@ fn full(token: &str) -> Record {
                 email_verified: true,
                 name: Some("Ann".to_owned()),
                 picture: Some("https://example.com/ann.png".to_owned()),
+                claims: BTreeMap::new(),
             })),
             user_changed_at: Some(UnixTime::new(1_799_999_996)),
         }),
@@ -285,7 +287,7 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
 
     let (queue, jobs) = mpsc::channel();
     let thread = thread::spawn(move || writer.run(&jobs));
-    let job = |revision| Job { account: name("new"), revision, task: Task::Save(full("new")) };
+    let job = |revision| Job { key: RecordKey::SignIn(name("new")), revision, task: Task::Save(full("new")) };
     queue.send(job(1)).unwrap();
     let fault = acks.recv().unwrap().result.unwrap_err();
     assert_eq!(fault, Fault::passing(FaultCode::StoreFailed, fault.message.clone()));

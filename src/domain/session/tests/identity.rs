@@ -5,7 +5,8 @@ use crate::domain::identity::Admission;
 
 fn user(sub: &str, email: &str, email_verified: bool) -> Identity {
     let (name, picture) = (Some("Ann".to_owned()), None);
-    Identity { sub: sub.to_owned(), email: Some(email.to_owned()), email_verified, name, picture }
+    let claims = BTreeMap::new();
+    Identity { sub: sub.to_owned(), email: Some(email.to_owned()), email_verified, name, picture, claims }
 }
 
 fn only(texts: &[&str]) -> Rules {
