@@ -12,13 +12,13 @@ use super::requests::{Asker, MOST_WAITING, PendingRequest, ReplyTo, busy, data, 
 use crate::config;
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
+use crate::domain::fault::Fault;
 use crate::domain::policy;
 use crate::domain::rate_limit::Throttle;
 use crate::domain::record::{Record, StoredRecord};
 use crate::domain::session::{Command, Event, Rules, Ticket};
 use crate::domain::settings::{AccountSettings, Declared};
 use crate::platform::clock;
-use crate::store::Ack;
 use crate::wire::{DeclareMessage, ErrorCode, ForgetMessage, RequestError, Transaction, Verb};
 
 /// The most accounts that may be declared: each has its place in the store and in the broker's memory.
@@ -239,14 +239,14 @@ impl Agent {
     }
 
     /// The store has finished with a declaration.
-    pub(super) fn declaration_stored(&mut self, ack: Ack) {
-        let Some((reply_to, transaction, answer)) = self.declarations.waiting.remove(&ack.revision) else {
-            if let Err(fault) = ack.result {
-                tracing::error!(account = ack.account.as_str(), %fault, "a declaration is not on disk");
+    pub(super) fn declaration_stored(&mut self, name: &AccountName, revision: u64, result: Result<(), Fault>) {
+        let Some((reply_to, transaction, answer)) = self.declarations.waiting.remove(&revision) else {
+            if let Err(fault) = result {
+                tracing::error!(account = name.as_str(), %fault, "a declaration is not on disk");
             }
             return;
         };
-        let outcome = match ack.result {
+        let outcome = match result {
             Ok(()) => Ok(answer),
             Err(fault) => Err(RequestError::new(fault.code, fault.message)),
         };

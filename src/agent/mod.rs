@@ -5,6 +5,7 @@
 mod accounts;
 mod connection;
 mod declarations;
+mod gate;
 mod opening;
 mod page;
 mod perform;
@@ -36,15 +37,17 @@ use crate::domain::rate_limit::Throttle;
 use crate::domain::record::StoredRecord;
 use crate::domain::session::{Event as SessionEvent, ProviderAnswer, RequestId, Revision};
 use crate::domain::settings::Settings;
+use crate::page::gate::GateCall;
 use crate::page::{ButtonPress, Page};
 use crate::platform::clock;
 use crate::platform::redirect_listener::Arrival;
 use crate::platform::systemd::ServiceManager;
 use crate::platform::timer::{Alarm, ClockWatch};
-use crate::store::{self, Ack, OpenError, Opened, RecordKind, Store};
+use crate::store::{self, Ack, OpenError, Opened, RecordKey, Store};
 use crate::wire::{self, Topics};
 use accounts::{Account, Clients};
 use declarations::Declarations;
+use gate::{Gate, GateAnswer};
 use redirects::Redirects;
 use refusals::Refusals;
 use request_limits::{Complaints, RequestLimits};
@@ -91,6 +94,8 @@ enum LoopEvent {
     Stored(Ack),
     Browser(Arrival),
     Pressed(ButtonPress),
+    GateCalled(GateCall),
+    GateAnswered(GateAnswer),
     AlarmRang,
     /// The link can take what an account has to publish at a new connection.
     MayAnnounce,
@@ -108,6 +113,12 @@ impl From<LinkEvent> for LoopEvent {
 impl From<Arrival> for LoopEvent {
     fn from(arrival: Arrival) -> Self {
         Self::Browser(arrival)
+    }
+}
+
+impl From<GateCall> for LoopEvent {
+    fn from(call: GateCall) -> Self {
+        Self::GateCalled(call)
     }
 }
 
@@ -189,6 +200,7 @@ struct Agent {
     redirects: Redirects,
     declarations: Declarations,
     page: Option<Page>,
+    gate: Gate,
     events: mpsc::Sender<LoopEvent>,
     started: Now,
     last_seen: Now,
@@ -250,6 +262,7 @@ impl Agent {
             redirects,
             declarations: Declarations::from_store(opened.declarations),
             page: None,
+            gate: Gate::default(),
             events,
             started: now,
             last_seen: now,
@@ -263,6 +276,7 @@ impl Agent {
             summary_is_old: true,
         };
         agent.page = agent.open_page(agent.settings.page.as_ref());
+        agent.open_gate(opened.gate_sessions);
         for (name, account) in agent.with_declared(accounts) {
             agent.add(&name, account)?;
         }
@@ -276,10 +290,11 @@ impl Agent {
         match event {
             LoopEvent::Link(event) => self.link_event(event),
             LoopEvent::Answered(name, id, answer) => self.tell(&name, SessionEvent::Answered(id, answer)),
-            LoopEvent::Stored(ack) if ack.kind == RecordKind::Declaration => self.declaration_stored(ack),
-            LoopEvent::Stored(ack) => self.tell(&ack.account, SessionEvent::Stored(Revision(ack.revision), ack.result)),
+            LoopEvent::Stored(ack) => self.stored(ack),
             LoopEvent::Browser(arrival) => self.browser_arrived(arrival),
             LoopEvent::Pressed(press) => self.pressed(press),
+            LoopEvent::GateCalled(call) => self.gate_called(call),
+            LoopEvent::GateAnswered(answer) => self.gate_answered(answer),
             LoopEvent::AlarmRang => self.wake_sessions(),
             LoopEvent::MayAnnounce => self.announce_next(),
             // What there is to do was done by the look at the clock.
@@ -289,6 +304,16 @@ impl Agent {
         }
         self.apply_waiting_changes();
         self.listen_for_browsers();
+    }
+
+    /// The store has finished with a change.
+    fn stored(&mut self, Ack { key, revision, result }: Ack) {
+        match key {
+            RecordKey::SignIn(name) => self.tell(&name, SessionEvent::Stored(Revision(revision), result)),
+            RecordKey::Declaration(name) => self.declaration_stored(&name, revision, result),
+            // Until it works again, a restart would sign the person out; the store says so itself.
+            RecordKey::GateSession(_) => {}
+        }
     }
 
     /// Tells every session if the clock was set since the last look.
@@ -301,6 +326,7 @@ impl Agent {
             for name in self.names() {
                 self.tell(&name, SessionEvent::ClockSet);
             }
+            self.set_clock_of_gate();
         }
     }
 
@@ -312,10 +338,12 @@ impl Agent {
         for name in names {
             self.tell(&name, SessionEvent::Woke);
         }
+        self.end_gate_sessions();
     }
 
     fn next_wake(&self) -> Option<BootTime> {
-        self.accounts.values().filter_map(|account| account.session.next_wake()).min()
+        let accounts = self.accounts.values().filter_map(|account| account.session.next_wake());
+        accounts.chain(self.next_end_at_gate()).min()
     }
 
     fn names(&self) -> Vec<AccountName> {

@@ -52,6 +52,7 @@ impl Agent {
         }
         self.clients.read_files_again();
         self.settings.provisioning.clone_from(&settings.provisioning);
+        self.use_gate_settings(settings.gate);
         let accounts = self.with_declared(settings.accounts);
         for (name, account) in &mut self.accounts {
             account.change = match accounts.get(name) {

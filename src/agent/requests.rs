@@ -114,11 +114,12 @@ impl Agent {
                 return;
             }
         };
-        let Request { account, token, redirected_to, settings, transaction } = request;
+        let Request { account, token, redirected_to, settings, sign_out, transaction } = request;
         reply_to.subject.account.clone_from(&account);
         let outcome = match verb {
             Verb::Declare => self.declare(account, settings, &transaction, &reply_to),
             Verb::Forget => self.forget(account, &transaction, &reply_to),
+            Verb::Gate => self.respond_gate(sign_out.as_deref(), &transaction, &reply_to),
             Verb::Token => self.respond_token(account.as_ref(), token.as_ref(), &transaction, &reply_to),
             _ => self.carry_out(verb, account, redirected_to, &transaction, &reply_to),
         };
@@ -147,7 +148,7 @@ impl Agent {
             Verb::Cancel => (self.known(account.as_ref())?, Command::Cancel),
             Verb::Refresh => (self.known(account.as_ref())?, Command::Refresh),
             Verb::Logout => (self.known(account.as_ref())?, Command::Logout),
-            Verb::Declare | Verb::Forget | Verb::Token => return Ok(()),
+            Verb::Declare | Verb::Forget | Verb::Token | Verb::Gate => return Ok(()),
         };
         self.admit(&name, &command, RequestClient::ResponseTopic(&reply_to.topic))?;
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };

@@ -34,6 +34,20 @@ pub(crate) struct Args {
     pub(crate) command: CliCommand,
 }
 
+/// The commands of `gate`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GateCommand {
+    /// Sign a person out in every browser, or everybody
+    SignOut {
+        /// The person, as `oauth2mqtt gate` shows it
+        #[arg(required_unless_present = "all")]
+        user: Option<String>,
+        /// Sign everybody out
+        #[arg(long, conflicts_with = "user")]
+        all: bool,
+    },
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CliCommand {
@@ -101,6 +115,12 @@ pub(crate) enum CliCommand {
     Logout {
         /// The name of the account in the configuration
         account: String,
+    },
+    /// Show who is signed in at the gate before a dashboard, or sign somebody out there
+    Gate {
+        /// The command
+        #[command(subcommand)]
+        command: Option<GateCommand>,
     },
     /// Add an account: ask for what is missing, write it to the configuration, and sign in
     ///

@@ -7,6 +7,7 @@ mod check;
 mod config_file;
 mod doctor;
 mod exit;
+mod gate;
 mod journal;
 mod layout;
 mod login;
@@ -39,8 +40,9 @@ use crate::domain::text::printable;
 use crate::domain::token_name::TokenName;
 use crate::store::process;
 use crate::wire::{ReloadMessage, StatusMessage, Verb};
-use args::{Args, CliCommand};
+use args::{Args, CliCommand, GateCommand};
 use exit::{Exit, Failure};
+use gate::SignOut;
 use login_screen::Screen;
 use remote::RunningAgent;
 use terminal::Terminal;
@@ -114,6 +116,11 @@ fn execute(args: Args) -> Result<(), Failure> {
         CliCommand::Cancel { account } => simple(config, &account, Verb::Cancel, "The sign-in is cancelled."),
         CliCommand::Refresh { account } => simple(config, &account, Verb::Refresh, "Refreshed."),
         CliCommand::Logout { account } => logout(config, &account),
+        CliCommand::Gate { command } => {
+            let sign_out =
+                command.map(|GateCommand::SignOut { user, all: _ }| user.map_or(SignOut::Everybody, SignOut::User));
+            ask(config, async |agent| gate::gate(agent, sign_out).await)
+        }
     }
 }
 

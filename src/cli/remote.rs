@@ -16,8 +16,8 @@ use crate::domain::settings::MqttSettings;
 use crate::domain::token_name::TokenName;
 use crate::platform::tls::Tls;
 use crate::wire::{
-    ErrorCode, Payload, Presence, Request, RequestError, Response, ResponseSubject, StateMessage, StatusMessage,
-    TokenMessage, Topics, Verb,
+    ErrorCode, GateMessage, Payload, Presence, Request, RequestError, Response, ResponseSubject, StateMessage,
+    StatusMessage, TokenMessage, Topics, Verb,
 };
 
 /// The largest packet that is taken: the state of a thousand accounts is in one.
@@ -112,6 +112,12 @@ impl RunningAgent {
         response.map_err(|error| in_words_of_commands(error, account))
     }
 
+    /// Asks who is signed in at the gate, or has somebody signed out there.
+    pub(super) async fn ask_about_gate(&mut self, request: &Request) -> Result<GateMessage, Failure> {
+        let response = self.exchange(Verb::Gate, request).await?;
+        response.map_err(|error| in_words_of_commands(error, None))
+    }
+
     /// Hands over the address that the provider redirected the user's browser to, and waits for the end of the sign-in.
     pub(super) async fn complete(&mut self, account: &AccountName, redirected_to: &Secret) -> Result<(), Failure> {
         let request = Request { redirected_to: Some(redirected_to.clone()), ..Request::about(Some(account)) };
@@ -176,7 +182,7 @@ impl RunningAgent {
         let topic = self.topics.request(verb.name());
         self.call.request(&topic, Payload::json(request), &self.reply_topic, &correlation).await?;
         let time = match verb {
-            Verb::Status | Verb::Token | Verb::Cancel | Verb::Declare | Verb::Reload => OWN_ANSWER,
+            Verb::Status | Verb::Token | Verb::Cancel | Verb::Declare | Verb::Reload | Verb::Gate => OWN_ANSWER,
             Verb::Login | Verb::Complete | Verb::Refresh | Verb::Logout | Verb::Forget => PROVIDERS_ANSWER,
         };
         let awaited = AwaitedAnswer {

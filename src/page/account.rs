@@ -114,11 +114,16 @@ fn is_for_visitor(code: FaultCode) -> bool {
     )
 }
 
+/// The QR code of an address, and the edge of its picture in pixels.
+pub(super) fn qr_picture(address: &str) -> Option<(usize, String)> {
+    Qr::new(address).ok().map(|qr| ((qr.columns() * PIXELS).clamp(SMALLEST, LARGEST), qr.data_uri()))
+}
+
 /// The address for approval, as a picture and as text; and a field for the address that a browser cannot reach.
 fn code(name: &AccountName, pending: &PendingView, token: &str, now: UnixTime) -> Markup {
     let short = pending.verification_uri.as_str();
     let address = pending.verification_uri_complete.as_deref().unwrap_or(short);
-    let qr = Qr::new(address).ok().map(|qr| ((qr.columns() * PIXELS).clamp(SMALLEST, LARGEST), qr.data_uri()));
+    let qr = qr_picture(address);
     let shown = if pending.user_code.is_some() { short } else { "the provider's page" };
     html! {
         div.code {

@@ -5,24 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::interval;
-use url::form_urlencoded;
 
 use super::access::{Access, CodeEntry};
+use super::form::Form;
 use super::html::{self, Notice};
 use super::live_content::{ContentRevision, LiveContent};
-use super::{ButtonPress, PageCommand, guard};
+use super::response::{answer, empty, file, plain, see, with_html};
+use super::{ButtonPress, CSS, PageCommand, guard};
 use crate::domain::account::AccountName;
-use crate::domain::secret::Secret;
 use crate::domain::settings::PageSettings;
 use crate::platform::clock;
 use crate::platform::http_server::{Peer, ResponseBody};
 
-const CSS: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// The number of browsers that are told of changes at a time.
@@ -34,17 +32,6 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
 /// The policy on every answer, but for who may frame the page: nothing but this page's own files runs or shows.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors";
-
-/// Further headers of every answer.
-const HEADERS: [(HeaderName, &str); 6] = [
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Not stricter: a browser that hides where it comes from hides it from this page's own buttons too.
-    (header::REFERRER_POLICY, "same-origin"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    (header::CACHE_CONTROL, "no-store"),
-];
 
 /// Answers the requests of browsers.
 #[derive(Debug)]
@@ -136,7 +123,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         let entry = lock(&self.access).enter(code.expose(), by_https, visitor.address, clock::now().boot);
         match entry {
             CodeEntry::Granted(cookie) => {
-                let mut answer = see_page();
+                let mut answer = see("/");
                 if let Ok(cookie) = HeaderValue::try_from(cookie) {
                     answer.headers_mut().insert(header::SET_COOKIE, cookie);
                 }
@@ -191,7 +178,7 @@ impl<E: From<ButtonPress> + Send + 'static> Handler<E> {
         let _ = self.events.send(ButtonPress { account, command, answer }.into()).await;
         match answered.await {
             Ok(Ok(())) if wants_text => empty(StatusCode::NO_CONTENT),
-            Ok(Ok(())) => see_page(),
+            Ok(Ok(())) => see("/"),
             Ok(Err(said)) => refuse(StatusCode::CONFLICT, &said),
             Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "The agent is stopping."),
         }
@@ -261,60 +248,7 @@ fn command(path: &str) -> Option<(AccountName, Option<PageCommand>)> {
     Some((name.parse().ok()?, command))
 }
 
-/// A form as it was sent.
-struct Form(Bytes);
-
-impl Form {
-    /// One field, without blanks around it; `None` where it is absent or empty.
-    fn field(&self, name: &str) -> Option<Secret> {
-        let (_, value) = form_urlencoded::parse(&self.0).find(|(key, _)| key == name)?;
-        Some(Secret::new(value.trim().to_owned())).filter(|value| !value.is_empty())
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while it is held; and what is in it stays usable whatever happened.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn answer(status: StatusCode, kind: &'static str, body: ResponseBody) -> Response<ResponseBody> {
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    for (name, value) in HEADERS {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
-}
-
-fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<ResponseBody> {
-    answer(status, kind, ResponseBody::Whole(Full::new(body.into())))
-}
-
-fn with_html(status: StatusCode, page: String) -> Response<ResponseBody> {
-    whole(status, "text/html; charset=utf-8", page)
-}
-
-fn plain(status: StatusCode, said: &str) -> Response<ResponseBody> {
-    whole(status, "text/plain; charset=utf-8", said.to_owned())
-}
-
-fn empty(status: StatusCode) -> Response<ResponseBody> {
-    let mut answer = plain(status, "");
-    answer.headers_mut().remove(header::CONTENT_TYPE);
-    answer
-}
-
-/// Sends the browser on to the page, so that reloading it presses nothing again.
-fn see_page() -> Response<ResponseBody> {
-    let mut answer = empty(StatusCode::SEE_OTHER);
-    answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/"));
-    answer
-}
-
-/// A file of the page; its address names the version, so it may be kept.
-fn file(kind: &'static str, text: impl Into<Bytes>) -> Response<ResponseBody> {
-    let mut answer = whole(StatusCode::OK, kind, text);
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
-    answer
 }

@@ -7,7 +7,7 @@ use super::live_content::{Content, ContentRevision};
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The interval at which a browser without scripts reloads the page, in seconds: while something is waited for, and else.
 const SOON: u32 = 10;
@@ -90,33 +90,56 @@ fn event(name: &str, data: Markup) -> String {
     format!("event: {name}\ndata: {}\n\n", data.into_string().replace(['\n', '\r'], " "))
 }
 
+/// A page around its main part.
+pub(super) struct Document<'a> {
+    /// The path below which its files are.
+    pub(super) files: &'a str,
+    /// The title, and of what it is one.
+    pub(super) title: &'a str,
+    pub(super) of: &'a str,
+    pub(super) heading: &'a Markup,
+    pub(super) head: &'a Markup,
+    pub(super) main: &'a Markup,
+}
+
+impl Document<'_> {
+    pub(super) fn to_html(&self) -> String {
+        let Self { files, title, of, heading, head, main } = self;
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    title { (title) " · " (of) }
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    link rel="stylesheet" href={ (files) "/page.css?" (VERSION) };
+                    (head)
+                }
+                body {
+                    header { h1 { (heading) } }
+                    main { (main) }
+                    footer { "oauth2mqtt " (VERSION) }
+                }
+            }
+        };
+        page.into_string()
+    }
+}
+
 fn document(title: &str, attention: bool, head: &Markup, main: &Markup) -> String {
     let device = rustix::system::uname();
     let device = device.nodename().to_str().unwrap_or("this device");
     let icon = if attention { "attention" } else { "good" };
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                title { (title) " · " (device) }
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                link #icon rel="icon" type="image/svg+xml" href={ "/icon-" (icon) ".svg?" (VERSION) };
-                link rel="stylesheet" href={ "/page.css?" (VERSION) };
-                (head)
-            }
-            body {
-                header { h1 { "Sign-in " span { "on " (device) } } }
-                main { (main) }
-                footer { "oauth2mqtt " (VERSION) }
-            }
-        }
+    let head = html! {
+        link #icon rel="icon" type="image/svg+xml" href={ "/icon-" (icon) ".svg?" (VERSION) };
+        (head)
     };
-    page.into_string()
+    let heading = html! { "Sign-in " span { "on " (device) } };
+    Document { files: "", title, of: device, heading: &heading, head: &head, main }.to_html()
 }
 
-fn said(text: Option<&str>) -> Markup {
+pub(super) fn said(text: Option<&str>) -> Markup {
     html! { p #said role="alert" hidden[text.is_none()] { (text.unwrap_or_default()) } }
 }
 

@@ -1,4 +1,6 @@
-//! The sign-in page: every account with its state, and what a user needs to sign it in or out, in a browser.
+//! The pages for browsers: the sign-in page, and in `gate` those of the gate.
+//!
+//! The sign-in page shows every account with its state, and what a user needs to sign it in or out.
 //!
 //! The agent keeps the [`LiveContent`] current, and takes each press of a button as an event of its loop. The content has no
 //! token and no secret in it, so nothing here can show one.
@@ -6,10 +8,13 @@
 mod access;
 mod account;
 mod client_rates;
+mod form;
+pub(crate) mod gate;
 mod guard;
 mod handler;
 mod html;
 mod live_content;
+mod response;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +31,9 @@ use crate::domain::settings::PageSettings;
 use crate::platform::http_server::{self, Bounds};
 
 pub(crate) use live_content::{AccountView, LiveContent};
+
+/// The looks of all pages.
+const CSS: &str = include_str!("page.css");
 
 /// The number of connections at a time, and their longest life: a browser that watches for changes makes another one then.
 const CONNECTIONS: usize = 32;

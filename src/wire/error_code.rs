@@ -26,6 +26,8 @@ pub(crate) enum ErrorCode {
     TooManyAccounts,
     /// The configuration has no `[provisioning]`.
     ProvisioningDisabled,
+    /// The configuration has no `[gate]`.
+    GateDisabled,
     /// The account is in the configuration file.
     DeclaredInFile,
     /// The settings of a declared account are not allowed, or are wrong.
@@ -65,7 +67,7 @@ const CONFIG: u8 = 78;
 
 impl ErrorCode {
     /// The codes that are not those of a fault, in the order of the table in the documentation.
-    pub(crate) const OF_REQUESTS: [Self; 20] = [
+    pub(crate) const OF_REQUESTS: [Self; 21] = [
         Self::UnknownVerb,
         Self::UnknownAccount,
         Self::UnknownToken,
@@ -74,6 +76,7 @@ impl ErrorCode {
         Self::TooManyChanges,
         Self::TooManyAccounts,
         Self::ProvisioningDisabled,
+        Self::GateDisabled,
         Self::DeclaredInFile,
         Self::InvalidDeclaration,
         Self::BadConfiguration,
@@ -100,6 +103,7 @@ impl ErrorCode {
             Self::TooManyChanges => "too_many_changes",
             Self::TooManyAccounts => "too_many_accounts",
             Self::ProvisioningDisabled => "provisioning_disabled",
+            Self::GateDisabled => "gate_disabled",
             Self::DeclaredInFile => "declared_in_file",
             Self::InvalidDeclaration => "invalid_declaration",
             Self::BadConfiguration => "bad_configuration",

@@ -1,6 +1,7 @@
 //! The topics and payloads: the JSON of the contract.
 
 mod error_code;
+mod gate;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod hostile;
 mod messages;
@@ -13,6 +14,7 @@ mod topics;
 mod verb;
 
 pub(crate) use error_code::{ErrorCode, RequestError};
+pub(crate) use gate::{GateEventMessage, GateMessage, GateSessionMessage, VisitorMessage};
 pub(crate) use messages::{
     AccountInfo, InfoMessage, Presence, SetUp, SignInMessage, StateMessage, StatusMessage, identity, info, sign_in,
     state, status,

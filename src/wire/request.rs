@@ -49,6 +49,9 @@ pub(crate) struct Request {
     /// For [`Verb::Declare`]: the settings of the account.
     #[serde(default, skip_serializing)]
     pub settings: Option<Declaration>,
+    /// For [`Verb::Gate`]: who is to be signed out; `*` for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_out: Option<String>,
     /// Sent back with the response as it came.
     #[serde(default)]
     pub transaction: Transaction,
@@ -95,6 +98,9 @@ impl Request {
         if request.token.is_some() && verb != Verb::Token {
             return Err(("\"token\" is only for the verb token.".to_owned(), request.transaction));
         }
+        if request.sign_out.is_some() && verb != Verb::Gate {
+            return Err(("\"sign_out\" is only for the verb gate.".to_owned(), request.transaction));
+        }
         if request.settings.is_some() && verb != Verb::Declare {
             return Err(("\"settings\" is only for the verb declare.".to_owned(), request.transaction));
         }
@@ -124,7 +130,7 @@ fn explain(text: &str) -> Malformed {
     if transaction.is_too_long() {
         return Transaction::too_long();
     }
-    for key in ["account", "token", "redirected_to"] {
+    for key in ["account", "token", "redirected_to", "sign_out"] {
         let Some(value) = members.remove(key) else { continue };
         let Ok(value) = serde_json::from_str::<Option<Secret>>(value.get()) else {
             return (format!("\"{key}\" must be a string."), transaction);

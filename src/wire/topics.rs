@@ -42,6 +42,12 @@ impl Topics {
         format!("{}/bridge/info", self.base)
     }
 
+    /// Returns the topic of `bridge/gate`.
+    #[must_use]
+    pub(crate) fn gate(&self) -> String {
+        format!("{}/bridge/gate", self.base)
+    }
+
     /// One topic of an account.
     #[must_use]
     pub(crate) fn account(&self, account: &AccountName, topic: &Topic) -> String {

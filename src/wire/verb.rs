@@ -23,11 +23,13 @@ pub(crate) enum Verb {
     Declare,
     /// Revoke the tokens of a declared account, and remove the account.
     Forget,
+    /// Tell who is signed in at the gate, or sign somebody out there.
+    Gate,
 }
 
 impl Verb {
     /// Every verb.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Login,
         Self::Cancel,
         Self::Complete,
@@ -38,6 +40,7 @@ impl Verb {
         Self::Reload,
         Self::Declare,
         Self::Forget,
+        Self::Gate,
     ];
 
     /// The last level of its topics.
@@ -54,6 +57,7 @@ impl Verb {
             Self::Reload => "reload",
             Self::Declare => "declare",
             Self::Forget => "forget",
+            Self::Gate => "gate",
         }
     }
 

@@ -1,0 +1,176 @@
+//! The pages of the gate as HTML. Whatever is not of these files is escaped by the templates.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use super::PhoneCode;
+use crate::domain::clock::BootTime;
+use crate::domain::gate::Way;
+use crate::domain::gate::sessions::GateSession;
+use crate::domain::gate::settings::GateSettings;
+use crate::domain::gate::way_back::WayBack;
+use crate::domain::identity::Identity;
+use crate::page::account::qr_picture;
+use crate::page::html::{Document, VERSION, said};
+use crate::ui::relative_time;
+
+/// The interval at which a browser without scripts asks whether a code was approved, in seconds.
+const EVERY: u32 = 5;
+
+/// The time after which a kiosk tries again, in seconds.
+const RETRY: u32 = 30;
+
+/// A screen on a wall.
+#[derive(Clone, Copy)]
+pub(super) struct Kiosk<'a> {
+    /// The page that it shows.
+    pub(super) shown: &'a WayBack,
+    /// The time without use after which it signs out.
+    pub(super) idle: Duration,
+}
+
+/// The page that offers the ways to sign in; `again` if the provider has to ask who it is.
+pub(super) fn sign_in(settings: &GateSettings, back: &WayBack, again: bool, notice: Option<&str>) -> String {
+    let offers = |way| settings.client(way).is_some();
+    let main = html! {
+        (said(notice))
+        section aria-labelledby="sign-in" {
+            h2 #sign-in { "Sign in" }
+            p { "This page is for certain people. Sign in to see it." }
+            div.buttons {
+                @if offers(Way::Browser) { (begin("browser", "Sign in here", back, again, "main")) }
+                @if offers(Way::Phone) {
+                    (begin("phone", "Sign in with a phone", back, again, if offers(Way::Browser) { "" } else { "main" }))
+                }
+            }
+            @if offers(Way::Phone) {
+                p.quiet { "With a phone, this screen shows a code to scan, and you type nothing here." }
+            }
+        }
+    };
+    // A kiosk that could not sign anybody in tries again by itself.
+    let retry = is_kiosk(back).then_some(RETRY);
+    page(settings, "Sign in", &html! {}, &html! { div data-retry=[retry] { (main) } })
+}
+
+/// The page with the code for a phone.
+pub(super) fn phone(settings: &GateSettings, code: &PhoneCode, back: &WayBack, screen: IpAddr) -> String {
+    let whole = code.whole_address.as_deref().unwrap_or(&code.address);
+    let head = html! { noscript { meta http-equiv="refresh" content=(EVERY); } };
+    let main = html! {
+        section aria-labelledby="phone" data-phone {
+            h2 #phone { "Scan this with your phone" }
+            div.code {
+                @if let Some((edge, picture)) = qr_picture(whole) {
+                    img src=(picture) alt="QR code of the address where you approve" width=(edge) height=(edge);
+                }
+                div {
+                    p { "Or open " a href=(code.address) rel="noreferrer" { (code.address) } " on it and enter" }
+                    p.user-code { strong { (code.user_code) } }
+                    p.quiet {
+                        "It expires in "
+                        span role="timer" data-left=(code.left.as_secs()) { (relative_time::countdown(code.left)) }
+                        "."
+                    }
+                }
+            }
+            p.warning {
+                strong { "The code signs in this screen" } " (" (screen) "), not your phone. Approve it only if you stand before "
+                "this screen and started this yourself. If somebody sent you the code or a picture of it, they would be signed \
+                 in as you."
+            }
+            div.buttons {
+                @if !is_kiosk(back) { a href={ "/oauth2mqtt/sign-in?to=" (encoded(back)) } { "Back" } }
+            }
+        }
+    };
+    page(settings, "Scan to sign in", &head, &main)
+}
+
+/// The page that says who is signed in.
+pub(super) fn account(settings: &GateSettings, session: &GateSession, now: BootTime) -> String {
+    let start = WayBack::read("/");
+    let main = html! {
+        section.active aria-labelledby="account" {
+            h2 #account { "Signed in" }
+            p.state { (named(&session.identity)) }
+            p { (session.identity.user()) }
+            p.quiet {
+                "You sign in again after " (relative_time::span(session.expiry.ends().after(now)))
+                ", or after " (relative_time::span(settings.idle)) " without use."
+            }
+            div.buttons {
+                a.button href="/" { "Go to the dashboard" }
+                (button("switch", "Sign in as somebody else", &start, ""))
+                (button("sign-out", "Sign out", &start, "danger"))
+            }
+        }
+    };
+    page(settings, "Signed in", &html! {}, &main)
+}
+
+/// The page of a screen on a wall: with `person`, the dashboard in a frame; without, what leads to a code.
+pub(super) fn kiosk(settings: &GateSettings, kiosk: Kiosk<'_>, person: Option<&Identity>) -> String {
+    let own = WayBack::read(&format!("/oauth2mqtt/kiosk?to={}", encoded(kiosk.shown)));
+    let Some(person) = person else {
+        let (way, label) =
+            if settings.phone.is_some() { ("phone", "Sign in with a phone") } else { ("browser", "Sign in here") };
+        let main = html! {
+            section aria-labelledby="kiosk" data-start[way == "phone"] {
+                h2 #kiosk { "Sign in" }
+                div.buttons { (begin(way, label, &own, way == "browser", "main")) }
+            }
+        };
+        return page(settings, "Sign in", &html! {}, &main);
+    };
+    let main = html! {
+        div.kiosk data-kiosk=(kiosk.idle.as_secs()) {
+            div.bar {
+                span { (named(person)) }
+                (button("sign-out", "Sign out", &own, ""))
+            }
+            iframe src=(kiosk.shown) title="Dashboard" {}
+        }
+        noscript { p.warning { "This page needs scripts to sign you out when nobody uses it." } }
+    };
+    page(settings, "Dashboard", &html! {}, &main)
+}
+
+fn page(settings: &GateSettings, title: &str, head: &Markup, main: &Markup) -> String {
+    let head = html! {
+        link rel="stylesheet" href={ "/oauth2mqtt/gate.css?" (VERSION) };
+        script src={ "/oauth2mqtt/gate.js?" (VERSION) } defer {}
+        (head)
+    };
+    let heading = html! { (settings.authority()) };
+    Document { files: "/oauth2mqtt", title, of: settings.authority(), heading: &heading, head: &head, main }.to_html()
+}
+
+/// The form that begins a sign-in.
+fn begin(way: &str, label: &str, back: &WayBack, again: bool, class: &str) -> Markup {
+    html! {
+        form method="post" action={ "/oauth2mqtt/" (way) } {
+            input type="hidden" name="to" value=(back);
+            @if again { input type="hidden" name="again" value="1"; }
+            button class=(class) { (label) }
+        }
+    }
+}
+
+fn button(action: &str, label: &str, back: &WayBack, class: &str) -> Markup {
+    begin(action, label, back, false, class)
+}
+
+fn named(person: &Identity) -> &str {
+    person.name.as_deref().unwrap_or_else(|| person.user())
+}
+
+fn is_kiosk(back: &WayBack) -> bool {
+    back.as_str().starts_with("/oauth2mqtt/")
+}
+
+fn encoded(back: &WayBack) -> String {
+    url::form_urlencoded::byte_serialize(back.as_str().as_bytes()).collect()
+}

@@ -1,0 +1,315 @@
+//! The gate without a network: what each request gets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
+use hyper::body::Bytes;
+use hyper::{Request, Response, StatusCode, header};
+use tokio::sync::mpsc;
+
+use super::cookies::{SESSION, SIGN_IN};
+use super::handler::GateHandler;
+use super::*;
+use crate::domain::clock::{BootTime, Now};
+use crate::domain::gate::sessions::{GateSession, SessionEnd};
+use crate::domain::gate::settings::GateSettings;
+use crate::domain::identity::{Admission, AllowList, Identity};
+use crate::domain::settings::{AccountSettings, ClientSettings, Declared, GrantSettings, PublishMode, SignInMode};
+use crate::platform::clock;
+use crate::platform::http_server::ResponseBody;
+
+const HOST: &str = "panel.example.com";
+
+fn settings() -> GateSettings {
+    let client = |grant| {
+        Some(Arc::new(AccountSettings {
+            provider: "id.example".to_owned(),
+            endpoints: Arc::default(),
+            client: ClientSettings { id: "panel".to_owned(), secrets: Vec::new(), key: None },
+            grant,
+            scopes: vec!["openid".to_owned()],
+            tokens: BTreeMap::new(),
+            profile: Arc::default(),
+            sign_in: SignInMode::OnRequest,
+            publish: PublishMode::Retained,
+            allow: AllowList::default(),
+            identity: true,
+            claims: Vec::new(),
+            ca_file: None,
+            allow_http: false,
+            declared: Declared::File,
+        }))
+    };
+    let redirect_uri = format!("https://{HOST}/oauth2mqtt/callback").into();
+    GateSettings {
+        address: format!("https://{HOST}"),
+        listen: "127.0.0.1:8630".parse().unwrap(),
+        allow: ["*@example.com"].iter().map(|text| text.parse::<Admission>().unwrap()).collect(),
+        session: Duration::from_secs(3_600),
+        idle: Duration::from_secs(600),
+        groups: "groups".to_owned(),
+        browser: client(GrantSettings::AuthorizationCode { redirect_uri }),
+        phone: client(GrantSettings::DeviceCode),
+    }
+}
+
+/// A gate at which nobody is signed in, and what it wants from the agent.
+fn gate() -> (GateHandler<GateCall>, SharedGate, mpsc::Receiver<GateCall>) {
+    let shared = SharedGate::default();
+    shared.lock().settings = Some(Arc::new(settings()));
+    let (events, calls) = mpsc::channel(4);
+    (GateHandler::new(shared.clone(), events), shared, calls)
+}
+
+fn ann() -> Identity {
+    Identity {
+        sub: "u1".to_owned(),
+        email: Some("ann@example.com".to_owned()),
+        email_verified: true,
+        name: Some("Änn <b>".to_owned()),
+        picture: None,
+        claims: BTreeMap::from([("groups".to_owned(), vec!["operators".to_owned(), "a,admins".to_owned()])]),
+    }
+}
+
+/// Signs Ann in, `ago` before now.
+fn sign_in(shared: &SharedGate, ago: Duration) {
+    let now = clock::now();
+    let began = Now { boot: now.boot - ago, wall: now.wall };
+    let session = GateSession::new("the-reference".into(), ann(), Way::Browser, &settings(), began);
+    shared.lock().sessions.insert(CookieDigest::of(b"the-cookie"), session);
+}
+
+fn get(path: &str, headers: &[(&str, &str)]) -> Request<Bytes> {
+    let mut request = Request::get(format!("/oauth2mqtt/{path}")).header("host", HOST);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Bytes::new()).unwrap()
+}
+
+fn post(path: &str, form: &'static str, headers: &[(&str, &str)]) -> Request<Bytes> {
+    let mut request = Request::post(format!("/oauth2mqtt/{path}")).header("host", HOST);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Bytes::from(form)).unwrap()
+}
+
+async fn text(answer: Response<ResponseBody>) -> String {
+    String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+fn value<'a>(answer: &'a Response<ResponseBody>, name: &str) -> Option<&'a str> {
+    answer.headers().get(name).map(|value| std::str::from_utf8(value.as_bytes()).unwrap())
+}
+
+fn with_cookie() -> [(&'static str, &'static str); 1] {
+    [("cookie", "__Host-oauth2mqtt-gate=the-cookie")]
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_who_a_session_belongs_to_and_nothing_of_any_other() {
+    let (handler, shared, _calls) = gate();
+    sign_in(&shared, Duration::ZERO);
+    let answer = handler.answer(get("check", &with_cookie())).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let told = ["remote-user", "remote-email", "remote-name", "remote-groups", "remote-session"];
+    let told = told.map(|name| value(&answer, name).unwrap());
+    assert_eq!(told, ["ann@example.com", "ann@example.com", "Änn <b>", "operators", "the-reference"]);
+    for cookie in [
+        "",
+        "__Host-oauth2mqtt-gate=another",
+        "oauth2mqtt-gate=the-cookie",
+        "__Host-oauth2mqtt-gate=the-cookie; __Host-oauth2mqtt-gate=the-cookie",
+        "__Host-oauth2mqtt-gate=the-reference",
+    ] {
+        let answer = handler.answer(get("check", &[("cookie", cookie), ("remote-user", "ann@example.com")])).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{cookie}");
+        assert!(value(&answer, "remote-user").is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_person_without_a_session_is_sent_to_the_sign_in_and_a_program_is_refused() {
+    let (handler, _shared, _calls) = gate();
+    let person = [("accept", "text/html,*/*"), ("x-forwarded-uri", "/dashboard?x=1"), ("x-forwarded-method", "GET")];
+    let answer = handler.answer(get("check", &person)).await;
+    assert_eq!(answer.status(), StatusCode::FOUND);
+    let location = "https://panel.example.com/oauth2mqtt/sign-in?to=%2Fdashboard%3Fx%3D1";
+    assert_eq!(value(&answer, "location"), Some(location));
+    for program in [
+        &[("accept", "application/json"), ("x-forwarded-uri", "/api")][..],
+        &[("accept", "text/html"), ("x-forwarded-uri", "/x"), ("x-forwarded-method", "POST")],
+        &[("accept", "text/html")],
+    ] {
+        assert_eq!(handler.answer(get("check", program)).await.status(), StatusCode::UNAUTHORIZED, "{program:?}");
+    }
+    let elsewhere = [("accept", "text/html"), ("x-forwarded-uri", "//evil.example/x")];
+    let answer = handler.answer(get("check", &elsewhere)).await;
+    assert_eq!(value(&answer, "location"), Some("https://panel.example.com/oauth2mqtt/sign-in?to=%2F"));
+}
+
+#[tokio::test]
+async fn a_session_is_used_by_the_proxy_and_by_a_person_and_not_by_a_question_about_it() {
+    let (handler, shared, _calls) = gate();
+    let reference = [("remote-session", "the-reference")];
+    let seen = || shared.lock().sessions.all().next().map(|session| session.seen);
+    sign_in(&shared, Duration::from_secs(60));
+    let before = seen();
+    let answer = handler.answer(get("who", &reference)).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let told: serde_json::Value = serde_json::from_str(&text(answer).await).unwrap();
+    assert_eq!((told["user"].as_str(), told["groups"][0].as_str()), (Some("ann@example.com"), Some("operators")));
+    assert_eq!((told["name"].as_str(), told["groups"].as_array().unwrap().len()), (Some("Änn <b>"), 1));
+    assert_eq!(seen(), before);
+    handler.answer(get("who?active", &reference)).await;
+    assert!(seen() > before);
+    for other in ["", "the-cookie", "The-Reference", "the-reference, x"] {
+        let answer = handler.answer(get("who", &[("remote-session", other)])).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_idle_over_or_signed_out_opens_nothing() {
+    let (handler, shared, _calls) = gate();
+    for ago in [601, 3_601] {
+        sign_in(&shared, Duration::from_secs(ago));
+        assert_eq!(handler.answer(get("check", &with_cookie())).await.status(), StatusCode::UNAUTHORIZED, "{ago}");
+        let who = get("who?active", &[("remote-session", "the-reference")]);
+        assert_eq!(handler.answer(who).await.status(), StatusCode::UNAUTHORIZED, "{ago}");
+    }
+    sign_in(&shared, Duration::from_secs(599));
+    assert_eq!(handler.answer(get("check", &with_cookie())).await.status(), StatusCode::OK);
+    shared.lock().sessions.end(CookieDigest::of(b"the-cookie"), SessionEnd::SignedOut);
+    assert_eq!(handler.answer(get("check", &with_cookie())).await.status(), StatusCode::UNAUTHORIZED);
+    sign_in(&shared, Duration::ZERO);
+    shared.lock().settings = None;
+    assert_eq!(handler.answer(get("check", &with_cookie())).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(handler.answer(get("sign-in", &[])).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_page_is_for_its_own_host_and_a_button_for_its_own_page() {
+    let (handler, _shared, mut calls) = gate();
+    let elsewhere = Request::get("/oauth2mqtt/sign-in").header("host", "evil.example").body(Bytes::new()).unwrap();
+    assert_eq!(handler.answer(elsewhere).await.status(), StatusCode::MISDIRECTED_REQUEST);
+    for headers in [
+        &[][..],
+        &[("origin", "https://evil.example")],
+        &[("origin", "https://panel.example.com"), ("sec-fetch-site", "cross-site")],
+    ] {
+        for button in ["browser", "phone", "sign-out", "switch"] {
+            assert_eq!(handler.answer(post(button, "to=%2F", headers)).await.status(), StatusCode::FORBIDDEN);
+        }
+    }
+    assert!(calls.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_sign_in_leads_to_the_provider_and_its_cookie_knows_the_browser_again() {
+    let (handler, _shared, mut calls) = gate();
+    let agent = tokio::spawn(async move {
+        let Some(GateCall::Begin { way: Way::Browser, again: false, former: None, back, answer, .. }) =
+            calls.recv().await
+        else {
+            panic!()
+        };
+        assert_eq!(back.as_str(), "/dashboard");
+        let provider = Some("https://id.example/authorize?state=s".to_owned());
+        answer.send(Ok(BegunSignIn { browser: Secret::new("b1".to_owned()), provider })).unwrap();
+        let Some(GateCall::Return { browser, query, from, former: None, answer }) = calls.recv().await else {
+            panic!()
+        };
+        assert_eq!((browser, query.expose()), (CookieDigest::of(b"b1"), "code=c&state=s"));
+        assert_eq!(from.to_string(), "192.0.2.7");
+        answer.send(Ok(Admitted { cookie: Secret::new("c1".to_owned()), back })).unwrap();
+    });
+    let answer = handler.answer(post("browser", "to=%2Fdashboard", &[("origin", "https://panel.example.com")])).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert_eq!(value(&answer, "location"), Some("https://id.example/authorize?state=s"));
+    let cookie = value(&answer, "set-cookie").unwrap().to_owned();
+    assert_eq!(cookie, format!("{SIGN_IN}=b1; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax"));
+    let cookie = format!("{SIGN_IN}=b1");
+    let back = [("cookie", cookie.as_str()), ("x-forwarded-for", "10.0.0.1, 192.0.2.7")];
+    let answer = handler.answer(get("callback?code=c&state=s", &back)).await;
+    assert_eq!(
+        (answer.status(), value(&answer, "location")),
+        (StatusCode::SEE_OTHER, Some("https://panel.example.com/dashboard"))
+    );
+    let cookies: Vec<_> = answer.headers().get_all(header::SET_COOKIE).iter().map(|it| it.to_str().unwrap()).collect();
+    assert_eq!(cookies[0], format!("{SESSION}=c1; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax"));
+    assert!(cookies[1].starts_with(&format!("{SIGN_IN}=; Path=/; Max-Age=0")));
+    agent.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_that_another_browser_brings_signs_nobody_in() {
+    let (handler, _shared, mut calls) = gate();
+    let answer = handler.answer(get("callback?code=c&state=s", &[])).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert!(value(&answer, "set-cookie").is_none() && calls.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_comes_from_outside_is_text_and_nothing_else() {
+    let (handler, shared, mut calls) = gate();
+    sign_in(&shared, Duration::ZERO);
+    let page = text(handler.answer(get("", &with_cookie())).await).await;
+    assert!(page.contains("Änn &lt;b&gt;") && !page.contains("<b>"), "{page}");
+    let page = text(handler.answer(get("sign-in?to=/%22%3E%3Cscript%3E", &[])).await).await;
+    assert!(!page.contains("\"><script>"), "{page}");
+    tokio::spawn(async move {
+        let Some(GateCall::Collect { answer, .. }) = calls.recv().await else { panic!() };
+        let code = PhoneCode {
+            user_code: "<script>".to_owned(),
+            address: "https://id.example/\"><img>".to_owned(),
+            whole_address: None,
+            left: Duration::from_secs(60),
+        };
+        answer.send(Some(PhoneAnswer::Waits(code))).unwrap();
+    });
+    let cookie = format!("{SIGN_IN}=b1");
+    let answer = handler.answer(get("phone?to=/x", &[("cookie", &cookie), ("x-forwarded-for", "192.0.2.7")])).await;
+    assert!(value(&answer, "content-security-policy").unwrap().contains("default-src 'none'"));
+    let page = text(answer).await;
+    assert!(page.contains("&lt;script&gt;") && page.contains("1:00") && page.contains("192.0.2.7"), "{page}");
+    assert!(!page.contains("<img>"), "{page}");
+}
+
+#[tokio::test]
+async fn sign_ins_cannot_be_begun_without_end() {
+    let (handler, _shared, mut calls) = gate();
+    tokio::spawn(async move {
+        while let Some(call) = calls.recv().await {
+            if let GateCall::Begin { answer, .. } = call {
+                let _ = answer.send(Err("No.".to_owned()));
+            }
+        }
+    });
+    let from = |address| [("origin", "https://panel.example.com"), ("x-forwarded-for", address)];
+    let mut statuses = Vec::new();
+    for _ in 0..12 {
+        statuses.push(handler.answer(post("phone", "to=%2F", &from("192.0.2.7"))).await.status());
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count(), 2);
+    // What a browser writes before it changes nothing.
+    let spoofed = handler.answer(post("phone", "to=%2F", &from("198.51.100.9, 192.0.2.7"))).await;
+    assert_eq!(spoofed.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(handler.answer(post("phone", "to=%2F", &from("192.0.2.8"))).await.status(), StatusCode::BAD_GATEWAY);
+}
+
+#[test]
+fn a_session_takes_less_than_a_kibibyte() {
+    let long = Identity { name: Some("ä".repeat(1_000)), ..ann() };
+    let many = (0..1_000).map(|number| format!("group-{number}")).collect();
+    let long = Identity { claims: BTreeMap::from([("groups".to_owned(), many)]), ..long };
+    let now = Now { boot: BootTime::new(Duration::from_secs(1)), wall: clock::now().wall };
+    let session = GateSession::new("0123456789abcdef012345".into(), long, Way::Phone, &settings(), now);
+    let name = session.identity.name.as_ref().unwrap();
+    let values = session.identity.claims.values().flatten();
+    let (texts, groups) = values.fold((0, 0), |(texts, groups), value| (texts + value.len(), groups + 1));
+    assert!(name.chars().count() == 100 && texts <= 512 && groups > 10, "{texts} {groups}");
+}

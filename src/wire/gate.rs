@@ -1,0 +1,95 @@
+//! The messages of the gate.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::clock::UnixTime;
+use crate::domain::gate::sessions::GateSession;
+
+/// The payload of `bridge/gate`, which is not retained: something that happened at the gate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GateEventMessage {
+    /// `signed_in`, `signed_out`, `expired` or `refused`.
+    pub event: String,
+    /// Who it was, as far as that is known.
+    pub user: Option<String>,
+    /// The way of the sign-in: `browser` or `phone`.
+    pub way: Option<String>,
+    /// The address of the browser, as far as that is known.
+    pub from: Option<IpAddr>,
+    /// Why, where that is not plain.
+    pub reason: Option<String>,
+    /// When, in Unix seconds.
+    pub at: i64,
+}
+
+/// The data of the response to `gate`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GateMessage {
+    /// The number of sessions that this request ended.
+    pub signed_out: usize,
+    /// The sessions that go on.
+    pub sessions: Vec<GateSessionMessage>,
+}
+
+/// A session at the gate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GateSessionMessage {
+    /// The verified e-mail address, or else the subject.
+    pub user: String,
+    /// The name.
+    pub name: Option<String>,
+    /// The way of the sign-in: `browser` or `phone`.
+    pub way: String,
+    /// When it ends at the latest, in Unix seconds.
+    pub expires_at: i64,
+}
+
+impl From<&GateSession> for GateSessionMessage {
+    fn from(session: &GateSession) -> Self {
+        Self {
+            user: session.identity.user().to_owned(),
+            name: session.identity.name.clone(),
+            way: session.way.name().to_owned(),
+            expires_at: session.expiry.at().seconds(),
+        }
+    }
+}
+
+/// The answer to Node-RED about a session.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct VisitorMessage<'a> {
+    /// The verified e-mail address, or else the subject.
+    pub user: &'a str,
+    /// The e-mail address, if it is verified.
+    pub email: Option<&'a str>,
+    /// The name.
+    pub name: Option<&'a str>,
+    /// The groups.
+    pub groups: Vec<&'a str>,
+    /// When the session ends at the latest, in Unix seconds.
+    pub expires_at: i64,
+}
+
+impl<'a> VisitorMessage<'a> {
+    /// The answer about `session`, whose groups are in this claim.
+    #[must_use]
+    pub(crate) fn about(session: &'a GateSession, groups: &str) -> Self {
+        Self {
+            user: session.identity.user(),
+            email: session.identity.verified_email(),
+            name: session.identity.name.as_deref(),
+            groups: session.groups(groups).collect(),
+            expires_at: session.expiry.at().seconds(),
+        }
+    }
+}
+
+impl GateEventMessage {
+    /// The message about an event of this name.
+    #[must_use]
+    pub(crate) fn new(event: &str, now: UnixTime) -> Self {
+        Self { event: event.to_owned(), user: None, way: None, from: None, reason: None, at: now.seconds() }
+    }
+}
