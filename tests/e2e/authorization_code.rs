@@ -2,13 +2,13 @@
 //! browser is sent back to finds its way to the device.
 
 use std::collections::HashSet;
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::support::broker::free_ports;
+use crate::support::broker::{free_ports, listen_anywhere};
 use crate::support::clock::{SOON, wait_for, wait_until};
 use crate::support::keyboard::at_terminal;
 use crate::support::process::Process;
@@ -131,7 +131,7 @@ fn the_service_manager_keeps_the_port_for_a_browser_that_comes_back() {
 
 #[test]
 fn a_redirect_port_that_somebody_holds_is_told_by_login_and_status_until_it_is_free() {
-    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let holder = listen_anywhere(Ipv4Addr::LOCALHOST);
     let place = holder.local_addr().unwrap().to_string();
     let world =
         Setup::new().account_as("garden", &account("code-public", &format!("http://{place}/oauth2/redirect"))).start();

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::support::broker::listen_anywhere;
 use crate::support::clock::unix_now;
 
 /// What the provider does in place of its duty.
@@ -90,9 +91,7 @@ impl Provider {
     pub(crate) fn start(name: &str, life: u32) -> Self {
         static LAST: AtomicU8 = AtomicU8::new(1);
         let host = Ipv4Addr::new(127, 0, 7, LAST.fetch_add(1, Ordering::Relaxed));
-        // A port that the kernel has chosen would be given back when nobody listens.
-        let bind = || TcpListener::bind((IpAddr::V4(host), fastrand::u16(20_000..32_000))).ok();
-        let listener = std::iter::repeat_with(bind).flatten().next().unwrap();
+        let listener = listen_anywhere(host);
         let address = listener.local_addr().unwrap();
         let state = State {
             fault: None,

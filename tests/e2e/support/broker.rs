@@ -1,7 +1,7 @@
 //! The broker: mosquitto, with a door for the test and one for the agent.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -146,14 +146,17 @@ impl Broker {
     }
 }
 
-/// Two ports that nobody listens on. They are not of those that the system gives out by itself (from 32768 on), so that nobody
-/// gets one by chance before it is listened on, or while its server is away.
+/// Listens on a free port of this host. It is not of those that the system gives out by itself (from 32768 on), so that nobody
+/// gets it by chance before it is listened on, or while its server is away.
+#[track_caller]
+pub(crate) fn listen_anywhere(host: Ipv4Addr) -> TcpListener {
+    wait_for("a free port", SOON, || TcpListener::bind((host, fastrand::u16(20_000..32_000))).ok())
+}
+
+/// Two ports that nobody listens on.
+#[track_caller]
 pub(crate) fn free_ports() -> (u16, u16) {
-    let listen = || {
-        let bind = || TcpListener::bind(("127.0.0.1", fastrand::u16(20_000..32_000))).ok();
-        wait_for("a free port", SOON, bind)
-    };
-    let (first, second) = (listen(), listen());
+    let (first, second) = (listen_anywhere(Ipv4Addr::LOCALHOST), listen_anywhere(Ipv4Addr::LOCALHOST));
     (first.local_addr().unwrap().port(), second.local_addr().unwrap().port())
 }
 
