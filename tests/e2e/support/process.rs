@@ -195,7 +195,14 @@ fn threads_of(pid: Pid) -> String {
     let threads = fs::read_dir(folder).into_iter().flatten().flatten().map(|thread| {
         let read = |name: &str| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
         let state = read("status").lines().find_map(|line| line.strip_prefix("State:").map(str::to_owned));
-        format!("{}: {} in {}", read("comm").trim(), state.unwrap_or_default().trim(), read("wchan"))
+        format!(
+            "{}: {} in {}, ran and waited {} (ns, and slices), call {}",
+            read("comm").trim(),
+            state.unwrap_or_default().trim(),
+            read("wchan"),
+            read("schedstat").trim(),
+            read("syscall").trim()
+        )
     });
     threads.collect::<Vec<_>>().join("; ")
 }
@@ -214,9 +221,13 @@ impl Drop for Process {
 fn collect(mut stream: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut piece = [0; 8 * 1024];
-        // A terminal that closes is an error, and an end like any other.
-        while let Ok(length @ 1..) = stream.read(&mut piece) {
-            into.lock().unwrap().extend_from_slice(&piece[..length]);
+        loop {
+            match stream.read(&mut piece) {
+                Ok(length @ 1..) => into.lock().unwrap().extend_from_slice(&piece[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A terminal that closes is an error, and an end like any other.
+                Ok(0) | Err(_) => return,
+            }
         }
     })
 }
