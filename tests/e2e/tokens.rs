@@ -105,10 +105,10 @@ fn a_power_cut_between_two_rotations_loses_nothing() {
 
 #[test]
 fn a_refused_further_token_stops_neither_the_sign_in_nor_the_others() {
-    let world = garden(
-        &(both()
-            + "[accounts.garden.tokens.no-scope]\nresource = \"https://mail.example.com/\"\nscopes = [\"mail.read\"]\n"),
-    );
+    let with_third = |scope: &str| {
+        format!("{}[accounts.garden.tokens.no-scope]\nresource = \"{MAIL}\"\nscopes = [\"{scope}\"]\n", both())
+    };
+    let world = garden(&with_third("mail.read"));
     let own = world.sign_in("garden");
     let status = world.wait("garden", "status", |status| status["tokens"][2]["error"].is_object()).json;
     let error = &status["tokens"][2]["error"];
@@ -120,10 +120,11 @@ fn a_refused_further_token_stops_neither_the_sign_in_nor_the_others() {
     let shown = world.cli(&["status", "garden"]).stdout;
     assert!(shown.contains("no-scope: ") && shown.contains("mail: expires in"), "{shown}");
     // Corrected, it comes without a sign-in.
-    world.set_account("garden", Some((Client::Public, &both())));
+    world.set_account("garden", Some((Client::Public, &with_third("mail.send"))));
     world.reload();
-    let status = world.wait("garden", "status", |status| status["tokens"].as_array().unwrap().len() == 2).json;
-    assert_eq!(status["error"], Value::Null);
+    assert_eq!(at_the_api(&world, &token(&world, "no-scope"))["aud"], MAIL);
+    let status = world.wait("garden", "status", |status| status["tokens"][2]["error"].is_null()).json;
+    assert_eq!((&status["state"], &status["error"]), (&json!("active"), &json!(null)));
 }
 
 #[test]
@@ -170,10 +171,15 @@ fn a_further_token_goes_when_its_section_or_the_sign_in_goes() {
     assert_eq!((&withdrawn.json["access_token"], &withdrawn.json["token"]), (&json!(null), &json!("mail")));
     let kept = world.subscriber.latest("oauth2mqtt/garden/files/token").unwrap();
     assert_eq!(kept.json["access_token"], files.json["access_token"]);
+    // Whatever the agent does about it has been done before the next refresh.
+    assert_eq!(world.subscriber.request("refresh", "garden")["status"], "ok");
+    let revocation = "path=\"/token/revocation\"";
+    assert!(!world.log_up_to_now().contains(revocation), "it was not revoked");
     assert_eq!(world.oidc().me(mail.access_token().unwrap()).status, 200, "it was not revoked");
     assert_eq!(world.subscriber.request("logout", "garden")["status"], "ok");
     world.wait("garden", "files/token", |token| token["access_token"].is_null());
     assert_eq!(world.oidc().me(files.access_token().unwrap()).status, 401, "and this one was");
+    world.wait_for_log(&[revocation]);
     world.sign_in("garden");
     token(&world, "files");
     world.set_account("garden", None);
