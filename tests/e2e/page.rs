@@ -163,6 +163,7 @@ fn half_sent_forms_keep_nobody_out() {
     // More than the page has room for. When the first request of each is answered, the half one after it has been read.
     let half_sent = |_| {
         let mut stream = TcpStream::connect(("127.0.0.1", world.page_port())).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
         write!(stream, "GET /page.css HTTP/1.1\r\n{host}\r\n\r\n{half}").unwrap();
         // Nothing comes back where there is no place.
         let _ = stream.read(&mut [0; 16]);
