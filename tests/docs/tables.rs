@@ -175,6 +175,7 @@ fn every_warning_and_error_of_the_journal_is_explained() {
             let (_, message) = call[..end].rsplit_once('"').unwrap();
             let end = [": ", ". ", "; ", " ("].iter().filter_map(|end| message.find(end)).min();
             let beginning = &message[..end.unwrap_or(message.len())];
+            assert!(beginning.len() > 8, "too short to be looked for: {message}");
             assert!(pages.contains(beginning), "no page explains: {message}");
             found += 1;
         }
