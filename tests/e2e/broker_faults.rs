@@ -225,7 +225,7 @@ fn a_broker_that_lacks_a_feature_is_used_without_it_and_told_to_lack_it() {
     }
 }
 
-/// A network of its own with avahi, installed or as tests/run unpacks it, which calls this machine `gateway.local` there, and mosquitto; then the agent.
+/// A network of its own: avahi calls this machine `gateway.local` there, and mosquitto runs in it; then comes the agent.
 const LOCAL_NETWORK: &str = "
 cd \"$1\"; shift
 mount -t tmpfs tmpfs /run

@@ -201,10 +201,7 @@ fn an_invalid_grant_of_a_provider_that_asks_for_dpop_or_mtls_names_that_as_the_l
 fn a_machine_is_never_told_to_sign_in_again_and_one_without_a_password_tries_again_by_itself() {
     let machine = "issuer = \"{issuer}\"\ngrant = \"client_credentials\"\nclient_id = \"machine\"\nclient_secret_file = \"the.secret\"";
     let world = Setup::on(Kind::Fake)
-        .provider(
-            "providers",
-            json!({ "plain": { "answers": { "client_credentials": [refused()], "password": [refused()] } } }),
-        )
+        .provider("providers", json!({ "plain": { "answers": { "client_credentials": [refused()] } } }))
         .account_as("garden", machine)
         .start();
     let status = world.wait("garden", "status", |status| status["error"]["code"] == "invalid_grant");

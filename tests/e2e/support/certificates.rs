@@ -22,8 +22,8 @@ impl<'a> Authority<'a> {
         authority
     }
 
-    #[allow(dead_code, reason = "the trials use it")]
     /// The folder with its files.
+    #[allow(dead_code, reason = "the trials use it")]
     pub(crate) fn folder(&self) -> &'a Path {
         self.0
     }
