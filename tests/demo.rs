@@ -33,8 +33,8 @@ fn it_says_why_a_phone_cannot_scan_its_code_and_leaves_nothing_when_it_is_interr
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map(Result::unwrap);
     let hint = lines.find(|line| line.contains("your part"));
     let hint = hint.expect("it should ask for its approval");
-    assert!(hint.contains("127.0.0.1 is the phone itself") && hint.contains("--lan"), "{hint}");
     kill_process(Pid::from_child(&demo), Signal::INT).unwrap();
     assert_eq!(demo.wait().unwrap().code(), Some(130));
+    assert!(hint.contains("127.0.0.1 is the phone itself") && hint.contains("--lan"), "{hint}");
     assert!(lines.any(|line| line.contains("everything has been stopped and removed")));
 }
