@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -142,6 +142,10 @@ fn a_program_of_another_user_in_the_brokers_place_is_told_and_gets_nothing() {
         |user: &str| format!("url = \"mqtt://localhost:{port}\"\nusername = \"agent\"\nbroker_user = \"{user}\"\n");
     let device = Device::new(&settings("daemon"), 1);
     device.both_say(&format!("the program that listens there belongs to {user}. [mqtt] broker_user names"), &[]);
+    // Once the broker's log has this connection, it has what came before.
+    let last = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let line = format!("New connection from {}", last.local_addr().unwrap());
+    broker.wait_for("its log", SOON, |broker| broker.stderr().contains(&line).then_some(()));
     assert!(!broker.stderr().contains("agent"), "nothing was sent: {}", broker.stderr());
     Device::new(&settings("nobody-of-this-name"), 1)
         .both_say("there is no user nobody-of-this-name on this device", &[]);
