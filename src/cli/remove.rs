@@ -59,8 +59,8 @@ pub(super) fn remove(config: &Path, account: &str) -> Result<(), Failure> {
 /// The file that `oauth2mqtt add` made for the account, if nothing else in the configuration names it.
 fn own_secret(config: &Path, before: &str, after: &str, account: &AccountName) -> Option<PathBuf> {
     let name = format!("{account}.secret");
-    let quoted = toml_text::quoted(&name);
-    let is_own = before.contains(&quoted) && !after.contains(&quoted);
+    // However another account may quote it, and with whatever folder before it.
+    let is_own = before.contains(&toml_text::quoted(&name)) && !after.contains(&name);
     Some(config.with_file_name(name)).filter(|path| is_own && path.is_file())
 }
 
@@ -91,4 +91,26 @@ async fn take_out(mqtt: &MqttSettings) -> Result<(), Failure> {
     agent.leave().await;
     result.map(|_| ())?;
     say(&format!("{GOOD}The agent has taken it out.{GOOD:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_a_secret_that_another_account_names_is_kept_however_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.toml");
+        let secret = config.with_file_name("garden.secret");
+        fs::write(&secret, "secret").unwrap();
+        let account = "garden".parse().unwrap();
+        let removed = |after: &str| own_secret(&config, "client_secret_file = \"garden.secret\"\n", after, &account);
+        assert_eq!(removed("[mqtt]\n"), Some(secret.clone()));
+        for named in
+            ["\"garden.secret\"", "'garden.secret'", "\"/etc/oauth2mqtt/garden.secret\"", "\"./garden.secret\""]
+        {
+            assert_eq!(removed(&format!("client_secret_file = {named}\n")), None, "{named}");
+        }
+        assert_eq!(own_secret(&config, "", "", &account), None, "it is not that of `oauth2mqtt add`");
+    }
 }
