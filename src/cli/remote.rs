@@ -86,7 +86,10 @@ impl RunningAgent {
                 if fits(&message) {
                     return Ok::<_, Failure>(message.payload);
                 }
-                self.aside.push(message);
+                // Nobody would ever read an answer that no request of this command awaits.
+                if message.topic != self.reply_topic {
+                    self.aside.push(message);
+                }
             }
         });
         waited.await.ok().transpose()
