@@ -136,11 +136,12 @@ impl RunningAgent {
     ) -> Result<Secret, Failure> {
         let request = Request { token: further.cloned(), ..Request::about(Some(account)) };
         let topic = further.map_or(Topic::Token, |name| Topic::FurtherToken(name.clone()));
+        let full_name = further.map_or_else(|| account.to_string(), |name| format!("{account}/{name}"));
         let message = match self.exchange::<TokenMessage>(Verb::Token, &request).await? {
             Ok(message) => Some(message),
             Err(error) if error.code == ErrorCode::TokenIsRetained && !self.call.broker_retains() => {
                 let message = format!(
-                    "this broker keeps no retained messages, so the token of {account} is not there to be read. Allow them, such \
+                    "this broker keeps no retained messages, so the token of {full_name} is not there to be read. Allow them, such \
                      as with mosquitto's retain_available, or write publish = \"on_request\" in this account."
                 );
                 return Err(Failure::new(Exit::Unavailable, message));
@@ -149,15 +150,20 @@ impl RunningAgent {
                 let payload = self.retained(&self.topics.account(account, &topic)).await?;
                 payload.as_deref().map(read).transpose()?
             }
+            Err(error) if error.code == ErrorCode::NoToken => None,
             Err(error) => return Err(in_words_of_commands(error, Some(account))),
         };
-        let token = message.and_then(|message| message.access_token).ok_or_else(|| no_token(account))?;
+        // Verb and account of an answer are those of the request; which token was asked for, only the token itself says.
+        if message.as_ref().is_some_and(|message| message.token.as_deref() != further.map(TokenName::as_str)) {
+            return Err(Failure::not_understood());
+        }
+        let token = message.and_then(|message| message.access_token).ok_or_else(|| no_token(account, &full_name))?;
         // Whoever may write on the topic could otherwise have the terminal obey, or a script read a second line.
         if token.expose().chars().all(|c| c.is_ascii_graphic()) {
             Ok(token)
         } else {
             let message = format!(
-                "what is on the topic of {account} is no access token (RFC 6750 2.1): it has characters that none has. Find out \
+                "what is on the topic of {full_name} is no access token (RFC 6750 2.1): it has characters that none has. Find out \
                  who else may publish there."
             );
             Err(Failure::new(Exit::Failed, message))
@@ -231,10 +237,10 @@ fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(payload).map_err(|_| Failure::not_understood())
 }
 
-fn no_token(account: &AccountName) -> Failure {
+fn no_token(account: &AccountName, full_name: &str) -> Failure {
     Failure::new(
         Exit::Failed,
-        format!("there is no valid access token of {account} now. See why with `oauth2mqtt status {account}`."),
+        format!("there is no valid access token of {full_name} now. See why with `oauth2mqtt status {account}`."),
     )
 }
 
@@ -246,7 +252,6 @@ fn in_words_of_commands(error: RequestError, account: Option<&AccountName>) -> F
         return if is_of_another { Failure::not_understood() } else { error.into() };
     };
     let message = match error.code {
-        ErrorCode::NoToken => return no_token(account),
         ErrorCode::NotSignedIn => format!("{account} is not signed in. Sign in with `oauth2mqtt login {account}`."),
         ErrorCode::Fault(FaultCode::NoRefreshToken) => format!(
             "{account} has no refresh token, so only a new sign-in brings a new access token: `oauth2mqtt login {account}`."

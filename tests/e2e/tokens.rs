@@ -158,6 +158,27 @@ fn a_flow_or_the_command_line_asks_for_a_further_token_by_its_name() {
 }
 
 #[test]
+fn another_token_than_was_asked_for_is_not_printed() {
+    let world = garden(&both());
+    let none = world.cli(&["token", "garden/mail"]);
+    assert_eq!((none.code(), none.stdout.as_str()), (1, ""), "{none:?}");
+    assert!(none.stderr.contains("no valid access token of garden/mail now"), "{}", none.stderr);
+    world.sign_in("garden");
+    let mail = token(&world, "mail");
+    for other in [Value::Null, json!("files")] {
+        let mut payload = mail.json.clone();
+        payload["access_token"] = json!("ya29.other");
+        payload["token"] = other;
+        payload["expires_at"] = Value::Null;
+        // Whoever may write there has put it on the topic.
+        world.subscriber.retain("oauth2mqtt/garden/mail/token", &payload.to_string());
+        world.wait("garden", "mail/token", |token| *token == payload);
+        let ended = world.cli(&["token", "garden/mail"]);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (1, ""), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_further_token_goes_when_its_section_or_the_sign_in_goes() {
     let world = garden(&both());
     world.sign_in("garden");
