@@ -286,7 +286,11 @@ impl Connection {
         self.send(Request::PingReq)
     }
 
-    fn write(&mut self, packet: &Packet) -> Result<(), End> {
+    /// Hands over a packet as it is: what it has for an identifier is the caller's.
+    ///
+    /// # Errors
+    /// When the library refuses it.
+    pub(super) fn write(&mut self, packet: &Packet) -> Result<(), End> {
         self.outgoing.make_room(packet.size());
         packet.write(&mut self.outgoing.bytes, None).map_err(|error| broken(&error.into()))?;
         self.outgoing.is_flushed = false;

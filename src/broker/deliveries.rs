@@ -15,14 +15,14 @@ use super::refusal::TopicRefusal;
 pub(super) const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The time for which a topic is left out at first, and at most.
-const FIRST_PAUSE: Duration = Duration::from_secs(5 * 60);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
 /// The most topics of responses that are left out. Requesters name them, and could name new ones without end.
 const MOST_RESPONSE_TOPICS: usize = 32;
 
-/// The identifier of the subscription's packet; those of messages are above it.
-pub(super) const SUBSCRIPTION: u16 = 1;
+/// The identifier of the subscription's packet, while it may be used; those of messages are above it.
+const SUBSCRIPTION: u16 = 1;
 
 /// A change in what the broker accepts.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,9 +116,14 @@ impl Deliveries {
         id
     }
 
-    /// Notes that the subscription is sent.
-    pub(super) fn subscribing(&mut self, filter: &str, now: Instant) {
-        self.in_flight.insert(SUBSCRIPTION, (Subject { name: filter.to_owned(), lasts: true }, now));
+    /// Notes that the subscription is sent, and returns its identifier.
+    pub(super) fn subscribing(&mut self, filter: &str, now: Instant) -> u16 {
+        let subject = Subject { name: filter.to_owned(), lasts: true };
+        if self.given_up.contains_key(&SUBSCRIPTION) {
+            return self.sent(subject, now);
+        }
+        self.in_flight.insert(SUBSCRIPTION, (subject, now));
+        SUBSCRIPTION
     }
 
     /// Notes an acknowledgement, and returns when that message was sent.

@@ -6,18 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::v5::Request;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    Filter, Packet, PubAck, PubAckReason, Publish, PublishProperties, SubAck, Subscribe, SubscribeReasonCode,
-};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PubAck, Publish, PublishProperties, SubAck, Subscribe};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::connection::{Connection, End, Limits};
 use super::connector::CONTENT_TYPE;
-use super::deliveries::{Deliveries, SUBSCRIPTION, Subject};
+use super::deliveries::{Deliveries, FIRST_PAUSE, Subject};
 use super::event::LinkEvent;
 use super::outbox::{Outbox, Publication};
-use super::reason::Reason;
+use super::reason::{Reason, publish_code, subscribe_code};
 use super::refusal::TopicRefusal;
 use crate::domain::policy;
 use crate::platform::clock;
@@ -49,8 +47,10 @@ pub(super) struct OpenLink<'a, E> {
     events: &'a mpsc::Sender<E>,
     /// Messages on topics that are left out, until these are tried again.
     held: HashMap<String, Publication>,
-    /// False until the subscription is sent, which it is not while the broker is known to hang up at it.
+    /// False while the subscription is left out: the broker hangs up at it, or has not acknowledged it.
     is_subscribed: bool,
+    /// The moment to subscribe again after the broker has refused that. Its rules may have been corrected by then.
+    subscribe_again: Option<Instant>,
 }
 
 impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
@@ -63,7 +63,17 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
         events: &'a mpsc::Sender<E>,
     ) -> Self {
         let limits = connection.limits();
-        Self { connection, limits, filter, deliveries, outbox, events, held: HashMap::new(), is_subscribed: false }
+        Self {
+            connection,
+            limits,
+            filter,
+            deliveries,
+            outbox,
+            events,
+            held: HashMap::new(),
+            is_subscribed: false,
+            subscribe_again: None,
+        }
     }
 
     /// Uses the connection until it ends or nobody needs it.
@@ -92,7 +102,8 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
             let may_send = !is_closing && self.deliveries.have_room(most) && self.connection.has_room();
             let filter = (!self.is_subscribed).then_some(self.filter);
             let left_out = self.held.keys().map(String::as_str).chain(filter);
-            let trial = self.deliveries.next_trial(left_out).filter(|_| may_send);
+            let trial = [self.deliveries.next_trial(left_out), self.subscribe_again];
+            let trial = trial.into_iter().flatten().min().filter(|_| may_send);
             let due = [look.max(self.deliveries.next_look()).filter(|_| !self.deliveries.is_idle()), trial];
             let due = due.into_iter().flatten().min();
             tokio::select! {
@@ -120,9 +131,10 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
             return Ok(());
         }
         self.is_subscribed = true;
-        self.deliveries.subscribing(self.filter, now);
-        let filter = Filter::new(self.filter, QoS::AtLeastOnce);
-        self.connection.send(Request::Subscribe(Subscribe::new(filter, None)))
+        self.subscribe_again = None;
+        let pkid = self.deliveries.subscribing(self.filter, now);
+        let subscribe = Subscribe { pkid, ..Subscribe::new(Filter::new(self.filter, QoS::AtLeastOnce), None) };
+        self.connection.write(&Packet::Subscribe(subscribe))
     }
 
     async fn received(&mut self, packet: Packet) -> Result<(), Stop> {
@@ -133,10 +145,12 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
                 let refusal = publish_code(reason).map(|code| answered(code, text));
                 self.acknowledged(pkid, refusal)
             }
-            Packet::SubAck(SubAck { return_codes, properties, .. }) => {
+            Packet::SubAck(SubAck { pkid, return_codes, properties }) => {
                 let text = properties.and_then(|properties| properties.reason_string);
                 let code = return_codes.first().copied().and_then(subscribe_code);
-                self.acknowledged(SUBSCRIPTION, code.map(|code| answered(code, text)))
+                self.is_subscribed = true;
+                self.subscribe_again = code.map(|_| Instant::now() + FIRST_PAUSE);
+                self.acknowledged(pkid, code.map(|code| answered(code, text)))
             }
             _ => None,
         };
@@ -192,6 +206,7 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
     async fn look_for_late_answers(&mut self, now: Instant) -> Result<(), Stop> {
         match self.deliveries.give_up(now, self.connection.read_up_to()) {
             Some(changes) => {
+                self.is_subscribed &= !self.deliveries.leave_this_out(self.filter, now);
                 for change in changes {
                     self.tell(Some(change.into())).await?;
                 }
@@ -203,7 +218,8 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
 
     /// Tries the subscription or a topic that was left out long enough, and one at a time.
     async fn try_again(&mut self, now: Instant) -> Result<(), Stop> {
-        if !self.is_subscribed {
+        if !self.is_subscribed || self.subscribe_again.is_some_and(|moment| moment <= now) {
+            self.is_subscribed = false;
             self.subscribe(now)?;
             if self.is_subscribed {
                 return Ok(());
@@ -238,36 +254,6 @@ fn answered(code: u8, text: Option<String>) -> TopicRefusal {
     TopicRefusal::Answered { reason: Reason::new(code, text) }
 }
 
-/// The code of a PUBACK (MQTT 5, 3.4.2.1), if it is that of a failure.
-fn publish_code(reason: PubAckReason) -> Option<u8> {
-    match reason {
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
-        PubAckReason::UnspecifiedError => Some(0x80),
-        PubAckReason::ImplementationSpecificError => Some(0x83),
-        PubAckReason::NotAuthorized => Some(0x87),
-        PubAckReason::TopicNameInvalid => Some(0x90),
-        PubAckReason::PacketIdentifierInUse => Some(0x91),
-        PubAckReason::QuotaExceeded => Some(0x97),
-        PubAckReason::PayloadFormatInvalid => Some(0x99),
-    }
-}
-
-/// The code of a SUBACK (MQTT 5, 3.9.3), if it is that of a failure.
-fn subscribe_code(reason: SubscribeReasonCode) -> Option<u8> {
-    match reason {
-        SubscribeReasonCode::Success(_) => None,
-        SubscribeReasonCode::Failure | SubscribeReasonCode::Unspecified => Some(0x80),
-        SubscribeReasonCode::ImplementationSpecific => Some(0x83),
-        SubscribeReasonCode::NotAuthorized => Some(0x87),
-        SubscribeReasonCode::TopicFilterInvalid => Some(0x8f),
-        SubscribeReasonCode::PkidInUse => Some(0x91),
-        SubscribeReasonCode::QuotaExceeded => Some(0x97),
-        SubscribeReasonCode::SharedSubscriptionsNotSupported => Some(0x9e),
-        SubscribeReasonCode::SubscriptionIdNotSupported => Some(0xa1),
-        SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some(0xa2),
-    }
-}
-
 fn request(publish: Publish) -> LinkEvent {
     let properties = publish.properties.unwrap_or_default();
     LinkEvent::Request {
@@ -300,13 +286,14 @@ fn properties(publication: &Publication) -> Option<PublishProperties> {
 mod tests {
     use rumqttc::v5::mqttbytes::v5::Connect;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::timeout;
 
     use super::*;
 
     const FILTER: &str = "oauth2mqtt/bridge/request/#";
 
-    /// Lets a client in, answers its pings, and returns once it subscribes.
-    async fn subscribed(broker: &mut DuplexStream) -> Instant {
+    /// Lets a client in, answers its pings, and returns once it subscribes: the identifier, and when.
+    async fn subscribed(broker: &mut DuplexStream) -> (u8, Instant) {
         loop {
             let mut header = [0; 2];
             broker.read_exact(&mut header).await.unwrap();
@@ -315,24 +302,17 @@ mod tests {
             match header[0] & 0xf0 {
                 0x10 => broker.write_all(&[0x20, 3, 0, 0, 0]).await.unwrap(),
                 0xc0 => broker.write_all(&[0xd0, 0]).await.unwrap(),
-                0x80 => return Instant::now(),
+                0x80 => return (content[1], Instant::now()),
                 other => panic!("{other:#x}"),
             }
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_subscription_at_which_the_broker_hung_up_is_tried_again_on_the_connection_that_lasts() {
-        let began = Instant::now();
-        let mut deliveries = Deliveries::default();
-        deliveries.subscribing(FILTER, began);
-        assert!(deliveries.ended(&End::Disconnected(Reason::new(0x87, None)), began).is_some());
-        deliveries.begin();
-
-        let (client, mut broker) = duplex(4_096);
-        let subscribed = subscribed(&mut broker);
+    /// Uses a connection, for an hour at most, until the broker at its other end has done its part.
+    async fn used(mut deliveries: Deliveries, broker: impl AsyncFnOnce(DuplexStream)) {
+        let (client, other_end) = duplex(4_096);
         let outbox = Outbox::default();
-        let (events, _events) = mpsc::channel::<LinkEvent>(1);
+        let (events, _events) = mpsc::channel::<LinkEvent>(8);
         let used = async {
             let connect = Connect { keep_alive: 60, client_id: "a".to_owned(), clean_start: true, properties: None };
             let connect = Packet::Connect(connect, None, None);
@@ -343,8 +323,50 @@ mod tests {
         };
         tokio::select! {
             ended = used => ended.unwrap(),
-            () = sleep_until(began + Duration::from_secs(3_600)) => panic!("it is not tried again"),
-            tried = subscribed => assert!(tried - began >= Duration::from_secs(300), "it is left out for a while"),
+            done = timeout(Duration::from_secs(3_600), broker(other_end)) => done.unwrap(),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_at_which_the_broker_hung_up_is_tried_again_on_the_connection_that_lasts() {
+        let began = Instant::now();
+        let mut deliveries = Deliveries::default();
+        deliveries.subscribing(FILTER, began);
+        assert!(deliveries.ended(&End::Disconnected(Reason::new(0x87, None)), began).is_some());
+        deliveries.begin();
+        used(deliveries, async |mut broker| {
+            let (_, tried) = subscribed(&mut broker).await;
+            assert!(tried - began >= FIRST_PAUSE, "it is left out for a while");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_that_the_broker_refuses_is_tried_again_until_it_is_accepted() {
+        used(Deliveries::default(), async |mut broker| {
+            let (mut id, mut before) = subscribed(&mut broker).await;
+            for _ in 0..3 {
+                broker.write_all(&[0x90, 4, 0, id, 0, 0x87]).await.unwrap();
+                let (next, tried) = subscribed(&mut broker).await;
+                assert!(tried - before >= FIRST_PAUSE, "{:?}", tried - before);
+                (id, before) = (next, tried);
+            }
+            broker.write_all(&[0x90, 4, 0, id, 0, 1]).await.unwrap();
+            assert!(timeout(Duration::from_secs(1_200), subscribed(&mut broker)).await.is_err(), "it is accepted");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_without_an_acknowledgement_is_tried_again_with_another_identifier() {
+        used(Deliveries::default(), async |mut broker| {
+            let (first, began) = subscribed(&mut broker).await;
+            let (second, tried) = subscribed(&mut broker).await;
+            assert_ne!(first, second, "it may still be acknowledged");
+            assert!(tried - began >= FIRST_PAUSE, "{:?}", tried - began);
+            broker.write_all(&[0x90, 4, 0, second, 0, 1]).await.unwrap();
+            assert!(timeout(Duration::from_secs(1_200), subscribed(&mut broker)).await.is_err(), "it is accepted");
+        })
+        .await;
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rumqttc::v5::mqttbytes::v5::{PubAckReason, SubscribeReasonCode};
+
 use crate::domain::text::printable;
 
 /// A reason code that a broker gave, with the sentence that it may have added (Reason String).
@@ -120,6 +122,36 @@ impl fmt::Display for Reason {
             write!(f, ": \"{}\"", printable(text))?;
         }
         f.write_str(")")
+    }
+}
+
+/// The code of a PUBACK (MQTT 5, 3.4.2.1), if it is that of a failure.
+pub(super) fn publish_code(reason: PubAckReason) -> Option<u8> {
+    match reason {
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
+        PubAckReason::UnspecifiedError => Some(0x80),
+        PubAckReason::ImplementationSpecificError => Some(0x83),
+        PubAckReason::NotAuthorized => Some(0x87),
+        PubAckReason::TopicNameInvalid => Some(0x90),
+        PubAckReason::PacketIdentifierInUse => Some(0x91),
+        PubAckReason::QuotaExceeded => Some(0x97),
+        PubAckReason::PayloadFormatInvalid => Some(0x99),
+    }
+}
+
+/// The code of a SUBACK (MQTT 5, 3.9.3), if it is that of a failure.
+pub(super) fn subscribe_code(reason: SubscribeReasonCode) -> Option<u8> {
+    match reason {
+        SubscribeReasonCode::Success(_) => None,
+        SubscribeReasonCode::Failure | SubscribeReasonCode::Unspecified => Some(0x80),
+        SubscribeReasonCode::ImplementationSpecific => Some(0x83),
+        SubscribeReasonCode::NotAuthorized => Some(0x87),
+        SubscribeReasonCode::TopicFilterInvalid => Some(0x8f),
+        SubscribeReasonCode::PkidInUse => Some(0x91),
+        SubscribeReasonCode::QuotaExceeded => Some(0x97),
+        SubscribeReasonCode::SharedSubscriptionsNotSupported => Some(0x9e),
+        SubscribeReasonCode::SubscriptionIdNotSupported => Some(0xa1),
+        SubscribeReasonCode::WildcardSubscriptionsNotSupported => Some(0xa2),
     }
 }
 
