@@ -18,8 +18,14 @@ impl Agent {
             Action::Save(revision, record) => self.store.save(name, revision.0, record),
             Action::Erase(revision) => self.store.erase(name, revision.0),
             Action::Publish(topic) => {
-                self.redirects.may_have_changed |= topic == Topic::SignIn;
                 self.publish(name, &topic);
+                if topic == Topic::SignIn {
+                    self.redirects.may_have_changed = true;
+                    // The warning of an address that cannot be listened on begins and ends with the sign-in that waits for it.
+                    if self.redirects.has_refused() {
+                        self.publish(name, &Topic::Status);
+                    }
+                }
             }
             Action::Reply(ticket, result) => self.reply(name, ticket, result),
             Action::Log(event) => {

@@ -32,6 +32,11 @@ impl Redirects {
         Self { inherited: InheritedSockets::from_process(), ..Self::default() }
     }
 
+    /// Returns whether there is an address that cannot be listened on.
+    pub(super) fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
     /// Returns where the browser of an account's sign-in cannot come back to, and why.
     pub(super) fn refusal(&self, account: &Account) -> Option<(SocketAddr, &str)> {
         let address = awaited_address(account)?;
@@ -88,7 +93,7 @@ impl Agent {
 
     /// Tries again to listen where it could not: the port may be free by now, and whoever asks is told how it is.
     pub(super) fn listen_again(&mut self) {
-        self.redirects.may_have_changed |= !self.redirects.refused.is_empty();
+        self.redirects.may_have_changed |= self.redirects.has_refused();
         self.listen_for_browsers();
     }
 

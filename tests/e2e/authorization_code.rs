@@ -164,6 +164,36 @@ fn a_redirect_port_that_somebody_holds_is_told_by_login_and_status_until_it_is_f
 }
 
 #[test]
+fn accounts_that_are_signed_in_are_warned_of_a_redirect_port_that_somebody_holds_while_they_sign_in_anew() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let redirect_uri = format!("http://{}/oauth2/redirect", holder.local_addr().unwrap());
+    let accounts = ["garden", "house"];
+    let world = accounts
+        .iter()
+        .fold(Setup::new(), |setup, name| setup.account_as(name, &account("code-public", &redirect_uri)))
+        .start();
+    let warnings = |name: &str, state: &str, number: usize| {
+        world.wait(name, "status", |status| {
+            status["state"] == state && status["warnings"].as_array().unwrap().len() == number
+        });
+    };
+    for name in accounts {
+        let redirected_to = world.oidc().authorize(&address(&world.login(name)), "ann");
+        let request = json!({ "account": name, "redirected_to": redirected_to });
+        assert_eq!(world.subscriber.request("complete", &request.to_string())["status"], "ok");
+        warnings(name, "active", 0);
+    }
+    for name in accounts {
+        world.login(name);
+        warnings(name, "active", 1);
+    }
+    for name in accounts {
+        assert_eq!(world.subscriber.request("cancel", name)["status"], "ok");
+        warnings(name, "active", 0);
+    }
+}
+
+#[test]
 fn the_address_is_pasted_into_the_command_that_waits_for_it() {
     let world = elsewhere();
     let login = ["login", "garden"];
