@@ -144,6 +144,9 @@ impl Agent {
         if self.declarations.waiting.len() >= MOST_WAITING {
             return Err(busy());
         }
+        self.clients
+            .provider(settings.clone())
+            .map_err(|reason| RequestError::new(ErrorCode::InvalidDeclaration, sentence(&reason)))?;
         // Whatever goes on from here ends on disk.
         self.declarations.changes.take(clock::now().boot).map_err(too_many_changes)?;
         let former = self.declarations.by_name.get(&name);
@@ -160,12 +163,8 @@ impl Agent {
         let revision = self.save_declaration(&name, declaration);
         self.declarations.waiting.insert(revision, (reply_to.clone(), transaction.clone(), data(&answer)));
         tracing::info!(account = name.as_str(), provider = settings.provider, "declared");
-        let taken_up = self.take_up(&name, settings);
-        if taken_up.is_err() {
-            // The refusal is the answer, and the only one.
-            self.declarations.waiting.remove(&revision);
-        }
-        taken_up
+        self.take_up(&name, settings);
+        Ok(())
     }
 
     /// Signs a declared account out, and forgets it when that is done.
@@ -290,16 +289,15 @@ impl Agent {
         self.declarations.last
     }
 
-    fn take_up(&mut self, name: &AccountName, settings: AccountSettings) -> Result<(), RequestError> {
+    fn take_up(&mut self, name: &AccountName, settings: AccountSettings) {
         if let Some(account) = self.accounts.get_mut(name) {
             account.change = Some(Box::new(PendingChange::Replace(settings)));
             self.apply_waiting_changes();
+        } else if let Err(error) = self.add(name, settings) {
+            tracing::error!(%error, "the account is left out");
         } else {
-            self.add(name, settings)
-                .map_err(|error| RequestError::new(ErrorCode::InvalidDeclaration, error.to_string()))?;
             self.tell(name, Event::PublishAll);
         }
         self.publish_info();
-        Ok(())
     }
 }
