@@ -50,7 +50,7 @@ impl Agent {
         let (Some(page), Some(account)) = (&self.page, self.accounts.get(name)) else { return };
         let view = AccountView {
             provider: account.settings.provider.clone(),
-            has_user: account.settings.grant.has_user(),
+            grant: account.settings.grant.kind(),
             status: self.status_of(name, account),
             pending: account.session.pending(),
         };

@@ -6,6 +6,7 @@ use super::live_content::AccountView;
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::FaultCode;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::session::{ErrorView, PendingView, SessionState, StatusView};
 use crate::ui::qr::Qr;
 use crate::ui::relative_time;
@@ -173,7 +174,18 @@ fn link(shown: &str, address: &str, class: &str) -> Markup {
 }
 
 fn buttons(name: &AccountName, view: &AccountView, token: &str) -> Markup {
-    let AccountView { has_user, status, pending, .. } = view;
+    let AccountView { grant, status, pending, .. } = view;
+    // A refresh token that was handed over is taken up by itself, and only once.
+    let (login, again) = match grant {
+        GrantKind::DeviceCode | GrantKind::AuthorizationCode if is_signed_in(status) => {
+            (Some("Sign in again"), "signs in again")
+        }
+        GrantKind::DeviceCode | GrantKind::AuthorizationCode => (Some("Sign in"), "signs in again"),
+        GrantKind::ClientCredentials | GrantKind::JwtBearer | GrantKind::Password => {
+            (Some("New token"), "asks for a new token")
+        }
+        GrantKind::RefreshToken => (None, "hands over another refresh token"),
+    };
     let button = |command: &str, class: &str, label: &str| {
         html! {
             form method="post" action={ "/accounts/" (name) "/" (command) } {
@@ -187,18 +199,13 @@ fn buttons(name: &AccountName, view: &AccountView, token: &str) -> Markup {
             @if let Some(pending) = pending {
                 (button("new-code", "", if pending.user_code.is_some() { "New code" } else { "New address" }))
                 (button("cancel", "quiet", "Cancel"))
-            } @else if is_signed_in(status) {
-                (button("login", "", if *has_user { "Sign in again" } else { "New token" }))
-            } @else {
-                (button("login", "main", if *has_user { "Sign in" } else { "New token" }))
+            } @else if let Some(label) = login {
+                (button("login", if is_signed_in(status) { "" } else { "main" }, label))
             }
             @if is_signed_in(status) {
                 details.sign-out {
                     summary { "Sign out …" (hidden_name(name)) }
-                    p {
-                        "The tokens are revoked and forgotten. Flows get none until somebody "
-                        @if *has_user { "signs in again." } @else { "asks for a new token." }
-                    }
+                    p { "The tokens are revoked and forgotten. Flows get none until somebody " (again) "." }
                     div.buttons { (button("logout", "danger", "Sign out")) }
                 }
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::domain::account::AccountName;
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::session::{PendingView, StatusView};
 
 /// One account, as a visitor sees it.
@@ -13,8 +14,8 @@ use crate::domain::session::{PendingView, StatusView};
 pub(crate) struct AccountView {
     /// The name of the account's provider.
     pub provider: String,
-    /// True if a user approves its sign-ins.
-    pub has_user: bool,
+    /// The grant by which it signs in.
+    pub grant: GrantKind,
     /// Its state, times and fault.
     pub status: StatusView,
     /// The code that waits for the user, if there is one.

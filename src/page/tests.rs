@@ -9,6 +9,7 @@ use super::handler::Handler;
 use super::*;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{FaultCode, SignInSource};
+use crate::domain::grant_kind::GrantKind;
 use crate::domain::session::{ErrorView, PendingView, SessionState, StatusView};
 use crate::platform::http_server::ResponseBody;
 
@@ -54,7 +55,7 @@ async fn text(answer: Response<ResponseBody>) -> String {
 fn waiting() -> AccountView {
     AccountView {
         provider: "<b>&".to_owned(),
-        has_user: true,
+        grant: GrantKind::DeviceCode,
         status: StatusView {
             error: Some(ErrorView {
                 code: FaultCode::ProviderRefused,
@@ -168,7 +169,8 @@ async fn whoever_is_needed_comes_first_and_in_the_title() {
         next_refresh_at,
         ..StatusView::bare(SessionState::Active, false)
     };
-    let account = |status| AccountView { provider: "p".to_owned(), has_user: true, status, pending: None };
+    let account =
+        |status| AccountView { provider: "p".to_owned(), grant: GrantKind::DeviceCode, status, pending: None };
     content.show(&"a".parse().unwrap(), account(active(Some(UnixTime::new(3_999_999_000)))));
     let page = text(handler.answer(get("/")).await).await;
     assert!(page.contains("<title>Sign-in · ") && page.contains("/icon-good.svg"), "{page}");
@@ -188,8 +190,10 @@ async fn whoever_only_signs_in_reads_no_name_of_a_setting_outside_the_details() 
     let message = format!("The provider refused. {}", FaultCode::InvalidClient.advice(SignInSource::User));
     let error = ErrorView { code: FaultCode::InvalidClient, message, since: UnixTime::new(1), retry_at: None };
     let status = StatusView { error: Some(error), ..StatusView::bare(SessionState::SignedOut, true) };
-    content
-        .show(&"a".parse().unwrap(), AccountView { provider: "p".to_owned(), has_user: true, status, pending: None });
+    content.show(
+        &"a".parse().unwrap(),
+        AccountView { provider: "p".to_owned(), grant: GrantKind::DeviceCode, status, pending: None },
+    );
     let page = text(handler.answer(get("/")).await).await;
     let (before, details) = page.split_once("<details class=\"facts\">").unwrap();
     assert!(!before.contains("client_id") && before.contains("need an administrator"), "{before}");
@@ -203,7 +207,7 @@ async fn googles_seven_days_in_testing_are_shown_before_they_are_over() {
         sign_in_ends_at: Some(UnixTime::new(4_000_000_000)),
         ..StatusView::bare(SessionState::Active, false)
     };
-    let view = AccountView { provider: "p".to_owned(), has_user: true, status, pending: None };
+    let view = AccountView { provider: "p".to_owned(), grant: GrantKind::DeviceCode, status, pending: None };
     content.show(&"a".parse().unwrap(), view);
     let page = text(handler.answer(get("/")).await).await;
     assert!(page.contains("<dt>Sign-in</dt><dd>ends <span data-in="), "{page}");
@@ -214,10 +218,14 @@ async fn where_nobody_signs_in_nobody_is_told_to() {
     let (handler, content, _presses) = handler(None);
     for state in [SessionState::Active, SessionState::Expired, SessionState::SignedOut] {
         let status = StatusView::bare(state, false);
-        let view = AccountView { provider: "p".to_owned(), has_user: false, status, pending: None };
-        content.show(&"a".parse().unwrap(), view);
-        let page = text(handler.answer(get("/")).await).await;
-        assert!(page.contains("New token") && !page.to_lowercase().contains("sign in again"), "{page}");
+        for (grant, has_button) in [(GrantKind::ClientCredentials, true), (GrantKind::RefreshToken, false)] {
+            let view = AccountView { provider: "p".to_owned(), grant, status: status.clone(), pending: None };
+            content.show(&"a".parse().unwrap(), view);
+            let page = text(handler.answer(get("/")).await).await;
+            assert!(!page.to_lowercase().contains("sign in again"), "{page}");
+            assert_eq!(page.contains("New token"), has_button, "{grant:?}: {page}");
+            assert_eq!(page.contains("action=\"/accounts/a/login\""), has_button, "{grant:?}: {page}");
+        }
     }
 }
 
