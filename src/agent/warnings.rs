@@ -3,6 +3,7 @@
 use super::Agent;
 use super::accounts::Account;
 use crate::domain::account::AccountName;
+use crate::domain::grant_kind::GrantKind;
 use crate::wire::{self, SetUp, StatusMessage};
 
 impl Agent {
@@ -15,7 +16,10 @@ impl Agent {
                  redirect_uri, or reserve this one with oauth2mqtt-redirect.socket."
             )
         });
-        let of_store = self.store_forgets.as_ref().map(|why| {
+        // What needs no user comes back by itself.
+        let forgets =
+            self.store_forgets.as_ref().filter(|_| !GrantKind::UNATTENDED.contains(&account.settings.grant.kind()));
+        let of_store = forgets.map(|why| {
             format!("This sign-in is forgotten at the next boot: {why}. Name a folder on a disk: path in [store].")
         });
         let warnings = of_redirect.into_iter().chain(of_store).collect();

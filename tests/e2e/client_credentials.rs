@@ -7,7 +7,7 @@ use crate::support::server::Kind;
 use crate::support::world::{Setup, World};
 
 /// Characters in id and secret that have a meaning in URLs, in forms and in Basic authentication.
-const ODD: &str = r#"
+pub(crate) const ODD: &str = r#"
     issuer = "{issuer}"
     grant = "client_credentials"
     client_id = "machine +/:%41&=?"

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::client_credentials::ODD;
 use crate::support::clock::{SOON, wait_until};
 use crate::support::files_below;
 use crate::support::process::with_children;
@@ -113,7 +114,7 @@ fn two_agents_do_not_share_a_store() {
 
 #[test]
 fn a_store_in_memory_is_warned_of_by_journal_status_check_and_doctor() {
-    let mut world = Setup::new().account("garden").without_agent();
+    let mut world = Setup::new().account("garden").account_as("machine", ODD).without_agent();
     let memory = tempfile::tempdir_in("/dev/shm").unwrap();
     let text = world.config_text().replace(world.store().to_str().unwrap(), memory.path().to_str().unwrap());
     fs::write(world.config(), text).unwrap();
@@ -129,6 +130,8 @@ fn a_store_in_memory_is_warned_of_by_journal_status_check_and_doctor() {
     assert!(status.code() == 0 && warns(&status.stdout) && status.stdout.contains("path in [store]"), "{status:?}");
     let status = world.wait_for_state("garden", "signed_out");
     assert!(status["warnings"].as_array().unwrap().iter().any(|text| warns(text.as_str().unwrap())), "{status}");
+    let status = world.wait_for_state("machine", "active");
+    assert_eq!(status["warnings"], json!([]), "it signs in by itself after a boot");
     let doctor = world.cli(&["doctor"]);
     assert!(warns(&doctor.stdout), "{doctor:?}");
 }
