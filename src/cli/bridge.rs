@@ -8,6 +8,7 @@ use crate::domain::account::AccountName;
 use crate::domain::session::Topic;
 use crate::domain::settings::{PublishMode, Settings};
 use crate::domain::text::printable;
+use crate::domain::token_name::TokenName;
 use crate::wire::{Topics, Verb};
 
 /// The most files that are read, so that files that include one another come to an end.
@@ -35,17 +36,18 @@ pub(super) fn warnings(settings: &Settings, configuration: &Path) -> Vec<String>
 
 /// Every topic that has tokens on it, and how they come there if its name does not tell.
 fn with_tokens(settings: &Settings, topics: &Topics) -> Vec<(String, &'static str)> {
-    let retained = |name: &AccountName| (topics.account(name, &Topic::Token), "");
+    let retained = |name: &AccountName, further: Vec<TokenName>| {
+        let own_and_further = std::iter::once(Topic::Token).chain(further.into_iter().map(Topic::FurtherToken));
+        own_and_further.map(|topic| (topics.account(name, &topic), "")).collect::<Vec<_>>()
+    };
     let kept = settings.accounts.iter().filter(|(_, account)| account.publish == PublishMode::Retained);
-    let mut found = Vec::new();
-    for (name, account) in kept {
-        found.push(retained(name));
-        let further = account.tokens.keys().cloned().map(Topic::FurtherToken);
-        found.extend(further.map(|topic| (topics.account(name, &topic), "")));
-    }
-    // Which accounts will be declared is not known here; their topics are all of one kind.
+    let mut found: Vec<_> =
+        kept.flat_map(|(name, account)| retained(name, account.tokens.keys().cloned().collect())).collect();
     let declared = settings.provisioning.is_some();
-    found.extend("account".parse::<AccountName>().ok().filter(|_| declared).as_ref().map(retained));
+    // Which accounts will be declared is not known here; their topics are of these two kinds.
+    if let (true, Ok(account), Ok(further)) = (declared, "account".parse(), "further".parse()) {
+        found.extend(retained(&account, vec![further]));
+    }
     if declared || settings.accounts.values().any(|account| account.publish == PublishMode::OnRequest) {
         // Whoever names no response topic gets the answer on the first of the two, the command line on one like the second.
         let answers = [topics.response(Verb::Token.name()), topics.reply("command")];
@@ -63,7 +65,7 @@ struct Bridges {
     unread: Vec<String>,
 }
 
-/// Returns the topics that a bridge forwards.
+/// The topics that one line of a bridge forwards.
 struct BridgedTopic {
     connection: String,
     /// With the prefix that it has on this side.
@@ -121,7 +123,7 @@ impl Bridges {
     }
 }
 
-/// Returns the warning where a part of the broker's configuration was not read.
+/// The end of a warning where a part of the broker's configuration was not read.
 const UNKNOWN: &str = "whether a bridge carries tokens off this device is not known\n  help: run the check as root, or name \
                        mosquitto's configuration with --broker-config; with another broker, see to its bridges yourself";
 

@@ -278,6 +278,9 @@ fn check_warns_of_a_bridge_that_would_carry_tokens_away() {
     assert!(ended.stderr.contains("oauth2mqtt/account/token"), "{}", ended.stderr);
     fs::write(included.join("bridge.conf"), "connection cloud\ntopic +/token out 1 oauth2mqtt/ up/\n").unwrap();
     assert!(check().stderr.contains("its topic oauth2mqtt/+/token"));
+    // Those of an account that a flow may declare.
+    fs::write(included.join("bridge.conf"), "connection cloud\ntopic +/+/token out 1 oauth2mqtt/ up/\n").unwrap();
+    assert!(check().stderr.contains("oauth2mqtt/account/further/token"));
 }
 
 #[test]
