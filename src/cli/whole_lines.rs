@@ -1,7 +1,8 @@
 //! Lines of any length from standard input.
 //!
 //! A terminal cuts a line at 4,095 bytes while it lets it be edited (termios(3)). The address that a browser is sent back to can
-//! be longer, and its end is what is missing then.
+//! be longer, and its end is what is missing then. So the terminal is set otherwise while lines are read; a signal that ends the
+//! program from outside, such as SIGTERM, leaves it set so, and `stty sane` sets it right again.
 
 use std::io::BufRead;
 
@@ -95,6 +96,8 @@ fn read(from: &mut impl BufRead, is_terminal: bool) -> Input {
             0x04 if is_terminal => return if line.is_empty() { Input::End } else { whole(&line) },
             0x08 | 0x7f if is_terminal => while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
             0x15 if is_terminal => line.clear(),
+            // Other keys, and whatever a terminal puts around what is pasted, belong to no address.
+            byte if is_terminal && byte.is_ascii_control() => {}
             byte if line.len() < LONGEST => line.push(byte),
             _ => {}
         }
@@ -126,6 +129,7 @@ mod tests {
         let typed = |text: &str| read(&mut text.as_bytes(), true);
         assert_eq!(typed("ax\u{7f}b\u{e9}\u{8}c\n"), line("abc"));
         assert_eq!(typed("wrong\u{15}right\n"), line("right"));
+        assert_eq!(typed("a\u{17}b\tc\u{0}\r\n"), line("abc"));
         assert_eq!(typed("a\u{3}"), Input::Interrupt);
         assert_eq!((typed("\u{4}more"), typed("a\u{4}")), (Input::End, line("a")));
         assert_eq!(read(&mut "a\u{3}b\n".as_bytes(), false), line("a\u{3}b"), "a file has no keys");
