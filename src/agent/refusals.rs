@@ -14,6 +14,7 @@ use crate::domain::session::{ErrorView, SessionState, StatusView, Topic};
 use crate::domain::settings::PublishMode;
 use crate::domain::text::printable;
 use crate::platform::clock;
+use crate::wire::is_of_token;
 
 /// The topics that the broker refuses, each with the reason and the beginning.
 pub(super) struct Refusals {
@@ -56,7 +57,7 @@ impl Agent {
     /// The status of an account tells whether its tokens reach anybody.
     fn refusals_changed(&mut self, topic: &str) {
         self.summary_is_old = true;
-        if let Some(name) = self.topics.account_of(topic).filter(|_| topic.ends_with("/token")) {
+        if let Some(name) = self.topics.account_of(topic).filter(|_| is_of_token(topic)) {
             self.publish(&name, &Topic::Status);
         }
     }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::exit::{Exit, Failure};
 use super::login_screen::{Screen, show};
 use super::remote::RunningAgent;
+use super::status::signs_in_by_itself;
 use super::terminal::Terminal;
 use super::whole_lines::{LineReader, WholeLines};
 use super::{BOLD, GOOD, WARN, layout, say};
@@ -16,7 +17,6 @@ use crate::broker::Message;
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::FaultCode;
-use crate::domain::grant_kind::GrantKind;
 use crate::domain::secret::Secret;
 use crate::domain::session::Topic;
 use crate::domain::text::printable;
@@ -144,9 +144,8 @@ async fn ended(
     before: &StatusMessage,
     status: &StatusMessage,
 ) -> Result<(), Failure> {
-    let is_unattended = GrantKind::UNATTENDED.iter().any(|kind| status.grant.as_deref() == Some(kind.name()));
     let is_new = status.signed_in_at.is_some() && status.signed_in_at != before.signed_in_at;
-    if status.state == "active" && (is_new || is_unattended) {
+    if status.state == "active" && (is_new || signs_in_by_itself(status)) {
         return signed_in(agent, account, status).await;
     }
     let identity = |status: &StatusMessage| status.error.as_ref().map(|error| (error.code.clone(), error.since));

@@ -199,6 +199,6 @@ fn summary(status: &StatusMessage, now: UnixTime) -> String {
 }
 
 /// Returns whether no user is needed for the account's sign-ins.
-fn signs_in_by_itself(status: &StatusMessage) -> bool {
+pub(super) fn signs_in_by_itself(status: &StatusMessage) -> bool {
     GrantKind::UNATTENDED.iter().any(|grant| status.grant.as_deref() == Some(grant.name()))
 }
