@@ -60,7 +60,8 @@ fn keep_to_itself() {
 }
 
 /// Returns whether this process may keep all its memory out of swap, by its limits (proc(5)). With a limit on locked memory, an
-/// allocation beyond it would fail.
+/// allocation beyond it would fail. They are read as text, because a filter of system calls may refuse prlimit(2), and rustix takes
+/// that for impossible.
 fn memory_may_be_locked(limits: &str) -> bool {
     let limit = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"));
     limit.and_then(|limit| limit.split_whitespace().next()) == Some("unlimited")

@@ -1,4 +1,4 @@
-//! The rates at which the clients of the page may do something: nobody locks out others, and all together stay slow.
+//! The rates at which the clients of the page may do something: no network locks out others, and all together stay slow.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub(super) struct Rates {
     pub network: Rate,
     /// The rate of all that is not spared.
     pub all: Rate,
-    /// The part of each address that the common rate does not count, so that it is open to who comes while others use that up.
+    /// The part of the rate of each address that does not count towards the common one: a new client gets in while others use that up.
     pub spared: Rate,
 }
 

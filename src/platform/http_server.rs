@@ -111,8 +111,9 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Takes connections for ever. Those that are taken go on when this is dropped.
 ///
 /// Where all places are taken, a new connection gets that of the one which has waited longest for a request to be complete:
-/// whoever holds connections in silence, or with half a request, keeps nobody out. Whoever makes connections without end
-/// displaces only his own: one address gets a quarter of the places, and one IPv6 network half of them.
+/// whoever holds connections in silence, or with half a request, keeps nobody out. One address gets a quarter of the places at
+/// most, and one IPv6 network half of them, so a client that makes connections without end displaces only its own. A proxy, and
+/// this device itself, may have all places.
 pub(crate) async fn serve(listener: TcpListener, bounds: Bounds, answering: RequestHandler) {
     let mut connections: VecDeque<BrowserConnection> = VecDeque::new();
     loop {
