@@ -36,9 +36,6 @@ pub(super) async fn login(agent: &mut RunningAgent, account: &AccountName) -> Re
 pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, screen: &Screen) -> Result<(), Failure> {
     let before: StatusMessage = agent.ask(Verb::Status, Some(account)).await?;
     let shown: SignInMessage = agent.ask(Verb::Login, Some(account)).await?;
-    if shown.account != account.as_str() {
-        return Err(Failure::not_understood());
-    }
     if shown.pending && before.state == "active" {
         let user = user(&before);
         say(&format!("{account} is signed in already{user}. The new sign-in takes its place once it is approved."))?;
@@ -83,10 +80,8 @@ pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, sc
                 return Err(agent_stopped(account));
             }
         } else if message.topic == status_topic {
-            let newest: Option<StatusMessage> = serde_json::from_slice(&message.payload).ok();
-            let newest = newest.filter(|status| status.account == account.as_str());
             let told = status.take().map(|status: StatusMessage| status.warnings).unwrap_or_default();
-            status = newest;
+            status = serde_json::from_slice(&message.payload).ok();
             let warnings = status.iter().flat_map(|status| &status.warnings);
             for warning in warnings.filter(|warning| !told.contains(*warning)) {
                 countdown.clear()?;
@@ -94,9 +89,6 @@ pub(super) async fn login_on(agent: &mut RunningAgent, account: &AccountName, sc
             }
         } else if message.topic == sign_in_topic {
             let now: SignInMessage = serde_json::from_slice(&message.payload).map_err(|_| Failure::not_understood())?;
-            if now.account != account.as_str() {
-                continue;
-            }
             if !now.pending {
                 countdown.clear()?;
                 let status = status.ok_or_else(Failure::not_understood)?;
