@@ -14,7 +14,7 @@ use crate::domain::settings::{AccountSettings, GrantSettings, PublishMode, SignI
 use crate::domain::token_name::TokenName;
 use crate::platform::tls::Tls;
 use crate::provider::{Directory, EndpointQuery, Http, Provider};
-use crate::wire::{AccountInfo, SetUp};
+use crate::wire::AccountInfo;
 
 /// The number of requests to one provider that are under way at a time. After an outage a thousand accounts are due at once, and
 /// neither the device nor the provider should meet them all at the same moment.
@@ -59,16 +59,6 @@ impl Account {
             None => Some(&self.settings),
             Some(PendingChange::Replace(settings)) => Some(settings),
             Some(PendingChange::Remove | PendingChange::Forget) => None,
-        }
-    }
-
-    /// Returns the part of `status` that comes from the settings.
-    pub(super) fn set_up(&self, sign_in_needed: bool) -> SetUp {
-        SetUp {
-            grant: Some(self.settings.grant.name()),
-            declared: Some(self.settings.declared.name()),
-            sign_in_needed,
-            warnings: Vec::new(),
         }
     }
 }

@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::accounts::Clients;
+use super::event::{GateAnswer, LoopEvent, ReturningBrowser};
 use super::requests::ReplyTo;
-use super::{Agent, LoopEvent, SharedProvider};
+use super::{Agent, SharedProvider};
 use crate::broker::Publication;
 use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::clock::BootTime;
@@ -47,41 +48,11 @@ pub(super) struct Gate {
     waiting: WaitingSignIns,
 }
 
-/// A browser that comes back from a sign-in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ReturningBrowser {
-    from: IpAddr,
-    /// Its former session, whose place another takes.
-    former: Option<CookieDigest>,
-}
-
 /// A client at the provider that says who comes.
 struct GateClient {
     provider: SharedProvider,
     /// The same, where the provider has to ask who it is whoever is signed in there (OpenID Connect Core 3.1.2.1).
     asking_again: SharedProvider,
-}
-
-/// An answer of a provider to a question of the gate.
-#[derive(Debug)]
-pub(super) enum GateAnswer {
-    /// The way for somebody to approve.
-    Begun {
-        way: Way,
-        from: IpAddr,
-        back: WayBack,
-        result: Result<Authorization, Fault>,
-        answer: oneshot::Sender<Result<BegunSignIn, String>>,
-    },
-    /// The person who has come back with a code.
-    Exchanged {
-        arrival: ReturningBrowser,
-        back: WayBack,
-        result: Result<Granted, Fault>,
-        answer: oneshot::Sender<Result<Admitted, NotAdmitted>>,
-    },
-    /// The news of an approval on a phone.
-    Polled { browser: CookieDigest, device: Box<DeviceAuthorization>, result: Result<PollAnswer, Fault> },
 }
 
 impl Agent {

@@ -5,6 +5,7 @@
 mod accounts;
 mod connection;
 mod declarations;
+mod event;
 mod gate;
 mod opening;
 mod page;
@@ -15,10 +16,10 @@ mod reload;
 mod request_limits;
 mod requests;
 mod signals;
+mod status;
 mod stop;
 mod summary;
 mod token_requests;
-mod warnings;
 mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -28,26 +29,25 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::broker::{self, BrokerError, Connector, Link, LinkEvent, Will};
+use crate::broker::{self, BrokerError, Connector, Link, Will};
 use crate::config::Environment;
 use crate::domain::account::AccountName;
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::policy::{self, Jitter};
 use crate::domain::rate_limit::Throttle;
 use crate::domain::record::StoredRecord;
-use crate::domain::session::{Event as SessionEvent, ProviderAnswer, RequestId, Revision};
+use crate::domain::session::{Event as SessionEvent, Revision};
 use crate::domain::settings::Settings;
-use crate::page::gate::GateCall;
-use crate::page::{ButtonPress, Page};
+use crate::page::Page;
 use crate::platform::clock;
-use crate::platform::redirect_listener::Arrival;
 use crate::platform::systemd::ServiceManager;
 use crate::platform::timer::{Alarm, ClockWatch};
 use crate::store::{self, Ack, OpenError, Opened, RecordKey, Store};
 use crate::wire::{self, Topics};
 use accounts::{Account, Clients};
 use declarations::Declarations;
-use gate::{Gate, GateAnswer};
+use event::LoopEvent;
+use gate::Gate;
 use redirects::Redirects;
 use refusals::Refusals;
 use request_limits::{Complaints, RequestLimits};
@@ -84,48 +84,6 @@ pub(crate) struct Origin {
     pub path: PathBuf,
     /// The environment that the service manager set.
     pub environment: Environment,
-}
-
-/// One wake-up of the loop.
-#[derive(Debug)]
-enum LoopEvent {
-    Link(LinkEvent),
-    Answered(AccountName, RequestId, ProviderAnswer),
-    Stored(Ack),
-    Browser(Arrival),
-    Pressed(ButtonPress),
-    GateCalled(GateCall),
-    GateAnswered(GateAnswer),
-    AlarmRang,
-    /// The link can take what an account has to publish at a new connection.
-    MayAnnounce,
-    ClockSet,
-    Reload,
-    Stop,
-}
-
-impl From<LinkEvent> for LoopEvent {
-    fn from(event: LinkEvent) -> Self {
-        Self::Link(event)
-    }
-}
-
-impl From<Arrival> for LoopEvent {
-    fn from(arrival: Arrival) -> Self {
-        Self::Browser(arrival)
-    }
-}
-
-impl From<GateCall> for LoopEvent {
-    fn from(call: GateCall) -> Self {
-        Self::GateCalled(call)
-    }
-}
-
-impl From<ButtonPress> for LoopEvent {
-    fn from(press: ButtonPress) -> Self {
-        Self::Pressed(press)
-    }
 }
 
 /// Runs until a signal ends it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::LoopEvent;
+use super::event::LoopEvent;
 use super::signals::Signals;
 use crate::domain::policy::{self, Jitter};
 use crate::domain::settings::StoreSettings;

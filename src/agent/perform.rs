@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Agent, LoopEvent};
+use super::Agent;
+use super::event::LoopEvent;
 use crate::broker::Publication;
 use crate::domain::account::AccountName;
 use crate::domain::session::{Action, LogEvent, ProviderAnswer, ProviderRequest, RequestId, Topic};

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Agent;
-use super::accounts::Account;
 use crate::broker::TopicRefusal;
 use crate::domain::account::AccountName;
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::FaultCode;
 use crate::domain::policy;
 use crate::domain::rate_limit::Complaint;
-use crate::domain::session::{ErrorView, SessionState, StatusView, Topic};
-use crate::domain::settings::PublishMode;
+use crate::domain::session::{ErrorView, Topic};
 use crate::domain::text::printable;
 use crate::platform::clock;
 use crate::wire::is_of_token;
@@ -62,20 +60,8 @@ impl Agent {
         }
     }
 
-    /// Returns the state, times and faults of an account: those of its session, or that the broker refuses a token of it.
-    pub(super) fn status_of(&self, name: &AccountName, account: &Account) -> StatusView {
-        let mut status = account.session.status(clock::now());
-        if status.state != SessionState::Active || account.settings.publish != PublishMode::Retained {
-            return status;
-        }
-        status.error = self.refusal_of(name, &Topic::Token).or(status.error);
-        for token in &mut status.tokens {
-            token.error = self.refusal_of(name, &Topic::FurtherToken(token.name.clone())).or(token.error.take());
-        }
-        status
-    }
-
-    fn refusal_of(&self, name: &AccountName, topic: &Topic) -> Option<ErrorView> {
+    /// Returns the fault of an account whose token on this topic the broker refuses.
+    pub(super) fn refusal_of(&self, name: &AccountName, topic: &Topic) -> Option<ErrorView> {
         let (refusal, since) = self.refusals.topics.get(&self.topics.account(name, topic))?;
         let reason = refusal.to_string();
         Some(ErrorView {

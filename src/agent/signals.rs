@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::LoopEvent;
+use super::event::LoopEvent;
 
 /// The signals, from the moment when they are caught.
 pub(super) struct Signals {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Agent, LoopEvent, SessionEvent};
+use super::event::LoopEvent;
+use super::{Agent, SessionEvent};
 use crate::wire;
 
 /// The time that an orderly end waits for the answers of providers, each of which may carry the only good refresh token.
