@@ -3,6 +3,7 @@ mod broker;
 mod catalog;
 mod decode;
 mod docs;
+mod gate;
 mod grants;
 mod named_files;
 mod page;

@@ -48,3 +48,63 @@ impl GateSettings {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::account::Declared;
+    use crate::domain::account_settings::{ClientSettings, GrantSettings, PublishMode, SignInMode};
+    use crate::domain::identity::{Admission, Identity};
+
+    /// A gate for everybody at example.com and for operators, with both ways to sign in.
+    pub(crate) fn settings() -> GateSettings {
+        let client = |grant| {
+            Some(Arc::new(AccountSettings {
+                provider: "id.example".to_owned(),
+                endpoints: Arc::default(),
+                client: ClientSettings { id: "panel".to_owned(), secrets: Vec::new(), key: None },
+                grant,
+                scopes: vec!["openid".to_owned()],
+                tokens: BTreeMap::new(),
+                profile: Arc::default(),
+                sign_in: SignInMode::OnRequest,
+                publish: PublishMode::Retained,
+                allow: AllowList::default(),
+                identity: true,
+                claims: Vec::new(),
+                ca_file: None,
+                allow_http: false,
+                declared: Declared::File,
+            }))
+        };
+        let redirect_uri = "https://panel.example.com/oauth2mqtt/callback".into();
+        GateSettings {
+            address: "https://panel.example.com".to_owned(),
+            listen: "127.0.0.1:8630".parse().unwrap(),
+            allow: allow(&["*@example.com", "groups:operators"]),
+            session: Duration::from_secs(3_600),
+            idle: Duration::from_secs(600),
+            groups: "groups".to_owned(),
+            browser: client(GrantSettings::AuthorizationCode { redirect_uri }),
+            phone: client(GrantSettings::DeviceCode),
+        }
+    }
+
+    pub(crate) fn allow(texts: &[&str]) -> AllowList {
+        texts.iter().map(|text| text.parse::<Admission>().unwrap()).collect()
+    }
+
+    /// A person of this name at example.com, in these groups.
+    pub(crate) fn person(name: &str, groups: &[&str]) -> Identity {
+        Identity {
+            sub: format!("sub-of-{name}"),
+            email: Some(format!("{name}@example.com")),
+            email_verified: true,
+            name: Some(name.to_owned()),
+            picture: Some("https://example.com/picture.png".to_owned()),
+            claims: BTreeMap::from([("groups".to_owned(), groups.iter().map(|it| (*it).to_owned()).collect())]),
+        }
+    }
+}

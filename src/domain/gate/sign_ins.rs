@@ -140,3 +140,141 @@ impl WaitingSignIns {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::domain::gate::settings::tests::person;
+    use crate::domain::secret::Secret;
+
+    const REDIRECT_URI: &str = "https://panel.example.com/oauth2mqtt/callback";
+
+    fn at(seconds: u64) -> BootTime {
+        BootTime::new(Duration::from_secs(1_000 + seconds))
+    }
+
+    fn browser(number: u32) -> CookieDigest {
+        CookieDigest::of(&number.to_be_bytes())
+    }
+
+    fn client(number: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, number])
+    }
+
+    fn request(state: &str) -> WaitingState {
+        WaitingState::Browser(AuthorizationRequest {
+            address: "https://id.example/authorize".to_owned(),
+            redirect_uri: REDIRECT_URI.to_owned(),
+            state: state.to_owned(),
+            code_verifier: Secret::new("v".to_owned()),
+            issuer: Some("https://id.example".to_owned()),
+            names_issuer: false,
+        })
+    }
+
+    fn code() -> WaitingState {
+        WaitingState::Phone(DeviceAuthorization {
+            device_code: Secret::new("d".to_owned()),
+            user_code: "ABCD".to_owned(),
+            verification_uri: "https://id.example/device".to_owned(),
+            verification_uri_complete: None,
+            interval: Duration::from_secs(5),
+            poll_parameters: BTreeMap::new(),
+        })
+    }
+
+    fn back() -> WayBack {
+        WayBack::read("/dashboard")
+    }
+
+    fn redirection(query: &str) -> Redirection {
+        Redirection::read(query).unwrap()
+    }
+
+    #[test]
+    fn a_redirection_counts_once_and_for_the_browser_that_was_sent_away() {
+        let mut waiting = WaitingSignIns::default();
+        waiting.insert((browser(1), client(1)), request("s1"), back(), None, at(0));
+        waiting.insert((browser(2), client(2)), request("s2"), back(), None, at(0));
+        let mut taken = |number, query: &str, seconds| {
+            let taken = waiting.take_redirection(browser(number), redirection(query), at(seconds));
+            taken.map(|(request, _, back)| (request.state, back.as_str().to_owned()))
+        };
+        for (number, query) in [
+            (1, "code=c&state=s2"),
+            (2, "code=c&state=s1"),
+            (3, "code=c&state=s1"),
+            (1, "code=c&state=s1&iss=https://evil.example"),
+        ] {
+            assert_eq!(taken(number, query, 1), None, "{number} {query}");
+        }
+        assert_eq!(
+            taken(1, "code=c&state=s1&iss=https://id.example", 1),
+            Some(("s1".to_owned(), "/dashboard".to_owned()))
+        );
+        assert_eq!(taken(1, "code=c&state=s1", 1), None);
+        assert_eq!(taken(2, "code=c&state=s2", 600), None, "too late");
+    }
+
+    #[test]
+    fn a_code_is_approved_for_the_browser_that_shows_it_and_handed_over_once() {
+        let mut waiting = WaitingSignIns::default();
+        waiting.insert((browser(1), client(1)), code(), back(), Some(Duration::from_secs(1_800)), at(0));
+        assert!(
+            matches!(waiting.collect(browser(1), at(1)), Some(Collected::Waits(_, left)) if left == PHONE_TIME - Duration::from_secs(1))
+        );
+        assert!(waiting.collect(browser(2), at(1)).is_none());
+        assert!(waiting.waits_for_phone(browser(1), at(1)) && !waiting.waits_for_phone(browser(2), at(1)));
+        waiting.phone_answered(browser(2), Ok(person("eve", &[])), at(2));
+        waiting.phone_answered(browser(1), Ok(person("ann", &[])), at(2));
+        waiting.phone_answered(browser(1), Ok(person("eve", &[])), at(2));
+        assert!(!waiting.waits_for_phone(browser(1), at(3)));
+        assert!(waiting.take_redirection(browser(1), redirection("code=c&state=s"), at(3)).is_none());
+        let Some(Collected::Answered(Ok(identity), back)) = waiting.collect(browser(1), at(3)) else { panic!() };
+        assert_eq!((identity.user(), back.as_str()), ("ann@example.com", "/dashboard"));
+        assert!(waiting.collect(browser(1), at(3)).is_none());
+    }
+
+    #[test]
+    fn a_code_that_nobody_approves_and_an_approval_that_nobody_collects_expire() {
+        let mut waiting = WaitingSignIns::default();
+        waiting.insert((browser(1), client(1)), code(), back(), Some(Duration::from_secs(60)), at(0));
+        waiting.phone_answered(browser(1), Ok(person("ann", &[])), at(60));
+        assert!(waiting.collect(browser(1), at(60)).is_none());
+        waiting.insert((browser(2), client(1)), code(), back(), None, at(0));
+        waiting.phone_answered(browser(2), Err("No.".to_owned()), at(10));
+        assert!(waiting.collect(browser(2), at(10) + APPROVED_TIME).is_none());
+    }
+
+    #[test]
+    fn whoever_begins_sign_ins_without_end_displaces_only_his_own() {
+        let mut waiting = WaitingSignIns::default();
+        waiting.insert((browser(0), client(0)), code(), back(), None, at(0));
+        for number in 1..1_000 {
+            waiting.insert((browser(number), client(1)), request("s"), back(), None, at(0));
+        }
+        assert_eq!(waiting.0.len(), 1 + WAITING_OF_ONE);
+        assert!(waiting.waits_for_phone(browser(0), at(1)));
+        for number in 0..=255 {
+            waiting.insert((browser(2_000 + u32::from(number)), client(number)), request("s"), back(), None, at(0));
+        }
+        assert_eq!(waiting.0.len(), WAITING);
+    }
+
+    #[test]
+    fn what_is_given_up_is_of_one_browser_or_one_way() {
+        let mut waiting = WaitingSignIns::default();
+        for number in 0..2 {
+            waiting.insert((browser(number), client(0)), code(), back(), None, at(0));
+            waiting.insert((browser(10 + number), client(0)), request("s"), back(), None, at(0));
+        }
+        waiting.forget(browser(0));
+        assert_eq!(waiting.0.len(), 3);
+        waiting.give_up(Way::Phone);
+        assert!(waiting.0.iter().all(|it| matches!(it.state, WaitingState::Browser(_))) && waiting.0.len() == 2);
+        waiting.give_up(Way::Browser);
+        assert!(waiting.0.is_empty());
+    }
+}
