@@ -73,8 +73,7 @@ impl Agent {
     pub(super) fn use_gate_settings(&mut self, settings: Option<GateSettings>) {
         let former = self.gate.shared.lock().settings.clone();
         let settings = settings.map(|settings| match &former {
-            // Where it listens, and what it is called, is for the next start.
-            Some(former) => GateSettings { listen: former.listen, address: former.address.clone(), ..settings },
+            Some(former) => settings.at_the_place_of(former),
             None => settings,
         });
         if settings.as_ref() == former.as_deref() && self.gate.server.is_some() == settings.is_some() {
@@ -104,10 +103,10 @@ impl Agent {
 
     fn serve_gate(&self, settings: &GateSettings) -> Option<GateServer> {
         let GateSettings { listen, address, .. } = settings;
-        match gate::serve(*listen, self.gate.shared.clone(), self.events.clone()) {
-            Ok(server) => {
+        match self.redirects.inherited.listen(*listen) {
+            Ok(listener) => {
                 tracing::info!(%listen, address, "the gate is open for the people whom it admits");
-                Some(server)
+                Some(gate::serve(listener, self.gate.shared.clone(), self.events.clone()))
             }
             Err(error) => {
                 tracing::error!(%error, %listen, "the gate cannot listen, so nobody comes in; going on without it");

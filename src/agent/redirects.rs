@@ -12,7 +12,8 @@ use crate::domain::account::AccountName;
 use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
 use crate::domain::session::{Command, Event, Topic};
-use crate::platform::redirect_listener::{self, Arrival, InheritedSockets, Listener};
+use crate::platform::inherited_sockets::InheritedSockets;
+use crate::platform::redirect_listener::{self, Arrival, Listener};
 use crate::wire::Verb;
 
 /// The listeners for the sign-ins that wait for a browser.
@@ -21,7 +22,7 @@ pub(super) struct Redirects {
     listeners: BTreeMap<SocketAddr, Listener>,
     /// Where it cannot be listened, and why.
     refused: BTreeMap<SocketAddr, String>,
-    inherited: InheritedSockets,
+    pub(super) inherited: InheritedSockets,
     /// True if other addresses may be wanted than are listened on.
     pub(super) may_have_changed: bool,
 }

@@ -117,6 +117,9 @@ pub(crate) enum CliCommand {
         account: String,
     },
     /// Show who is signed in at the gate before a dashboard, or sign somebody out there
+    ///
+    /// `gate sign-out PERSON` signs a person out in every browser, `gate sign-out --all` everybody. Whoever is still in the list `allow`
+    /// of [gate] can sign in again.
     Gate {
         /// The command
         #[command(subcommand)]

@@ -86,6 +86,11 @@ pub(crate) const DETAILS: &[Details] = &[
         examples: &["oauth2mqtt logout google"],
     },
     Details {
+        command: "gate",
+        exit_codes: REQUEST,
+        examples: &["oauth2mqtt gate", "oauth2mqtt gate sign-out ann@example.com", "oauth2mqtt gate sign-out --all"],
+    },
+    Details {
         command: "add",
         exit_codes: REQUEST,
         examples: &[

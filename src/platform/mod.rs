@@ -3,6 +3,7 @@
 pub(crate) mod acceptor;
 pub(crate) mod clock;
 pub(crate) mod http_server;
+pub(crate) mod inherited_sockets;
 mod named_certificate;
 pub(crate) mod names;
 pub(crate) mod redirect_listener;

@@ -3,7 +3,6 @@
 //! It listens only on loopback, and only while a sign-in waits for a browser. Whoever else comes there finds nothing: a
 //! redirection is good only with the state of a sign-in that waits.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,8 +12,6 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 use hyper::{Method, Request, Response, StatusCode};
-use listenfd::ListenFd;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -22,8 +19,8 @@ use url::{Host, Url};
 
 use crate::domain::loopback::loopback_address;
 use crate::domain::secret::Secret;
-use crate::platform::acceptor;
 use crate::platform::http_server::{self, Bounds, ResponseBody, ResponseFuture};
+use crate::platform::inherited_sockets::InheritedSockets;
 
 /// The time for an answer: the provider is asked meanwhile.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -62,29 +59,6 @@ pub(crate) fn address(redirect_uri: &Url) -> Option<SocketAddr> {
     (redirect_uri.scheme() == "http" && ip.is_loopback()).then(|| SocketAddr::new(ip, port))
 }
 
-/// Sockets that the service manager listens on for this process (`sd_listen_fds`(3)), so that no other user can take their
-/// ports while nobody signs in.
-#[derive(Debug, Default)]
-pub(crate) struct InheritedSockets(BTreeMap<SocketAddr, std::net::TcpListener>);
-
-impl InheritedSockets {
-    /// Takes those that were handed to this process.
-    #[must_use]
-    pub(crate) fn from_process() -> Self {
-        let mut handed = ListenFd::from_env();
-        let sockets = (0..handed.len()).filter_map(|place| handed.take_tcp_listener(place).ok().flatten());
-        Self(sockets.filter_map(|socket| Some((socket.local_addr().ok()?, socket))).collect())
-    }
-
-    fn socket(&self, address: SocketAddr) -> Option<io::Result<TcpListener>> {
-        let socket = self.0.get(&address)?;
-        Some(socket.try_clone().and_then(|socket| {
-            socket.set_nonblocking(true)?;
-            TcpListener::from_std(socket)
-        }))
-    }
-}
-
 /// Listens on `address`, and reports each browser that comes.
 ///
 /// # Errors
@@ -94,20 +68,9 @@ pub(crate) fn listen<E: From<Arrival> + Send + 'static>(
     inherited: &InheritedSockets,
     events: mpsc::Sender<E>,
 ) -> io::Result<Listener> {
-    let listener = match inherited.socket(address) {
-        Some(socket) => socket?,
-        None => http_server::listen(address).map_err(|error| with_holder(error, address))?,
-    };
+    let listener = inherited.listen(address)?;
     let answering = Arc::new(move |request| -> ResponseFuture { Box::pin(answer(address, request, events.clone())) });
     Ok(Listener(tokio::spawn(http_server::serve(listener, BOUNDS, answering))))
-}
-
-/// Says whose program holds the address.
-fn with_holder(error: io::Error, address: SocketAddr) -> io::Error {
-    match acceptor::holder_of(address).filter(|_| error.kind() == io::ErrorKind::AddrInUse) {
-        Some(user) => io::Error::new(error.kind(), format!("a program of {user} listens there")),
-        None => error,
-    }
 }
 
 async fn answer<E: From<Arrival>>(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Way;
-use crate::domain::account_settings::AccountSettings;
+use crate::domain::account_settings::{AccountSettings, GrantSettings};
 use crate::domain::identity::AllowList;
 
 /// The path, below the address, to which a provider sends a browser back.
@@ -39,6 +39,17 @@ impl GateSettings {
         self.address.split_once("://").map_or("", |(_, authority)| authority)
     }
 
+    /// The same at the place of `former`: where the gate listens, and by which address it is reached, changes at the next start only.
+    #[must_use]
+    pub(crate) fn at_the_place_of(self, former: &Self) -> Self {
+        let redirect_uri = format!("{}{CALLBACK_PATH}", former.address);
+        let browser = self.browser.map(|client| {
+            let grant = GrantSettings::AuthorizationCode { redirect_uri: redirect_uri.into() };
+            Arc::new(AccountSettings { grant, ..AccountSettings::clone(&client) })
+        });
+        Self { listen: former.listen, address: former.address.clone(), browser, ..self }
+    }
+
     /// The client for this way, if it is offered.
     #[must_use]
     pub(crate) fn client(&self, way: Way) -> Option<&Arc<AccountSettings>> {
@@ -55,8 +66,16 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::domain::account::Declared;
-    use crate::domain::account_settings::{ClientSettings, GrantSettings, PublishMode, SignInMode};
+    use crate::domain::account_settings::{ClientSettings, PublishMode, SignInMode};
     use crate::domain::identity::{Admission, Identity};
+
+    #[test]
+    fn another_address_waits_for_the_next_start_with_all_that_is_made_from_it() {
+        let former = settings();
+        let address = "https://other.example".to_owned();
+        let moved = GateSettings { address, listen: "127.0.0.1:1".parse().unwrap(), ..settings() };
+        assert_eq!(moved.at_the_place_of(&former), former);
+    }
 
     /// A gate for everybody at example.com and for operators, with both ways to sign in.
     pub(crate) fn settings() -> GateSettings {

@@ -10,11 +10,11 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -142,23 +142,19 @@ pub(crate) struct PhoneCode {
 #[derive(Debug)]
 pub(crate) struct GateServer(JoinHandle<()>);
 
-/// Serves the gate on `listen`, and reports to `events` from now on.
-///
-/// # Errors
-/// When nothing can listen on the address.
+/// Serves the gate, and reports to `events` from now on.
 pub(crate) fn serve<E: From<GateCall> + Send + 'static>(
-    listen: SocketAddr,
+    listener: TcpListener,
     shared: SharedGate,
     events: mpsc::Sender<E>,
-) -> io::Result<GateServer> {
-    let listener = http_server::listen(listen)?;
+) -> GateServer {
     let handler = Arc::new(handler::GateHandler::new(shared, events));
     let bounds = Bounds { connections: CONNECTIONS, life: LIFE, keep_alive: true, behind_proxy: true };
     let answering = Arc::new(move |request| -> http_server::ResponseFuture {
         let handler = Arc::clone(&handler);
         Box::pin(async move { handler.answer(request).await })
     });
-    Ok(GateServer(tokio::spawn(http_server::serve(listener, bounds, answering))))
+    GateServer(tokio::spawn(http_server::serve(listener, bounds, answering)))
 }
 
 impl Drop for GateServer {
