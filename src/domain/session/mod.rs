@@ -323,7 +323,7 @@ impl Session {
     }
 
     fn clock_was_set(&mut self, cx: &Context) {
-        self.grant.clock_was_set(&self.rules.acquisition, cx);
+        self.grant.clock_was_set(cx);
         self.sign_in.clock_was_set(cx);
         self.disk.clock_was_set(cx);
         self.disk.note();

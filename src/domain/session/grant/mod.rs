@@ -173,7 +173,7 @@ impl Grant {
         }
     }
 
-    pub(super) fn clock_was_set(&mut self, acquisition: &Acquisition, cx: &Context) {
+    pub(super) fn clock_was_set(&mut self, cx: &Context) {
         let renewal = match self {
             Self::Held(renewal) => renewal,
             Self::None { active_fault: Some(active_fault), .. } => {
@@ -190,14 +190,10 @@ impl Grant {
             active_fault.clock_was_set(cx);
         }
         renewal.further_clock_was_set(cx);
-        renewal.step = match renewal.step {
-            // What was counted in this process is due when it was; otherwise the whole fleet would draw lots anew at once.
-            RefreshStep::Waits(_) if renewal.failures == 0 && renewal.received.is_none() => {
-                renewal.next_step(acquisition, cx)
-            }
-            RefreshStep::Waits(due) => RefreshStep::Waits(Moment::at(due.at, cx.now)),
-            RefreshStep::Never | RefreshStep::Asking(_) => return,
-        };
+        let Some(due) = renewal.step.own_due() else { return };
+        // What was counted in this process is due when it was; otherwise the whole fleet would draw lots anew at once.
+        let is_counted = renewal.failures > 0 || renewal.received.is_some();
+        renewal.step.own_is_due(if is_counted { Moment::at(due.at, cx.now) } else { renewal.next_due(cx) });
         renewal.follow_active_fault();
     }
 

@@ -19,34 +19,32 @@ impl Session {
             cx.reply(ticket, Err(CommandError::NotSignedIn));
             return;
         };
-        let told_to_wait = renewal.told_to_wait(cx.now).cloned();
-        let refused = match &mut renewal.step {
-            RefreshStep::Never if renewal.signed_in.refused.is_some() => Some(CommandError::NotSignedIn),
-            RefreshStep::Never => Some(CommandError::NoRefreshToken),
-            RefreshStep::Asking(_) => None,
-            RefreshStep::Waits(due) => {
-                if is_fresh(renewal.received, cx.now) {
-                    self.disk.reply_when_safe(ticket);
-                    return;
-                }
-                if told_to_wait.is_none() {
-                    *due = Moment::at(cx.now.boot, cx.now);
-                    renewal.retry_refused_further(cx.now);
-                }
-                told_to_wait.map(CommandError::Failed)
-            }
-        };
-        match refused {
-            Some(refused) => cx.reply(ticket, Err(refused)),
-            None => renewal.waiting.push(ticket),
+        if matches!(renewal.step, RefreshStep::Never) {
+            let is_refused = renewal.signed_in.refused.is_some();
+            let why = if is_refused { CommandError::NotSignedIn } else { CommandError::NoRefreshToken };
+            cx.reply(ticket, Err(why));
+            return;
         }
+        if renewal.step.own_due().is_some() {
+            if is_fresh(renewal.received, cx.now) {
+                self.disk.reply_when_safe(ticket);
+                return;
+            }
+            if let Some(fault) = renewal.told_to_wait(cx.now) {
+                cx.reply(ticket, Err(CommandError::Failed(fault.clone())));
+                return;
+            }
+            renewal.step.own_is_due(Moment::at(cx.now.boot, cx.now));
+            renewal.retry_refused_further(cx.now);
+        }
+        renewal.waiting.push(ticket);
     }
 
     /// Returns whether a request to refresh would bring one about now, and not join one, find new tokens or be refused.
     #[must_use]
     pub fn would_refresh(&self, now: Now) -> bool {
         let Grant::Held(renewal) = &self.grant else { return false };
-        let waits = matches!(renewal.step, RefreshStep::Waits(_));
+        let waits = renewal.step.own_due().is_some();
         waits && !is_fresh(renewal.received, now) && renewal.told_to_wait(now).is_none()
     }
 
@@ -145,8 +143,7 @@ impl Session {
 
 impl Renewal {
     /// Why the provider is not to be asked before the next attempt, whoever wants it: because it said so.
-    fn told_to_wait(&self, now: Now) -> Option<&Fault> {
-        let RefreshStep::Waits(_) = self.step else { return None };
+    pub(super) fn told_to_wait(&self, now: Now) -> Option<&Fault> {
         let of_further = self.further.iter().filter_map(FurtherRenewal::active_fault);
         self.active_fault().into_iter().chain(of_further).find_map(|it| it.told_to_wait(now))
     }

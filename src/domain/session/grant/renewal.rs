@@ -48,6 +48,27 @@ pub(super) enum RefreshStep {
     Asking(Box<Asking>),
 }
 
+impl RefreshStep {
+    /// When the account's own token is due, unless that is being asked for. The refresh for a further token changes nothing
+    /// about it.
+    pub(super) fn own_due(&self) -> Option<Moment> {
+        match self {
+            Self::Waits(due) => Some(*due),
+            Self::Asking(asking) => asking.token.is_some().then_some(asking.due),
+            Self::Never => None,
+        }
+    }
+
+    /// Changes when the account's own token is due, unless that is being asked for.
+    pub(super) fn own_is_due(&mut self, at: Moment) {
+        match self {
+            Self::Waits(due) => *due = at,
+            Self::Asking(asking) if asking.token.is_some() => asking.due = at,
+            Self::Asking(_) | Self::Never => {}
+        }
+    }
+}
+
 /// A refresh.
 #[derive(Debug)]
 pub(super) struct Asking {
@@ -125,15 +146,20 @@ impl Renewal {
     }
 
     pub(super) fn next_step(&self, acquisition: &Acquisition, cx: &Context) -> RefreshStep {
-        if !self.can_renew(acquisition) {
-            return RefreshStep::Never;
-        }
+        if self.can_renew(acquisition) { RefreshStep::Waits(self.next_due(cx)) } else { RefreshStep::Never }
+    }
+
+    /// When the account's own token is due, as its end and that of the sign-in have it.
+    pub(super) fn next_due(&self, cx: &Context) -> Moment {
         let expiry = self.signed_in.tokens.expiry.as_ref();
-        let Some(received) = self.received else {
-            return RefreshStep::Waits(Moment::at(self.resumes_at(expiry, cx), cx.now));
+        let at = match self.received {
+            Some(received) => {
+                let at = policy::refresh_at(expiry, received, cx.jitter);
+                self.before_sign_in_ends(at, received, cx)
+            }
+            None => self.resumes_at(expiry, cx),
         };
-        let at = policy::refresh_at(expiry, received, cx.jitter);
-        RefreshStep::Waits(Moment::at(self.before_sign_in_ends(at, received, cx), cx.now))
+        Moment::at(at, cx.now)
     }
 
     /// The same moment, or an earlier one if the sign-in itself would end before it.
@@ -143,7 +169,9 @@ impl Renewal {
 
     /// When to refresh a token from before a restart.
     fn resumes_at(&self, expiry: Option<&Expiry>, cx: &Context) -> BootTime {
-        let ago = self.signed_in.refreshing_since.map(|since| cx.now.wall.since(since));
+        // One that was begun in this process is not in doubt before it has failed.
+        let interrupted = self.signed_in.refreshing_since.filter(|_| self.in_doubt);
+        let ago = interrupted.map(|since| cx.now.wall.since(since));
         if let Some(at) = ago.and_then(|ago| policy::interrupted_at(ago, cx.now.boot, cx.jitter)) {
             return at;
         }
@@ -184,10 +212,10 @@ impl Renewal {
     /// The next refresh is no later than when its fault is to be tried again.
     pub(super) fn follow_active_fault(&mut self) {
         let retry = self.active_fault.as_ref().and_then(|fault| fault.retry);
-        if let (RefreshStep::Waits(due), Some(retry)) = (&mut self.step, retry)
+        if let Some((due, retry)) = self.step.own_due().zip(retry)
             && retry.at < due.at
         {
-            *due = retry;
+            self.step.own_is_due(retry);
         }
     }
 

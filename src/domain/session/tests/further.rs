@@ -236,6 +236,46 @@ fn a_wait_that_the_provider_asks_for_is_kept_by_all_tokens() {
 }
 
 #[test]
+fn a_request_to_refresh_while_a_further_token_is_asked_for_brings_the_accounts_own_next() {
+    let asking = || {
+        let mut harness = signed_in(mail(), Some("r1"));
+        harness.pass(30);
+        assert!(harness.session.would_refresh(harness.now));
+        harness.tell(Event::Command(Command::Refresh, Ticket(5)));
+        harness
+    };
+    let mut harness = asking();
+    assert_eq!((harness.refresh(), harness.replies.len()), (Some(("r1", Some("mail"))), 0));
+    harness.answer(refreshed("m1", "r2"));
+    assert_eq!(harness.refresh(), Some(("r2", None)));
+    harness.answer(refreshed("a2", "r3"));
+    assert_eq!(harness.replies, [(Ticket(5), Ok(()))]);
+
+    let mut harness = asking();
+    let busy = Fault::passing(FaultCode::RateLimited, "HTTP 429.").retry_after(Some(Duration::from_secs(3_000)));
+    harness.answer(refused(busy));
+    assert!(matches!(&harness.replies[..], [(Ticket(5), Err(CommandError::Failed(_)))]), "{:?}", harness.replies);
+
+    let mut harness = signed_in(mail(), Some("r1"));
+    harness.tell(Event::Command(Command::Refresh, Ticket(5)));
+    assert_eq!(harness.replies, [(Ticket(5), Ok(()))], "the account's own has just come");
+}
+
+#[test]
+fn a_clock_that_is_set_while_a_further_token_is_asked_for_tells_when_the_accounts_own_is_due() {
+    for (ahead, due) in [(1, None), (86_400, Some(("r3", None)))] {
+        let mut harness = with_mail().restarted(rules_with(&[("mail", "mail.read")]));
+        harness.pass(10);
+        assert_eq!(harness.refresh(), Some(("r2", Some("mail"))));
+        harness.now.wall = harness.now.wall + Duration::from_secs(ahead);
+        harness.tell(Event::ClockSet);
+        harness.answer(refreshed("m2", "r3"));
+        harness.pass(10);
+        assert_eq!(harness.refresh(), due, "{ahead}");
+    }
+}
+
+#[test]
 fn a_further_token_is_withdrawn_at_its_end() {
     let mut harness = signed_in(mail(), Some("r1"));
     harness.answer(ProviderAnswer::Refresh(Ok(tokens("m1", Some("r2"), 100))));
