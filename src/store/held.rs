@@ -24,6 +24,14 @@ pub(super) enum HeldRecord {
 pub(super) type HeldRecords = BTreeMap<Vec<u8>, HeldRecord>;
 
 impl HeldRecord {
+    /// Returns whether it has tokens or a client's secret in it, as far as is known.
+    pub(super) fn has_secrets(&self) -> bool {
+        match self {
+            Self::SignIn(record) => record.signed_in.is_some(),
+            Self::Sealed(_) => true,
+        }
+    }
+
     /// Seals it anew, with this serial and floor. What does not open stays as it is, with its own.
     pub(super) fn seal(
         &mut self,

@@ -26,6 +26,7 @@ mod sealed_record;
 mod tests;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
@@ -233,6 +234,7 @@ fn open_with(
         has_gaps: files.is_none(),
         files,
         with_secrets,
+        leaving: BTreeSet::new(),
         serial,
         floor,
         key,

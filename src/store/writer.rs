@@ -65,6 +65,8 @@ pub(super) struct Writer<F> {
     pub(super) floor: Floor,
     /// The names under which the files may have tokens or a client's secret, in some version or other.
     pub(super) with_secrets: BTreeSet<Vec<u8>>,
+    /// Those of them whose secrets are given up. Every former version of them has yet to leave the files.
+    pub(super) leaving: BTreeSet<Vec<u8>>,
     /// Set while the log may have gaps, and has to be written again before anything else.
     pub(super) has_gaps: bool,
     /// When the disk may be tried again.
@@ -88,7 +90,6 @@ impl<F: Fn(Ack)> Writer<F> {
     /// Writes a batch, and returns the result of each job.
     fn write(&mut self, batch: &[Job]) -> Vec<Result<(), Fault>> {
         let mut changes = RecordChanges::new();
-        let mut leaving = BTreeSet::new();
         let mut results = Vec::new();
         for job in batch {
             let key = job.key.name().into_bytes();
@@ -97,20 +98,19 @@ impl<F: Fn(Ack)> Writer<F> {
                 if job.task.has_secrets() {
                     self.with_secrets.insert(key.clone());
                 } else {
-                    leaving.extend(self.with_secrets.get(&key).cloned());
+                    self.leaving.extend(self.with_secrets.get(&key).cloned());
                 }
                 self.hold(&key, &job.task, &change);
                 // A later change of the same account takes the place of an earlier one.
                 changes.insert(key, change);
             }));
         }
-        if let Err(fault) = self.try_to_write(&changes, !leaving.is_empty()) {
+        if let Err(fault) = self.try_to_write(&changes) {
             return results.into_iter().map(|result| result.and(Err(fault.clone()))).collect();
         }
-        for name in leaving {
+        for name in std::mem::take(&mut self.leaving) {
             // Who has signed in again since is back.
-            let last = batch.iter().rev().find(|job| job.key.name().into_bytes() == name);
-            if last.is_none_or(|job| !job.task.has_secrets()) {
+            if self.held.get(&name).is_none_or(|held| !held.has_secrets()) {
                 self.with_secrets.remove(&name);
             }
         }
@@ -149,12 +149,12 @@ impl<F: Fn(Ack)> Writer<F> {
     }
 
     /// Writes, unless the disk failed a short while ago: a dying one is not written to more often than it must be.
-    fn try_to_write(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), Fault> {
+    fn try_to_write(&mut self, changes: &RecordChanges) -> Result<(), Fault> {
         let now = clock::now().boot;
         if let Some((why, wait)) = self.retry.refuses(now) {
             return Err(self.failed(&why).retry_after(Some(wait)));
         }
-        match self.attempt(changes, forget) {
+        match self.attempt(changes) {
             Ok(()) => {
                 if self.retry.succeeded() {
                     tracing::info!(path = %self.path.display(), "the store works again; nothing is missing from it");
@@ -175,7 +175,7 @@ impl<F: Fn(Ack)> Writer<F> {
     }
 
     /// Writes; after a failure the files are given up, and opened again the next time.
-    fn attempt(&mut self, changes: &RecordChanges, forget: bool) -> Result<(), DatabaseError> {
+    fn attempt(&mut self, changes: &RecordChanges) -> Result<(), DatabaseError> {
         let mut files = match self.files.take() {
             Some(mut files) => match files.write(changes, || self.seal_all()) {
                 Ok(()) => files,
@@ -190,33 +190,34 @@ impl<F: Fn(Ack)> Writer<F> {
             },
             None => self.reopen()?,
         };
-        if forget {
-            let (floor, all) = self.raise_floor(&mut files)?;
+        if !self.leaving.is_empty() {
+            let all = self.raise_floor(&mut files)?;
             files = files.forget_former_versions(&all)?;
-            self.floor = floor;
         }
         self.files = Some(files);
         Ok(())
     }
 
-    /// Seals every remaining record again, and then writes down that no earlier one counts any more. Returns the new floor,
-    /// and what the files hold then.
+    /// Seals every remaining record again, and then writes down that no earlier one counts any more. Returns what the files
+    /// hold then.
     ///
     /// In this order: were the floor on the disk first, a power cut would take the records that are still below it.
-    fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<(Floor, Records), DatabaseError> {
+    fn raise_floor(&mut self, files: &mut ReplicatedFiles) -> Result<Records, DatabaseError> {
         let floor = Floor::new(self.serial + 1);
         let mut all = self.seal_all()?;
         // What does not open is of another key or machine, which has a floor of its own.
         let resealed = all.iter().filter(|(_, record)| record.serial() >= floor.serial());
         let resealed = resealed.map(|(name, record)| (name.clone(), RecordChange::Put(record.clone()))).collect();
         files.write(&resealed, || Ok(all.clone()))?;
+        // Whatever fails from here on, what is sealed next says so.
+        self.floor = floor;
         self.serial += 1;
         let record = self.key.seal(floor::NAME, self.serial, floor.serial(), b"").map_err(io::Error::other)?;
         self.held.insert(floor::NAME.into(), HeldRecord::Sealed(record.clone()));
         all.insert(floor::NAME.into(), record.clone());
         let raised = RecordChanges::from([(floor::NAME.into(), RecordChange::Put(record))]);
         files.write(&raised, || Ok(all.clone()))?;
-        Ok((floor, all))
+        Ok(all)
     }
 
     /// Seals everything that the files are to hold, with new serials. What does not open stays as it is.

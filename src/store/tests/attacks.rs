@@ -78,6 +78,55 @@ fn a_power_cut_in_a_sign_out_takes_no_other_account() {
     }
 }
 
+/// An account that leaves, its record, and one that stays; the sign-out fails when it is to move the database.
+fn cut_short(root: &Path) -> (Opened, Receiver<Ack>, SealedRecord) {
+    let path = settings(root).path;
+    let (opened, acks) = open_in(root);
+    opened.store.save(&name("leaves"), 1, settled("old"));
+    opened.store.save(&name("stays"), 1, settled("kept"));
+    assert!((0..2).all(|_| acks.recv().unwrap().result.is_ok()));
+    let (_, found) = copies::Copies::open(&path.join("copies")).unwrap().unwrap();
+    fs::write(path.join("sled.old"), "in the way").unwrap();
+    opened.store.erase(&name("leaves"), 2);
+    assert!(acks.recv().unwrap().result.is_err());
+    (opened, acks, found.records[b"leaves".as_slice()].clone())
+}
+
+#[test]
+fn an_old_record_that_is_put_back_undoes_no_sign_out_that_was_cut_short() {
+    let root = TempDir::new().unwrap();
+    let (opened, acks, old) = cut_short(root.path());
+    let path = settings(root.path()).path;
+    // Both files are written again, and nothing more.
+    opened.store.erase(&name("leaves"), 3);
+    assert!(acks.recv().unwrap().result.is_err());
+    drop(opened);
+    fs::remove_file(path.join("sled.old")).unwrap();
+    let (_, mut found) = copies::Copies::open(&path.join("copies")).unwrap().unwrap();
+    found.records.insert(b"leaves".to_vec(), old);
+    copies::Copies::make(&path.join("copies"), &found.records).unwrap();
+    let (opened, _acks) = open_in(root.path());
+    assert_eq!((token(&opened, "leaves"), token(&opened, "stays").as_deref()), (None, Some("kept")));
+}
+
+#[test]
+fn what_a_sign_out_that_was_cut_short_has_left_goes_with_the_next_write() {
+    let root = TempDir::new().unwrap();
+    let (opened, acks, old) = cut_short(root.path());
+    let path = settings(root.path()).path;
+    let is_there = || {
+        let has_seal = |bytes: Vec<u8>| bytes.windows(24).any(|bytes| bytes == &old.sealed()[1..25]);
+        files::files(&path).iter().any(|file| has_seal(fs::read(file).unwrap()))
+    };
+    assert!(is_there(), "in the log");
+    fs::remove_file(path.join("sled.old")).unwrap();
+    opened.store.save(&name("leaves"), 3, settled("anew"));
+    assert_eq!(acks.recv().unwrap().result, Ok(()));
+    drop(opened);
+    assert!(!is_there());
+    assert_eq!(token(&open_in(root.path()).0, "leaves").as_deref(), Some("anew"));
+}
+
 #[test]
 fn a_folder_or_file_of_another_user_is_refused_with_what_to_do() {
     let refusal = |root: &Path| open_in_process(&settings(root), None, CLOCK, |_| ()).unwrap_err().to_string();

@@ -6,9 +6,8 @@ mod full_disk;
 mod machines;
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -278,6 +277,7 @@ fn a_failed_write_is_acknowledged_and_the_next_one_finds_all_that_was_safe() {
         key,
         held,
         with_secrets,
+        leaving: BTreeSet::default(),
         has_gaps: true,
         retry: Retry::default(),
         acks: acks_to,
