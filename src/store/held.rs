@@ -1,7 +1,8 @@
 //! The records that the files are to hold, kept in memory so that nothing that happens to the files can lose them.
 //!
 //! A sign-in is kept as its session has it, and shares its secrets with the session: the sealed records of a thousand
-//! accounts would take a MiB more. It is sealed again where everything has to be written.
+//! accounts would take a MiB more. It is sealed again where everything has to be written. A member that a later version
+//! added without a new format is not read, and so is lost then, as with any other save of that account.
 
 use std::collections::BTreeMap;
 use std::io;
