@@ -4,7 +4,7 @@ use super::renewal::sign_in_end;
 use super::{RefreshStep, Renewal, wait_after};
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::expiry::Expiry;
-use crate::domain::fault::{Fault, FaultCode, Remedy};
+use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy;
 use crate::domain::record::FurtherToken;
 use crate::domain::session::context::Context;
@@ -45,9 +45,27 @@ impl FurtherRenewal {
         self.is_safe
     }
 
+    /// Begins anew, as if nothing had failed.
     fn retry_now(&mut self, now: Now) {
         self.failures = 0;
+        self.is_due(now);
+    }
+
+    /// Has the token asked for now, unless the provider asked for a wait.
+    fn is_due(&mut self, now: Now) {
+        let fault = self.active_fault.as_deref_mut();
+        if fault.as_ref().is_some_and(|fault| fault.told_to_wait(now).is_some()) {
+            return;
+        }
         self.due = Moment::at(now.boot, now);
+        if let Some(fault) = fault {
+            fault.retry = Some(self.due);
+        }
+    }
+
+    /// Returns whether what failed would have failed for any token: the provider could not be asked.
+    fn waits_for_provider(&self) -> bool {
+        self.active_fault().is_some_and(|fault| fault.out_until().is_some())
     }
 
     fn clock_was_set(&mut self, token: Option<&mut FurtherToken>, cx: &Context) {
@@ -94,9 +112,7 @@ impl Renewal {
         held.retain(|name, token| targets.get(name).is_some_and(|target| target.fingerprint() == token.target));
         self.further.retain(|it| targets.contains_key(&it.name));
         for it in &mut self.further {
-            let is_passing =
-                it.active_fault.as_ref().is_some_and(|it| matches!(it.fault.remedy, Remedy::TryAgain { .. }));
-            if !is_passing && (it.active_fault.is_some() || !held.contains_key(&it.name)) {
+            if !it.waits_for_provider() && (it.active_fault.is_some() || !held.contains_key(&it.name)) {
                 it.retry_now(cx.now);
             }
         }
@@ -165,6 +181,13 @@ impl Renewal {
     pub(super) fn retry_refused_further(&mut self, now: Now) {
         for it in self.further.iter_mut().filter(|it| it.active_fault.is_some()) {
             it.retry_now(now);
+        }
+    }
+
+    /// The provider has answered, and so the further tokens that waited for it wait no longer.
+    pub(super) fn provider_answers(&mut self, now: Now) {
+        for it in self.further.iter_mut().filter(|it| it.waits_for_provider()) {
+            it.is_due(now);
         }
     }
 
@@ -248,6 +271,7 @@ impl Session {
         match answer {
             Ok(tokens) => {
                 renewal.renew_further(name, tokens, &self.rules, request, cx);
+                renewal.provider_answers(cx.now);
                 // The account's own token is as good as before, and stays seen.
                 self.disk.note();
                 cx.log(LogEvent::Refreshed(Some(name.clone())));

@@ -98,6 +98,7 @@ impl Session {
         let fault = match answer {
             Ok(tokens) => {
                 renewal.renew(tokens, &self.rules.acquisition, (id, asked), cx);
+                renewal.provider_answers(cx.now);
                 self.disk.change();
                 for ticket in renewal.waiting.drain(..) {
                     self.disk.reply_when_safe(ticket);
