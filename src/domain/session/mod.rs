@@ -131,7 +131,7 @@ impl Session {
         let of_record = signed_in.iter().flat_map(|signed_in| signed_in.further.keys().cloned()).collect::<Vec<_>>();
         let grant = if let Some(fault) = unreadable {
             disk.protect();
-            Grant::unreadable(fault, cx.now)
+            Grant::unreadable(fault.of_account(rules.acquisition.source()), cx.now)
         } else {
             Grant::restore(signed_in, &client, &rules, cx)
         };

@@ -37,6 +37,21 @@ fn a_record_that_cannot_be_opened_is_not_overwritten_before_a_new_sign_in_succee
 }
 
 #[test]
+fn a_record_that_cannot_be_opened_says_what_to_do_by_where_the_sign_ins_come_from() {
+    for (acquisition, step) in [
+        (Acquisition::User, "sign in again."),
+        (Acquisition::Import(None), "another refresh token into refresh_token_file and reload."),
+        (Acquisition::Unattended, "the agent signs in by itself."),
+    ] {
+        let found = StoredRecord::Unreadable(Fault::ask_user(FaultCode::RecordUnreadable, "Another key."));
+        let rules = Rules { acquisition, ..rules() };
+        let session = Session::restore(client(), rules, 1, found, START, Jitter::new(0.5));
+        let message = session.status(START).error.unwrap().message;
+        assert!(message.ends_with(step), "{message}");
+    }
+}
+
+#[test]
 fn a_pending_sign_in_survives_a_restart() {
     let harness = Harness::waiting_for_user();
     let later = Now { boot: BootTime::new(Duration::from_secs(30)), wall: harness.now.wall + Duration::from_secs(100) };
