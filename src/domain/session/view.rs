@@ -5,14 +5,13 @@ mod shown;
 
 use std::collections::BTreeMap;
 
-use super::grant::Grant;
+use super::grant::{Grant, Renewal};
 use super::sign_in::SignIn;
 use super::{Acquisition, ActiveFault, Session, Topic};
 use crate::domain::approval::Approval;
 use crate::domain::clock::{BootTime, Now, UnixTime};
 use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
-use crate::domain::record::SignedIn;
 use crate::domain::secret::Secret;
 use crate::domain::session::context::Context;
 pub(crate) use further::FurtherView;
@@ -245,7 +244,8 @@ impl Session {
         if matches!(self.sign_in, SignIn::Waiting(_)) { SessionState::AwaitingUser } else { SessionState::SignedOut }
     }
 
-    /// The fault that most concerns whoever looks: of the disk, then of the grant, then of the sign-in.
+    /// The fault that most concerns whoever looks: of the disk, then of the grant, then of a sign-in that failed since, and
+    /// last that the grant has no refresh token.
     fn error(&self, now: Now) -> Option<ErrorView> {
         if let Some(active_fault) = self.disk.active_fault() {
             return Some(active_fault.view());
@@ -255,30 +255,29 @@ impl Session {
             Grant::None { active_fault, .. } => active_fault.as_deref().map(ActiveFault::view),
             Grant::Revoking { .. } => None,
             Grant::Held(renewal) => {
-                let signed_in = &renewal.signed_in;
-                let refused = signed_in.refused.as_ref().map(|refusal| ErrorView {
+                let refused = renewal.signed_in.refused.as_ref().map(|refusal| ErrorView {
                     code: refusal.code,
                     message: format!("{} {}", refusal.message, refusal.code.advice(source)),
                     since: refusal.since,
                     retry_at: None,
                 });
-                let expired = self.grant.is_over(&self.rules.acquisition, now);
-                refused
-                    .or_else(|| renewal.active_fault().map(ActiveFault::view))
-                    .or_else(|| self.lacks_refresh_token(signed_in, expired))
+                refused.or_else(|| renewal.active_fault().map(ActiveFault::view))
             }
         };
-        of_grant.or_else(|| {
+        let of_sign_in = || {
             let mut view = self.sign_in.active_fault().map(ActiveFault::view)?;
             if self.grant.lives_on(&self.rules.acquisition, now) {
                 view.message.insert_str(0, "A new sign-in failed, and the former one is kept. ");
             }
             Some(view)
-        })
+        };
+        of_grant.or_else(of_sign_in).or_else(|| self.lacks_refresh_token(now))
     }
 
     /// The fault of a sign-in that ends with its access token: once that has expired, or at once if more was asked for.
-    fn lacks_refresh_token(&self, signed_in: &SignedIn, expired: bool) -> Option<ErrorView> {
+    fn lacks_refresh_token(&self, now: Now) -> Option<ErrorView> {
+        let Grant::Held(Renewal { signed_in, .. }) = &self.grant else { return None };
+        let expired = self.grant.is_over(&self.rules.acquisition, now);
         let expiry = signed_in.tokens.expiry.filter(|_| signed_in.tokens.refresh_token.is_none())?;
         let scopes = self.rules.scope.as_deref().unwrap_or_default();
         let was_asked = self.rules.acquisition == Acquisition::User && scopes.split(' ').any(|it| it == OFFLINE_ACCESS);

@@ -105,3 +105,19 @@ fn lemonldaps_sign_in_that_was_to_last_and_got_no_refresh_token_says_so_at_once(
         assert!(error.message.contains(advice), "{scope}: {}", error.message);
     }
 }
+
+#[test]
+fn that_there_is_no_refresh_token_hides_no_sign_in_that_failed_since() {
+    let rules = Rules { scope: Some("openid offline_access".to_owned()), ..rules() };
+    let mut harness = Harness::new(restored_under(rules, Record::default(), START), START);
+    harness.tell(Event::Command(Command::Login, Ticket(1)));
+    harness.answer(device_code());
+    harness.pass(5);
+    harness.answer(approved("a1", None, 600));
+    assert_eq!(harness.error(), Some(FaultCode::NoRefreshToken));
+    harness.tell(Event::Command(Command::Login, Ticket(2)));
+    harness.answer(ProviderAnswer::Authorization(Err(outage())));
+    let error = harness.status().error.unwrap();
+    assert_eq!(error.code, FaultCode::ProviderUnreachable);
+    assert!(error.message.starts_with("A new sign-in failed, and the former one is kept."), "{}", error.message);
+}
