@@ -139,11 +139,16 @@ impl Redirection {
     #[must_use]
     pub fn came_to(&self, redirect_uri: &str) -> bool {
         let Ok(expected) = Url::parse(redirect_uri) else { return false };
-        // A query alone, or a path, says no more than it does.
+        // A query alone, a path, or an address without its scheme, as some browsers show it, is compared in what it has.
         if self.address.is_empty() {
             return true;
         }
-        let Ok(given) = expected.join(&self.address) else { return false };
+        let given = if self.address.starts_with('/') || self.address.contains("://") {
+            expected.join(&self.address)
+        } else {
+            Url::parse(&format!("{}://{}", expected.scheme(), self.address))
+        };
+        let Ok(given) = given else { return false };
         let host = |url: &Url| {
             let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
             loopback_address(&host).map_or(host, |address| address.to_string())
@@ -190,6 +195,8 @@ mod tests {
         for address in [
             "http://localhost:8629/from-a?code=c&state=s",
             "HTTP://127.0.0.1:8629/from-a?code=c&state=s",
+            "localhost:8629/from-a?code=c&state=s",
+            "127.0.0.1:8629/from-a?code=c&state=s",
             "/from-a?code=c&state=s",
             "code=c&state=s",
         ] {
@@ -201,6 +208,9 @@ mod tests {
             "http://[::1]:8629/from-a?code=c&state=s",
             "https://localhost:8629/from-a?code=c&state=s",
             "http://id.example/from-a?code=c&state=s",
+            "localhost:8629/from-b?code=c&state=s",
+            "localhost:8630/from-a?code=c&state=s",
+            "id.example/from-a?code=c&state=s",
             "/from-b?code=c&state=s",
             "//id.example/from-a?code=c&state=s",
         ] {
