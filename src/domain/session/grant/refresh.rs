@@ -70,7 +70,7 @@ impl Session {
             Some(refresh_token) => ProviderRequest::Refresh {
                 refresh_token: refresh_token.clone(),
                 token: token.clone(),
-                is_first: renewal.signed_in.last_refresh.is_none(),
+                is_first: renewal.signed_in.last_refresh.is_none() && renewal.signed_in.further.is_empty(),
             },
             None => ProviderRequest::Obtain,
         };

@@ -97,6 +97,19 @@ fn a_further_token_comes_by_the_refresh_token_of_the_sign_in() {
 }
 
 #[test]
+fn a_refresh_for_any_token_is_the_first_of_a_sign_in() {
+    let is_first = |harness: &Harness| match &harness.asked[0].1 {
+        ProviderRequest::Refresh { is_first, .. } => *is_first,
+        other => panic!("{other:?}"),
+    };
+    let mut harness = signed_in(mail(), Some("r1"));
+    assert!(is_first(&harness));
+    harness.answer(refreshed("m1", "r2"));
+    harness.pass(2_700);
+    assert!(!is_first(&harness));
+}
+
+#[test]
 fn each_is_refreshed_in_its_time_one_after_the_other() {
     let mut harness = with_mail();
     let mut refreshes = std::collections::BTreeMap::<_, u32>::new();
