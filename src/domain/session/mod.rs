@@ -135,6 +135,9 @@ impl Session {
         } else {
             Grant::restore(signed_in, &client, &rules, cx)
         };
+        if grant.kept().is_some_and(|kept| kept.further.len() < of_record.len()) {
+            disk.note();
+        }
         let pending = pending.filter(|pending| client.may_take_over(&pending.client));
         let pending = pending.map(|pending| PendingSignIn { client, ..pending });
         // A code on offer that has expired meanwhile is replaced in its turn, like one that was never there.
@@ -287,7 +290,7 @@ impl Session {
 
     fn record(&self) -> Record {
         Record {
-            signed_in: self.grant.to_keep(),
+            signed_in: self.grant.kept().cloned(),
             pending: self.sign_in.to_keep(),
             imported: self.imported,
             stopped: self.stopped,

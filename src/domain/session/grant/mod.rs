@@ -77,10 +77,6 @@ impl Grant {
         }
     }
 
-    pub(super) fn to_keep(&self) -> Option<SignedIn> {
-        self.kept().cloned()
-    }
-
     /// `renewal` takes the place of what was there, whose waiting requests are done.
     pub(super) fn replace(&mut self, renewal: Renewal, cx: &mut Context) {
         let former = std::mem::replace(self, Self::Held(renewal));
@@ -135,7 +131,8 @@ impl Grant {
         self.kept().is_some_and(|signed_in| signed_in.user.is_some())
     }
 
-    fn kept(&self) -> Option<&SignedIn> {
+    /// The sign-in that is kept, if there is one.
+    pub(super) fn kept(&self) -> Option<&SignedIn> {
         match self {
             Self::None { former, .. } => former.as_deref(),
             Self::Held(renewal) => Some(&renewal.signed_in),

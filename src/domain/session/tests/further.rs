@@ -226,6 +226,7 @@ fn a_restart_brings_the_token_back_unless_it_was_got_for_something_else() {
     let gone = harness.restarted(rules());
     assert!(gone.published.contains(&Topic::FurtherToken(name("mail"))), "the broker may still have it");
     assert!(gone.further("mail").is_none() && gone.status().tokens.is_empty());
+    assert!(gone.disk.signed_in.is_some_and(|signed_in| signed_in.further.is_empty()), "nothing of it is kept");
 }
 
 #[test]
