@@ -210,14 +210,14 @@ impl Renewal {
         let (Some(way), Some(target)) = (way, rules.tokens.get(name)) else { return };
         let former = signed_in.further.remove(name);
         let is_same_token = former.as_ref().is_some_and(|former| former.access_token == answer.access_token);
-        let mut extra = former.map(|former| former.extra).unwrap_or_default();
+        let (scope_before, mut extra) = former.map(|former| (former.scope, former.extra)).unwrap_or_default();
         extra.extend(answer.extra);
         let expiry = answer.expires_in.map(|life| Expiry::counted(asked, life));
         let token = FurtherToken {
             access_token: answer.access_token,
             expiry,
-            // Not named means as asked for (RFC 6749 5.1).
-            scope: answer.scope.or_else(|| target.scope()),
+            // Not named means as asked for (RFC 6749 5.1), and as before if nothing was asked for (RFC 6749 6).
+            scope: answer.scope.or_else(|| target.scope()).or(scope_before),
             extra,
             target: target.fingerprint(),
         };

@@ -97,6 +97,21 @@ fn a_further_token_comes_by_the_refresh_token_of_the_sign_in() {
 }
 
 #[test]
+fn scopes_that_no_answer_names_and_no_refresh_asks_for_stay_as_they_were() {
+    let target = TokenTarget { resource: Some("https://api.example".to_owned()), ..TokenTarget::default() };
+    let mut harness = signed_in(Rules { tokens: [(name("mail"), target)].into(), ..rules() }, Some("r1"));
+    for scope in [Some("mail.read".to_owned()), None] {
+        let answer = TokenAnswer { scope, ..tokens("m1", None, 600) };
+        while harness.refresh() != Some(("r1", Some("mail"))) {
+            harness.pass(1);
+        }
+        harness.answer(ProviderAnswer::Refresh(Ok(answer)));
+        let token = harness.session.further_token(&name("mail"), harness.now).unwrap();
+        assert_eq!(token.scope.as_deref(), Some("mail.read"));
+    }
+}
+
+#[test]
 fn a_refresh_for_any_token_is_the_first_of_a_sign_in() {
     let is_first = |harness: &Harness| match &harness.asked[0].1 {
         ProviderRequest::Refresh { is_first, .. } => *is_first,
