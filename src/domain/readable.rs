@@ -1,4 +1,4 @@
-//! Words of others, without what is none.
+//! Text of others, without what is not words.
 //!
 //! A server may quote in a sentence what nobody should read, in any encoding there is. So of a text that comes from outside
 //! only what people write to each other stays: words, short numbers, and the codes by which errors are looked up. Whatever
@@ -58,29 +58,42 @@ fn runs_of_numbers(chunks: &[&str]) -> Vec<std::ops::Range<usize>> {
 /// The letters between two blanks, as far as they are shown.
 fn chunk_of(chunk: &str) -> String {
     let core = chunk.trim_matches(|c: char| c.is_ascii_punctuation());
-    if is_uuid(core) {
-        return chunk.to_owned();
-    }
     let is_usual = |c: char| c.is_alphanumeric() || "-_./:'@’".contains(c);
     let marks = core.chars().filter(|c| c.is_ascii() && !is_usual(*c)).count();
-    let parts: Vec<&str> = core.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()).collect();
+    let parts = parts_of(core);
     let with_digits = parts.iter().filter(|part| part.bytes().any(|byte| byte.is_ascii_digit())).count();
-    let strange = parts.iter().filter(|part| !is_readable(part)).count();
-    let odd = parts.iter().filter(|part| is_readable(part) && is_odd(part)).count();
-    if marks > MOST_MARKS || core.contains('\\') || with_digits > MOST_WITH_DIGITS || strange + odd > 1 {
+    let (words, strange): (Vec<&str>, Vec<&str>) = parts.into_iter().partition(|part| is_readable(part));
+    let odd = words.into_iter().filter(|part| is_odd(part)).count();
+    if marks > MOST_MARKS || core.contains('\\') || with_digits > MOST_WITH_DIGITS || strange.len() + odd > 1 {
         return LEFT_OUT.to_owned();
     }
     // The others say what it is, as in `client_id=…`.
-    parts.iter().filter(|part| !is_readable(part)).fold(chunk.to_owned(), |shown, part| shown.replace(part, LEFT_OUT))
+    strange.into_iter().fold(chunk.to_owned(), |shown, part| shown.replace(part, LEFT_OUT))
 }
 
-/// Returns whether it is a word, a short number, or a code of an error.
-fn is_readable(part: &str) -> bool {
-    let length = part.chars().count();
-    let letters = part.chars().filter(|c| c.is_alphabetic()).count();
-    if !part.is_ascii() {
-        return !part.chars().any(|c| is_look_alike(c) || c.is_ascii_digit());
+/// The words, numbers and UUIDs of a chunk, in no order. Where ASCII meets other letters, one ends: languages without blanks
+/// write a name or a number beside their words.
+fn parts_of(core: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    for segment in core.split('/') {
+        if is_uuid(segment) {
+            parts.push(segment);
+            continue;
+        }
+        let ascii = segment.split(|c: char| !c.is_ascii_alphanumeric());
+        let others = segment.split(|c: char| c.is_ascii() || !c.is_alphanumeric());
+        parts.extend(ascii.chain(others).filter(|part| !part.is_empty()));
     }
+    parts
+}
+
+/// Returns whether it is a word, a short number, a code of an error, or a UUID.
+fn is_readable(part: &str) -> bool {
+    if !part.is_ascii() {
+        return !part.chars().any(is_look_alike);
+    }
+    let length = part.len();
+    let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
     if letters == length {
         let lower_case = part.bytes().skip(1).all(|byte| byte.is_ascii_lowercase());
         let upper_case = part.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -92,14 +105,14 @@ fn is_readable(part: &str) -> bool {
     if letters == 0 {
         return length <= LONGEST_NUMBER;
     }
-    length <= 5 || is_error_code(part) || is_versioned_word(part)
+    length <= 5 || is_error_code(part) || is_versioned_word(part) || is_uuid(part)
 }
 
 /// Returns whether it is short, and yet no word: many of them side by side are not text.
 fn is_odd(part: &str) -> bool {
     let has = |of: fn(&u8) -> bool| part.bytes().any(|byte| of(&byte));
-    let mixed =
-        has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic) && !is_error_code(part) && !is_versioned_word(part);
+    let is_usual = is_error_code(part) || is_versioned_word(part) || is_uuid(part);
+    let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic) && !is_usual;
     let letters = part.bytes().all(|byte| byte.is_ascii_alphabetic());
     mixed || (letters && part.len() <= 8 && humps(part) > 1)
 }
@@ -157,6 +170,8 @@ mod tests {
             "invalidClientSecret, OpenID, HttpRequestException",
             "Ungültiger Schlüssel für gérant@example.com",
             "認証コードの有効期限が切れています",
+            "エラー700082がhttps://id.example/で発生しました",
+            "https://login.microsoftonline.com/0f3c9a51-6d0b-4a6e-9d63-2f1f9f5b1c00/oauth2/v2.0/token",
             "http://192.168.178.20:8080/login",
         ] {
             assert_eq!(readable(text), text);
@@ -170,6 +185,9 @@ mod tests {
             ("issued rt-NEWNEWNEWNEWNEW77 and at-BRANDNEW-8877665544.", "issued rt-… and at-BRANDNEW-…."),
             ("client_id=0oa2b3c4d5e6f7g8h9 is unknown", "client_id=… is unknown"),
             ("eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl is expired", "… is expired"),
+            ("令牌AbCdEfGhIjKlMnOpQrStUv无效", "令牌…无效"),
+            ("gültig:AbCdEfGhIjKlMnOpQrStUvü", "gültig:…ü"),
+            ("0f3c9a51-6d0b-4a6e-9d63-2f1f9f5b1c00/".repeat(6).as_str(), "…"),
             ("[114, 116, 45, 83, 69, 67, 82, 69, 84]", "…"),
             ("0x72 0x74 0x2d 0x53 0x45 0x43 0x52", "…"),
         ] {
