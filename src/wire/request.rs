@@ -106,9 +106,7 @@ impl Request {
         }
         Ok(request)
     }
-}
 
-impl Request {
     /// About a bare account name; for a token also about `google/drive`.
     fn named(verb: Verb, text: &str) -> Result<Self, String> {
         let further = text.split_once('/').filter(|_| verb == Verb::Token);
@@ -136,15 +134,13 @@ fn explain(text: &str) -> Malformed {
             return (format!("\"{key}\" must be a string."), transaction);
         };
         let Some(value) = value.as_ref().map(Secret::expose) else { continue };
-        if key == "account"
-            && let Err(error) = value.parse::<AccountName>()
-        {
-            return (bad_name(value, &error), transaction);
-        }
-        if key == "token"
-            && let Err(error) = value.parse::<TokenName>()
-        {
-            return (bad_name(value, &error), transaction);
+        let wrong = match key {
+            "account" => value.parse::<AccountName>().err().map(|error| bad_name(value, &error)),
+            "token" => value.parse::<TokenName>().err().map(|error| bad_name(value, &error)),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            return (wrong, transaction);
         }
     }
     if members.remove("settings").is_some_and(|value| serde_json::from_str::<Declaration>(value.get()).is_err()) {
