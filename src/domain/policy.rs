@@ -46,8 +46,8 @@ const LONGEST_REFRESH_RETRY: (f64, Duration) = (0.4, Duration::from_secs(24 * 60
 /// Over how long the refreshes of a site are spread that has been without power until its tokens expired: a twelfth of a
 /// token's life, up to this.
 ///
-/// A long spread spares the provider; a short one spares the user who has just switched a device on: seconds, no more. Devices start within a minute or so of each other anyway. `tests/load` shows the price; a provider that is not
-/// up to it answers HTTP 429, and is obeyed.
+/// A long spread spares the provider; a short one, of seconds, spares the user who has just switched a device on. Devices start
+/// within a minute or so of each other anyway. `tests/load` shows the price. HTTP 429 from a provider is obeyed.
 const START_SHARE: u32 = 12;
 const LONGEST_START_SPREAD: Duration = Duration::from_secs(10);
 

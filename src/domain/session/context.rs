@@ -2,6 +2,7 @@
 
 use super::{Action, CommandError, LogEvent, ProviderRequest, RequestId, Ticket, Topic};
 use crate::domain::clock::Now;
+use crate::domain::fault::Fault;
 use crate::domain::policy::Jitter;
 
 /// The moment of an event, its share of randomness, and the actions that follow from it.
@@ -35,6 +36,12 @@ impl Context {
     /// Answers all of these commands with one error.
     pub(super) fn refuse(&mut self, tickets: impl IntoIterator<Item = Ticket>, error: &CommandError) {
         self.actions.extend(tickets.into_iter().map(|ticket| Action::Reply(ticket, Err(error.clone()))));
+    }
+
+    /// Answers all of these commands with the fault by which they failed.
+    pub(super) fn fail(&mut self, tickets: impl IntoIterator<Item = Ticket>, fault: &Fault) {
+        let failed = |ticket| Action::Reply(ticket, Err(CommandError::Failed(fault.clone())));
+        self.actions.extend(tickets.into_iter().map(failed));
     }
 
     /// Writes to the journal.

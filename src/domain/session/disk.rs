@@ -1,6 +1,6 @@
 //! Whether the disk has what memory has, and what waits for it.
 
-use super::{Action, ActiveFault, CommandError, LogEvent, Moment, Revision, Ticket};
+use super::{Action, ActiveFault, LogEvent, Moment, Revision, Ticket};
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, Remedy};
 use crate::domain::policy;
@@ -167,8 +167,10 @@ impl Disk {
         if self.is_safe() {
             cx.actions.extend(self.done.drain(..).map(|ticket| Action::Reply(ticket, Ok(()))));
         }
-        if let Some(fault) = self.waits_because().cloned() {
-            cx.refuse(self.done.drain(..), &CommandError::Failed(fault));
+        if !self.done.is_empty()
+            && let Some(fault) = self.waits_because().cloned()
+        {
+            cx.fail(self.done.drain(..), &fault);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy;
 use crate::domain::record::FurtherToken;
 use crate::domain::session::context::Context;
-use crate::domain::session::{ActiveFault, CommandError, LogEvent, Moment, RequestId, Rules, Session};
+use crate::domain::session::{ActiveFault, LogEvent, Moment, RequestId, Rules, Session};
 use crate::domain::token::TokenAnswer;
 use crate::domain::token_name::TokenName;
 
@@ -280,7 +280,7 @@ impl Session {
                 renewal.in_doubt |= fault.in_doubt;
                 renewal.further_failed(name, fault, cx);
                 if let Some(fault) = renewal.told_to_wait(cx.now).cloned() {
-                    cx.refuse(renewal.waiting.drain(..), &CommandError::Failed(fault));
+                    cx.fail(renewal.waiting.drain(..), &fault);
                 }
             }
         }

@@ -28,9 +28,7 @@ impl Session {
                 cx.log(LogEvent::SignedOut(Ok(())));
             }
             Grant::Held(renewal) => {
-                for waiting in renewal.waiting {
-                    cx.reply(waiting, Err(CommandError::SigningOut));
-                }
+                cx.refuse(renewal.waiting, &CommandError::SigningOut);
                 let id = self.request_ids.next();
                 let tokens = &renewal.signed_in.tokens;
                 let further = renewal.signed_in.further.values().map(|token| &token.access_token);

@@ -5,7 +5,7 @@ mod logout;
 mod refresh;
 mod renewal;
 
-use super::{Acquisition, Action, ActiveFault, CommandError, Moment, RequestId, Rules, Ticket, not_admitted};
+use super::{Acquisition, Action, ActiveFault, Moment, RequestId, Rules, Ticket, not_admitted};
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::identity::{AllowList, Identity};
@@ -43,8 +43,7 @@ impl Grant {
         let Some(mut signed_in) = signed_in else {
             return Self::None { active_fault: None, former: None };
         };
-        let kept = |signed_in, fault| {
-            let fault: Fault = fault;
+        let kept = |signed_in, fault: Fault| {
             let active_fault = ActiveFault::lasting(fault.of_account(rules.acquisition.source()), cx.now);
             Self::None { active_fault: Some(Box::new(active_fault)), former: Some(Box::new(signed_in)) }
         };
@@ -106,8 +105,7 @@ impl Grant {
     /// Refuses the requests that wait for a refresh: it may not be sent before the disk has a note of it.
     pub(super) fn cannot_ask(&mut self, fault: &Fault, cx: &mut Context) {
         if let Self::Held(Renewal { step: RefreshStep::Waits(_), waiting, .. }) = self {
-            let refused = CommandError::Failed(fault.clone());
-            cx.refuse(waiting.drain(..), &refused);
+            cx.fail(waiting.drain(..), fault);
         }
     }
 

@@ -125,15 +125,13 @@ impl Session {
         if fault.remedy == Remedy::AskUser {
             let fault = renewal.refuse(fault, cx.now);
             self.disk.change();
-            let refused = CommandError::Failed(fault.clone());
-            cx.refuse(renewal.waiting.drain(..), &refused);
+            cx.fail(renewal.waiting.drain(..), &fault);
             cx.log(LogEvent::GrantEnded(fault));
             return;
         }
         let wait = wait_after(&fault, renewal.failures, renewal.signed_in.tokens.expiry.as_ref(), cx.jitter);
         renewal.failures = renewal.failures.saturating_add(1);
-        let refused = CommandError::Failed(fault.clone());
-        cx.refuse(renewal.waiting.drain(..), &refused);
+        cx.fail(renewal.waiting.drain(..), &fault);
         let retry = Moment::within(wait, cx.now);
         renewal.step = RefreshStep::Waits(retry);
         cx.log(LogEvent::RefreshFailed(None, fault.clone(), wait));

@@ -10,7 +10,7 @@ use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::policy;
 use crate::domain::record::PendingSignIn;
 use crate::domain::session::context::Context;
-use crate::domain::session::{Acquisition, ActiveFault, CommandError, LogEvent, Moment, RequestId, Session, Ticket};
+use crate::domain::session::{Acquisition, ActiveFault, LogEvent, Moment, RequestId, Session, Ticket};
 use crate::domain::token::{Granted, PollAnswer};
 
 /// The number of requests without an answer after which whoever brought the browser's code hears why.
@@ -124,7 +124,7 @@ impl Session {
                 let retry = waiting.ask_later(after, cx);
                 if waiting.failures >= PATIENCE {
                     // The sign-in goes on, and whoever brought the code need not wait for that.
-                    cx.refuse(waiting.tickets.drain(..), &CommandError::Failed(fault.clone()));
+                    cx.fail(waiting.tickets.drain(..), &fault);
                 }
                 waiting.active_fault =
                     Some(Box::new(ActiveFault::continuing(waiting.active_fault.take(), fault, Some(retry), cx.now)));
@@ -139,8 +139,7 @@ impl Session {
     }
 
     fn could_not_begin(&mut self, fault: Fault, tickets: Vec<Ticket>, cx: &mut Context) {
-        let refused = CommandError::Failed(fault.clone());
-        cx.refuse(tickets, &refused);
+        cx.fail(tickets, &fault);
         self.end_sign_in(fault, cx);
     }
 
@@ -159,13 +158,12 @@ impl Session {
         let retry = wait.filter(|_| by_itself).map(|wait| Moment::within(wait, cx.now));
         let keeps_former = self.grant.lives_on(&self.rules.acquisition, cx.now);
         cx.log(LogEvent::SignInFailed { fault: fault.clone(), keeps_former });
-        let refused = CommandError::Failed(fault.clone());
-        let active_fault = Some(Box::new(ActiveFault { fault, since: Moment::at(cx.now.boot, cx.now), retry }));
-        if let SignIn::Waiting(waiting) = std::mem::replace(&mut self.sign_in, SignIn::Idle { active_fault, failures })
-        {
-            cx.refuse(waiting.tickets, &refused);
+        if let SignIn::Waiting(waiting) = std::mem::take(&mut self.sign_in) {
+            cx.fail(waiting.tickets, &fault);
             self.disk.change();
         }
+        let active_fault = Some(Box::new(ActiveFault { fault, since: Moment::at(cx.now.boot, cx.now), retry }));
+        self.sign_in = SignIn::Idle { active_fault, failures };
     }
 }
 

@@ -56,7 +56,7 @@ impl Session {
         let no_refresh_token = renewal.filter(|it| it.signed_in.tokens.refresh_token.is_none()).map(|it| ErrorView {
             code: FaultCode::NoRefreshToken,
             message: format!(
-                "The provider gave no refresh token, by which a further token is had. {}",
+                "The provider gave no refresh token, and without one there are no further tokens. {}",
                 FaultCode::NoRefreshToken.advice(self.rules.acquisition.source())
             ),
             since: it.signed_in.since,
