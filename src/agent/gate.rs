@@ -366,9 +366,16 @@ impl Agent {
             return Err(NotAdmitted { why: "The gate is closed.".to_owned(), back });
         };
         let now = clock::now();
+        let claims = identity.claims.clone();
         let session = GateSession::new(reference.expose().into(), identity, way, &settings, now);
         let digest = CookieDigest::of(cookie.expose().as_bytes());
         let user = session.identity.user().to_owned();
+        if session.has_less_than(&claims) {
+            tracing::info!(
+                user,
+                "not all groups of this person are kept: of the claims, those that allow names come first"
+            );
+        }
         self.store.save_gate_session(digest, session.clone());
         let ended = {
             let sessions = &mut self.gate.shared.lock().sessions;
@@ -452,7 +459,7 @@ impl Agent {
 impl GateClient {
     fn new(clients: &mut Clients, settings: &AccountSettings) -> Result<Self, String> {
         let (_, provider) = clients.provider(settings.clone())?;
-        let profile = Profile { prompt: Some("login".to_owned()), ..Profile::clone(&settings.profile) };
+        let profile = Profile::clone(&settings.profile).asking_who_it_is();
         let asking_again = AccountSettings { profile: Arc::new(profile), ..settings.clone() };
         let (_, asking_again) = clients.provider(asking_again)?;
         Ok(Self { provider, asking_again })

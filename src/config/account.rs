@@ -3,6 +3,7 @@
 use super::catalog::Catalog;
 use super::diagnostic::quoted;
 use super::files::Files;
+use super::registration::ClientPurpose;
 use super::table::Table;
 use super::{grant, registration, tokens};
 use crate::domain::account::AccountName;
@@ -55,7 +56,7 @@ pub(super) fn read(
         table.place.error(reason.to_string(), "choose another name; it stands in the topics of this account");
     });
     let kind = grant::kind(&mut table);
-    let registration = registration::read(&mut table, kind, files, catalog);
+    let registration = registration::read(&mut table, (kind, ClientPurpose::Tokens), files, catalog);
     let tokens = tokens::read(&mut table, kind, &registration.separator);
     let sign_in = sign_in(&mut table, kind);
     let publish = table.value_or("publish", PublishMode::Retained);

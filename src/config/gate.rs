@@ -10,7 +10,7 @@ use super::catalog::Catalog;
 use super::diagnostic::quoted;
 use super::files::Files;
 use super::page::{listen_address, origin};
-use super::registration;
+use super::registration::{self, ClientPurpose};
 use super::table::{Entry, Table};
 use crate::domain::gate::Way;
 use crate::domain::gate::settings::{CALLBACK_PATH, GateSettings};
@@ -178,7 +178,7 @@ fn client(table: &mut Table<'_>, way: Way, files: &Files, catalog: &Catalog) -> 
         Way::Phone => GrantKind::DeviceCode,
     };
     let has_scopes = section.has("scopes");
-    let registration = registration::read(&mut section, Some(kind), files, catalog);
+    let registration = registration::read(&mut section, (Some(kind), ClientPurpose::Identity), files, catalog);
     let scopes =
         if has_scopes { registration.scopes } else { DEFAULT_SCOPES.iter().map(|scope| (*scope).to_owned()).collect() };
     if registration.by_userinfo == Some(false) && !scopes.iter().any(|scope| scope == "openid") {

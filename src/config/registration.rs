@@ -26,10 +26,19 @@ pub(super) struct ClientRegistration {
     pub(super) settings: Option<AccountSettings>,
 }
 
+/// The purpose of a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientPurpose {
+    /// To get tokens for flows, for as long as possible.
+    Tokens,
+    /// To learn who a user is.
+    Identity,
+}
+
 /// Reads the keys about the provider, the client and the grant.
 pub(super) fn read(
     table: &mut Table<'_>,
-    kind: Option<GrantKind>,
+    (kind, purpose): (Option<GrantKind>, ClientPurpose),
     files: &Files,
     catalog: &Catalog,
 ) -> ClientRegistration {
@@ -46,6 +55,10 @@ pub(super) fn read(
         grant::check_scopes(known, kind, &entries);
     }
     let file_profile = provider.as_ref().map(|provider| provider.profile.clone()).unwrap_or_default();
+    let file_profile = match purpose {
+        ClientPurpose::Tokens => file_profile,
+        ClientPurpose::Identity => file_profile.without_lasting_access(),
+    };
     let profile = profile.map(|profile| profile::layered(profile, file_profile));
     let separator = profile.as_ref().map_or(" ", |profile| profile.scope_separator()).to_owned();
     let scopes = scopes(&entries, &separator);

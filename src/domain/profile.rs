@@ -58,6 +58,9 @@ pub(crate) struct Profile {
     /// The `prompt` of an authorization request; empty for none. Default: `consent` with the scope `offline_access`, else
     /// none (OpenID Connect Core 11). One in `params` wins.
     pub(crate) prompt: Option<String>,
+    /// The `prompt` with which the provider asks who it is, whoever is signed in there: for "sign in as somebody else" at the gate.
+    /// Default: `login` (OpenID Connect Core 3.1.2.1).
+    pub(crate) login_prompt: Option<String>,
 
     /// The client authentication (RFC 6749 2.3, RFC 7523 2.2). Default: as the metadata says, or else by what it has.
     pub(crate) client_auth: Option<ClientAuth>,
@@ -116,7 +119,7 @@ pub(crate) struct Profile {
 
 impl Profile {
     /// Every key, as it is written.
-    pub(crate) const KEYS: [&'static str; 34] = [
+    pub(crate) const KEYS: [&'static str; 35] = [
         "params",
         "request_params",
         "parameter_names",
@@ -130,6 +133,7 @@ impl Profile {
         "device_pkce",
         "nonce",
         "prompt",
+        "login_prompt",
         "client_auth",
         "basic_encoding",
         "empty_secret",
@@ -170,6 +174,7 @@ impl Profile {
             device_pkce: self.device_pkce.or(below.device_pkce),
             nonce: self.nonce.or(below.nonce),
             prompt: self.prompt.or(below.prompt),
+            login_prompt: self.login_prompt.or(below.login_prompt),
             client_auth: self.client_auth.or(below.client_auth),
             basic_encoding: self.basic_encoding.or(below.basic_encoding),
             empty_secret: self.empty_secret.or(below.empty_secret),
@@ -192,6 +197,25 @@ impl Profile {
             idle_lifetime: self.idle_lifetime.or(below.idle_lifetime),
             revoke: self.revoke.or(below.revoke),
         }
+    }
+
+    /// The same for a client that only learns who a user is. What a provider's file adds to an authorization request is there to get a
+    /// refresh token, and may ask the user to consent anew each time.
+    #[must_use]
+    pub(crate) fn without_lasting_access(mut self) -> Self {
+        self.request_params.authorization.clear();
+        Self { prompt: None, ..self }
+    }
+
+    /// The same for a sign-in at which the provider has to ask who it is.
+    #[must_use]
+    pub(crate) fn asking_who_it_is(mut self) -> Self {
+        let requests = &mut self.request_params;
+        for params in [&mut self.params, &mut requests.every, &mut requests.authorization] {
+            params.remove("prompt");
+        }
+        let prompt = self.login_prompt.clone().unwrap_or_else(|| "login".to_owned());
+        Self { prompt: Some(prompt), ..self }
     }
 
     /// The text between two scopes.

@@ -45,3 +45,29 @@ fn with_holder(error: io::Error, address: SocketAddr) -> io::Error {
         None => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_told_with_its_holder() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let told = InheritedSockets::default().listen(taken.local_addr().unwrap()).unwrap_err().to_string();
+        assert!(told.starts_with("a program of ") && told.ends_with(" listens there"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_of_the_service_manager_is_used_again_and_again() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let inherited = InheritedSockets(BTreeMap::from([(address, socket)]));
+        for _ in 0..2 {
+            let listener = inherited.listen(address).unwrap();
+            let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(address));
+            assert_eq!(accepted.unwrap().1, connected.unwrap().local_addr().unwrap());
+        }
+    }
+}

@@ -136,40 +136,6 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_taken_is_told_with_its_holder() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let error = http_server::listen(taken.local_addr().unwrap());
-        // Without a runtime nothing can be listened on.
-        assert!(error.is_err());
-        let told = with_holder(io::ErrorKind::AddrInUse.into(), taken.local_addr().unwrap()).to_string();
-        assert!(told.starts_with("a program of ") && told.ends_with(" listens there"), "{told}");
-    }
-
-    #[tokio::test]
-    async fn a_socket_of_the_service_manager_is_used_again_and_again() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        let inherited = InheritedSockets(BTreeMap::from([(address, socket)]));
-        for _ in 0..2 {
-            let (events, mut arrivals) = mpsc::channel::<Arrival>(1);
-            let listener = listen(address, &inherited, events).unwrap();
-            let asked = std::thread::spawn(move || {
-                use std::io::{Read as _, Write as _};
-                let mut stream = std::net::TcpStream::connect(address).unwrap();
-                stream.write_all(b"GET /?state=x HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-                let mut answer = String::new();
-                stream.read_to_string(&mut answer).unwrap();
-                answer
-            });
-            let arrival = arrivals.recv().await.unwrap();
-            arrival.outcome.send(Ok(())).unwrap();
-            let answer = tokio::task::spawn_blocking(move || asked.join().unwrap()).await.unwrap();
-            assert!(answer.contains("Signed in"), "{answer}");
-            drop(listener);
-        }
-    }
-
-    #[test]
     fn a_reason_cannot_become_markup() {
         assert_eq!(escaped("<b>&"), "&lt;b&gt;&amp;");
     }

@@ -107,3 +107,25 @@ fn only_the_gate_admits_by_a_claim() {
     let text = github("scopes = [\"openid\"]\nallow = [\"groups:operators\"]\n");
     assert!(complaint(&text).contains("\"groups:operators\": only the gate admits people by a claim"));
 }
+
+#[test]
+fn a_client_that_only_learns_who_it_is_asks_for_no_lasting_access_and_for_another_user_as_the_provider_wants() {
+    let google = "[gate.browser]\nprovider = \"google\"\nclient_id = \"web\"\nclient_auth = \"client_secret_post\"\n";
+    let with_secret = |dir: &std::path::Path| {
+        std::fs::write(dir.join("x"), "hunter2").unwrap();
+        let path = dir.join("config.toml");
+        let text = format!(
+            "{GATE}{google}client_secret_file = \"x\"\nparams = {{ hd = \"example.com\", prompt = \"consent\" }}\n"
+        );
+        parse(&text, &path, &Environment::default()).unwrap().settings.gate.unwrap().browser.unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let profile = with_secret(dir.path()).profile.clone();
+    assert!(profile.request_params.authorization.is_empty() && profile.prompt.is_none());
+    assert_eq!(profile.params["hd"], "example.com");
+    let again = crate::domain::profile::Profile::clone(&profile).asking_who_it_is();
+    assert_eq!((again.prompt.as_deref(), again.params.contains_key("prompt")), (Some("select_account"), false));
+    let other = gate(&format!("{GATE}{BROWSER}")).browser.unwrap();
+    let again = crate::domain::profile::Profile::clone(&other.profile).asking_who_it_is();
+    assert_eq!(again.prompt.as_deref(), Some("login"));
+}

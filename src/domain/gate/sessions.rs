@@ -1,6 +1,6 @@
 //! The people who are signed in at the gate.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::settings::GateSettings;
@@ -48,6 +48,13 @@ impl GateSession {
             expiry: Expiry::counted(now, settings.session),
             seen: now.boot,
         }
+    }
+
+    /// Returns whether some of these claims are not kept.
+    #[must_use]
+    pub(crate) fn has_less_than(&self, claims: &BTreeMap<String, Vec<String>>) -> bool {
+        let count = |claims: &BTreeMap<_, Vec<String>>| claims.values().map(Vec::len).sum::<usize>();
+        count(&self.identity.claims) < count(claims)
     }
 
     /// Returns whether it may go on under these settings.

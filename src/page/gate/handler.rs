@@ -22,6 +22,7 @@ use crate::domain::secret::Secret;
 use crate::page::client_rates::{ClientRates, Rates};
 use crate::page::form::Form;
 use crate::page::guard;
+use crate::page::html::icon;
 use crate::page::response::{empty, file, plain, see, whole, with_html};
 use crate::platform::clock;
 use crate::platform::http_server::{Peer, ResponseBody};
@@ -154,6 +155,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
                 "state" => self.state(headers, &query, settings),
                 "page.css" => file("text/css; charset=utf-8", super::super::CSS),
                 "gate.css" => file("text/css; charset=utf-8", CSS),
+                "icon.svg" => file("image/svg+xml", icon(false)),
                 "gate.js" => file("text/javascript; charset=utf-8", SCRIPT),
                 _ => plain(StatusCode::NOT_FOUND, "There is nothing here."),
             },

@@ -128,7 +128,7 @@ pub(super) fn kiosk(settings: &GateSettings, kiosk: Kiosk<'_>, person: Option<&I
     let main = html! {
         div.kiosk data-kiosk=(kiosk.idle.as_secs()) {
             div.bar {
-                span { (named(person)) }
+                h1 { (named(person)) }
                 (button("sign-out", "Sign out", &own, ""))
             }
             iframe src=(kiosk.shown) title="Dashboard" {}
@@ -140,6 +140,7 @@ pub(super) fn kiosk(settings: &GateSettings, kiosk: Kiosk<'_>, person: Option<&I
 
 fn page(settings: &GateSettings, title: &str, head: &Markup, main: &Markup) -> String {
     let head = html! {
+        link rel="icon" type="image/svg+xml" href={ "/oauth2mqtt/icon.svg?" (VERSION) };
         link rel="stylesheet" href={ "/oauth2mqtt/gate.css?" (VERSION) };
         script src={ "/oauth2mqtt/gate.js?" (VERSION) } defer {}
         (head)

@@ -179,6 +179,8 @@ fn files_that_are_taken_away_from_a_running_agent_are_written_again_from_memory(
         opened.store.save(&name("half"), 2, half.clone());
         opened.store.declare(&name("a"), 3, declaration.clone());
         opened.store.save(&name("leaves"), 4, full("access-b"));
+        // Else the files could go while it is being written.
+        assert_eq!(acks.iter().find(|ack| ack.revision == 4).unwrap().result, Ok(()));
         if found {
             drop(opened);
             (opened, acks) = open_in(root.path());
