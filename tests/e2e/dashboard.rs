@@ -37,26 +37,6 @@ fn the_dashboard_the_page_and_the_flow_come_alive_together_and_go_together() {
 }
 
 #[test]
-fn a_group_of_the_dashboard_is_there_only_while_an_allowed_person_has_signed_in() {
-    let settings =
-        "scopes = [\"openid\", \"email\", \"offline_access\"]\nidentity = true\nallow = [\"ann@example.com\"]";
-    let world = Setup::new().page("").account_with("operator", Client::Public, settings).start();
-    let flows = example("only-these-people.json", world.broker.port());
-    let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
-    play(
-        &world,
-        "operators",
-        &json!({
-            "page": at(world.page_port(), "/"),
-            "dashboard": at(node_red.port(), "/dashboard/operator"),
-            "editor": at(node_red.port(), "/admin"),
-            "inject": node_red.id_of("inject", "a reading"),
-            "account": "operator",
-        }),
-    );
-}
-
-#[test]
 fn a_browser_that_comes_back_to_the_instance_signs_the_device_in() {
     let node_red_port = free_port();
     let settings = signs_in_by_browser(&at(node_red_port, "/oauth2/redirect"));

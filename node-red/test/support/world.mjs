@@ -117,29 +117,36 @@ export class World {
   }
 
   /** Starts a Node-RED with these flows, and has it install the tarball of the package, as the editor's upload does. */
-  async startNodeRed(flows, { install = true, credentials } = {}) {
+  async startNodeRed(flows, { install = true, credentials, settings = '' } = {}) {
     this.userDir = path.join(this.folder, 'node-red');
     fs.mkdirSync(this.userDir, { recursive: true });
     fs.writeFileSync(path.join(this.userDir, 'settings.js'), `module.exports = {
       flowFile: 'flows.json', credentialSecret: 'of-this-test', uiHost: '127.0.0.1', telemetry: { enabled: false, updateNotification: false },
-      editorTheme: { tours: false, palette: { catalogues: [] } }, logging: { console: { level: 'info', metrics: false, audit: false } },
+      editorTheme: { tours: false, palette: { catalogues: [] } }, logging: { console: { level: 'info', metrics: false, audit: false } }, ${settings}
     };`);
     fs.writeFileSync(path.join(this.userDir, 'package.json'), '{"name":"flows","private":true}');
     fs.writeFileSync(path.join(this.userDir, 'flows.json'), JSON.stringify(flows));
-    for (const [name, from] of Object.entries(this.modules ?? {})) {
-      fs.mkdirSync(path.dirname(path.join(this.userDir, 'node_modules', name)), { recursive: true });
-      fs.symlinkSync(from, path.join(this.userDir, 'node_modules', name));
-    }
+    this.#link();
     await this.#runNodeRed();
     if (install) await this.install();
     await this.nodeRed.says('Started flows');
     if (credentials) await this.deploy(flows, credentials);
   }
 
+  /** Has it find what no `npm install` has put there, and what one takes away again. */
+  #link() {
+    for (const [name, from] of Object.entries(this.modules ?? {})) {
+      const link = path.join(this.userDir, 'node_modules', name);
+      fs.mkdirSync(path.dirname(link), { recursive: true });
+      fs.rmSync(link, { force: true });
+      fs.symlinkSync(from, link);
+    }
+  }
+
   /** Another process may take a free port before Node-RED does. */
-  async #runNodeRed(attempts = 3) {
+  async #runNodeRed(attempts = 3, wanted = null) {
     const script = path.join(path.dirname(createRequire(import.meta.url).resolve(`${nodeRed}/package.json`)), 'red.js');
-    const port = await freePort();
+    const port = wanted ?? await freePort();
     const args = [script, '--userDir', this.userDir, '--settings', path.join(this.userDir, 'settings.js'), '--port', String(port)];
     this.nodeRed = new Process(process.execPath, args, { env: { ...process.env, NODE_OPTIONS: '' } });
     this.editor = `http://127.0.0.1:${port}`;
@@ -150,6 +157,14 @@ export class World {
       await this.nodeRed.stop();
       await this.#runNodeRed(attempts - 1);
     }
+  }
+
+  /** Stops Node-RED, and starts it again at the same port. */
+  async restartNodeRed() {
+    await this.nodeRed.stop();
+    this.#link();
+    await this.#runNodeRed(1, new URL(this.editor).port);
+    await this.nodeRed.says('Started flows');
   }
 
   /** Deploys all at once, as the editor does. Node-RED answers before the flows have started. */
