@@ -129,7 +129,15 @@ class Session {
     const visitors = [...this.#visitors];
     this.#visitors.clear();
     this.#forget();
-    for (const visitor of visitors) visitor.end(isSignedOut);
+    // Whatever becomes of one, no other goes on as somebody.
+    for (const visitor of visitors) visitor.is(null);
+    for (const visitor of visitors) {
+      try {
+        visitor.end(isSignedOut);
+      } catch {
+        // A socket that cannot be ended any more has gone.
+      }
+    }
   }
 }
 

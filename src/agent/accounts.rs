@@ -20,6 +20,13 @@ use crate::wire::AccountInfo;
 /// neither the device nor the provider should meet them all at the same moment.
 const AT_A_TIME: usize = 8;
 
+/// Whose turns to ask a provider are used: those who come to the gate never keep a token from being refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Turns {
+    Accounts,
+    Gate,
+}
+
 /// One account of the configuration.
 pub(super) struct Account {
     pub(super) settings: Arc<AccountSettings>,
@@ -90,7 +97,7 @@ pub(super) struct Clients {
     tls: Tls,
     http: HashMap<Option<PathBuf>, Http>,
     directories: HashMap<EndpointQuery, Arc<Directory>>,
-    limits: HashMap<String, Arc<Semaphore>>,
+    limits: HashMap<(Turns, String), Arc<Semaphore>>,
 }
 
 impl Clients {
@@ -101,7 +108,16 @@ impl Clients {
     /// The provider of an account with these settings, and the settings to keep. Accounts of one provider share its endpoints.
     pub(super) fn provider(
         &mut self,
+        settings: AccountSettings,
+    ) -> Result<(Arc<AccountSettings>, SharedProvider), String> {
+        self.provider_for(settings, Turns::Accounts)
+    }
+
+    /// The same for somebody with these turns.
+    pub(super) fn provider_for(
+        &mut self,
         mut settings: AccountSettings,
+        turns: Turns,
     ) -> Result<(Arc<AccountSettings>, SharedProvider), String> {
         let query = EndpointQuery::by(&settings);
         let directory = match self.directories.get(&query) {
@@ -109,7 +125,8 @@ impl Clients {
             None => self.directory(query.clone())?,
         };
         settings.endpoints = directory.query().endpoints.clone();
-        let limit = self.limits.entry(settings.provider.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
+        let limit = self.limits.entry((turns, settings.provider.clone()));
+        let limit = limit.or_insert_with(|| Arc::new(Semaphore::new(AT_A_TIME)));
         let settings = Arc::new(settings);
         let provider = Arc::new(Provider::new(Arc::clone(&settings), directory, Arc::clone(limit)));
         Ok((settings, provider))

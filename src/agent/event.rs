@@ -10,6 +10,7 @@ use crate::domain::approval::{Authorization, DeviceAuthorization};
 use crate::domain::fault::Fault;
 use crate::domain::gate::way_back::WayBack;
 use crate::domain::gate::{CookieDigest, Way};
+use crate::domain::record::Fingerprint;
 use crate::domain::session::{ProviderAnswer, RequestId};
 use crate::domain::token::{Granted, PollAnswer};
 use crate::page::ButtonPress;
@@ -40,7 +41,7 @@ pub(super) enum LoopEvent {
 pub(super) enum GateAnswer {
     /// The way for somebody to approve.
     Begun {
-        way: Way,
+        client: GateClientId,
         from: IpAddr,
         back: WayBack,
         result: Result<Authorization, Fault>,
@@ -48,14 +49,24 @@ pub(super) enum GateAnswer {
     },
     /// The person who has come back with a code.
     Exchanged {
+        client: GateClientId,
         arrival: ReturningBrowser,
         back: WayBack,
         result: Result<Granted, Fault>,
         answer: oneshot::Sender<Result<Admitted, NotAdmitted>>,
     },
     /// The news of an approval on a phone.
-    Polled { browser: CookieDigest, device: Box<DeviceAuthorization>, result: Result<PollAnswer, Fault> },
+    Polled {
+        client: GateClientId,
+        browser: CookieDigest,
+        device: Box<DeviceAuthorization>,
+        /// `None` if nobody looked at the code, and the provider was not asked.
+        result: Option<Result<PollAnswer, Fault>>,
+    },
 }
+
+/// The way of a sign-in, and the client that the provider knows it by: what one client brought is never taken for another's.
+pub(super) type GateClientId = (Way, Fingerprint);
 
 /// A browser that comes back from a sign-in.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@ mod connection;
 mod declarations;
 mod event;
 mod gate;
+mod gate_sign_in;
 mod opening;
 mod page;
 mod perform;
@@ -269,8 +270,7 @@ impl Agent {
         match key {
             RecordKey::SignIn(name) => self.tell(&name, SessionEvent::Stored(Revision(revision), result)),
             RecordKey::Declaration(name) => self.declaration_stored(&name, revision, result),
-            // Until it works again, a restart would sign the person out; the store says so itself.
-            RecordKey::GateSession(_) => {}
+            RecordKey::GateSession(cookie, change) => self.gate_session_stored(cookie, change, result),
         }
     }
 

@@ -30,10 +30,15 @@ impl Identity {
         self.verified_email().or(self.name.as_deref()).unwrap_or(&self.sub)
     }
 
-    /// Tells the user from every other: the verified e-mail address, else the subject.
+    /// Tells the user from every other: the verified e-mail address in lower case, else the subject. A subject that looks like an
+    /// address is marked as one, since some providers let users choose it.
     #[must_use]
-    pub fn user(&self) -> &str {
-        self.verified_email().unwrap_or(&self.sub)
+    pub fn user(&self) -> String {
+        match self.verified_email() {
+            Some(address) => address.to_ascii_lowercase(),
+            None if self.sub.contains('@') => format!("sub:{}", self.sub),
+            None => self.sub.clone(),
+        }
     }
 
     /// The e-mail address, if the provider vouches for it.
@@ -43,7 +48,7 @@ impl Identity {
     }
 }
 
-/// Who may authorise a device; an empty list admits everybody.
+/// Who may authorise a device, or pass the gate; an empty list admits everybody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowList(Box<[Admission]>);
 
@@ -87,7 +92,10 @@ impl FromStr for Admission {
             return usable.then(|| Self(Pattern::Subject(subject.to_owned()))).ok_or(InvalidAdmission);
         }
         if let Some((name, value)) = claim(text) {
-            let usable = is_printable(text) && !value.is_empty();
+            // As claims these would count whether they are verified or not, or would never be found.
+            let has_form_of_its_own =
+                ["email", "email_verified", "sub"].iter().any(|own| name.eq_ignore_ascii_case(own));
+            let usable = is_printable(text) && !value.is_empty() && !has_form_of_its_own;
             let claim = || Self(Pattern::Claim { name: name.to_owned(), value: value.to_owned() });
             return usable.then(claim).ok_or(InvalidAdmission);
         }
@@ -247,6 +255,14 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_that_looks_like_an_address_is_not_taken_for_one() {
+        let of = |sub: &str, email: &str, verified| Identity { sub: sub.to_owned(), ..user(email, verified) }.user();
+        assert_eq!(of("1", "Ann@Example.com", true), "ann@example.com");
+        assert_eq!(of("1", "ann@example.com", false), "1");
+        assert_eq!(of("ann@example.com", "eve@example.com", false), "sub:ann@example.com");
+    }
+
+    #[test]
     fn a_domain_is_the_whole_of_what_stands_behind_the_last_at() {
         let allow = list(&["*@example.com"]);
         assert!(allow.admits(&user("x@EXAMPLE.com", true)));
@@ -283,6 +299,10 @@ mod tests {
     #[test]
     fn a_text_that_admits_nobody_in_particular_is_refused() {
         for bad in [
+            "email:ann@example.com",
+            "Email:ann@example.com",
+            "email_verified:true",
+            "SUB:1",
             "",
             "groups:",
             ":x",

@@ -37,7 +37,7 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const BODY_BYTES: usize = 8 * 1024;
 
 /// The number of connections that may wait to be accepted.
-const BACKLOG: u32 = 16;
+const BACKLOG: u32 = 128;
 
 /// The bounds that differ from one server to another.
 #[derive(Clone, Copy, Debug)]

@@ -118,7 +118,7 @@ impl Claims {
         Some(Identity {
             sub: Some(sub).filter(|sub| is_fit(sub))?,
             // Compared as it was sent: made printable, an odd address could look like another one.
-            email_verified: verified && email.is_some() && self.text("email").is_some_and(is_plain_address),
+            email_verified: verified && email.is_some() && self.text("email").is_some_and(is_whole_address),
             email,
             name: text("name").or_else(|| text("preferred_username")),
             picture,
@@ -165,6 +165,11 @@ impl Claims {
             audience => audience.is_some_and(is_ours),
         }
     }
+}
+
+/// Returns whether an address is one to compare, and no longer than addresses are (RFC 5321 4.5.3.1.3): nothing is cut off.
+fn is_whole_address(address: &str) -> bool {
+    is_plain_address(address) && address.len() <= 254
 }
 
 /// One value of a claim. One that would have to be changed to be shown could be taken for another, so it is none.

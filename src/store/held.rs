@@ -17,7 +17,7 @@ use crate::domain::record::Record;
 pub(super) enum HeldRecord {
     /// A sign-in.
     SignIn(Box<Record>),
-    /// A declaration, or what this key does not open.
+    /// A declaration, a session at the gate, or what this key does not open.
     Sealed(SealedRecord),
 }
 

@@ -1,4 +1,5 @@
-//! Keeps one sealed record per account, safe from power cuts, and one more for each account that was declared over MQTT.
+//! Keeps one sealed record per account, safe from power cuts, one more for each account that was declared over MQTT, and one for each
+//! session at the gate.
 //!
 //! A thread of its own writes. It takes what waits, writes it, syncs it to the disk once, and only then says so for each
 //! change: whoever waits for its [`Ack`] may use what was saved.
@@ -98,7 +99,16 @@ pub enum RecordKey {
     /// The settings of an account, where they are not in the configuration file.
     Declaration(AccountName),
     /// The session of somebody at the gate, by the cookie of the browser.
-    GateSession(CookieDigest),
+    GateSession(CookieDigest, GateChange),
+}
+
+/// A change of a session at the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateChange {
+    /// It was written.
+    Save,
+    /// It was removed.
+    Erase,
 }
 
 impl RecordKey {
@@ -107,7 +117,7 @@ impl RecordKey {
         match self {
             Self::SignIn(account) => account.to_string(),
             Self::Declaration(account) => format!("{DECLARED}{account}"),
-            Self::GateSession(CookieDigest(digest)) => format!("{GATE}{}", URL_SAFE_NO_PAD.encode(digest)),
+            Self::GateSession(CookieDigest(digest), _) => format!("{GATE}{}", URL_SAFE_NO_PAD.encode(digest)),
         }
     }
 }
@@ -281,7 +291,7 @@ impl Store {
     /// Writes the session of somebody at the gate.
     pub(crate) fn save_gate_session(&self, cookie: CookieDigest, session: GateSession) {
         self.send(Job {
-            key: RecordKey::GateSession(cookie),
+            key: RecordKey::GateSession(cookie, GateChange::Save),
             revision: 0,
             task: Task::SaveGateSession(Box::new(session)),
         });
@@ -289,7 +299,7 @@ impl Store {
 
     /// Removes the session of somebody at the gate.
     pub(crate) fn erase_gate_session(&self, cookie: CookieDigest) {
-        self.send(Job { key: RecordKey::GateSession(cookie), revision: 0, task: Task::Erase });
+        self.send(Job { key: RecordKey::GateSession(cookie, GateChange::Erase), revision: 0, task: Task::Erase });
     }
 
     fn send(&self, job: Job) {

@@ -49,7 +49,7 @@ pub(crate) struct GateSessionMessage {
 impl From<&GateSession> for GateSessionMessage {
     fn from(session: &GateSession) -> Self {
         Self {
-            user: session.identity.user().to_owned(),
+            user: session.user.to_string(),
             name: session.identity.name.clone(),
             way: session.way.name().to_owned(),
             expires_at: session.expiry.at().seconds(),
@@ -77,7 +77,7 @@ impl<'a> VisitorMessage<'a> {
     #[must_use]
     pub(crate) fn about(session: &'a GateSession, groups: &str) -> Self {
         Self {
-            user: session.identity.user(),
+            user: &session.user,
             email: session.identity.verified_email(),
             name: session.identity.name.as_deref(),
             groups: session.groups(groups).collect(),

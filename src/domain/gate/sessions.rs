@@ -1,6 +1,6 @@
 //! The people who are signed in at the gate.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::settings::GateSettings;
@@ -9,12 +9,13 @@ use crate::domain::clock::{BootTime, Now};
 use crate::domain::expiry::Expiry;
 use crate::domain::identity::Identity;
 use crate::domain::record::Fingerprint;
+use crate::domain::secret::Secret;
 
 /// The number of sessions at a time, and of one person. With one more, the one that was not used for longest ends.
 const SESSIONS: usize = 512;
 const SESSIONS_OF_ONE: usize = 16;
 
-/// The longest name that is kept, in characters, and the most values of claims, in bytes.
+/// The longest name that is kept, in characters, and the most memory for values of claims, in bytes.
 const LONGEST_NAME: usize = 100;
 const MOST_CLAIMS: usize = 512;
 
@@ -22,7 +23,9 @@ const MOST_CLAIMS: usize = 512;
 #[derive(Clone, Debug)]
 pub(crate) struct GateSession {
     /// The reference by which Node-RED asks about it; of no use in a browser.
-    pub(crate) reference: Box<str>,
+    pub(crate) reference: Secret,
+    /// Who it is, in one text.
+    pub(crate) user: Box<str>,
     /// The person.
     pub(crate) identity: Identity,
     /// The client with which the person signed in.
@@ -36,29 +39,25 @@ pub(crate) struct GateSession {
 }
 
 impl GateSession {
-    /// A session of `identity` that begins now. Of what the provider says, only as much is kept as a session may take.
+    /// A session that begins now, of a person whom this client has told of. Of what it told, only as much is kept as a session may
+    /// take.
     #[must_use]
-    pub(crate) fn new(reference: Box<str>, identity: Identity, way: Way, settings: &GateSettings, now: Now) -> Self {
-        let client = settings.client(way).map_or(Fingerprint::of(""), |client| client.binding().client());
-        Self {
-            reference,
-            identity: within_bounds(identity, settings),
-            client,
-            way,
-            expiry: Expiry::counted(now, settings.session),
-            seen: now.boot,
-        }
+    pub(crate) fn new(
+        reference: Secret,
+        identity: Identity,
+        (way, client): (Way, Fingerprint),
+        settings: &GateSettings,
+        now: Now,
+    ) -> Self {
+        let identity = within_bounds(identity, settings);
+        let (user, expiry) = (identity.user().into(), Expiry::counted(now, settings.session));
+        Self { reference, user, identity, client, way, expiry, seen: now.boot }
     }
 
-    /// Returns whether some of these claims are not kept.
+    /// Returns whether it may begin or go on under these settings: by what is kept of the person, since nothing else can decide
+    /// later on.
     #[must_use]
-    pub(crate) fn has_less_than(&self, claims: &BTreeMap<String, Vec<String>>) -> bool {
-        let count = |claims: &BTreeMap<_, Vec<String>>| claims.values().map(Vec::len).sum::<usize>();
-        count(&self.identity.claims) < count(claims)
-    }
-
-    /// Returns whether it may go on under these settings.
-    fn may_go_on(&self, settings: &GateSettings) -> bool {
+    pub(crate) fn is_allowed(&self, settings: &GateSettings) -> bool {
         let client = settings.client(self.way).map(|client| client.binding().client());
         settings.allow.admits(&self.identity) && client == Some(self.client)
     }
@@ -78,15 +77,20 @@ fn within_bounds(mut identity: Identity, settings: &GateSettings) -> Identity {
         name.truncate(end);
     }
     let mut left = MOST_CLAIMS;
-    for (claim, values) in &mut identity.claims {
-        // Those that decide come first.
-        values.sort_by_key(|value| !settings.allow.names_claim(claim, value));
-        values.retain(|value| {
-            let has_room = left >= value.len();
-            left -= if has_room { value.len() } else { 0 };
-            has_room
-        });
-        values.shrink_to_fit();
+    // What decides comes first, whatever the names of the claims.
+    for decides in [true, false] {
+        for (claim, values) in &mut identity.claims {
+            values.retain(|value| {
+                if settings.allow.names_claim(claim, value) != decides {
+                    return true;
+                }
+                let size = value.len() + size_of::<String>();
+                let has_room = left >= size;
+                left -= if has_room { size } else { 0 };
+                has_room
+            });
+            values.shrink_to_fit();
+        }
     }
     identity
 }
@@ -103,7 +107,7 @@ pub(crate) enum SessionEnd {
     /// The configuration no longer admits the person.
     NotAllowed,
     /// The same browser signed in again.
-    Replaced,
+    SignedInAgain,
     /// There was no room for it beside newer ones.
     Displaced,
 }
@@ -123,29 +127,31 @@ pub(crate) struct EndedSession {
 #[derive(Debug, Default)]
 pub(crate) struct GateSessions {
     by_cookie: HashMap<CookieDigest, GateSession>,
-    by_reference: HashMap<Box<str>, CookieDigest>,
+    /// The cookie of each session, by the digest of its reference.
+    by_reference: HashMap<CookieDigest, CookieDigest>,
 }
 
 impl GateSessions {
-    /// Takes up a session, and returns those that ended to make room for it.
-    pub(crate) fn insert(&mut self, cookie: CookieDigest, session: GateSession) -> Vec<EndedSession> {
-        let user = session.identity.user();
-        let of_one = self.by_cookie.values().filter(|other| other.identity.user() == user).count();
-        let mut displaced = Vec::new();
-        let oldest = |sessions: &mut dyn Iterator<Item = (&CookieDigest, &GateSession)>| {
-            sessions.min_by_key(|(_, session)| session.seen).map(|(cookie, _)| *cookie)
-        };
-        let cookie_of_oldest = if of_one >= SESSIONS_OF_ONE {
-            oldest(&mut self.by_cookie.iter().filter(|(_, other)| other.identity.user() == user))
+    /// Takes up a session, and returns the one that ended to make room for it.
+    pub(crate) fn insert(&mut self, cookie: CookieDigest, session: GateSession) -> Option<EndedSession> {
+        let is_of_one = |other: &GateSession| other.user == session.user;
+        let of_one = self.by_cookie.values().filter(|other| is_of_one(other)).count();
+        let displaced = if of_one >= SESSIONS_OF_ONE {
+            self.least_used(is_of_one)
         } else if self.by_cookie.len() >= SESSIONS {
-            oldest(&mut self.by_cookie.iter())
+            self.least_used(|_| true)
         } else {
             None
         };
-        displaced.extend(cookie_of_oldest.and_then(|oldest| self.end(oldest, SessionEnd::Displaced)));
-        self.by_reference.insert(session.reference.clone(), cookie);
+        let displaced = displaced.and_then(|oldest| self.end(oldest, SessionEnd::Displaced));
+        self.by_reference.insert(digest_of(&session.reference), cookie);
         self.by_cookie.insert(cookie, session);
         displaced
+    }
+
+    fn least_used(&self, of: impl Fn(&GateSession) -> bool) -> Option<CookieDigest> {
+        let among = self.by_cookie.iter().filter(|(_, session)| of(session));
+        among.min_by_key(|(_, session)| session.seen).map(|(cookie, _)| *cookie)
     }
 
     /// The session of the browser with this cookie, if it is good now. To ask for it is to use it.
@@ -164,13 +170,13 @@ impl GateSessions {
     /// The cookie of the session with this reference.
     #[must_use]
     pub(crate) fn cookie_of(&self, reference: &str) -> Option<CookieDigest> {
-        self.by_reference.get(reference).copied()
+        self.by_reference.get(&CookieDigest::of(reference.as_bytes())).copied()
     }
 
     /// Ends one session.
     pub(crate) fn end(&mut self, cookie: CookieDigest, why: SessionEnd) -> Option<EndedSession> {
         let session = self.by_cookie.remove(&cookie)?;
-        self.by_reference.remove(&session.reference);
+        self.by_reference.remove(&digest_of(&session.reference));
         Some(EndedSession { cookie, session, why })
     }
 
@@ -184,16 +190,15 @@ impl GateSessions {
     /// Signs out one person everywhere, or everybody.
     pub(crate) fn sign_out(&mut self, user: Option<&str>) -> Vec<EndedSession> {
         self.end_where(|session| {
-            user.is_none_or(|user| session.identity.user() == user).then_some(SessionEnd::SignedOut)
+            user.is_none_or(|user| session.user.eq_ignore_ascii_case(user)).then_some(SessionEnd::SignedOut)
         })
     }
 
-    /// Ends the sessions that are over. One from before the boot is over only by a clock that says so: while that is doubtful, the
-    /// session is not good, but it is kept.
+    /// Ends the sessions that are over.
     pub(crate) fn end_what_is_over(&mut self, idle: Duration, now: Now) -> Vec<EndedSession> {
         self.end_where(|session| {
             if session.expiry.ends() <= now.boot {
-                return (session.expiry.at() <= now.wall).then_some(SessionEnd::Expired);
+                return (!waits_for_clock(session, now)).then_some(SessionEnd::Expired);
             }
             is_idle(session, idle, now.boot).then_some(SessionEnd::Idle)
         })
@@ -201,15 +206,14 @@ impl GateSessions {
 
     /// Ends the sessions that may not go on under these settings.
     pub(crate) fn end_what_is_not_allowed(&mut self, settings: &GateSettings) -> Vec<EndedSession> {
-        self.end_where(|session| (!session.may_go_on(settings)).then_some(SessionEnd::NotAllowed))
+        self.end_where(|session| (!session.is_allowed(settings)).then_some(SessionEnd::NotAllowed))
     }
 
-    /// When the next session ends, if nothing happens.
+    /// When the next session ends, if nothing happens; it may be over already.
     #[must_use]
-    pub(crate) fn next_end(&self, idle: Duration, now: BootTime) -> Option<BootTime> {
-        let ends = self.by_cookie.values().map(|session| session.expiry.ends().min(session.seen + idle));
-        // What is over and kept waits for the clock.
-        ends.filter(|end| *end > now).min()
+    pub(crate) fn next_end(&self, idle: Duration, now: Now) -> Option<BootTime> {
+        let sessions = self.by_cookie.values().filter(|session| !waits_for_clock(session, now));
+        sessions.map(|session| session.expiry.ends().min(session.seen + idle)).min()
     }
 
     /// Accounts for a clock that was set.
@@ -227,6 +231,16 @@ impl GateSessions {
 
 fn is_good(session: &GateSession, idle: Duration, now: BootTime) -> bool {
     now < session.expiry.ends() && !is_idle(session, idle, now)
+}
+
+/// Returns whether only a clock that is set can tell if a session from before the boot is over. Until then it is kept, and opens nothing.
+fn waits_for_clock(session: &GateSession, now: Now) -> bool {
+    let is_of_this_boot = session.expiry.from().boot.is_some();
+    !is_of_this_boot && session.expiry.ends() <= now.boot && now.wall < session.expiry.at()
+}
+
+fn digest_of(reference: &Secret) -> CookieDigest {
+    CookieDigest::of(reference.expose().as_bytes())
 }
 
 fn is_idle(session: &GateSession, idle: Duration, now: BootTime) -> bool {
@@ -253,15 +267,20 @@ mod tests {
         CookieDigest::of(&number.to_be_bytes())
     }
 
+    /// The way and its client.
+    fn client(way: Way) -> (Way, Fingerprint) {
+        (way, settings().client(way).unwrap().binding().client())
+    }
+
     fn session(name: &str, number: u32, seconds: u64) -> GateSession {
-        let reference = format!("reference-{number}").into();
-        GateSession::new(reference, person(name, &["guests"]), Way::Browser, &settings(), at(seconds))
+        let reference = Secret::new(format!("reference-{number}"));
+        GateSession::new(reference, person(name, &["guests"]), client(Way::Browser), &settings(), at(seconds))
     }
 
     fn sessions(names: &[&str]) -> GateSessions {
         let mut sessions = GateSessions::default();
         for (name, number) in names.iter().zip(0..) {
-            assert!(sessions.insert(cookie(number), session(name, number, 0)).is_empty());
+            assert!(sessions.insert(cookie(number), session(name, number, 0)).is_none());
         }
         sessions
     }
@@ -275,9 +294,9 @@ mod tests {
     #[test]
     fn a_session_is_found_by_its_cookie_and_reference_until_it_ends() {
         let mut sessions = sessions(&["ann", "bob"]);
-        assert_eq!(sessions.used(cookie(1), IDLE, at(1).boot).unwrap().identity.user(), "bob@example.com");
+        assert_eq!(sessions.used(cookie(1), IDLE, at(1).boot).unwrap().user.as_ref(), "bob@example.com");
         assert_eq!(sessions.cookie_of("reference-1"), Some(cookie(1)));
-        assert_eq!(sessions.end(cookie(1), SessionEnd::SignedOut).unwrap().session.identity.user(), "bob@example.com");
+        assert_eq!(sessions.end(cookie(1), SessionEnd::SignedOut).unwrap().session.user.as_ref(), "bob@example.com");
         assert!(sessions.used(cookie(1), IDLE, at(1).boot).is_none() && sessions.cookie_of("reference-1").is_none());
         assert!(
             sessions.used(cookie(0), IDLE, at(1).boot).is_some()
@@ -294,7 +313,7 @@ mod tests {
         assert!(sessions.find(cookie(1), IDLE, at(599).boot).is_some());
         assert!(sessions.find(cookie(1), IDLE, at(600).boot).is_none(), "to look at it is not to use it");
         assert!(sessions.used(cookie(1), IDLE, at(600).boot).is_none(), "nor is to come too late");
-        assert_eq!(sessions.next_end(IDLE, at(3_500).boot), Some(at(3_600).boot));
+        assert_eq!(sessions.next_end(IDLE, at(600)), Some(at(600).boot), "what is over is ended at once");
         assert_eq!(ends(&sessions.end_what_is_over(IDLE, at(3_599))), [("bob", SessionEnd::Idle)]);
         assert!(sessions.used(cookie(0), IDLE, at(3_600).boot).is_none());
         assert_eq!(ends(&sessions.end_what_is_over(IDLE, at(3_600))), [("ann", SessionEnd::Expired)]);
@@ -304,7 +323,7 @@ mod tests {
     #[test]
     fn a_person_is_signed_out_everywhere_and_everybody_at_once() {
         let mut sessions = sessions(&["ann", "bob", "ann", "cid"]);
-        let ended = sessions.sign_out(Some("ann@example.com"));
+        let ended = sessions.sign_out(Some("Ann@Example.com"));
         assert_eq!(ends(&ended), [("ann", SessionEnd::SignedOut); 2]);
         assert!(sessions.sign_out(Some("nobody")).is_empty());
         assert_eq!(sessions.sign_out(None).len(), 2);
@@ -363,10 +382,11 @@ mod tests {
         sessions.insert(cookie(0), restored);
         assert!(sessions.used(cookie(0), IDLE, booted.boot).is_none());
         assert!(sessions.end_what_is_over(IDLE, booted).is_empty());
-        assert_eq!(sessions.next_end(IDLE, booted.boot), None);
+        assert_eq!(sessions.next_end(IDLE, booted), None);
         let set = Now { boot: BootTime::new(Duration::from_secs(20)), wall: at(1_800).wall };
         sessions.clock_was_set(set);
         assert!(sessions.used(cookie(0), IDLE, set.boot).is_some());
+        assert_eq!(sessions.next_end(IDLE, set), Some(set.boot + IDLE));
         let late = Now { boot: BootTime::new(Duration::from_secs(30)), wall: at(4_000).wall };
         sessions.clock_was_set(late);
         assert_eq!(ends(&sessions.end_what_is_over(IDLE, late)), [("ann", SessionEnd::Expired)]);
@@ -374,23 +394,44 @@ mod tests {
 
     #[test]
     fn of_what_the_provider_says_only_as_much_is_kept_as_a_session_may_take() {
-        let many: Vec<_> = (0..1_000).map(|number| format!("group-{number}")).collect();
+        let many: Vec<_> = (0..1_000).map(|number| format!("{number}")).collect();
         let mut groups: Vec<_> = many.iter().map(String::as_str).collect();
         groups.push("operators");
-        let identity = Identity { name: Some("ä".repeat(1_000)), ..person("ann", &groups) };
-        let session = GateSession::new("r".into(), identity, Way::Phone, &settings(), at(0));
+        let mut identity = Identity { name: Some("ä".repeat(1_000)), ..person("ann", &groups) };
+        identity.claims.insert("zz.roles".to_owned(), vec!["guest".to_owned(), "admin".to_owned()]);
+        let settings = || GateSettings { allow: allow(&["groups:operators", "zz.roles:admin"]), ..settings() };
+        let session = GateSession::new(Secret::new("r".to_owned()), identity, client(Way::Phone), &settings(), at(0));
         let kept: Vec<_> = session.groups("groups").collect();
-        assert_eq!(kept[0], "operators", "those that admit come first");
-        assert!(kept.len() > 10 && kept.iter().map(|group| group.len()).sum::<usize>() <= MOST_CLAIMS);
+        assert!(kept.contains(&"operators") && kept.len() > 10, "{kept:?}");
+        assert_eq!(session.identity.claims["zz.roles"], ["admin"], "what decides is kept, whatever else there is");
+        let values = session.identity.claims.values().flatten();
+        assert!(values.map(|value| value.len() + size_of::<String>()).sum::<usize>() <= MOST_CLAIMS);
         assert_eq!(session.identity.name.as_ref().map(|name| name.chars().count()), Some(LONGEST_NAME));
-        assert!(session.identity.picture.is_none() && session.may_go_on(&settings()));
-        assert!(size_of::<GateSession>() + size_of::<CookieDigest>() <= 320, "{}", size_of::<GateSession>());
+        assert!(session.identity.picture.is_none() && session.is_allowed(&settings()));
+        assert!(size_of::<GateSession>() + size_of::<CookieDigest>() <= 352, "{}", size_of::<GateSession>());
+    }
+
+    #[test]
+    fn a_session_that_is_over_ends_although_the_clock_runs_late() {
+        let mut sessions = sessions(&["ann"]);
+        sessions.used(cookie(0), Duration::from_secs(9_999), at(3_599).boot);
+        let late = Now { wall: at(3_590).wall, ..at(3_600) };
+        assert_eq!(sessions.next_end(Duration::from_secs(9_999), late), Some(at(3_600).boot));
+        assert_eq!(ends(&sessions.end_what_is_over(IDLE, late)), [("ann", SessionEnd::Expired)]);
+    }
+
+    #[test]
+    fn what_another_client_told_opens_nothing() {
+        let of_another = (Way::Browser, Fingerprint::of("another"));
+        let reference = Secret::new("r".to_owned());
+        let session = GateSession::new(reference, person("ann", &["operators"]), of_another, &settings(), at(0));
+        assert!(!session.is_allowed(&settings()));
     }
 
     #[test]
     fn a_group_with_a_comma_in_its_name_is_not_taken_for_several() {
         let identity = person("ann", &["guests,operators", "operators "]);
-        let session = GateSession::new("r".into(), identity, Way::Browser, &settings(), at(0));
+        let session = GateSession::new(Secret::new("r".to_owned()), identity, client(Way::Browser), &settings(), at(0));
         assert_eq!(session.groups("groups").collect::<Vec<_>>(), ["operators "]);
         assert_eq!(session.groups("roles").count(), 0);
     }

@@ -8,16 +8,19 @@ use super::{CookieDigest, Way};
 use crate::domain::approval::{AuthorizationRequest, DeviceAuthorization};
 use crate::domain::client_address::client_network;
 use crate::domain::clock::BootTime;
-use crate::domain::identity::Identity;
+use crate::domain::gate::sessions::GateSession;
 use crate::domain::redirection::{Denial, RedirectedCode, Redirection};
 
 /// The number that wait at a time, and of those the part of one network: whoever begins sign-ins without end displaces his own.
-const WAITING: usize = 128;
+const WAITING: usize = 512;
 const WAITING_OF_ONE: usize = 32;
 
 /// The time for somebody to come back from the provider, and the longest time for which a code is shown.
 const BROWSER_TIME: Duration = Duration::from_secs(10 * 60);
 const PHONE_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// The time for which the provider is asked about a code that nobody looks at. A browser without scripts asks every five seconds.
+const WATCHED: Duration = Duration::from_secs(20);
 
 /// The time for a browser to take up a sign-in that was approved on a phone.
 const APPROVED_TIME: Duration = Duration::from_secs(60);
@@ -30,6 +33,8 @@ pub(crate) struct WaitingSignIn {
     state: WaitingState,
     back: WayBack,
     until: BootTime,
+    /// When its browser last asked about it.
+    watched: BootTime,
 }
 
 /// The event that a sign-in waits for.
@@ -39,8 +44,8 @@ pub(crate) enum WaitingState {
     Browser(AuthorizationRequest),
     /// Somebody's approval on a phone.
     Phone(DeviceAuthorization),
-    /// The browser whose code was approved by this person, or not, for this reason.
-    Answered(Result<Box<Identity>, String>),
+    /// The browser whose code was approved, with the session that it gets, or not, for this reason.
+    Answered(Result<Box<GateSession>, String>),
 }
 
 /// The answer to a browser that asks about its sign-in.
@@ -48,8 +53,19 @@ pub(crate) enum WaitingState {
 pub(crate) enum Collected {
     /// It waits: the code, and the time that is left.
     Waits(Box<DeviceAuthorization>, Duration),
-    /// It is over: this person approved it, or it failed for this reason.
-    Answered(Result<Box<Identity>, String>, WayBack),
+    /// It is over: with this session, or without one for this reason.
+    Answered(Result<Box<GateSession>, String>, WayBack),
+}
+
+/// What is to be done about a code, with the time that is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Polling {
+    /// Ask the provider.
+    Ask(Duration),
+    /// Ask nothing now: nobody looks at the code.
+    Pause(Duration),
+    /// Ask nothing any more.
+    End,
 }
 
 /// Sign-ins that wait, the oldest first.
@@ -79,7 +95,7 @@ impl WaitingSignIns {
             WaitingState::Browser(_) => BROWSER_TIME,
             _ => expires_in.map_or(PHONE_TIME, |life| life.min(PHONE_TIME)),
         };
-        self.0.push(WaitingSignIn { browser, network, state, back, until: now + time });
+        self.0.push(WaitingSignIn { browser, network, state, back, until: now + time, watched: now });
     }
 
     /// Takes what the provider sent a browser back with. It counts once, and for the browser that was sent there: a link with the
@@ -99,18 +115,33 @@ impl WaitingSignIns {
         Some((request, redirection.outcome, back))
     }
 
-    /// Returns whether the code of this browser still waits.
-    #[must_use]
-    pub(crate) fn waits_for_phone(&self, browser: CookieDigest, now: BootTime) -> bool {
-        self.0.iter().any(|it| it.browser == browser && now < it.until && matches!(it.state, WaitingState::Phone(_)))
+    /// Returns whether the code of this browser still waits, for a browser that asks.
+    pub(crate) fn waits_for_phone(&mut self, browser: CookieDigest, now: BootTime) -> bool {
+        self.phone_of(browser, now).map(|waiting| waiting.watched = now).is_some()
+    }
+
+    /// Returns what is to be done about the code of this browser.
+    pub(crate) fn polling(&mut self, browser: CookieDigest, now: BootTime) -> Polling {
+        match self.phone_of(browser, now) {
+            Some(waiting) if waiting.watched + WATCHED <= now => Polling::Pause(waiting.until.after(now)),
+            Some(waiting) => Polling::Ask(waiting.until.after(now)),
+            None => Polling::End,
+        }
+    }
+
+    fn phone_of(&mut self, browser: CookieDigest, now: BootTime) -> Option<&mut WaitingSignIn> {
+        let mut waiting = self.0.iter_mut().filter(|it| it.browser == browser && now < it.until);
+        waiting.find(|it| matches!(it.state, WaitingState::Phone(_)))
     }
 
     /// Notes how the sign-in with a phone ended, until its browser asks.
-    pub(crate) fn phone_answered(&mut self, browser: CookieDigest, outcome: Result<Identity, String>, now: BootTime) {
-        let is_it = |waiting: &&mut WaitingSignIn| {
-            waiting.browser == browser && now < waiting.until && matches!(waiting.state, WaitingState::Phone(_))
-        };
-        let Some(waiting) = self.0.iter_mut().find(is_it) else { return };
+    pub(crate) fn phone_answered(
+        &mut self,
+        browser: CookieDigest,
+        outcome: Result<GateSession, String>,
+        now: BootTime,
+    ) {
+        let Some(waiting) = self.phone_of(browser, now) else { return };
         waiting.until = now + APPROVED_TIME;
         waiting.state = WaitingState::Answered(outcome.map(Box::new));
     }
@@ -120,8 +151,10 @@ impl WaitingSignIns {
         self.0.retain(|waiting| now < waiting.until);
         let is_of_phone = |waiting: &WaitingSignIn| !matches!(waiting.state, WaitingState::Browser(_));
         let at = self.0.iter().position(|waiting| waiting.browser == browser && is_of_phone(waiting))?;
-        if let WaitingState::Phone(device) = &self.0[at].state {
-            return Some(Collected::Waits(Box::new(device.clone()), self.0[at].until.after(now)));
+        let waiting = self.0.get_mut(at)?;
+        if let WaitingState::Phone(device) = &waiting.state {
+            waiting.watched = now;
+            return Some(Collected::Waits(Box::new(device.clone()), waiting.until.after(now)));
         }
         let WaitingSignIn { state: WaitingState::Answered(outcome), back, .. } = self.0.remove(at) else { return None };
         Some(Collected::Answered(outcome, back))
@@ -146,7 +179,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::domain::gate::settings::tests::person;
+    use crate::domain::clock::{Now, UnixTime};
+    use crate::domain::gate::settings::tests::{person, settings};
+    use crate::domain::record::Fingerprint;
     use crate::domain::secret::Secret;
 
     const REDIRECT_URI: &str = "https://panel.example.com/oauth2mqtt/callback";
@@ -183,6 +218,12 @@ mod tests {
             interval: Duration::from_secs(5),
             poll_parameters: BTreeMap::new(),
         })
+    }
+
+    fn session(name: &str) -> GateSession {
+        let now = Now { boot: at(0), wall: UnixTime::new(1_800_000_000) };
+        let client = (Way::Phone, Fingerprint::of("panel"));
+        GateSession::new(Secret::new(name.to_owned()), person(name, &[]), client, &settings(), now)
     }
 
     fn back() -> WayBack {
@@ -227,13 +268,13 @@ mod tests {
         );
         assert!(waiting.collect(browser(2), at(1)).is_none());
         assert!(waiting.waits_for_phone(browser(1), at(1)) && !waiting.waits_for_phone(browser(2), at(1)));
-        waiting.phone_answered(browser(2), Ok(person("eve", &[])), at(2));
-        waiting.phone_answered(browser(1), Ok(person("ann", &[])), at(2));
-        waiting.phone_answered(browser(1), Ok(person("eve", &[])), at(2));
+        waiting.phone_answered(browser(2), Ok(session("eve")), at(2));
+        waiting.phone_answered(browser(1), Ok(session("ann")), at(2));
+        waiting.phone_answered(browser(1), Ok(session("eve")), at(2));
         assert!(!waiting.waits_for_phone(browser(1), at(3)));
         assert!(waiting.take_redirection(browser(1), redirection("code=c&state=s"), at(3)).is_none());
-        let Some(Collected::Answered(Ok(identity), back)) = waiting.collect(browser(1), at(3)) else { panic!() };
-        assert_eq!((identity.user(), back.as_str()), ("ann@example.com", "/dashboard"));
+        let Some(Collected::Answered(Ok(session), back)) = waiting.collect(browser(1), at(3)) else { panic!() };
+        assert_eq!((session.user.as_ref(), back.as_str()), ("ann@example.com", "/dashboard"));
         assert!(waiting.collect(browser(1), at(3)).is_none());
     }
 
@@ -241,7 +282,7 @@ mod tests {
     fn a_code_that_nobody_approves_and_an_approval_that_nobody_collects_expire() {
         let mut waiting = WaitingSignIns::default();
         waiting.insert((browser(1), client(1)), code(), back(), Some(Duration::from_secs(60)), at(0));
-        waiting.phone_answered(browser(1), Ok(person("ann", &[])), at(60));
+        waiting.phone_answered(browser(1), Ok(session("ann")), at(60));
         assert!(waiting.collect(browser(1), at(60)).is_none());
         waiting.insert((browser(2), client(1)), code(), back(), None, at(0));
         waiting.phone_answered(browser(2), Err("No.".to_owned()), at(10));
@@ -257,10 +298,28 @@ mod tests {
         }
         assert_eq!(waiting.0.len(), 1 + WAITING_OF_ONE);
         assert!(waiting.waits_for_phone(browser(0), at(1)));
-        for number in 0..=255 {
-            waiting.insert((browser(2_000 + u32::from(number)), client(number)), request("s"), back(), None, at(0));
+        for number in 0..1_000 {
+            let from = IpAddr::from([10, 0, (number / 250) as u8, (number % 250) as u8]);
+            waiting.insert((browser(2_000 + number), from), request("s"), back(), None, at(0));
         }
         assert_eq!(waiting.0.len(), WAITING);
+    }
+
+    #[test]
+    fn the_provider_is_asked_about_a_code_only_while_somebody_looks_at_it() {
+        let mut waiting = WaitingSignIns::default();
+        waiting.insert((browser(1), client(1)), code(), back(), None, at(0));
+        let left = |seconds| PHONE_TIME - Duration::from_secs(seconds);
+        assert_eq!(waiting.polling(browser(1), at(5)), Polling::Ask(left(5)));
+        assert_eq!(waiting.polling(browser(1), at(20)), Polling::Pause(left(20)));
+        assert!(waiting.waits_for_phone(browser(1), at(30)));
+        assert_eq!(waiting.polling(browser(1), at(35)), Polling::Ask(left(35)));
+        waiting.collect(browser(1), at(60));
+        assert_eq!(waiting.polling(browser(1), at(75)), Polling::Ask(left(75)));
+        assert_eq!(
+            (waiting.polling(browser(2), at(75)), waiting.polling(browser(1), at(300))),
+            (Polling::End, Polling::End)
+        );
     }
 
     #[test]

@@ -25,6 +25,12 @@ impl WayBack {
         Self(if is_plain && is_path && is_site { text } else { "/" }.into())
     }
 
+    /// Returns whether it is that of a kiosk, the only one of the gate's own pages.
+    #[must_use]
+    pub(crate) fn is_kiosk(&self) -> bool {
+        self.0.starts_with(OWN_PATH)
+    }
+
     /// The path and query.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {

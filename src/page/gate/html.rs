@@ -40,9 +40,10 @@ pub(super) fn sign_in(settings: &GateSettings, back: &WayBack, again: bool, noti
             h2 #sign-in { "Sign in" }
             p { "This page is for certain people. Sign in to see it." }
             div.buttons {
-                @if offers(Way::Browser) { (begin("browser", "Sign in here", back, again, "main")) }
+                @if offers(Way::Browser) { (begin(Way::Browser, "Sign in here", back, again, "main")) }
                 @if offers(Way::Phone) {
-                    (begin("phone", "Sign in with a phone", back, again, if offers(Way::Browser) { "" } else { "main" }))
+                    @let class = if offers(Way::Browser) { "" } else { "main" };
+                    (begin(Way::Phone, "Sign in with a phone", back, again, class))
                 }
             }
             @if offers(Way::Phone) {
@@ -51,7 +52,7 @@ pub(super) fn sign_in(settings: &GateSettings, back: &WayBack, again: bool, noti
         }
     };
     // A kiosk that could not sign anybody in tries again by itself.
-    let retry = is_kiosk(back).then_some(RETRY);
+    let retry = (back.is_kiosk() && offers(Way::Phone)).then_some(RETRY);
     page(settings, "Sign in", &html! {}, &html! { div data-retry=[retry] { (main) } })
 }
 
@@ -82,7 +83,7 @@ pub(super) fn phone(settings: &GateSettings, code: &PhoneCode, back: &WayBack, s
                  in as you."
             }
             div.buttons {
-                @if !is_kiosk(back) { a href={ "/oauth2mqtt/sign-in?to=" (encoded(back)) } { "Back" } }
+                @if !back.is_kiosk() { a href={ "/oauth2mqtt/sign-in?to=" (encoded(back)) } { "Back" } }
             }
         }
     };
@@ -96,7 +97,7 @@ pub(super) fn account(settings: &GateSettings, session: &GateSession, now: BootT
         section.active aria-labelledby="account" {
             h2 #account { "Signed in" }
             p.state { (named(&session.identity)) }
-            p { (session.identity.user()) }
+            p { (session.user) }
             p.quiet {
                 "You sign in again after " (relative_time::span(session.expiry.ends().after(now)))
                 ", or after " (relative_time::span(settings.idle)) " without use."
@@ -115,12 +116,15 @@ pub(super) fn account(settings: &GateSettings, session: &GateSession, now: BootT
 pub(super) fn kiosk(settings: &GateSettings, kiosk: Kiosk<'_>, person: Option<&Identity>) -> String {
     let own = WayBack::read(&format!("/oauth2mqtt/kiosk?to={}", encoded(kiosk.shown)));
     let Some(person) = person else {
-        let (way, label) =
-            if settings.phone.is_some() { ("phone", "Sign in with a phone") } else { ("browser", "Sign in here") };
+        let (way, label) = if settings.phone.is_some() {
+            (Way::Phone, "Sign in with a phone")
+        } else {
+            (Way::Browser, "Sign in here")
+        };
         let main = html! {
-            section aria-labelledby="kiosk" data-start[way == "phone"] {
+            section aria-labelledby="kiosk" data-start[way == Way::Phone] {
                 h2 #kiosk { "Sign in" }
-                div.buttons { (begin(way, label, &own, way == "browser", "main")) }
+                div.buttons { (begin(way, label, &own, way == Way::Browser, "main")) }
             }
         };
         return page(settings, "Sign in", &html! {}, &main);
@@ -150,9 +154,14 @@ fn page(settings: &GateSettings, title: &str, head: &Markup, main: &Markup) -> S
 }
 
 /// The form that begins a sign-in.
-fn begin(way: &str, label: &str, back: &WayBack, again: bool, class: &str) -> Markup {
+fn begin(way: Way, label: &str, back: &WayBack, again: bool, class: &str) -> Markup {
+    form(way.name(), label, back, again, class)
+}
+
+/// A button, and where to come back to.
+fn form(action: &str, label: &str, back: &WayBack, again: bool, class: &str) -> Markup {
     html! {
-        form method="post" action={ "/oauth2mqtt/" (way) } {
+        form method="post" action={ "/oauth2mqtt/" (action) } {
             input type="hidden" name="to" value=(back);
             @if again { input type="hidden" name="again" value="1"; }
             button class=(class) { (label) }
@@ -161,15 +170,11 @@ fn begin(way: &str, label: &str, back: &WayBack, again: bool, class: &str) -> Ma
 }
 
 fn button(action: &str, label: &str, back: &WayBack, class: &str) -> Markup {
-    begin(action, label, back, false, class)
+    form(action, label, back, false, class)
 }
 
-fn named(person: &Identity) -> &str {
-    person.name.as_deref().unwrap_or_else(|| person.user())
-}
-
-fn is_kiosk(back: &WayBack) -> bool {
-    back.as_str().starts_with("/oauth2mqtt/")
+fn named(person: &Identity) -> String {
+    person.name.clone().unwrap_or_else(|| person.user())
 }
 
 fn encoded(back: &WayBack) -> String {

@@ -3,9 +3,11 @@
 //! Whether somebody may come in is answered here, from the sessions that are shared with the agent's loop. Whatever needs the provider
 //! or the store is an event of that loop.
 
+mod addresses;
 mod cookies;
 mod handler;
 mod html;
+mod proxy_check;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -25,9 +27,10 @@ use crate::platform::http_server::{self, Bounds};
 
 pub(crate) use shared::{GateState, SharedGate};
 
-/// The number of connections at a time, and their longest life. A proxy keeps some open, and makes another one then.
+/// The number of connections at a time, and their longest life, at whose end a request may be cut off. A proxy keeps some open, and closes
+/// those that it does not use.
 const CONNECTIONS: usize = 256;
-const LIFE: Duration = Duration::from_secs(3_600);
+const LIFE: Duration = Duration::from_secs(86_400);
 
 /// A wish of somebody at the gate that the agent carries out.
 #[derive(Debug)]
@@ -84,7 +87,7 @@ pub(crate) enum GateCall {
         cookie: CookieDigest,
         /// The address of the browser.
         from: IpAddr,
-        /// Told when it is done.
+        /// Told when it is done, and written down.
         answer: oneshot::Sender<()>,
     },
 }
@@ -109,11 +112,16 @@ pub(crate) struct Admitted {
 
 /// Somebody who may not come in.
 #[derive(Clone, Debug)]
-pub(crate) struct NotAdmitted {
-    /// A sentence for people.
-    pub(crate) why: String,
-    /// Where they wanted to go.
-    pub(crate) back: WayBack,
+pub(crate) enum NotAdmitted {
+    /// The sign-in is of another browser, or too old.
+    Unknown,
+    /// The provider or the settings do not let them in.
+    Refused {
+        /// A sentence for people.
+        why: String,
+        /// Where they wanted to go.
+        back: WayBack,
+    },
 }
 
 /// The state of a sign-in with a phone.

@@ -35,7 +35,8 @@ fn ann() -> Identity {
 fn sign_in(shared: &SharedGate, ago: Duration) {
     let now = clock::now();
     let began = Now { boot: now.boot - ago, wall: now.wall };
-    let session = GateSession::new("the-reference".into(), ann(), Way::Browser, &settings(), began);
+    let client = (Way::Browser, settings().client(Way::Browser).unwrap().binding().client());
+    let session = GateSession::new(Secret::new("the-reference".to_owned()), ann(), client, &settings(), began);
     shared.lock().sessions.insert(CookieDigest::of(b"the-cookie"), session);
 }
 
@@ -87,6 +88,62 @@ async fn a_proxy_is_told_who_a_session_belongs_to_and_nothing_of_any_other() {
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{cookie}");
         assert!(value(&answer, "remote-user").is_none());
     }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_uses_nobodys_session() {
+    let (handler, shared, _calls) = gate();
+    sign_in(&shared, Duration::ZERO);
+    let with = |origin| [("cookie", "__Host-oauth2mqtt-gate=the-cookie"), ("origin", origin)];
+    assert_eq!(handler.answer(get("check", &with("https://panel.example.com"))).await.status(), StatusCode::OK);
+    for origin in ["https://wiki.example.com", "http://panel.example.com", "https://panel.example.com:444", "null", ""]
+    {
+        let status = handler.answer(get("check", &with(origin))).await.status();
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_had_a_session_is_asked_again_who_it_is() {
+    let (handler, shared, mut calls) = gate();
+    sign_in(&shared, Duration::from_secs(601));
+    let person = [("accept", "text/html"), ("x-forwarded-uri", "/x"), ("cookie", "__Host-oauth2mqtt-gate=the-cookie")];
+    let location = "https://panel.example.com/oauth2mqtt/sign-in?to=%2Fx&again";
+    assert_eq!(value(&handler.answer(get("check", &person)).await, "location"), Some(location));
+    tokio::spawn(async move {
+        let Some(GateCall::SignOut { answer, .. }) = calls.recv().await else { panic!() };
+        answer.send(()).unwrap();
+    });
+    let here = [("origin", "https://panel.example.com"), ("cookie", "__Host-oauth2mqtt-gate=the-cookie")];
+    let answer = handler.answer(post("sign-out", "to=%2Fx", &here)).await;
+    assert_eq!(value(&answer, "location"), Some(location), "even of an idle one the record goes");
+}
+
+#[tokio::test]
+async fn people_who_wait_for_the_provider_keep_nobody_from_the_dashboard() {
+    let (handler, shared, mut calls) = gate();
+    sign_in(&shared, Duration::ZERO);
+    let handler = Arc::new(handler);
+    let mut waiting = Vec::new();
+    for number in 0..130_u32 {
+        let handler = Arc::clone(&handler);
+        waiting.push(tokio::spawn(async move {
+            let from = format!("10.0.{}.{}", number / 250, number % 250);
+            let headers = [("origin", "https://panel.example.com"), ("x-forwarded-for", from.as_str())];
+            handler.answer(post("browser", "to=%2F", &headers)).await.status()
+        }));
+    }
+    let mut held = Vec::new();
+    while held.len() < 120 {
+        held.push(calls.recv().await.unwrap());
+    }
+    assert_eq!(handler.answer(get("check", &with_cookie())).await.status(), StatusCode::OK);
+    drop((held, calls));
+    let mut refused = 0;
+    for request in waiting {
+        refused += usize::from(request.await.unwrap() == StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert!(refused >= 2, "{refused}");
 }
 
 #[tokio::test]
@@ -181,7 +238,7 @@ async fn a_sign_in_leads_to_the_provider_and_its_cookie_knows_the_browser_again(
         let Some(GateCall::Return { browser, query, from, former: None, answer }) = calls.recv().await else {
             panic!()
         };
-        assert_eq!((browser, query.expose()), (CookieDigest::of(b"b1"), "code=c&state=s"));
+        assert_eq!((browser, query.expose()), (CookieDigest::of(b"b1"), "?code=c&state=s"));
         assert_eq!(from.to_string(), "192.0.2.7");
         answer.send(Ok(Admitted { cookie: Secret::new("c1".to_owned()), back })).unwrap();
     });
@@ -209,6 +266,18 @@ async fn a_code_that_another_browser_brings_signs_nobody_in() {
     let answer = handler.answer(get("callback?code=c&state=s", &[])).await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     assert!(value(&answer, "set-cookie").is_none() && calls.try_recv().is_err());
+    let agent = tokio::spawn(async move {
+        let Some(GateCall::Return { browser, answer, .. }) = calls.recv().await else { panic!() };
+        assert_eq!(browser, CookieDigest::of(b"another"));
+        answer.send(Err(NotAdmitted::Unknown)).unwrap();
+    });
+    let cookie = format!("{SIGN_IN}=another");
+    let answer = handler.answer(get("callback?code=c&state=s", &[("cookie", &cookie)])).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert!(value(&answer, "set-cookie").is_none());
+    agent.await.unwrap();
+    let head = Request::head("/oauth2mqtt/callback?code=c&state=s").header("host", HOST).body(Bytes::new()).unwrap();
+    assert_eq!(handler.answer(head).await.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
@@ -256,5 +325,8 @@ async fn sign_ins_cannot_be_begun_without_end() {
     // What a browser writes before it changes nothing.
     let spoofed = handler.answer(post("phone", "to=%2F", &from("198.51.100.9, 192.0.2.7"))).await;
     assert_eq!(spoofed.status(), StatusCode::TOO_MANY_REQUESTS);
+    let origin = ("origin", "https://panel.example.com");
+    let two_lines = [origin, ("x-forwarded-for", "198.51.100.9"), ("x-forwarded-for", "192.0.2.7")];
+    assert_eq!(handler.answer(post("phone", "to=%2F", &two_lines)).await.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(handler.answer(post("phone", "to=%2F", &from("192.0.2.8"))).await.status(), StatusCode::BAD_GATEWAY);
 }

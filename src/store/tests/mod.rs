@@ -3,6 +3,7 @@
 mod attacks;
 mod files;
 mod full_disk;
+mod gate;
 mod machines;
 
 use std::collections::BTreeMap;
