@@ -5,7 +5,8 @@
 #[track_caller]
 pub(crate) fn known_keys(provider: Option<&str>, refusal: impl Fn(&str) -> String) -> Vec<(&'static str, String)> {
     let provider = provider.map(|name| format!("provider = \"{name}\"\n")).unwrap_or_default();
-    let sections = [("mqtt", ""), ("store", ""), ("page", ""), ("provisioning", ""), ("accounts.a", &provider)];
+    let sections =
+        [("mqtt", ""), ("store", ""), ("page", ""), ("gate", ""), ("provisioning", ""), ("accounts.a", &provider)];
     let of_section = |(section, lines): (&'static str, &str)| {
         let said = refusal(&format!("[{section}]\nno_such_key_at_all = 1\n{lines}"));
         let lists: Vec<_> = said.lines().filter_map(|line| line.split_once("the keys here are: ")).collect();
