@@ -21,6 +21,7 @@ mod endurance;
 mod faults;
 mod fleet;
 mod flows;
+mod gate_proxies;
 mod hostile_flows;
 mod identity;
 mod import;
