@@ -21,6 +21,8 @@ mod endurance;
 mod faults;
 mod fleet;
 mod flows;
+mod gate;
+mod gate_dashboard;
 mod gate_proxies;
 mod hostile_flows;
 mod identity;

@@ -1,13 +1,15 @@
-//! The pictures of the README: `tests/pictures` puts them there.
+//! The pictures of the README and of the gate: `tests/pictures` puts them there.
 
 use serde_json::json;
 
+use crate::gate_dashboard::flow;
 use crate::support::clock::{SOON, wait_until};
+use crate::support::gate::Gate;
 use crate::support::keyboard::{at_terminal, counts_down};
 use crate::support::node_red::{NodeRed, example, set_env, together};
 use crate::support::process::Process;
-use crate::support::visitor::play;
-use crate::support::world::Setup;
+use crate::support::visitor::{play, play_in};
+use crate::support::world::{Setup, free_port};
 
 #[test]
 fn the_pictures_of_the_readme_show_what_there_is() {
@@ -43,4 +45,16 @@ fn the_pictures_of_the_readme_show_what_there_is() {
     );
     let ended = world.finish(login, &["login", "google"]);
     assert!(ended.stdout.contains("Signed in"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_pictures_of_the_gate_show_what_there_is() {
+    let port = free_port();
+    let gate = Gate::start_for_pictures(port, "\"ann@example.com\"", "");
+    let folder = gate.world.folder().join("node-red");
+    let _node_red = NodeRed::start_behind_gate(port, &folder, &flow(gate.world.broker.port()), gate.port);
+    let scene = json!({
+        "panel": "https://panel.example.com", "hosts": { "panel.example.com": gate.proxy.port }, "provider": gate.world.oidc().issuer(),
+    });
+    play_in(gate.world.folder(), "gate-pictures", &scene);
 }

@@ -31,6 +31,8 @@ const settings = {
   interval: 1,
   // The address that verification addresses start with in place of this server's; for pictures.
   shown_as: null,
+  // Where the client panel sends browsers back to.
+  panel: 'https://panel.example.com/oauth2mqtt/callback',
   // Answers of the token endpoint are held back for a random time between these two, once the provider has made them.
   latency_ms: [0, 0],
   host: '127.0.0.1',

@@ -19,6 +19,7 @@ export const SECRETS = {
   // Reserved characters, which Basic authentication must form-encode (RFC 6749 2.3.1).
   'device-basic': 'basic+secret/9w:%41',
   'code-post': 'code-secret-Qm4T1yLs0c',
+  panel: 'panel-secret-Hk2Vn8Wd5e',
   'machine +/:%41&=?': 'machine & secret: 100%+/?=#',
 };
 
@@ -69,6 +70,7 @@ function person(id) {
     email_verified: name !== 'eve',
     name,
     picture: `https://people.example.com/${name}.png`,
+    groups: name === 'ann' ? ['operators', 'night shift'] : undefined,
   };
 }
 
@@ -93,6 +95,9 @@ export function buildProvider(issuer, settings, journal) {
       client('importing', 'none', [DEVICE, 'refresh_token']),
       client('code-public', 'none', ['authorization_code', 'refresh_token'], CODE),
       client('code-post', 'client_secret_post', ['authorization_code', 'refresh_token'], CODE),
+      client('panel', 'client_secret_basic', ['authorization_code', DEVICE], {
+        application_type: 'web', redirect_uris: [settings.panel], response_types: ['code'],
+      }),
       client('machine +/:%41&=?', 'client_secret_basic', ['client_credentials']),
     ],
     // Otherwise a token outlives its time by 15 s.
@@ -115,7 +120,7 @@ export function buildProvider(issuer, settings, journal) {
       userinfo: { enabled: settings.userinfo },
     },
     findAccount: (_, id) => ({ accountId: id, claims: () => person(id) }),
-    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'picture'] },
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'picture', 'groups'] },
     pkce: { required: () => true },
     // A refresh token is good once; used again, it ends the whole grant.
     rotateRefreshToken: true,

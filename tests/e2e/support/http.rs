@@ -27,9 +27,16 @@ pub(crate) fn post_form(port: u16, path: &str, form: &str) -> Answer {
     send(port, "POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", form)
 }
 
-/// HTTP/1.0, so that the end of the connection ends the body.
 #[track_caller]
 fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    let (status, body) = ask(port, method, path, headers, body);
+    Answer { status, body: serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}")) }
+}
+
+/// Sends one request with these lines in its head, and reads the status and the text that come back. HTTP/1.0, so that the end of
+/// the connection ends the body.
+#[track_caller]
+pub(crate) fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     write!(
@@ -41,6 +48,5 @@ fn send(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Answe
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: no answer: {text}"));
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, body: serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}: {body}")) }
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }

@@ -5,6 +5,7 @@ pub(crate) mod certificates;
 pub(crate) mod clock;
 pub(crate) mod device;
 pub(crate) mod fake;
+pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod https;
 pub(crate) mod keyboard;

@@ -85,6 +85,23 @@ impl NodeRed {
     /// The same, if the port is to be had.
     #[track_caller]
     pub(crate) fn start_at(port: u16, folder: &Path, flows: &Value) -> Option<Self> {
+        Self::start_with(port, folder, flows, &[])
+    }
+
+    /// Starts it with the package of this repository, whose plug-in asks the gate at that port who comes.
+    #[track_caller]
+    pub(crate) fn start_behind_gate(port: u16, folder: &Path, flows: &Value, gate: u16) -> Self {
+        let packages = folder.join("node_modules/@oauth2mqtt");
+        fs::create_dir_all(&packages).unwrap();
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("node-red");
+        std::os::unix::fs::symlink(package, packages.join("node-red")).unwrap();
+        let gate = format!("http://127.0.0.1:{gate}");
+        let started = Self::start_with(port, folder, flows, &[("OAUTH2MQTT_GATE", &gate)]);
+        started.unwrap_or_else(|| panic!("Node-RED does not start on port {port}"))
+    }
+
+    #[track_caller]
+    fn start_with(port: u16, folder: &Path, flows: &Value, variables: &[(&str, &str)]) -> Option<Self> {
         fs::create_dir_all(folder.join("nodes")).unwrap();
         fs::write(folder.join("flows.json"), flows.to_string()).unwrap();
         fs::write(folder.join("settings.js"), SETTINGS).unwrap();
@@ -93,6 +110,7 @@ impl NodeRed {
         let mut command = Command::new("node");
         command.arg(servers().join("node_modules/node-red/red.js")).arg("--userDir").arg(folder);
         command.arg("--settings").arg(folder.join("settings.js")).arg("--port").arg(port.to_string());
+        command.envs(variables.iter().copied());
         let process = Process::start("Node-RED", &mut command);
         let mut node_red = Self { process, port, flows: flows.clone() };
         let is_up = wait_for("Node-RED", 3 * SOON, || {

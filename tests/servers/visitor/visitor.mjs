@@ -15,13 +15,16 @@ export class Visitor {
   /**
    * @param {string} output the folder for pictures
    * @param {string} traffic the file for everything that servers sent to the browser
+   * @param {Record<string, number>} hosts the ports of this device at which the browser finds these hosts
    */
-  static async start(output, traffic) {
+  static async start(output, traffic, hosts = {}) {
+    const map = Object.entries(hosts).map(([host, port]) => `MAP ${host} 127.0.0.1:${port}`).join(',');
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: [
         '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
         '--disable-background-networking', '--disable-component-update', '--disable-sync',
+        ...(map ? [`--host-resolver-rules=${map}`] : []),
       ],
     });
     fs.mkdirSync(output, { recursive: true });
@@ -130,6 +133,11 @@ export class Visitor {
     const shown = phone.url();
     await context.close();
     return shown;
+  }
+
+  /** Signs in and consents on the page of the provider. */
+  async signInOn(page, login) {
+    return this.#signIn(page, login);
   }
 
   async #signIn(phone, login) {
