@@ -24,7 +24,7 @@ use crate::domain::token::{Granted, PollAnswer, User};
 use crate::page::gate::{Admitted, BegunSignIn, GateCall, NotAdmitted, PhoneAnswer, PhoneCode};
 use crate::platform::clock;
 
-/// What to say to somebody whose sign-in a change of the settings has ended.
+/// The sentence for somebody whose sign-in a change of the settings has ended.
 const ANOTHER_CLIENT: &str = "The settings of the gate have changed meanwhile. Begin again.";
 
 type BeginAnswer = oneshot::Sender<Result<BegunSignIn, String>>;

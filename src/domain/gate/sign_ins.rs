@@ -57,7 +57,7 @@ pub(crate) enum Collected {
     Answered(Result<Box<GateSession>, String>, WayBack),
 }
 
-/// What is to be done about a code, with the time that is left of it.
+/// The next step for a code, with the time that is left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Polling {
     /// Ask the provider.
