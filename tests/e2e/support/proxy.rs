@@ -57,6 +57,11 @@ impl Proxy {
         is_up.then_some(Self { process, port, client, folder })
     }
 
+    /// The certificate of the authority that vouches for it.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
     /// The socket that stands for port 80, of nginx.
     pub(crate) fn plain(&self) -> PathBuf {
         self.folder.path().join("plain.sock")
