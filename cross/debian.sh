@@ -15,3 +15,18 @@ debian() {
             apt-get install --quiet --yes --no-install-recommends "${missing[@]}"
     fi
 }
+
+# Unpacks the package of a program that is not installed, and puts it on the PATH: to install it would start a service.
+unpacked() {
+    local root=$PWD/target/$1
+    command -v "$1" >/dev/null && return
+    if [ ! -e "$root/.whole" ]; then
+        rm -rf "$root"
+        mkdir -p "$root"
+        as_root apt-get update --quiet
+        (cd "$root" && apt-get download --quiet "$1")
+        dpkg-deb --extract "$root/$1"_*.deb "$root"
+        touch "$root/.whole"
+    fi
+    PATH="$PATH:$root/usr/sbin:$root/usr/bin"
+}

@@ -6,6 +6,7 @@
 mod device;
 mod disk;
 mod figures;
+mod gate;
 mod peers;
 mod provider;
 mod reading;
@@ -23,7 +24,7 @@ use table::Table;
 
 type Part = (&'static str, fn(&mut Table, Effort));
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("sizes", sizes::sizes),
     ("memory", figures::memory),
     ("idle", figures::idle),
@@ -32,6 +33,7 @@ const PARTS: [Part; 9] = [
     ("disk", figures::disk),
     ("outage", figures::outage),
     ("requests", figures::requests),
+    ("gate", gate::gate),
     ("peers", peers::peers),
 ];
 

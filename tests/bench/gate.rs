@@ -1,0 +1,85 @@
+//! What is measured of the gate: how many questions of a proxy it answers, how soon, and what a session takes.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::figures::{Effort, number};
+use crate::reading;
+use crate::support::gate::{Gate, SESSION};
+use crate::support::proxy::Program;
+use crate::support::world::free_port;
+
+/// How many connections a proxy has open, and for how long it asks on them as fast as it can.
+const CONNECTIONS: usize = 8;
+const TIME: Duration = Duration::from_secs(3);
+
+/// How many people sign in, to see what each takes.
+const PEOPLE: u32 = 200;
+
+pub(crate) fn gate(table: &mut crate::table::Table, effort: Effort) {
+    table.begin("The gate");
+    let mut gate = Gate::start(Program::Nginx, free_port(), "\"*@example.com\"", "");
+    let cookie = gate.signed_in("ann").cookie(SESSION).unwrap();
+    let question = format!(
+        "GET /oauth2mqtt/check HTTP/1.1\r\nHost: gate\r\nCookie: {SESSION}={cookie}\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+    );
+    let pid = gate.world.agent().pid();
+    let (mut rate, mut latency, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..effort.runs {
+        let mut waits = asks(gate.port, &question, Duration::from_secs(1));
+        waits.sort_unstable();
+        latency.push(waits[waits.len() / 2].as_secs_f64() * 1_000.0);
+        let used = reading::cpu_of(pid);
+        let askers = (0..CONNECTIONS).map(|_| {
+            let (port, question) = (gate.port, question.clone());
+            thread::spawn(move || asks(port, &question, TIME).len())
+        });
+        let askers: Vec<_> = askers.collect();
+        let answers: usize = askers.into_iter().map(|asker| asker.join().unwrap()).sum();
+        let answers = f64::from(u32::try_from(answers).unwrap());
+        rate.push(answers / TIME.as_secs_f64());
+        cpu.push((reading::cpu_of(pid) - used) * 1_000_000.0 / answers);
+    }
+    table.add("question to answer, at the median", "ms", latency);
+    table.add(format!("answers on {CONNECTIONS} connections"), "per s", rate);
+    table.add("processor time of an answer", "µs", cpu);
+
+    let before = reading::memory(pid).pss;
+    for person in 0..PEOPLE {
+        gate.signed_in(&format!("person-{person}"));
+    }
+    let after = reading::memory(pid).pss;
+    let of_one = number(after.saturating_sub(before) * 1_024) / f64::from(PEOPLE);
+    table.add("memory of a session", "bytes", vec![of_one]);
+}
+
+/// Asks again and again on one connection, and returns how long each answer took.
+#[expect(clippy::disallowed_methods, reason = "what is measured is shorter than the other clocks tell")]
+fn asks(port: u16, question: &str, time: Duration) -> Vec<Duration> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    let mut questions = stream;
+    let until = Instant::now() + time;
+    let mut waits = Vec::new();
+    while Instant::now() < until {
+        let asked = Instant::now();
+        questions.write_all(question.as_bytes()).unwrap();
+        let mut line = String::new();
+        answers.read_line(&mut line).unwrap();
+        assert!(line.starts_with("HTTP/1.1 200"), "{line}");
+        let mut body = 0;
+        while line != "\r\n" {
+            line.clear();
+            answers.read_line(&mut line).unwrap();
+            if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                body = length.trim().parse().unwrap();
+            }
+        }
+        answers.by_ref().take(body).read_to_end(&mut Vec::new()).unwrap();
+        waits.push(asked.elapsed());
+    }
+    waits
+}
