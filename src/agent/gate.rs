@@ -1,6 +1,5 @@
 //! The gate: opens it, takes up its settings, ends sessions, and tells what happened.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +40,7 @@ pub(super) struct Gate {
     phone: Option<GateClient>,
     pub(super) waiting: WaitingSignIns,
     /// The browsers that are told when their sessions are no longer on the disk.
-    pub(super) signing_out: HashMap<CookieDigest, Vec<oneshot::Sender<()>>>,
+    pub(super) signing_out: Vec<(CookieDigest, oneshot::Sender<()>)>,
     pub(super) complaints: Complaint,
 }
 
@@ -61,7 +60,7 @@ impl Default for Gate {
             browser: None,
             phone: None,
             waiting: WaitingSignIns::default(),
-            signing_out: HashMap::new(),
+            signing_out: Vec::new(),
             complaints: Complaint::new(FAILURES_TOLD),
         }
     }
@@ -207,7 +206,7 @@ impl Agent {
         if let Err(fault) = result {
             tracing::error!(%fault, "a session at the gate has ended, but is still on the disk: a restart would bring it back");
         }
-        for browser in self.gate.signing_out.remove(&cookie).into_iter().flatten() {
+        for (_, browser) in self.gate.signing_out.extract_if(.., |(of, _)| *of == cookie) {
             // Whoever has closed the page meanwhile needs no answer.
             let _ = browser.send(());
         }
@@ -216,17 +215,17 @@ impl Agent {
     /// Publishes what happened. It is not retained, since it is about people.
     pub(super) fn tell_of_gate(
         &self,
-        event: &str,
+        event: &'static str,
         user: Option<&str>,
         way: Option<Way>,
         from: Option<IpAddr>,
-        reason: Option<&str>,
+        reason: Option<&'static str>,
     ) {
         let message = GateEventMessage {
             user: user.map(str::to_owned),
-            way: way.map(|way| way.name().to_owned()),
+            way: way.map(Way::name),
             from,
-            reason: reason.map(str::to_owned),
+            reason,
             ..GateEventMessage::new(event, clock::now().wall)
         };
         let payload = Payload::json(&message);

@@ -57,7 +57,7 @@ impl Agent {
             GateCall::SignOut { cookie, from, answer } => {
                 let ended = self.gate.shared.lock().sessions.end(cookie, SessionEnd::SignedOut);
                 if ended.is_some() {
-                    self.gate.signing_out.entry(cookie).or_default().push(answer);
+                    self.gate.signing_out.push((cookie, answer));
                 }
                 self.gate_sessions_ended(ended, Some(from));
             }

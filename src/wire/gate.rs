@@ -8,18 +8,18 @@ use crate::domain::clock::UnixTime;
 use crate::domain::gate::sessions::GateSession;
 
 /// The payload of `bridge/gate`, which is not retained: something that happened at the gate.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct GateEventMessage {
     /// `signed_in`, `signed_out`, `expired` or `refused`.
-    pub event: String,
+    pub event: &'static str,
     /// Who it was, as far as that is known.
     pub user: Option<String>,
     /// The way of the sign-in: `browser` or `phone`.
-    pub way: Option<String>,
+    pub way: Option<&'static str>,
     /// The address of the browser, as far as that is known.
     pub from: Option<IpAddr>,
     /// Why, where that is not plain.
-    pub reason: Option<String>,
+    pub reason: Option<&'static str>,
     /// When, in Unix seconds.
     pub at: i64,
 }
@@ -89,7 +89,7 @@ impl<'a> VisitorMessage<'a> {
 impl GateEventMessage {
     /// The message about an event of this name.
     #[must_use]
-    pub(crate) fn new(event: &str, now: UnixTime) -> Self {
-        Self { event: event.to_owned(), user: None, way: None, from: None, reason: None, at: now.seconds() }
+    pub(crate) fn new(event: &'static str, now: UnixTime) -> Self {
+        Self { event, user: None, way: None, from: None, reason: None, at: now.seconds() }
     }
 }

@@ -22,7 +22,7 @@ use support::process::written_by;
 use support::world::binary;
 
 /// With everything in, in bytes. For amd64 4,051,984 were measured, of which 118 KB are the Unicode tables for names of hosts.
-const PROGRAM: u64 = 4_100_000;
+const PROGRAM: u64 = 4_250_000;
 
 /// At rest, in KiB, of the agent and the process of its database together.
 ///
