@@ -39,6 +39,9 @@ fn gate(request: &Request, connection: &mut Connection) {
     if request.target != "/oauth2mqtt/check" {
         return respond(connection, 200, &[("Content-Type", "text/html")], "the sign-in page");
     }
+    if (request.method.as_str(), request.body.len()) != ("GET", 0) {
+        return respond(connection, 405, &[], "");
+    }
     let has_session = request.header("Cookie").is_some_and(|cookies| cookies.contains("__Host-oauth2mqtt-gate=good"));
     if has_session {
         return respond(connection, 200, &HEADERS, "");
