@@ -70,10 +70,11 @@ fn keeps_its_secrets(gate: &Gate, traffic: &str) {
 #[track_caller]
 fn people_come_and_go(program: Program) {
     let (gate, node_red) = dashboard(program, "");
-    let scene = json!({ "panel": gate.origin(), "looks": program == Program::Nginx });
+    let scene =
+        json!({ "panel": gate.origin(), "trusted": gate.proxy.certificate(), "looks": program == Program::Nginx });
     let traffic = play_in(gate.world.folder(), "gate", &scene);
     keeps_its_secrets(&gate, &traffic);
-    wait_until("all that was pressed", SOON, || node_red.shown_by("pressed") >= 3);
+    wait_until("all that was pressed", SOON, || node_red.shown_by("pressed") >= 4);
     let pressed = node_red.debug_pane().into_iter().filter(|shown| shown.name == "pressed");
     let users: Vec<_> = pressed.map(|shown| shown.value).collect();
     let user = |name: &str, groups: Value| {
@@ -81,7 +82,7 @@ fn people_come_and_go(program: Program) {
         json!({ "userId": address, "username": address, "email": address, "name": name, "groups": groups })
     };
     let (ann, bob) = (user("ann", json!(["operators", "night shift"])), user("bob", json!([])));
-    assert_eq!(users, [ann, bob.clone(), bob]);
+    assert_eq!(users, [ann.clone(), bob.clone(), ann, bob]);
 }
 
 #[test]
@@ -97,6 +98,7 @@ fn people_behind_caddy_sign_in_here_and_by_phone_and_are_told_apart() {
 #[test]
 fn a_screen_on_a_wall_shows_the_code_again_when_nobody_uses_it() {
     let (gate, _node_red) = dashboard(Program::Nginx, "idle = \"6s\"");
-    let traffic = play_in(gate.world.folder(), "kiosk", &json!({ "panel": gate.origin() }));
+    let traffic =
+        play_in(gate.world.folder(), "kiosk", &json!({ "panel": gate.origin(), "trusted": gate.proxy.certificate() }));
     keeps_its_secrets(&gate, &traffic);
 }

@@ -55,6 +55,7 @@ fn the_pictures_of_the_gate_show_what_there_is() {
     let _node_red = NodeRed::start_behind_gate(port, &folder, &flow(gate.world.broker.port()), gate.port);
     let scene = json!({
         "panel": "https://panel.example.com", "hosts": { "panel.example.com": gate.proxy.port }, "provider": gate.world.oidc().issuer(),
+        "trusted": gate.proxy.certificate(),
     });
     play_in(gate.world.folder(), "gate-pictures", &scene);
 }

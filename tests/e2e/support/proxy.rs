@@ -62,6 +62,11 @@ impl Proxy {
         self.folder.path().join("ca.pem")
     }
 
+    /// Its certificate.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.folder.path().join("hosts.pem")
+    }
+
     /// The socket that stands for port 80, of nginx.
     pub(crate) fn plain(&self) -> PathBuf {
         self.folder.path().join("plain.sock")

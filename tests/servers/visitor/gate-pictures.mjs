@@ -1,6 +1,6 @@
 // The pictures of the gate, from the real thing.
 export async function play(visitor, { panel, provider }) {
-  const settings = { ignoreHTTPSErrors: true, strict: false, deviceScaleFactor: 2 };
+  const settings = { strict: false, deviceScaleFactor: 2 };
   const narrow = { width: 600, height: 700, ...settings };
   /** A picture of the page down to its last line. */
   const picture = async (page, name) => {

@@ -7,7 +7,7 @@ const DASHBOARD = '/dashboard/tank';
 export async function play(visitor, { panel, looks }) {
   const look = (page, name, more) => (looks ? visitor.look(page, `gate-${name}`, more) : visitor.picture(page, `gate-${name}-caddy`));
   const come = async (settings = {}) => {
-    const page = await visitor.open(`${panel}${DASHBOARD}?from=outside`, { ignoreHTTPSErrors: true, strict: false, ...settings });
+    const page = await visitor.open(`${panel}${DASHBOARD}?from=outside`, { strict: false, ...settings });
     await page.getByRole('button', { name: 'Sign in here' }).waitFor();
     const { pathname, searchParams } = new URL(page.url());
     assert.deepEqual([pathname, searchParams.get('to')], ['/oauth2mqtt/sign-in', `${DASHBOARD}?from=outside`]);
@@ -46,13 +46,20 @@ export async function play(visitor, { panel, looks }) {
   await eve.goto(`${panel}${DASHBOARD}`);
   await eve.getByRole('button', { name: 'Sign in here' }).waitFor();
 
+  // The dashboard installs itself in the browser, and then answers in place of the server when somebody opens it.
+  await ann.evaluate('navigator.serviceWorker.ready.then(() => true)');
   const account = await ann.context().newPage();
   await account.goto(`${panel}/oauth2mqtt/`);
   await account.getByText('ann@example.com').first().waitFor();
   await look(account, 'signed-in');
   await account.getByRole('button', { name: 'Sign out' }).click();
   await account.getByRole('button', { name: 'Sign in here' }).waitFor();
-  // The dashboard that she has open goes as well.
+  // The dashboard that she has open goes as well, and so does one that she opens.
   await ann.getByRole('button', { name: 'Sign in here' }).waitFor();
+  await account.goto(`${panel}${DASHBOARD}`);
+  await account.getByRole('button', { name: 'Sign in here' }).click();
+  // The provider knows her still.
+  await press(account, 'ann');
+  assert.equal(new URL(account.url()).pathname, DASHBOARD);
   await press(bob, 'bob');
 }

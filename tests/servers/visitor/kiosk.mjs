@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 
 export async function play(visitor, { panel }) {
-  const screen = await visitor.open(`${panel}/oauth2mqtt/kiosk?to=%2Fdashboard%2Ftank`, { ignoreHTTPSErrors: true, strict: false, width: 1280, height: 800 });
+  const screen = await visitor.open(`${panel}/oauth2mqtt/kiosk?to=%2Fdashboard%2Ftank`, { strict: false, width: 1280, height: 800 });
   await screen.locator('.user-code').waitFor();
   const before = await screen.locator('.user-code').textContent();
   await visitor.approve(await visitor.scan(screen, 'gate-kiosk-waiting'), 'bob');

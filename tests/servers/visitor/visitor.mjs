@@ -1,5 +1,6 @@
 // Somebody with a real browser: looks at pages, scans QR codes off the screen, approves at the provider.
 import { execFileSync } from 'node:child_process';
+import { X509Certificate, createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -15,9 +16,10 @@ export class Visitor {
   /**
    * @param {string} output the folder for pictures
    * @param {string} traffic the file for everything that servers sent to the browser
-   * @param {Record<string, number>} hosts the ports of this device at which the browser finds these hosts
+   * @param {{ hosts?: Record<string, number>, trusted?: string }} world the ports of this device at which the browser finds hosts, and
+   *   the file of a certificate that it trusts
    */
-  static async start(output, traffic, hosts = {}) {
+  static async start(output, traffic, { hosts = {}, trusted } = {}) {
     const map = Object.entries(hosts).map(([host, port]) => `MAP ${host} 127.0.0.1:${port}`).join(',');
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -25,6 +27,7 @@ export class Visitor {
         '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
         '--disable-background-networking', '--disable-component-update', '--disable-sync',
         ...(map ? [`--host-resolver-rules=${map}`] : []),
+        ...(trusted ? [`--ignore-certificate-errors-spki-list=${fingerprint(trusted)}`] : []),
       ],
     });
     fs.mkdirSync(output, { recursive: true });
@@ -155,4 +158,10 @@ export class Visitor {
   async leave() {
     await this.browser.close();
   }
+}
+
+/** The hash of the key of a certificate, by which the browser is told to trust it. */
+function fingerprint(file) {
+  const key = new X509Certificate(fs.readFileSync(file)).publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(key).digest('base64');
 }
