@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
-use super::{COOKIE, HEADERS, PROGRAMS, Panel, SOCKET, node_red, panels};
+use super::{COOKIE, HEADERS, PROGRAMS, Panel, SOCKET, host, node_red, panels, read_until};
 use crate::support::proxy::Program;
 use crate::support::stub::{Connection, Stub, respond};
 
@@ -120,13 +120,35 @@ fn a_browser_that_opens_a_page_is_sent_to_sign_in_and_back_and_all_others_are_to
         ] {
             let answer = client.send(line, headers, "");
             assert_eq!((answer.status, answer.header("Location")), (401, None), "{line} {headers:?}: {answer:?}");
-            assert_eq!(Some(panel.gate.last().header("X-Forwarded-Method").unwrap()), line.split(' ').next());
         }
         // The address alone says where somebody wanted to go, whatever a client claims.
         client.open("/dashboard", &["X-Forwarded-Uri: /evil", "x-forwarded-uri: /evil", "X-Forwarded-Method: POST"]);
         let asked = panel.gate.last();
         assert_eq!(asked.header("X-Forwarded-Uri"), Some("/dashboard"));
-        assert_eq!(asked.header("X-Forwarded-Method"), Some("GET"));
+        assert_ne!(asked.header("X-Forwarded-Method"), Some("POST"));
+        assert!(panel.node_red.seen().is_empty());
+    }
+}
+
+#[test]
+fn nobody_without_a_session_uploads_anything_to_the_proxy_either() {
+    // The rest never comes; whoever waited for it would have to keep it somewhere. Caddy takes a quarter of a mebibyte to no end.
+    let piece = format!("{:x}\r\n{}\r\n", 300_000, "x".repeat(300_000));
+    for panel in panels() {
+        let client = panel.client();
+        for method in ["POST", "GET"] {
+            for length in ["Content-Length: 1000000000", "Transfer-Encoding: chunked"] {
+                let mut stream = client.connect();
+                let head =
+                    format!("{method} /upload HTTP/1.1\r\n{}\r\nAccept: text/html\r\n{length}\r\n\r\n", host(client));
+                stream.write_all(head.as_bytes()).unwrap();
+                // It may have been refused already.
+                let _ = stream.write_all(piece.as_bytes());
+                let answer = read_until(&mut stream, "\r\n\r\n");
+                let status = answer.split(' ').nth(1).unwrap();
+                assert!(["302", "401"].contains(&status), "{method} {length}: {answer}");
+            }
+        }
         assert!(panel.node_red.seen().is_empty());
     }
 }
