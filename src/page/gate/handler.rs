@@ -54,6 +54,15 @@ const CODES: Rates = Rates {
     spared: Rate { at_once: 5, pause: Duration::from_secs(60) },
 };
 
+/// The rates at which a screen may ask whether its code was approved, which wakes the agent's loop: every two seconds, and many screens
+/// may have one address.
+const QUESTIONS: Rates = Rates {
+    address: Rate { at_once: 60, pause: Duration::from_millis(50) },
+    network: Rate { at_once: 120, pause: Duration::from_millis(25) },
+    all: Rate { at_once: 240, pause: Duration::from_millis(10) },
+    spared: Rate { at_once: 10, pause: Duration::from_secs(60) },
+};
+
 /// The requests of people that are answered at a time: fewer than there are connections.
 const PLACES: usize = 128;
 
@@ -69,6 +78,7 @@ pub(super) struct GateHandler<E> {
     places: Semaphore,
     beginnings: Mutex<ClientRates>,
     codes: Mutex<ClientRates>,
+    questions: Mutex<ClientRates>,
 }
 
 impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
@@ -79,6 +89,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
             places: Semaphore::new(PLACES),
             beginnings: Mutex::new(ClientRates::new(BEGINNINGS)),
             codes: Mutex::new(ClientRates::new(CODES)),
+            questions: Mutex::new(ClientRates::new(QUESTIONS)),
         }
     }
 
@@ -124,7 +135,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
                 "sign-in" => self.sign_in(headers, &query, settings),
                 "callback" => self.came_back(request, settings).await,
                 "phone" => self.phone(request, &query, settings).await,
-                "phone/waits" => self.phone_waits(headers).await,
+                "phone/waits" => self.phone_waits(request).await,
                 "kiosk" => self.kiosk(headers, &query, settings),
                 "state" => self.state(headers, &query, settings),
                 "page.css" => file("text/css; charset=utf-8", super::super::CSS),
@@ -254,8 +265,11 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
         }
     }
 
-    async fn phone_waits(&self, headers: &HeaderMap) -> Response<ResponseBody> {
-        let waits = match cookies::digest(headers, cookies::SIGN_IN) {
+    async fn phone_waits(&self, request: &Request<Bytes>) -> Response<ResponseBody> {
+        if !keeps_to(&self.questions, client(request)) {
+            return plain(StatusCode::TOO_MANY_REQUESTS, "That is too fast.");
+        }
+        let waits = match cookies::digest(request.headers(), cookies::SIGN_IN) {
             Some(browser) => self.ask(|answer| GateCall::Waits { browser, answer }).await,
             None => Some(false),
         };
