@@ -313,6 +313,8 @@ fn a_restart_of_the_agent_signs_nobody_out_and_lets_nobody_in_meanwhile() {
         ann.set_cookie(SESSION, &cookie);
         assert_eq!(ann.opens("/dashboard").status, status);
     };
+    ann(&gate, 200);
+    let reference = node_red.last().header("Remote-Session").unwrap().to_owned();
     for is_orderly in [true, false] {
         if is_orderly {
             gate.world.stop_agent();
@@ -323,8 +325,30 @@ fn a_restart_of_the_agent_signs_nobody_out_and_lets_nobody_in_meanwhile() {
         ann(&gate, 500);
         assert_eq!(node_red.seen().len(), before);
         gate.world.start_agent();
+        // An open dashboard may ask first.
+        assert_eq!(gate.who(&reference).1["user"], "ann@example.com");
         ann(&gate, 200);
     }
+}
+
+#[test]
+fn whoever_has_signed_out_stays_out_whatever_happens_to_the_agent() {
+    let (mut gate, _node_red) = gate_for("\"*@example.com\"", "");
+    let people = ["ann", "bob", "carol"].map(|login| gate.signed_in(login));
+    let cookies = people.each_ref().map(|person| person.cookie(SESSION).unwrap());
+    assert_eq!(people[0].presses("sign-out", "/dashboard").status, 303);
+    drop(people);
+    gate.world.kill_agent();
+    gate.world.start_agent();
+    assert_eq!(gate.world.cli(&["gate", "sign-out", "bob@example.com"]).code(), 0);
+    gate.world.kill_agent();
+    gate.world.start_agent();
+    let statuses = cookies.map(|cookie| {
+        let somebody = gate.somebody();
+        somebody.set_cookie(SESSION, &cookie);
+        somebody.fetches("/dashboard").status
+    });
+    assert_eq!(statuses, [401, 401, 200]);
 }
 
 #[test]
