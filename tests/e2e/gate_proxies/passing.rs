@@ -47,9 +47,14 @@ fn with_a_session_answers_may_take_their_time_and_come_piece_by_piece() {
         let slow = Stub::start(move |_, connection| {
             let next = || wait.lock().unwrap().recv_timeout(SOON);
             let mut piece = |text: &str| connection.write_all(text.as_bytes());
-            let _ = next();
-            let _ = piece("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: 1\n\n");
-            let _ = next();
+            if next().is_err() {
+                return;
+            }
+            let _ = piece("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\ndata: 1\n\n");
+            // Whoever keeps the first piece until there is more waits in vain.
+            if next().is_err() {
+                return;
+            }
             let _ = piece("data: 2\n\n");
         });
         let panel = Panel::with(program, Stub::start(gate), slow);
