@@ -18,12 +18,13 @@ function withoutUser(values) {
   const left = [values];
   while (left.length > 0) {
     const value = left.pop();
+    // When a message is copied, this key would become the prototype of the copy, with all that is in it.
+    if (value && typeof value === 'object') delete value.__proto__;
     if (Array.isArray(value)) {
       for (const one of value) left.push(one);
     } else if (value?._client) {
       const client = { ...Object(value._client) };
       delete client.user;
-      // When a message is copied, this key would become the prototype of the copy.
       delete client.__proto__;
       value._client = client;
     }

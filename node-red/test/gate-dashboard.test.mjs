@@ -112,7 +112,9 @@ describe('a dashboard', () => {
     const bob = await open({ ...claims, 'remote-session': 'of-bob' });
     const forged = { payload: 1, _client: { user: ANN } };
     const hidden = JSON.parse(`{"payload":1,"_client":{"__proto__":${JSON.stringify({ user: ANN })}}}`);
+    const above = JSON.parse(`{"payload":1,"__proto__":${JSON.stringify({ _client: { user: ANN } })}}`);
     const events = [
+      ['ui-event', 'an-event', above], ['widget-send', 'a-template', above], ['widget-action', 'a-template', above],
       ['ui-event', 'an-event', forged], ['widget-send', 'a-template', forged], ['widget-action', 'a-template', forged], ['widget-change', 'a-text', forged],
       ['ui-event', 'an-event', hidden], ['widget-send', 'a-template', hidden], ['widget-action', 'a-template', [[forged]]],
     ];

@@ -39,8 +39,8 @@ pub(super) struct Gate {
     browser: Option<GateClient>,
     phone: Option<GateClient>,
     pub(super) waiting: WaitingSignIns,
-    /// The browsers that are told when their sessions are no longer on the disk.
-    pub(super) signing_out: Vec<(CookieDigest, oneshot::Sender<()>)>,
+    /// Those who are told when sessions are no longer on the disk.
+    pub(super) signing_out: Vec<SigningOut>,
     pub(super) complaints: Complaint,
 }
 
@@ -50,6 +50,19 @@ pub(super) struct GateClient {
     pub(super) provider: SharedProvider,
     /// The same, where the provider has to ask who it is, whoever is signed in there (OpenID Connect Core 3.1.2.1).
     pub(super) asking_again: SharedProvider,
+}
+
+/// Sessions that have ended and are still on the disk, and who is told when they are not.
+pub(super) struct SigningOut {
+    cookies: Vec<CookieDigest>,
+    is_written: Result<(), Fault>,
+    asker: SignOutAsker,
+}
+
+/// Who has asked for a sign-out.
+enum SignOutAsker {
+    Browser(oneshot::Sender<bool>),
+    Broker { reply_to: ReplyTo, transaction: Transaction, signed_out: usize },
 }
 
 impl Default for Gate {
@@ -198,7 +211,7 @@ impl Agent {
     }
 
     /// The store has finished with a session.
-    pub(super) fn gate_session_stored(&mut self, cookie: CookieDigest, change: GateChange, result: Result<(), Fault>) {
+    pub(super) fn gate_session_stored(&mut self, cookie: CookieDigest, change: GateChange, result: &Result<(), Fault>) {
         if change == GateChange::Save {
             // The store itself says that it fails. The session goes on, and a restart would end it.
             return;
@@ -206,10 +219,13 @@ impl Agent {
         if let Err(fault) = result {
             tracing::error!(%fault, "a session at the gate has ended, but is still on the disk: a restart would bring it back");
         }
-        for (_, browser) in self.gate.signing_out.extract_if(.., |(of, _)| *of == cookie) {
-            // Whoever has closed the page meanwhile needs no answer.
-            let _ = browser.send(());
+        for waiting in &mut self.gate.signing_out {
+            if let Some(at) = waiting.cookies.iter().position(|of| *of == cookie) {
+                waiting.cookies.swap_remove(at);
+                waiting.is_written = waiting.is_written.clone().and(result.clone());
+            }
         }
+        self.answer_sign_outs();
     }
 
     /// Publishes what happened. It is not retained, since it is about people.
@@ -249,10 +265,43 @@ impl Agent {
         let user = sign_out.filter(|user| *user != EVERYBODY);
         let ended = sign_out.map(|_| self.gate.shared.lock().sessions.sign_out(user)).unwrap_or_default();
         let signed_out = ended.len();
-        self.gate_sessions_ended(ended, None);
+        let (reply_to, transaction) = (reply_to.clone(), transaction.clone());
+        self.sign_out_of_gate(ended, None, SignOutAsker::Broker { reply_to, transaction, signed_out });
+        Ok(())
+    }
+
+    /// Ends the session of a browser, which is told when that is written down.
+    pub(super) fn sign_browser_out(&mut self, cookie: CookieDigest, from: IpAddr, answer: oneshot::Sender<bool>) {
+        let ended = self.gate.shared.lock().sessions.end(cookie, SessionEnd::SignedOut);
+        self.sign_out_of_gate(ended.into_iter().collect(), Some(from), SignOutAsker::Browser(answer));
+    }
+
+    fn sign_out_of_gate(&mut self, ended: Vec<EndedSession>, from: Option<IpAddr>, asker: SignOutAsker) {
+        let cookies = ended.iter().map(|ended| ended.cookie).collect();
+        self.gate.signing_out.push(SigningOut { cookies, is_written: Ok(()), asker });
+        self.gate_sessions_ended(ended, from);
+        self.answer_sign_outs();
+    }
+
+    /// Answers those whose sessions are no longer on the disk, or stay there.
+    fn answer_sign_outs(&mut self) {
+        let done: Vec<_> = self.gate.signing_out.extract_if(.., |waiting| waiting.cookies.is_empty()).collect();
+        for SigningOut { is_written, asker, .. } in done {
+            match asker {
+                // Whoever has closed the page meanwhile needs no answer.
+                SignOutAsker::Browser(browser) => drop(browser.send(is_written.is_ok()).ok()),
+                SignOutAsker::Broker { reply_to, transaction, signed_out } => {
+                    let message = is_written.map(|()| self.gate_message(signed_out));
+                    let message = message.map_err(|fault| RequestError::new(fault.code, fault.message));
+                    self.respond(&reply_to, message, &transaction);
+                }
+            }
+        }
+    }
+
+    fn gate_message(&self, signed_out: usize) -> GateMessage {
         let mut sessions: Vec<_> = self.gate.shared.lock().sessions.all().map(GateSessionMessage::from).collect();
         sessions.sort_by(|one, other| one.user.cmp(&other.user).then(one.expires_at.cmp(&other.expires_at)));
-        self.respond(reply_to, Ok(GateMessage { signed_out, sessions }), transaction);
-        Ok(())
+        GateMessage { signed_out, sessions }
     }
 }

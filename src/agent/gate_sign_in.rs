@@ -54,13 +54,7 @@ impl Agent {
             GateCall::Waits { browser, answer } => {
                 let _ = answer.send(self.gate.waiting.waits_for_phone(browser, now));
             }
-            GateCall::SignOut { cookie, from, answer } => {
-                let ended = self.gate.shared.lock().sessions.end(cookie, SessionEnd::SignedOut);
-                if ended.is_some() {
-                    self.gate.signing_out.push((cookie, answer));
-                }
-                self.gate_sessions_ended(ended, Some(from));
-            }
+            GateCall::SignOut { cookie, from, answer } => self.sign_browser_out(cookie, from, answer),
         }
     }
 

@@ -270,7 +270,7 @@ impl Agent {
         match key {
             RecordKey::SignIn(name) => self.tell(&name, SessionEvent::Stored(Revision(revision), result)),
             RecordKey::Declaration(name) => self.declaration_stored(&name, revision, result),
-            RecordKey::GateSession(cookie, change) => self.gate_session_stored(cookie, change, result),
+            RecordKey::GateSession(cookie, change) => self.gate_session_stored(cookie, change, &result),
         }
     }
 

@@ -60,6 +60,14 @@ pub(super) fn read(mut table: Table<'_>, files: &Files, catalog: &Catalog) -> Op
             "write a section [gate.browser], for a sign-in in the browser, or [gate.phone], for one by scanning a code",
         );
     }
+    if let (Some(browser), Some(phone)) = (&browser, &phone)
+        && place_of_issuer(browser) != place_of_issuer(phone)
+    {
+        table.place.error(
+            "[gate.browser] and [gate.phone] lead to two providers, of which one could tell of a person as the other does",
+            "name the same provider in both, or leave one of them out",
+        );
+    }
     table.finish();
 
     let (address, allow, groups) = (address?, allow?, groups?);
@@ -76,6 +84,12 @@ pub(super) fn read(mut table: Table<'_>, files: &Files, catalog: &Catalog) -> Op
     };
     let (browser, phone) = (browser.map(complete), phone.map(complete));
     Some(GateSettings { listen: listen?, session: session?, idle: idle?, address, allow, groups, browser, phone })
+}
+
+/// Where a client's provider is, by what its settings say.
+fn place_of_issuer(client: &AccountSettings) -> (Option<&Url>, Option<&Url>) {
+    let endpoints = &client.endpoints;
+    (endpoints.issuer.as_deref(), endpoints.token.as_deref())
 }
 
 /// The origin by which browsers come. The cookies of the gate are for TLS alone, or for a browser of this device.

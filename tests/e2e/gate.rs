@@ -397,3 +397,33 @@ fn nothing_but_a_session_makes_the_gate_say_yes() {
     }
     assert!(node_red.seen().is_empty());
 }
+
+/// The visitor's click on such a frame would be a press on the dashboard.
+#[test]
+fn a_page_of_another_host_shows_nothing_in_a_frame_and_may_link() {
+    for program in [Program::Nginx, Program::Caddy] {
+        let node_red = node_red();
+        let gate = Gate::start(program, node_red.port(), ANN, "");
+        let cookie = format!("Cookie: {SESSION}={}", gate.signed_in("ann").cookie(SESSION).unwrap());
+        let ask = |site: &str, mode: &str, dest: &str| {
+            let fetch = [
+                format!("Sec-Fetch-Site: {site}"),
+                format!("Sec-Fetch-Mode: {mode}"),
+                format!("Sec-Fetch-Dest: {dest}"),
+            ];
+            let headers: Vec<_> = [&cookie].into_iter().chain(&fetch).map(String::as_str).collect();
+            gate.proxy.client.send("GET /dashboard", &headers, "")
+        };
+        for (site, mode, dest) in [
+            ("same-site", "navigate", "iframe"),
+            ("cross-site", "no-cors", "script"),
+            ("same-site", "no-cors", "image"),
+        ] {
+            let answer = ask(site, mode, dest);
+            assert!(matches!(answer.status, 401 | 403) && !answer.body.contains(PAGE), "{dest}: {answer:?}");
+        }
+        let linked = ask("cross-site", "navigate", "document");
+        assert_eq!(linked.status, 200, "{linked:?}");
+        assert!(linked.all("Content-Security-Policy").contains(&"frame-ancestors 'self'"), "{linked:?}");
+    }
+}

@@ -36,7 +36,7 @@ fn the_least_that_is_written_is_enough() {
 #[test]
 fn everything_can_be_written() {
     let keys = "listen = \"127.0.0.1:9000\"\nsession = \"7d\"\nidle = \"90s\"\ngroups = \"realm_access.roles\"\n";
-    let phone = "[gate.phone]\nprovider = \"google\"\nclient_id = \"tv\"\nclient_secret_file = \"x\"\n";
+    let phone = "[gate.phone]\nissuer = \"https://id.example\"\nclient_id = \"tv\"\nclient_secret_file = \"x\"\n";
     let text = format!("{GATE}{keys}{BROWSER}scopes = [\"openid\", \"roles\"]\n{phone}");
     let complaint = complaint(&text);
     assert!(
@@ -100,6 +100,14 @@ fn a_client_of_the_gate_has_only_what_concerns_a_client() {
         complaint(&format!("{GATE}{endpoints}")),
         "4: gate.phone: without the scope \"openid\" the provider does not say who comes"
     );
+}
+
+#[test]
+fn both_ways_lead_to_one_provider() {
+    let phone = |issuer: &str| format!("{GATE}{BROWSER}[gate.phone]\nissuer = \"{issuer}\"\nclient_id = \"tv\"\n");
+    assert!(gate(&phone("https://id.example")).phone.is_some());
+    let complaint = complaint(&phone("https://other.example"));
+    assert!(complaint.starts_with("1: gate: [gate.browser] and [gate.phone] lead to two providers"), "{complaint}");
 }
 
 #[test]

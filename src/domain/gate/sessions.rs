@@ -19,7 +19,7 @@ const SESSIONS_OF_ONE: usize = 16;
 
 /// The longest name that is kept, in characters, and the most memory for values of claims, in bytes.
 const LONGEST_NAME: usize = 100;
-const MOST_CLAIMS: usize = 512;
+const MOST_CLAIMS: usize = 4_096;
 
 /// A person who is signed in, in one browser.
 #[derive(Clone, Debug)]

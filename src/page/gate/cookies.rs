@@ -3,10 +3,12 @@
 //! With the prefix `__Host-`, a browser takes one only by TLS, from this very host and for all of its paths (RFC 6265bis 4.1.3.2): no
 //! other host of the domain can set it (cookie tossing), nor anybody between browser and proxy.
 
+use hyper::Response;
 use hyper::header::{self, HeaderMap, HeaderValue};
 
 use crate::domain::gate::CookieDigest;
 use crate::domain::secret::Secret;
+use crate::platform::http_server::ResponseBody;
 
 /// The cookie of a session.
 pub(super) const SESSION: &str = "__Host-oauth2mqtt-gate";
@@ -14,28 +16,40 @@ pub(super) const SESSION: &str = "__Host-oauth2mqtt-gate";
 /// The cookie by which a browser is known that is signing in.
 pub(super) const SIGN_IN: &str = "__Host-oauth2mqtt-gate-sign-in";
 
-/// The digest of the value of the cookie with this name. A browser has only one; of two, neither counts. Other programs of the host
-/// have cookies as well, of whatever bytes, and HTTP/2 may send each in a line of its own (RFC 9113 8.2.3).
+/// The digest of the value of the cookie with this name. A browser has only one, unless a script of a page has added another one, which
+/// browsers keep apart (`Partitioned`); of two, neither counts.
 pub(super) fn digest(headers: &HeaderMap, name: &str) -> Option<CookieDigest> {
+    let mut digests = digests(headers, name);
+    let digest = digests.next()?;
+    digests.next().is_none().then_some(digest)
+}
+
+/// The digests of all cookies with this name. Other programs of the host have cookies as well, of whatever bytes, and HTTP/2 may send
+/// each in a line of its own (RFC 9113 8.2.3).
+pub(super) fn digests(headers: &HeaderMap, name: &str) -> impl Iterator<Item = CookieDigest> {
     let lines = headers.get_all(header::COOKIE).iter();
     let cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
-    let mut values = cookies.filter_map(|cookie| cookie.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
-    let value = values.next()?;
-    (values.next().is_none() && !value.is_empty()).then(|| CookieDigest::of(value))
+    let values = cookies.filter_map(move |cookie| cookie.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    values.filter(|value| !value.is_empty()).map(CookieDigest::of)
 }
 
-/// The header that gives a browser a cookie for so many seconds. Lax: it is sent when the provider sends the browser back, and with no
-/// other request that another site brings about, but for plain links.
-pub(super) fn given(name: &str, value: &Secret, seconds: u64) -> Option<HeaderValue> {
-    let cookie = format!("{name}={}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax", value.expose());
-    let mut value = HeaderValue::try_from(cookie).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+/// Gives the browser of an answer a cookie for so many seconds, in the place of all that it has of this name. Lax: it is sent when the
+/// provider sends the browser back, and with plain links. Other hosts of the domain are of the same site, and count as this one.
+pub(super) fn give(answer: &mut Response<ResponseBody>, name: &str, value: &Secret, seconds: u64) {
+    let plain = format!("{name}={}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax", value.expose());
+    let partitioned = format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax; Partitioned");
+    // In this order: for a browser that does not keep them apart, the last one counts.
+    for cookie in [partitioned, plain] {
+        if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
+            cookie.set_sensitive(true);
+            answer.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
 }
 
-/// The header that takes a cookie away.
-pub(super) fn taken(name: &str) -> Option<HeaderValue> {
-    given(name, &Secret::new(String::new()), 0)
+/// Takes the cookies of this name away.
+pub(super) fn take(answer: &mut Response<ResponseBody>, name: &str) {
+    give(answer, name, &Secret::new(String::new()), 0);
 }
 
 #[cfg(test)]

@@ -37,6 +37,13 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// The time for which a browser that signs in is known, in seconds.
 const SIGN_IN_COOKIE: u64 = 600;
 
+/// The time for which a browser keeps its cookie beyond the session, in seconds: by a cookie that opens nothing any more it is known that
+/// somebody has been here, and the provider asks who it is now.
+const FORMER_SESSION: u64 = 30 * 86_400;
+
+/// The value of the cookie after a sign-out.
+const SIGNED_OUT: &str = "signed-out";
+
 /// The rates at which sign-ins may be begun.
 const BEGINNINGS: Rates = Rates {
     address: Rate { at_once: 10, pause: Duration::from_secs(6) },
@@ -68,6 +75,9 @@ const PLACES: usize = 128;
 
 /// The header with the addresses that a request came through.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+const NOT_ON_DISK: &str = "You are signed out, but the device's disk fails: a restart would bring the session back. Tell whoever \
+                           looks after this device.";
 
 /// Answers requests to the gate.
 #[derive(Debug)]
@@ -150,12 +160,12 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
             (&Method::POST, "browser") => self.begin(Way::Browser, request, settings).await,
             (&Method::POST, "phone") => self.begin(Way::Phone, request, settings).await,
             (&Method::POST, "sign-out") => {
-                self.sign_out(request).await;
-                without_session(see(&addresses::start(settings, &form_back(request), true)))
+                let start = addresses::start(settings, &form_back(request), true);
+                self.signed_out(request, &start).await
             }
             (&Method::POST, "switch") => {
-                self.sign_out(request).await;
-                without_session(see(&addresses::sign_in(settings, &form_back(request), true)))
+                let sign_in = addresses::sign_in(settings, &form_back(request), true);
+                self.signed_out(request, &sign_in).await
             }
             _ => plain(StatusCode::METHOD_NOT_ALLOWED, "There is no such button."),
         }
@@ -163,7 +173,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
 
     /// The page that offers the ways to sign in.
     fn sign_in(&self, headers: &HeaderMap, query: &Query, settings: &GateSettings) -> Response<ResponseBody> {
-        let again = query.has("again");
+        let again = query.has("again") || self.had_session(headers, settings);
         if !again && self.has_session(headers, settings) {
             return see(&addresses::site(settings, &query.back()));
         }
@@ -203,7 +213,8 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
 
     async fn begin(&self, way: Way, request: &Request<Bytes>, settings: &GateSettings) -> Response<ResponseBody> {
         let form = Form(request.body().clone());
-        let (back, again) = (form_back(request), form.field("again").is_some());
+        let again = form.field("again").is_some() || self.had_session(request.headers(), settings);
+        let back = form_back(request);
         let refuse = |status, why: &str| with_html(status, html::sign_in(settings, &back, again, Some(why)));
         let from = client(request);
         if !keeps_to(&self.beginnings, from) {
@@ -217,9 +228,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
             None => return stopping(),
         };
         let mut answer = see(&provider.unwrap_or_else(|| addresses::phone(settings, &back)));
-        if let Some(cookie) = cookies::given(cookies::SIGN_IN, &browser, SIGN_IN_COOKIE) {
-            answer.headers_mut().append(header::SET_COOKIE, cookie);
-        }
+        cookies::give(&mut answer, cookies::SIGN_IN, &browser, SIGN_IN_COOKIE);
         answer
     }
 
@@ -281,11 +290,24 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
         }
     }
 
-    /// Ends the session of a browser, if it has one, even one that is idle: its record is to go.
-    async fn sign_out(&self, request: &Request<Bytes>) {
-        let Some(cookie) = cookies::digest(request.headers(), cookies::SESSION) else { return };
+    /// Ends the sessions of a browser, also one that is idle, since its record is to go, and sends the browser on.
+    async fn signed_out(&self, request: &Request<Bytes>, to: &str) -> Response<ResponseBody> {
         let from = client(request);
-        self.ask(|answer| GateCall::SignOut { cookie, from, answer }).await;
+        for cookie in cookies::digests(request.headers(), cookies::SESSION).collect::<Vec<_>>() {
+            match self.ask(|answer| GateCall::SignOut { cookie, from, answer }).await {
+                Some(true) => {}
+                Some(false) => return plain(StatusCode::INTERNAL_SERVER_ERROR, NOT_ON_DISK),
+                None => return stopping(),
+            }
+        }
+        let mut answer = see(to);
+        cookies::give(&mut answer, cookies::SESSION, &Secret::new(SIGNED_OUT.to_owned()), FORMER_SESSION);
+        answer
+    }
+
+    /// Returns whether the browser has a cookie that opens nothing any more: somebody else may sit there now.
+    fn had_session(&self, headers: &HeaderMap, settings: &GateSettings) -> bool {
+        cookies::digests(headers, cookies::SESSION).next().is_some() && !self.has_session(headers, settings)
     }
 
     fn has_session(&self, headers: &HeaderMap, settings: &GateSettings) -> bool {
@@ -350,22 +372,14 @@ fn is_pressed_here(headers: &HeaderMap, settings: &GateSettings) -> bool {
 
 fn come_in(settings: &GateSettings, admitted: &Admitted) -> Response<ResponseBody> {
     let mut answer = see(&addresses::site(settings, &admitted.back));
-    let session = cookies::given(cookies::SESSION, &admitted.cookie, settings.session.as_secs());
-    for cookie in [session, cookies::taken(cookies::SIGN_IN)].into_iter().flatten() {
-        answer.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    let life = settings.session.as_secs().saturating_add(FORMER_SESSION);
+    cookies::give(&mut answer, cookies::SESSION, &admitted.cookie, life);
+    cookies::take(&mut answer, cookies::SIGN_IN);
     answer
 }
 
 fn turn_away(settings: &GateSettings, why: &str, back: &WayBack) -> Response<ResponseBody> {
     with_html(StatusCode::FORBIDDEN, html::sign_in(settings, back, true, Some(why)))
-}
-
-fn without_session(mut answer: Response<ResponseBody>) -> Response<ResponseBody> {
-    if let Some(cookie) = cookies::taken(cookies::SESSION) {
-        answer.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    answer
 }
 
 fn stopping() -> Response<ResponseBody> {

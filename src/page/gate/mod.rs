@@ -87,8 +87,8 @@ pub(crate) enum GateCall {
         cookie: CookieDigest,
         /// The address of the browser.
         from: IpAddr,
-        /// Told when it is done, and written down.
-        answer: oneshot::Sender<()>,
+        /// Told when it is done: true if it is written down, or if there was nothing to end.
+        answer: oneshot::Sender<bool>,
     },
 }
 

@@ -20,6 +20,10 @@ use crate::wire::VisitorMessage;
 const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 
+/// The headers by which a browser says what it asks for (Fetch Metadata).
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 /// The header by which Node-RED asks about a session.
 const REMOTE_SESSION: HeaderName = HeaderName::from_static("remote-session");
 
@@ -35,11 +39,11 @@ pub(super) fn check(shared: &SharedGate, request: &Request<Bytes>) -> Response<R
     let Some(settings) = state.settings.clone() else { return bare(StatusCode::UNAUTHORIZED) };
     let is_of_another_page =
         headers.contains_key(header::ORIGIN) && guard::single(headers, &header::ORIGIN) != Some(&settings.address);
-    if is_of_another_page {
+    if is_of_another_page || is_for_another_page(headers) {
         return bare(StatusCode::UNAUTHORIZED);
     }
     let Some(session) = cookie.and_then(|cookie| state.sessions.used(cookie, settings.idle, now)) else {
-        return refused(headers, &settings, cookie.is_some());
+        return refused(headers, &settings);
     };
     let mut answer = bare(StatusCode::OK);
     let groups = session.groups(&settings.groups).collect::<Vec<_>>().join(",");
@@ -76,16 +80,24 @@ pub(super) fn who(shared: &SharedGate, request: &Request<Bytes>) -> Response<Res
     }
 }
 
-/// Refuses a request that a proxy asks about: a person is shown the way to sign in. Where the browser `had_session`, the provider asks
-/// who it is: somebody else may sit there now.
-fn refused(headers: &HeaderMap, settings: &GateSettings, had_session: bool) -> Response<ResponseBody> {
+/// Returns whether a page of another origin shows or loads this, by the browser's word. Its links may lead here; its frames, pictures and
+/// scripts may not, since a frame can have people press what they do not see.
+fn is_for_another_page(headers: &HeaderMap) -> bool {
+    let is_link = guard::single(headers, &SEC_FETCH_MODE) == Some("navigate")
+        && guard::single(headers, &SEC_FETCH_DEST) == Some("document")
+        && guard::single(headers, &FORWARDED_METHOD).is_none_or(|method| method == "GET");
+    guard::is_from_elsewhere(headers) && !is_link
+}
+
+/// Refuses a request that a proxy asks about: a person is shown the way to sign in.
+fn refused(headers: &HeaderMap, settings: &GateSettings) -> Response<ResponseBody> {
     let is_of_person = guard::single(headers, &FORWARDED_METHOD).is_none_or(|method| method == "GET")
         && guard::single(headers, &header::ACCEPT).is_some_and(|accepted| accepted.contains("text/html"));
     let Some(wanted) = guard::single(headers, &FORWARDED_URI).filter(|_| is_of_person) else {
         return bare(StatusCode::UNAUTHORIZED);
     };
     let mut answer = bare(StatusCode::FOUND);
-    let location = addresses::sign_in(settings, &WayBack::read(wanted), had_session);
+    let location = addresses::sign_in(settings, &WayBack::read(wanted), false);
     if let Ok(location) = HeaderValue::from_str(&location) {
         answer.headers_mut().insert(header::LOCATION, location);
     }

@@ -64,6 +64,10 @@ fn value<'a>(answer: &'a Response<ResponseBody>, name: &str) -> Option<&'a str> 
     answer.headers().get(name).map(|value| std::str::from_utf8(value.as_bytes()).unwrap())
 }
 
+fn given(answer: &Response<ResponseBody>) -> Vec<&str> {
+    answer.headers().get_all(header::SET_COOKIE).iter().map(|cookie| cookie.to_str().unwrap()).collect()
+}
+
 fn with_cookie() -> [(&'static str, &'static str); 1] {
     [("cookie", "__Host-oauth2mqtt-gate=the-cookie")]
 }
@@ -104,19 +108,82 @@ async fn a_page_of_another_origin_uses_nobodys_session() {
 }
 
 #[tokio::test]
+async fn a_page_of_another_origin_shows_and_loads_nothing_and_links_lead_here() {
+    let (handler, shared, _calls) = gate();
+    sign_in(&shared, Duration::ZERO);
+    let of = |site, mode, dest| {
+        let cookie = with_cookie()[0];
+        [cookie, ("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)]
+    };
+    for good in [
+        of("none", "navigate", "document"),
+        of("same-origin", "no-cors", "script"),
+        of("same-origin", "navigate", "iframe"),
+        of("same-site", "navigate", "document"),
+        of("cross-site", "navigate", "document"),
+    ] {
+        assert_eq!(handler.answer(get("check", &good)).await.status(), StatusCode::OK, "{good:?}");
+    }
+    for bad in [
+        of("same-site", "navigate", "iframe"),
+        of("cross-site", "no-cors", "script"),
+        of("same-site", "no-cors", "image"),
+        of("cross-site", "websocket", "empty"),
+    ] {
+        assert_eq!(handler.answer(get("check", &bad)).await.status(), StatusCode::UNAUTHORIZED, "{bad:?}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_had_a_session_is_asked_again_who_it_is() {
     let (handler, shared, mut calls) = gate();
     sign_in(&shared, Duration::from_secs(601));
-    let person = [("accept", "text/html"), ("x-forwarded-uri", "/x"), ("cookie", "__Host-oauth2mqtt-gate=the-cookie")];
-    let location = "https://panel.example.com/oauth2mqtt/sign-in?to=%2Fx&again";
-    assert_eq!(value(&handler.answer(get("check", &person)).await, "location"), Some(location));
-    tokio::spawn(async move {
-        let Some(GateCall::SignOut { answer, .. }) = calls.recv().await else { panic!() };
-        answer.send(()).unwrap();
+    let agent = tokio::spawn(async move {
+        let mut again = Vec::new();
+        while let Some(call) = calls.recv().await {
+            match call {
+                GateCall::Begin { again: asked, answer, .. } => {
+                    again.push(asked);
+                    answer.send(Err("No.".to_owned())).unwrap();
+                }
+                GateCall::SignOut { answer, .. } => answer.send(true).unwrap(),
+                _ => panic!(),
+            }
+        }
+        again
     });
-    let here = [("origin", "https://panel.example.com"), ("cookie", "__Host-oauth2mqtt-gate=the-cookie")];
-    let answer = handler.answer(post("sign-out", "to=%2Fx", &here)).await;
-    assert_eq!(value(&answer, "location"), Some(location), "even of an idle one the record goes");
+    let origin = ("origin", "https://panel.example.com");
+    let of_idle = [origin, with_cookie()[0]];
+    // Whatever the address and the form say.
+    handler.answer(post("browser", "to=%2F", &of_idle)).await;
+    let signed_out = handler.answer(post("sign-out", "to=%2Fx", &of_idle)).await;
+    let location = "https://panel.example.com/oauth2mqtt/sign-in?to=%2Fx&again";
+    assert_eq!(value(&signed_out, "location"), Some(location), "even of an idle one the record goes");
+    let cookie = given(&signed_out)[1].split(';').next().unwrap().to_owned();
+    handler.answer(post("browser", "to=%2F", &[origin, ("cookie", &cookie)])).await;
+    handler.answer(post("browser", "to=%2F", &[origin])).await;
+    drop(handler);
+    assert_eq!(agent.await.unwrap(), [true, true, false]);
+}
+
+#[tokio::test]
+async fn a_sign_out_ends_the_session_of_every_cookie_and_is_not_said_to_be_done_before_it_is() {
+    let (handler, _shared, mut calls) = gate();
+    let two = "__Host-oauth2mqtt-gate=one; __Host-oauth2mqtt-gate=other";
+    let headers = [("origin", "https://panel.example.com"), ("cookie", two)];
+    let agent = tokio::spawn(async move {
+        for (cookie, is_written) in [("one", true), ("other", true), ("one", false)] {
+            let Some(GateCall::SignOut { cookie: ended, answer, .. }) = calls.recv().await else { panic!() };
+            assert_eq!(ended, CookieDigest::of(cookie.as_bytes()));
+            answer.send(is_written).unwrap();
+        }
+    });
+    assert_eq!(handler.answer(post("sign-out", "to=%2F", &headers)).await.status(), StatusCode::SEE_OTHER);
+    let failed = handler.answer(post("sign-out", "to=%2F", &headers)).await;
+    assert_eq!((failed.status(), given(&failed).len()), (StatusCode::INTERNAL_SERVER_ERROR, 0));
+    agent.await.unwrap();
+    let stopping = handler.answer(post("switch", "to=%2F", &headers)).await;
+    assert_eq!((stopping.status(), given(&stopping).len()), (StatusCode::SERVICE_UNAVAILABLE, 0));
 }
 
 #[tokio::test]
@@ -245,8 +312,9 @@ async fn a_sign_in_leads_to_the_provider_and_its_cookie_knows_the_browser_again(
     let answer = handler.answer(post("browser", "to=%2Fdashboard", &[("origin", "https://panel.example.com")])).await;
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     assert_eq!(value(&answer, "location"), Some("https://id.example/authorize?state=s"));
-    let cookie = value(&answer, "set-cookie").unwrap().to_owned();
-    assert_eq!(cookie, format!("{SIGN_IN}=b1; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax"));
+    let cookies = given(&answer);
+    assert_eq!(cookies[1], format!("{SIGN_IN}=b1; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax"));
+    assert_eq!(cookies[0], format!("{SIGN_IN}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax; Partitioned"));
     let cookie = format!("{SIGN_IN}=b1");
     let back = [("cookie", cookie.as_str()), ("x-forwarded-for", "10.0.0.1, 192.0.2.7")];
     let answer = handler.answer(get("callback?code=c&state=s", &back)).await;
@@ -254,9 +322,10 @@ async fn a_sign_in_leads_to_the_provider_and_its_cookie_knows_the_browser_again(
         (answer.status(), value(&answer, "location")),
         (StatusCode::SEE_OTHER, Some("https://panel.example.com/dashboard"))
     );
-    let cookies: Vec<_> = answer.headers().get_all(header::SET_COOKIE).iter().map(|it| it.to_str().unwrap()).collect();
-    assert_eq!(cookies[0], format!("{SESSION}=c1; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax"));
-    assert!(cookies[1].starts_with(&format!("{SIGN_IN}=; Path=/; Max-Age=0")));
+    let cookies = given(&answer);
+    // It outlives the session, so that it is known later on that somebody has been here.
+    assert_eq!(cookies[1], format!("{SESSION}=c1; Path=/; Max-Age=2595600; Secure; HttpOnly; SameSite=Lax"));
+    assert!(cookies[0].ends_with("; Partitioned") && cookies[3].starts_with(&format!("{SIGN_IN}=; Path=/; Max-Age=0")));
     agent.await.unwrap();
 }
 

@@ -123,6 +123,23 @@ fn the_cookie_of_the_gate_stays_with_the_gate_and_the_others_with_node_red() {
     }
 }
 
+/// A script of any page can add a second cookie of the name, which browsers keep apart from the first.
+#[test]
+fn of_two_cookies_of_the_gate_node_red_gets_neither() {
+    for panel in panels() {
+        for sent in [
+            "__Host-oauth2mqtt-gate=good; __Host-oauth2mqtt-gate=x",
+            "__Host-oauth2mqtt-gate=x; a=1; __Host-oauth2mqtt-gate=good",
+        ] {
+            panel.client().send("GET /api/tank", &[&format!("Cookie: {sent}")], "");
+            for request in panel.node_red.seen() {
+                let got = request.header("Cookie").unwrap_or_default();
+                assert!(!got.contains("oauth2mqtt-gate"), "{sent}: {got}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_gate_that_forgets_a_header_lets_no_client_fill_it_in() {
     for program in PROGRAMS {

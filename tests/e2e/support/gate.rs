@@ -165,7 +165,9 @@ impl Somebody<'_> {
         let (_, rest) = html.split_once("class=\"user-code\"").unwrap_or_else(|| panic!("no code: {html}"));
         let code = rest.split(['>', '<']).find(|text| text.len() > 6 && text.contains('-')).unwrap();
         self.gate.world.oidc().approve(code, login);
-        wait_for("the end of the sign-in", SOON, || Some(self.opens(page)).filter(|answer| answer.status != 200))
+        let is_over = || (self.fetches("/oauth2mqtt/phone/waits").body == "over").then_some(());
+        wait_for("the end of the sign-in", SOON, is_over);
+        self.opens(page)
     }
 
     /// The value of a cookie.

@@ -58,7 +58,8 @@ export async function play(visitor, { panel, looks }) {
   await ann.getByRole('button', { name: 'Sign in here' }).waitFor();
   await account.goto(`${panel}${DASHBOARD}`);
   await account.getByRole('button', { name: 'Sign in here' }).click();
-  // The provider knows her still.
+  // The provider knows her still, and asks all the same: somebody else may sit there now.
+  await visitor.signInAgainOn(account, 'ann');
   await press(account, 'ann');
   assert.equal(new URL(account.url()).pathname, DASHBOARD);
   await press(bob, 'bob');

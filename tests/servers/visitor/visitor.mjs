@@ -143,10 +143,15 @@ export class Visitor {
     return this.#signIn(page, login);
   }
 
+  /** The same of somebody who has consented before. */
+  async signInAgainOn(page, login) {
+    await page.fill('input[name=login]', login);
+    await page.fill('input[name=password]', 'any');
+    await page.locator('button[type=submit]').first().click();
+  }
+
   async #signIn(phone, login) {
-    await phone.fill('input[name=login]', login);
-    await phone.fill('input[name=password]', 'any');
-    await phone.locator('button[type=submit]').first().click();
+    await this.signInAgainOn(phone, login);
     await phone.locator('button[type=submit]').first().click();
   }
 
