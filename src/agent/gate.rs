@@ -15,13 +15,12 @@ use crate::domain::clock::BootTime;
 use crate::domain::fault::Fault;
 use crate::domain::gate::sessions::{EndedSession, GateSession, SessionEnd};
 use crate::domain::gate::settings::GateSettings;
-use crate::domain::gate::sign_ins::WaitingSignIns;
 use crate::domain::gate::{CookieDigest, Way};
 use crate::domain::profile::Profile;
 use crate::domain::rate_limit::{Complaint, Rate};
 use crate::domain::record::Fingerprint;
 use crate::domain::settings::AccountSettings;
-use crate::page::gate::{self, GateServer, GateState, SharedGate};
+use crate::page::gate::{self, GateServer, SharedGate};
 use crate::platform::clock;
 use crate::store::GateChange;
 use crate::wire::{ErrorCode, GateEventMessage, GateMessage, GateSessionMessage, Payload, RequestError, Transaction};
@@ -38,7 +37,6 @@ pub(super) struct Gate {
     server: Option<GateServer>,
     browser: Option<GateClient>,
     phone: Option<GateClient>,
-    pub(super) waiting: WaitingSignIns,
     /// Those who are told when sessions are no longer on the disk.
     pub(super) signing_out: Vec<SigningOut>,
     pub(super) complaints: Complaint,
@@ -72,7 +70,6 @@ impl Default for Gate {
             server: None,
             browser: None,
             phone: None,
-            waiting: WaitingSignIns::default(),
             signing_out: Vec::new(),
             complaints: Complaint::new(FAILURES_TOLD),
         }
@@ -127,7 +124,7 @@ impl Agent {
         for way in [Way::Browser, Way::Phone] {
             let of = |settings: &Option<GateSettings>| settings.as_ref().and_then(|it| it.client(way)).cloned();
             if of(&former.as_deref().cloned()) != of(&settings) {
-                self.gate.waiting.give_up(way);
+                self.gate.shared.lock().sign_ins.give_up(way);
             }
             let client = of(&settings).and_then(|settings| {
                 GateClient::new(&mut self.clients, &settings)
@@ -141,7 +138,15 @@ impl Agent {
                 Way::Phone => self.gate.phone = client,
             }
         }
-        self.gate.shared.lock().settings = settings.clone().map(Arc::new);
+        let not_allowed = {
+            let state = &mut *self.gate.shared.lock();
+            state.settings = settings.clone().map(Arc::new);
+            match &settings {
+                Some(settings) => state.sessions.end_what_is_not_allowed(settings),
+                None => state.sessions.sign_out(None),
+            }
+        };
+        self.gate_sessions_ended(not_allowed, None);
         self.end_gate_sessions();
         self.gate.server = match (self.gate.server.take(), &settings) {
             (_, None) => None,
@@ -164,19 +169,12 @@ impl Agent {
         }
     }
 
-    /// Ends the sessions that are over or not allowed.
+    /// Ends the sessions that are over.
     pub(super) fn end_gate_sessions(&mut self) {
-        let now = clock::now();
         let ended = {
-            let GateState { settings, sessions } = &mut *self.gate.shared.lock();
-            match settings {
-                Some(settings) => {
-                    let mut ended = sessions.end_what_is_over(settings.idle, now);
-                    ended.extend(sessions.end_what_is_not_allowed(settings));
-                    ended
-                }
-                None => sessions.sign_out(None),
-            }
+            let state = &mut *self.gate.shared.lock();
+            let Some(settings) = &state.settings else { return };
+            state.sessions.end_what_is_over(settings.idle, clock::now())
         };
         self.gate_sessions_ended(ended, None);
     }
@@ -292,7 +290,11 @@ impl Agent {
                 SignOutAsker::Browser(browser) => drop(browser.send(is_written.is_ok()).ok()),
                 SignOutAsker::Broker { reply_to, transaction, signed_out } => {
                     let message = is_written.map(|()| self.gate_message(signed_out));
-                    let message = message.map_err(|fault| RequestError::new(fault.code, fault.message));
+                    let message = message.map_err(|fault| {
+                        let text =
+                            "The sessions have ended, but are still on the disk, and a restart would bring them back.";
+                        RequestError::new(fault.code, format!("{text} {}", fault.message))
+                    });
                     self.respond(&reply_to, message, &transaction);
                 }
             }

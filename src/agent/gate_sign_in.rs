@@ -33,11 +33,10 @@ type ReturnAnswer = oneshot::Sender<Result<Admitted, NotAdmitted>>;
 impl Agent {
     /// Carries out what somebody at the gate wants.
     pub(super) fn gate_called(&mut self, call: GateCall) {
-        let now = clock::now().boot;
         match call {
             GateCall::Begin { way, again, former, from, back, answer } => {
                 if let Some(former) = former {
-                    self.gate.waiting.forget(former);
+                    self.gate.shared.lock().sign_ins.forget(former);
                 }
                 self.begin_at_gate((way, again), from, back, answer);
             }
@@ -49,10 +48,6 @@ impl Agent {
                 if !answer.is_closed() {
                     drop(answer.send(self.collect_at_gate(browser, ReturningBrowser { from, former })));
                 }
-            }
-            // Whoever has closed the page meanwhile needs no answer.
-            GateCall::Waits { browser, answer } => {
-                let _ = answer.send(self.gate.waiting.waits_for_phone(browser, now));
             }
             GateCall::SignOut { cookie, from, answer } => self.sign_browser_out(cookie, from, answer),
         }
@@ -85,7 +80,8 @@ impl Agent {
         answer: ReturnAnswer,
     ) {
         let redirection = Redirection::read(query.expose()).ok();
-        let taken = redirection.and_then(|it| self.gate.waiting.take_redirection(browser, it, clock::now().boot));
+        let taken = redirection
+            .and_then(|it| self.gate.shared.lock().sign_ins.take_redirection(browser, it, clock::now().boot));
         let Some(((request, outcome, back), client)) = taken.zip(self.gate.client(Way::Browser)) else {
             let _ = answer.send(Err(NotAdmitted::Unknown));
             return;
@@ -110,7 +106,8 @@ impl Agent {
     }
 
     fn collect_at_gate(&mut self, browser: CookieDigest, arrival: ReturningBrowser) -> Option<PhoneAnswer> {
-        Some(match self.gate.waiting.collect(browser, clock::now().boot)? {
+        let collected = self.gate.shared.lock().sign_ins.collect(browser, clock::now().boot)?;
+        Some(match collected {
             Collected::Waits(device, left) => PhoneAnswer::Waits(PhoneCode {
                 user_code: device.user_code,
                 address: device.verification_uri,
@@ -175,7 +172,7 @@ impl Agent {
             }
             Approval::Device(device) => (WaitingState::Phone(device.clone()), None, Some(Box::new(device))),
         };
-        self.gate.waiting.insert((digest, from), state, back, expires_in, clock::now().boot);
+        self.gate.shared.lock().sign_ins.insert((digest, from), state, back, expires_in, clock::now().boot);
         if let Some(device) = device {
             let pause = device.interval;
             self.poll_for_gate(client, digest, device, pause);
@@ -191,7 +188,7 @@ impl Agent {
         device: Box<DeviceAuthorization>,
         pause: Duration,
     ) {
-        let polling = self.gate.waiting.polling(browser, clock::now().boot);
+        let polling = self.gate.shared.lock().sign_ins.polling(browser, clock::now().boot);
         let (Polling::Ask(left) | Polling::Pause(left)) = polling else { return };
         let Some(provider) = self.gate.client(Way::Phone).map(|client| Arc::clone(&client.provider)) else { return };
         if pause >= left {
@@ -219,7 +216,7 @@ impl Agent {
         result: Option<Result<PollAnswer, Fault>>,
     ) {
         let now = clock::now().boot;
-        if !self.gate.is_in_force(client) || self.gate.waiting.polling(browser, now) == Polling::End {
+        if !self.gate.is_in_force(client) || self.gate.shared.lock().sign_ins.polling(browser, now) == Polling::End {
             return;
         }
         let (outcome, pause) = match result {
@@ -235,7 +232,7 @@ impl Agent {
             Some(Err(fault)) => (Some(Err(self.refuse_at_gate(&fault, client.0, None))), Duration::ZERO),
         };
         match outcome {
-            Some(outcome) => self.gate.waiting.phone_answered(browser, outcome, now),
+            Some(outcome) => self.gate.shared.lock().sign_ins.phone_answered(browser, outcome, now),
             None => self.poll_for_gate(client, browser, device, pause),
         }
     }

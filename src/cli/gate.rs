@@ -1,6 +1,6 @@
 //! `oauth2mqtt gate`: who is signed in at the gate, and signing people out.
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::remote::RunningAgent;
 use super::{BOLD, GOOD, say};
 use crate::domain::clock::UnixTime;
@@ -8,6 +8,9 @@ use crate::domain::text::printable;
 use crate::platform::clock;
 use crate::ui::relative_time::relative;
 use crate::wire::{GateMessage, GateSessionMessage, Request};
+
+/// The text of a request that signs everybody out.
+const EVERYBODY: &str = "*";
 
 /// Who is to be signed out.
 #[derive(Clone, Debug)]
@@ -20,9 +23,12 @@ pub(super) enum SignOut {
 
 /// Shows who is signed in, after signing somebody out if that is wanted.
 pub(super) async fn gate(agent: &mut RunningAgent, sign_out: Option<SignOut>) -> Result<(), Failure> {
+    if matches!(&sign_out, Some(SignOut::User(user)) if user == EVERYBODY) {
+        return Err(Failure::new(Exit::Usage, "to sign everybody out, write --all."));
+    }
     let sign_out_text = sign_out.as_ref().map(|who| match who {
         SignOut::User(user) => user.clone(),
-        SignOut::Everybody => "*".to_owned(),
+        SignOut::Everybody => EVERYBODY.to_owned(),
     });
     let request = Request { sign_out: sign_out_text, ..Request::about(None) };
     let GateMessage { signed_out, sessions } = agent.ask_about_gate(&request).await?;

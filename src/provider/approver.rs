@@ -71,6 +71,11 @@ impl Provider {
         let has_claims = |user: &Identity| self.account.claims.iter().all(|claim| user.claims.contains_key(claim));
         let has_what_decides =
             |user: &Identity| self.account.allow.claims().all(|claim| user.claims.contains_key(claim));
+        let allow = &self.account.allow;
+        let is_decided = |user: &Identity| {
+            let is_admitted = !allow.admits_everybody() && allow.admits(user);
+            is_admitted || ((user.email_verified || !named) && has_what_decides(user))
+        };
         let is_enough = |user: &Identity| {
             user.email_verified && (user.name.is_some() || !self.account.identity) && has_claims(user)
         };
@@ -86,7 +91,7 @@ impl Provider {
                 Err(identity::unknown("The provider sent no ID token that can be read, and has no userinfo endpoint."))
             }
             // What the ID token says is enough to tell who it was, if not by the address.
-            (Some(user), Some(Err(_))) if (user.email_verified || !named) && has_what_decides(&user) => Ok(user),
+            (Some(user), Some(Err(_))) if is_decided(&user) => Ok(user),
             (_, Some(Err(fault))) => Err(fault),
             (by_token, Some(Ok(claims))) => {
                 let user = claims

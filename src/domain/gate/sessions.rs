@@ -61,13 +61,15 @@ impl GateSession {
     #[must_use]
     pub(crate) fn is_allowed(&self, settings: &GateSettings) -> bool {
         let client = settings.client(self.way).map(|client| client.binding().client());
-        settings.allow.admits(&self.identity) && client == Some(self.client)
+        let is_short_enough = self.expiry.life() <= settings.session;
+        settings.allow.admits(&self.identity) && client == Some(self.client) && is_short_enough
     }
 
-    /// The names of the person's groups. One with a comma in it would be taken for several, so it is none.
+    /// The names of the person's groups. One with a comma in it would be taken for several in a header, and one with a blank at an end for
+    /// another, so they are none.
     pub(crate) fn groups<'a>(&'a self, claim: &str) -> impl Iterator<Item = &'a str> {
         let groups = self.identity.claims.get(claim).into_iter().flatten();
-        groups.map(String::as_str).filter(|group| !group.contains(','))
+        groups.map(String::as_str).filter(|group| !group.contains(',') && group.trim() == *group)
     }
 }
 

@@ -61,16 +61,7 @@ const CODES: Rates = Rates {
     spared: Rate { at_once: 5, pause: Duration::from_secs(60) },
 };
 
-/// The rates at which a screen may ask whether its code was approved, which wakes the agent's loop: every two seconds, and many screens
-/// may have one address.
-const QUESTIONS: Rates = Rates {
-    address: Rate { at_once: 60, pause: Duration::from_millis(50) },
-    network: Rate { at_once: 120, pause: Duration::from_millis(25) },
-    all: Rate { at_once: 240, pause: Duration::from_millis(10) },
-    spared: Rate { at_once: 10, pause: Duration::from_secs(60) },
-};
-
-/// The requests of people that are answered at a time: fewer than there are connections.
+/// The requests that wait for the provider at a time: all others always have the rest of the connections.
 const PLACES: usize = 128;
 
 /// The header with the addresses that a request came through.
@@ -84,11 +75,10 @@ const NOT_ON_DISK: &str = "You are signed out, but the device's disk fails: a re
 pub(super) struct GateHandler<E> {
     shared: SharedGate,
     events: mpsc::Sender<E>,
-    /// The requests of people that are answered at a time.
+    /// The requests that wait for the provider at a time.
     places: Semaphore,
     beginnings: Mutex<ClientRates>,
     codes: Mutex<ClientRates>,
-    questions: Mutex<ClientRates>,
 }
 
 impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
@@ -99,7 +89,6 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
             places: Semaphore::new(PLACES),
             beginnings: Mutex::new(ClientRates::new(BEGINNINGS)),
             codes: Mutex::new(ClientRates::new(CODES)),
-            questions: Mutex::new(ClientRates::new(QUESTIONS)),
         }
     }
 
@@ -118,11 +107,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "The gate is closed: the agent's configuration has no [gate].")
             }
             (_, None) => plain(StatusCode::NOT_FOUND, "There is nothing here."),
-            (Some(settings), Some(path)) => match self.places.try_acquire() {
-                Ok(_place) => self.page(&request, path, &settings).await,
-                // The proxy and Node-RED always have the rest of the connections.
-                Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "Too many people sign in now. Try again in a moment."),
-            },
+            (Some(settings), Some(path)) => self.page(&request, path, &settings).await,
         };
         answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         answer
@@ -145,7 +130,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
                 "sign-in" => self.sign_in(headers, &query, settings),
                 "callback" => self.came_back(request, settings).await,
                 "phone" => self.phone(request, &query, settings).await,
-                "phone/waits" => self.phone_waits(request).await,
+                "phone/waits" => self.phone_waits(headers),
                 "kiosk" => self.kiosk(headers, &query, settings),
                 "state" => self.state(headers, &query, settings),
                 "page.css" => file("text/css; charset=utf-8", super::super::CSS),
@@ -220,6 +205,12 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
         if !keeps_to(&self.beginnings, from) {
             return refuse(StatusCode::TOO_MANY_REQUESTS, "That is too fast. Wait a minute, then press again.");
         }
+        let Ok(_place) = self.places.try_acquire() else {
+            return refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many people sign in now. Wait a moment, then press again.",
+            );
+        };
         let former = cookies::digest(request.headers(), cookies::SIGN_IN);
         let begun = self.ask(|answer| GateCall::Begin { way, again, former, from, back: back.clone(), answer }).await;
         let BegunSignIn { browser, provider } = match begun {
@@ -244,6 +235,12 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
             with_html(StatusCode::FORBIDDEN, html::sign_in(settings, &start, false, Some(UNKNOWN)))
         };
         let Some(browser) = cookies::digest(request.headers(), cookies::SIGN_IN) else { return unknown() };
+        let Ok(_place) = self.places.try_acquire() else {
+            return plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many people sign in now. Load the page again in a moment.",
+            );
+        };
         let query = Secret::new(format!("?{}", request.uri().query().unwrap_or_default()));
         let (from, former) = (client(request), cookies::digest(request.headers(), cookies::SESSION));
         match self.ask(|answer| GateCall::Return { browser, query, from, former, answer }).await {
@@ -274,33 +271,26 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
         }
     }
 
-    async fn phone_waits(&self, request: &Request<Bytes>) -> Response<ResponseBody> {
-        if !keeps_to(&self.questions, client(request)) {
-            return plain(StatusCode::TOO_MANY_REQUESTS, "That is too fast.");
-        }
-        let waits = match cookies::digest(request.headers(), cookies::SIGN_IN) {
-            Some(browser) => self.ask(|answer| GateCall::Waits { browser, answer }).await,
-            None => Some(false),
-        };
-        match waits {
-            Some(true) => plain(StatusCode::OK, "waits"),
-            // Whatever is so, the page shows it.
-            Some(false) => plain(StatusCode::OK, "over"),
-            None => stopping(),
-        }
+    /// Tells a screen whether its code still waits; whatever else is so, the page shows it.
+    fn phone_waits(&self, headers: &HeaderMap) -> Response<ResponseBody> {
+        let browser = cookies::digest(headers, cookies::SIGN_IN);
+        let now = clock::now().boot;
+        let waits = browser.is_some_and(|browser| self.shared.lock().sign_ins.waits_for_phone(browser, now));
+        plain(StatusCode::OK, if waits { "waits" } else { "over" })
     }
 
     /// Ends the sessions of a browser, also one that is idle, since its record is to go, and sends the browser on.
     async fn signed_out(&self, request: &Request<Bytes>, to: &str) -> Response<ResponseBody> {
         let from = client(request);
-        for cookie in cookies::digests(request.headers(), cookies::SESSION).collect::<Vec<_>>() {
+        let mut is_written = true;
+        // No browser has more.
+        for cookie in cookies::digests(request.headers(), cookies::SESSION).take(4).collect::<Vec<_>>() {
             match self.ask(|answer| GateCall::SignOut { cookie, from, answer }).await {
-                Some(true) => {}
-                Some(false) => return plain(StatusCode::INTERNAL_SERVER_ERROR, NOT_ON_DISK),
+                Some(written) => is_written &= written,
                 None => return stopping(),
             }
         }
-        let mut answer = see(to);
+        let mut answer = if is_written { see(to) } else { plain(StatusCode::INTERNAL_SERVER_ERROR, NOT_ON_DISK) };
         cookies::give(&mut answer, cookies::SESSION, &Secret::new(SIGNED_OUT.to_owned()), FORMER_SESSION);
         answer
     }

@@ -25,7 +25,7 @@ use crate::domain::gate::{CookieDigest, Way};
 use crate::domain::secret::Secret;
 use crate::platform::http_server::{self, Bounds};
 
-pub(crate) use shared::{GateState, SharedGate};
+pub(crate) use shared::SharedGate;
 
 /// The number of connections at a time, and their longest life, at whose end a request may be cut off. A proxy keeps some open, and closes
 /// those that it does not use.
@@ -73,13 +73,6 @@ pub(crate) enum GateCall {
         former: Option<CookieDigest>,
         /// Takes what is so; `None` if there is no such sign-in.
         answer: oneshot::Sender<Option<PhoneAnswer>>,
-    },
-    /// Ask whether a sign-in with a phone still waits.
-    Waits {
-        /// The browser that shows the code.
-        browser: CookieDigest,
-        /// Takes the answer.
-        answer: oneshot::Sender<bool>,
     },
     /// Sign out.
     SignOut {

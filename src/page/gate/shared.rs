@@ -1,9 +1,10 @@
-//! The sessions of the gate, shared by the agent's loop and those who ask.
+//! The sessions and sign-ins of the gate, shared by the agent's loop and those who ask.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::gate::sessions::GateSessions;
 use crate::domain::gate::settings::GateSettings;
+use crate::domain::gate::sign_ins::WaitingSignIns;
 
 /// The gate as it is now. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct GateState {
     pub(crate) settings: Option<Arc<GateSettings>>,
     /// The people who are signed in.
     pub(crate) sessions: GateSessions,
+    /// Those who are signing in.
+    pub(crate) sign_ins: WaitingSignIns,
 }
 
 impl SharedGate {

@@ -172,7 +172,7 @@ async fn a_sign_out_ends_the_session_of_every_cookie_and_is_not_said_to_be_done_
     let two = "__Host-oauth2mqtt-gate=one; __Host-oauth2mqtt-gate=other";
     let headers = [("origin", "https://panel.example.com"), ("cookie", two)];
     let agent = tokio::spawn(async move {
-        for (cookie, is_written) in [("one", true), ("other", true), ("one", false)] {
+        for (cookie, is_written) in [("one", true), ("other", true), ("one", false), ("other", true)] {
             let Some(GateCall::SignOut { cookie: ended, answer, .. }) = calls.recv().await else { panic!() };
             assert_eq!(ended, CookieDigest::of(cookie.as_bytes()));
             answer.send(is_written).unwrap();
@@ -180,7 +180,7 @@ async fn a_sign_out_ends_the_session_of_every_cookie_and_is_not_said_to_be_done_
     });
     assert_eq!(handler.answer(post("sign-out", "to=%2F", &headers)).await.status(), StatusCode::SEE_OTHER);
     let failed = handler.answer(post("sign-out", "to=%2F", &headers)).await;
-    assert_eq!((failed.status(), given(&failed).len()), (StatusCode::INTERNAL_SERVER_ERROR, 0));
+    assert_eq!((failed.status(), given(&failed).len()), (StatusCode::INTERNAL_SERVER_ERROR, 2));
     agent.await.unwrap();
     let stopping = handler.answer(post("switch", "to=%2F", &headers)).await;
     assert_eq!((stopping.status(), given(&stopping).len()), (StatusCode::SERVICE_UNAVAILABLE, 0));

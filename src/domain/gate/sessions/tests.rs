@@ -92,6 +92,7 @@ fn whoever_is_not_admitted_any_more_or_came_by_another_client_is_out() {
     assert_eq!(ended_under(&|settings| settings.allow = allow(&["ann@example.com"])), ["bob"]);
     assert!(ended_under(&|settings| settings.allow = allow(&["groups:guests"])).is_empty());
     assert_eq!(ended_under(&|settings| settings.browser = None), ["ann", "bob"]);
+    assert_eq!(ended_under(&|settings| settings.session = Duration::from_secs(3_599)), ["ann", "bob"]);
     let other = |settings: &mut GateSettings| {
         let former = AccountSettings::clone(settings.browser.as_ref().unwrap());
         let client = ClientSettings { id: "another".to_owned(), ..former.client.clone() };
@@ -178,8 +179,8 @@ fn what_another_client_told_opens_nothing() {
 
 #[test]
 fn a_group_with_a_comma_in_its_name_is_not_taken_for_several() {
-    let identity = person("ann", &["guests,operators", "operators "]);
+    let identity = person("ann", &["guests,operators", "operators ", "night shift"]);
     let session = GateSession::new(Secret::new("r".to_owned()), identity, client(Way::Browser), &settings(), at(0));
-    assert_eq!(session.groups("groups").collect::<Vec<_>>(), ["operators "]);
+    assert_eq!(session.groups("groups").collect::<Vec<_>>(), ["night shift"]);
     assert_eq!(session.groups("roles").count(), 0);
 }
