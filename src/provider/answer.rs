@@ -229,12 +229,18 @@ fn good_token(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Re
     Ok(NewTokens { tokens, id_token })
 }
 
+/// The longest list of scopes that is published, in bytes: with every token, and in each status. No provider has as many.
+const LONGEST_SCOPES: usize = 16 * 1_024;
+
 /// The scopes with spaces between them, whether they came as a text or a list; none that quotes a secret.
 fn scope(value: Option<&Json>, profile: &Profile, secrets: &[&Secret]) -> Option<String> {
     let text = match value? {
         Json::List(items) => items.iter().filter_map(Json::text).collect::<Vec<_>>().join(" "),
         value => value.text()?.replace(profile.scope_separator(), " "),
     };
+    if text.len() > LONGEST_SCOPES {
+        return None;
+    }
     let scopes: Vec<_> = text.split_whitespace().filter(|scope| !quotation::repeats(scope, secrets)).collect();
     Some(scopes.join(" ")).filter(|scope| !scope.is_empty() && is_printable(scope))
 }

@@ -133,10 +133,8 @@ impl Claims {
             let nested = || name.split('.').try_fold(&self.0, |json, member| json.member(member));
             let Some(claim) = self.0.member(name).or_else(nested) else { continue };
             let values = if let Json::List(values) = claim { values.as_slice() } else { std::slice::from_ref(claim) };
-            let values: Vec<_> = values.iter().filter_map(value).take(MOST_VALUES).collect();
-            if !quotation::repeats(&values.join("\n"), secrets) {
-                claims.insert(name.clone(), values);
-            }
+            let values = values.iter().filter_map(value).take(MOST_VALUES);
+            claims.insert(name.clone(), values.filter(|value| !quotation::repeats(value, secrets)).collect());
         }
         claims
     }

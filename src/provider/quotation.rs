@@ -34,6 +34,9 @@ const MOST_REPEATED: usize = 64;
 /// As much of a text as is looked at, in characters; more than of any is shown.
 const LONGEST_TEXT: usize = 1_024;
 
+/// The longest text that is shown as it is, in bytes: no code, address, scope or claim is longer.
+const LONGEST_REPEATED: usize = 4 * 1_024;
+
 /// The most readings of one text that are looked at.
 const MOST_READINGS: usize = 500;
 
@@ -48,10 +51,10 @@ pub(super) fn shown(text: &str, secrets: &[&Secret]) -> String {
     if quotes(text, secrets, most_in_words) == Some(false) { readable(text) } else { WITHHELD.to_owned() }
 }
 
-/// Returns whether any reading of `text` has most of one of the `secrets` in it. For texts that must be shown as they are, such as
-/// a code or an address.
+/// Returns whether any reading of `text` has most of one of the `secrets` in it, or may have for all that can be told. For texts that
+/// must be shown as they are, such as a code or an address.
 pub(super) fn repeats(text: &str, secrets: &[&Secret]) -> bool {
-    quotes(text, secrets, most_in_address) == Some(true)
+    text.len() > LONGEST_REPEATED || quotes(text, secrets, most_in_address) != Some(false)
 }
 
 /// The length of a part in common with a secret of so many bytes that is too long in a sentence.
@@ -87,10 +90,16 @@ fn quotes(text: &str, secrets: &[&Secret], most: fn(usize) -> usize) -> Option<b
         if depth == DEEPEST {
             break;
         }
-        readings = readings.iter().flat_map(|reading| decoded(reading)).filter(|it| seen.insert(it.clone())).collect();
-        if seen.len() > MOST_READINGS {
-            return None;
+        let mut deeper = Vec::new();
+        for reading in readings.iter().flat_map(|reading| decoded(reading)) {
+            if seen.insert(reading.clone()) {
+                deeper.push(reading);
+            }
+            if seen.len() > MOST_READINGS {
+                return None;
+            }
         }
+        readings = deeper;
     }
     Some(false)
 }
@@ -382,6 +391,15 @@ mod tests {
         assert!(!repeats("https://graph.example/mail.read", &[&token]));
         assert!(repeats(&token.expose()[..token.expose().len() - 1], &[&token]));
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_text_with_more_readings_than_are_looked_at_may_repeat_a_secret() {
+        let token = Secret::new("at-SECRET-abcdef123456".to_owned());
+        let runs: String = (0..200_u32).map(|number| format!("{number:08x}.")).collect();
+        assert!(repeats(&format!("https://id.example/{runs}"), &[&token]));
+        assert!(repeats(&"a.".repeat(LONGEST_REPEATED), &[&token]));
+        assert!(!repeats("https://id.example/device?user_code=ABCD-EFGH&login_hint=ann@example.com", &[&token]));
     }
 
     #[test]

@@ -217,6 +217,15 @@ fn http_201_is_success() {
 }
 
 #[test]
+fn a_list_of_scopes_that_fills_the_answer_is_not_published() {
+    let scopes = |count: usize| "0a1b2c3d.4e5f6a7b. ".repeat(count);
+    let of = |count| token(200, &format!(r#"{{"access_token":"a","scope":"{}"}}"#, scopes(count))).unwrap().scope;
+    assert!(of(10).is_some() && of(13_000).is_none());
+    let one = "0a1b2c3d.".repeat(1_500);
+    assert!(token(200, &format!(r#"{{"access_token":"a","scope":"{one}"}}"#)).unwrap().scope.is_none());
+}
+
+#[test]
 fn an_empty_refresh_token_is_none_and_an_empty_access_token_is_a_fault() {
     assert!(token(200, r#"{"access_token":"a","refresh_token":""}"#).unwrap().refresh_token.is_none());
     assert_eq!(ends_nothing(token(200, r#"{"access_token":""}"#)), FaultCode::AnswerMalformed);
