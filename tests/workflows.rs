@@ -27,3 +27,11 @@ fn no_workflow_takes_an_action_by_a_tag_or_shows_a_secret_to_a_build() {
     }
     assert!(found > 10, "{found}");
 }
+
+/// Two at once would add to the same copy of the apt repository, and the later upload would lack the packages of the other.
+#[test]
+fn a_release_waits_for_another_one_and_is_not_broken_off_by_it() {
+    let text = fs::read_to_string(".github/workflows/release.yml").unwrap();
+    let (for_all, _) = text.split_once("\njobs:\n").unwrap();
+    assert!(for_all.contains("\nconcurrency:\n  group: release\n  cancel-in-progress: false\n"), "{for_all}");
+}
