@@ -97,7 +97,9 @@ class Agent {
     if (!isToBeHad || account.token || account.isAsked || account.isRetained) return;
     account.isAsked = true;
     this.request('token', { account: name }).then((data) => {
-      const token = data?.account === name ? payloads.token(data) : null;
+      // A further token of the account is for another API.
+      const isItsOwn = data?.account === name && (data.token ?? null) === null;
+      const token = isItsOwn ? payloads.token(data) : null;
       if (!token) return;
       // Another word of the account has come meanwhile.
       if (!account.isAsked || account.status.state !== 'active') return this.#changed(name);

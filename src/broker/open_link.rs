@@ -220,6 +220,7 @@ impl<'a, E: From<LinkEvent>> OpenLink<'a, E> {
     async fn try_again(&mut self, now: Instant) -> Result<(), Stop> {
         if !self.is_subscribed || self.subscribe_again.is_some_and(|moment| moment <= now) {
             self.is_subscribed = false;
+            self.subscribe_again = None;
             self.subscribe(now)?;
             if self.is_subscribed {
                 return Ok(());

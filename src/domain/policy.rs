@@ -9,6 +9,9 @@ use crate::domain::rate_limit::Rate;
 /// The wait between two polls where the provider names none (RFC 8628 3.2).
 pub(crate) const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The longest interval that is believed: no code lives as long.
+const LONGEST_POLL_INTERVAL: Duration = Duration::from_secs(86_400);
+
 /// The time that one `slow_down` adds to the interval, for good (RFC 8628 3.5).
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 
@@ -282,13 +285,13 @@ pub(crate) fn poll_wait(interval: Duration, failures: u32, asked_for: Option<Dur
 /// The interval after a `slow_down`: five seconds more, or the one that the provider names if that is longer.
 #[must_use]
 pub(crate) fn slowed(interval: Duration, named: Option<Duration>) -> Duration {
-    interval.saturating_add(SLOW_DOWN).max(named.unwrap_or_default())
+    interval.saturating_add(SLOW_DOWN).max(named.unwrap_or_default()).min(LONGEST_POLL_INTERVAL)
 }
 
 /// The interval to poll at, from what the provider named: a second at least. However long it is, the code expires in its time.
 #[must_use]
 pub(crate) fn poll_interval(named: Option<Duration>) -> Duration {
-    named.unwrap_or(DEFAULT_POLL_INTERVAL).max(Duration::from_secs(1))
+    named.unwrap_or(DEFAULT_POLL_INTERVAL).clamp(Duration::from_secs(1), LONGEST_POLL_INTERVAL)
 }
 
 #[cfg(test)]
@@ -325,12 +328,14 @@ mod tests {
         assert_eq!(slowed(s(5), Some(s(7))), s(10));
         assert_eq!(slowed(s(5), Some(s(12))), s(12));
         assert_eq!(slowed(s(290), Some(s(400))), s(400));
+        assert_eq!(slowed(Duration::MAX, Some(Duration::MAX)), LONGEST_POLL_INTERVAL);
     }
 
     #[test]
     fn an_interval_of_nothing_does_not_make_a_busy_loop() {
         assert_eq!(poll_interval(None), DEFAULT_POLL_INTERVAL);
         assert_eq!(poll_interval(Some(Duration::ZERO)), Duration::from_secs(1));
+        assert_eq!(poll_interval(Some(Duration::MAX)), LONGEST_POLL_INTERVAL, "as it would be written down");
     }
 
     #[test]

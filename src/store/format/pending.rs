@@ -10,6 +10,7 @@ use super::fingerprint::WrittenFingerprint;
 use super::{Clock, WrittenDeclared, all_exposed, exposed};
 use crate::domain::approval::{Approval, AuthorizationRequest, DeviceAuthorization};
 use crate::domain::expiry::Expiry;
+use crate::domain::policy;
 use crate::domain::record::PendingSignIn;
 use crate::domain::secret::Secret;
 
@@ -73,7 +74,7 @@ impl From<DeviceAuthorization> for WrittenDeviceAuthorization {
             poll_parameters,
         } = device;
         // Rounded up: to poll a moment late is allowed, a moment early is not (RFC 8628 3.5).
-        let interval = interval.as_secs() + u64::from(interval.subsec_nanos() > 0);
+        let interval = interval.as_secs().saturating_add(u64::from(interval.subsec_nanos() > 0));
         Self { device_code, user_code, verification_uri, verification_uri_complete, interval, poll_parameters }
     }
 }
@@ -88,7 +89,7 @@ impl From<WrittenDeviceAuthorization> for DeviceAuthorization {
             interval,
             poll_parameters,
         } = device;
-        let interval = Duration::from_secs(interval);
+        let interval = policy::poll_interval(Some(Duration::from_secs(interval)));
         Self { device_code, user_code, verification_uri, verification_uri_complete, interval, poll_parameters }
     }
 }
