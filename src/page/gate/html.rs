@@ -93,13 +93,15 @@ pub(super) fn phone(settings: &GateSettings, code: &PhoneCode, back: &WayBack, s
 /// The page that says who is signed in.
 pub(super) fn account(settings: &GateSettings, session: &GateSession, now: BootTime) -> String {
     let start = WayBack::read("/");
+    // A session of eight hours that has just begun does not last seven.
+    let left = session.expiry.ends().after(now) + Duration::from_secs(59);
     let main = html! {
         section.active aria-labelledby="account" {
             h2 #account { "Signed in" }
             p.state { (named(&session.identity)) }
             p { (session.user) }
             p.quiet {
-                "You sign in again after " (relative_time::span(session.expiry.ends().after(now)))
+                "You sign in again after " (relative_time::span(left))
                 ", or after " (relative_time::span(settings.idle)) " without use."
             }
             div.buttons {
