@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::Agent;
 use super::accounts::{PendingChange, rules};
 use super::reload;
-use super::requests::{Asker, MOST_WAITING, PendingRequest, ReplyTo, busy, data, sentence};
+use super::requests::{Asker, PendingRequest, ReplyTo, busy, data, sentence};
+use super::tickets::MOST_WAITING;
 use crate::config;
 use crate::domain::account::AccountName;
 use crate::domain::declaration::Declaration;
@@ -184,7 +185,8 @@ impl Agent {
             return Ok(());
         }
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
-        let ticket = self.tickets.issue(PendingRequest { verb: Verb::Forget, asker })?;
+        self.may_wait(&name, &Command::Logout)?;
+        let ticket = self.tickets.issue(&name, PendingRequest { verb: Verb::Forget, asker });
         self.declarations.forgetting.insert(name.clone());
         self.keep_codes_on_offer(&name, false);
         self.tell(&name, Event::Command(Command::Logout, ticket));

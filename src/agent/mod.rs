@@ -20,6 +20,7 @@ mod signals;
 mod status;
 mod stop;
 mod summary;
+mod tickets;
 mod token_requests;
 mod withdrawals;
 
@@ -52,8 +53,9 @@ use gate::Gate;
 use redirects::Redirects;
 use refusals::Refusals;
 use request_limits::{Complaints, RequestLimits};
-use requests::Tickets;
+use requests::PendingRequest;
 use signals::Signals;
+use tickets::Tickets;
 
 /// The largest packet that a request may be, in bytes.
 const LARGEST_REQUEST: u32 = 16 * 1024;
@@ -155,7 +157,7 @@ struct Agent {
     /// the other, as the link takes it: the messages of a thousand at once would be megabytes.
     to_announce: VecDeque<AccountName>,
     topics: Topics,
-    tickets: Tickets,
+    tickets: Tickets<PendingRequest>,
     redirects: Redirects,
     declarations: Declarations,
     page: Option<Page>,

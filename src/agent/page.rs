@@ -92,9 +92,7 @@ impl Agent {
             let _ = answer.send(Err(error.message));
             return;
         }
-        // If there is no room, the browser is told that the agent has not answered.
-        if let Ok(ticket) = self.tickets.issue(PendingRequest { verb, asker: Asker::Browser(answer) }) {
-            self.tell(account, Event::Command(command, ticket));
-        }
+        let ticket = self.tickets.issue(account, PendingRequest { verb, asker: Asker::Browser(answer) });
+        self.tell(account, Event::Command(command, ticket));
     }
 }

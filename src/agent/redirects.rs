@@ -104,10 +104,9 @@ impl Agent {
         match self.find_redirection(None, &target) {
             Ok((name, redirection)) => {
                 let asked = PendingRequest { verb: Verb::Complete, asker: Asker::Browser(outcome) };
-                // If there is no room, the browser is told that nobody has answered.
-                if let Ok(ticket) = self.tickets.issue(asked) {
-                    self.tell(&name, Event::Command(Command::Complete(redirection), ticket));
-                }
+                // A sign-in waits for this, and for no other after it, so there is room.
+                let ticket = self.tickets.issue(&name, asked);
+                self.tell(&name, Event::Command(Command::Complete(redirection), ticket));
             }
             // A browser that has gone away needs no reason.
             Err(reason) => drop(outcome.send(Err(reason))),

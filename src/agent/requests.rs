@@ -1,6 +1,6 @@
 //! Requests over MQTT, and the responses.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,18 +21,8 @@ use crate::wire::{
     self, ErrorCode, Payload, ReloadMessage, Request, RequestError, Response, ResponseSubject, Transaction, Verb,
 };
 
-/// The most requests that wait for an answer at a time.
-pub(super) const MOST_WAITING: usize = 256;
-
 /// The longest correlation data that is kept for a response, in bytes.
 const LONGEST_CORRELATION: usize = 1024;
-
-/// Requests that wait for a session.
-#[derive(Default)]
-pub(super) struct Tickets {
-    last: u64,
-    waiting: HashMap<Ticket, PendingRequest>,
-}
 
 /// A request, as far as its response needs it.
 pub(super) struct PendingRequest {
@@ -60,19 +50,6 @@ impl ReplyTo {
     fn publication(&self, payload: Payload) -> Publication {
         let Self { topic, correlation, .. } = self.clone();
         Publication { topic, payload, retain: false, good_until: None, correlation }
-    }
-}
-
-impl Tickets {
-    /// A ticket for a request, if there is room for it.
-    pub(super) fn issue(&mut self, asked: PendingRequest) -> Result<Ticket, RequestError> {
-        if self.waiting.len() >= MOST_WAITING {
-            return Err(busy());
-        }
-        self.last += 1;
-        let ticket = Ticket(self.last);
-        self.waiting.insert(ticket, asked);
-        Ok(ticket)
     }
 }
 
@@ -152,13 +129,13 @@ impl Agent {
         };
         self.admit(&name, &command, RequestClient::ResponseTopic(&reply_to.topic))?;
         let asker = Asker::Broker { reply_to: reply_to.clone(), transaction: transaction.clone() };
-        let ticket = self.tickets.issue(PendingRequest { verb, asker })?;
+        let ticket = self.tickets.issue(&name, PendingRequest { verb, asker });
         tracing::debug!(account = name.as_str(), verb = verb.name(), "requested");
         self.tell(&name, Event::Command(command, ticket));
         Ok(())
     }
 
-    /// Admits a command of a client, unless there have been too many that make the agent write: a card wears out.
+    /// Admits a command of a client, unless too many wait, or there have been too many that make the agent write: a card wears out.
     ///
     /// Whoever is signed in can always be signed out: that takes a sign-in first, and those are limited.
     pub(super) fn admit(
@@ -171,6 +148,7 @@ impl Agent {
         if matches!(command, Command::Login) {
             self.is_not_forgotten(name)?;
         }
+        self.may_wait(name, command)?;
         let Some(account) = self.accounts.get(name) else { return Ok(()) };
         let session = &account.session;
         let writes = match command {
@@ -185,6 +163,18 @@ impl Agent {
             Some(kind) => self.limits.take(kind, name, client, now.boot).map_err(too_many_requests),
             None => Ok(()),
         }
+    }
+
+    /// Lets a command wait for its answer, unless too many do. One that ends or completes a sign-in always may: each sign-in ends
+    /// once, so there are no more of these than sign-ins.
+    pub(super) fn may_wait(&self, name: &AccountName, command: &Command) -> Result<(), RequestError> {
+        let ends_sign_in = self.accounts.get(name).is_some_and(|account| match command {
+            Command::Logout => account.session.has_sign_in(),
+            Command::Cancel => account.session.pending().is_some(),
+            Command::Complete(redirection) => account.session.awaits_state(&redirection.state),
+            Command::Login | Command::Refresh => false,
+        });
+        if ends_sign_in || self.tickets.has_room_for(name) { Ok(()) } else { Err(busy()) }
     }
 
     fn completion(
@@ -207,7 +197,7 @@ impl Agent {
 
     /// A session has done what a ticket was for, or not.
     pub(super) fn reply(&mut self, name: &AccountName, ticket: Ticket, result: Result<(), CommandError>) {
-        let Some(PendingRequest { verb, asker }) = self.tickets.waiting.remove(&ticket) else { return };
+        let Some(PendingRequest { verb, asker }) = self.tickets.redeem(ticket) else { return };
         let Some(account) = self.accounts.get(name) else { return };
         match asker {
             Asker::Broker { reply_to, transaction } => {

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::support::broker::Door;
 use crate::support::clock::{SOON, unix_now, wait_until};
+use crate::support::http::ask;
 use crate::support::process::written_by;
-use crate::support::world::{Client, Setup};
+use crate::support::world::{Client, Setup, World, signs_in_by_browser};
 
 #[test]
 fn the_token_of_a_shy_account_is_given_to_who_asks_and_to_nobody_else() {
@@ -211,4 +212,74 @@ fn a_client_that_cancels_in_a_loop_does_not_keep_others_from_signing_out_or_in()
     let ended = world.cli(&["logout", "garden"]);
     assert_eq!(ended.code(), 0, "{ended:?}");
     world.wait_for_state("garden", "signed_out");
+}
+
+/// The topic of answers to requests to refresh that name none.
+const REFRESHED: &str = "oauth2mqtt/bridge/response/refresh";
+
+/// Sends so many requests to refresh an account whose provider does not answer. After the first, each joins the refresh that is
+/// under way, for half a minute.
+fn flood_with_refreshes(world: &World, account: &str, count: usize) {
+    let hanging = || world.oidc().log().iter().filter(|request| request.fault.is_some()).count();
+    let before = hanging();
+    world.oidc().fault("hang", 1, &json!({}));
+    for number in 0..count {
+        world.subscriber.publish("oauth2mqtt/bridge/request/refresh", account);
+        if number == 0 {
+            wait_until("the refresh at the provider", SOON, || hanging() > before);
+        } else if number % 50 == 0 {
+            world.subscriber.request("status", account);
+        }
+    }
+}
+
+#[test]
+fn requests_to_refresh_at_a_slow_provider_keep_nobody_from_signing_out() {
+    let mut world = Setup::new().page("").account("garden").account("house").start();
+    world.sign_in("garden");
+    world.sign_in("house");
+    // A request to refresh is not answered with a token that has just come.
+    world.stop_agent();
+    world.start_agent();
+    world.wait_for_state("garden", "active");
+    let mark = world.subscriber.mark();
+    flood_with_refreshes(&world, "garden", 300);
+    assert_eq!(world.subscriber.request("logout", "house")["status"], "ok");
+    let (_, page) = ask(world.page_port(), "GET", "/", "", "");
+    let token = page.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let head = format!("Origin: http://127.0.0.1:{}\r\nAccept: text/plain\r\n", world.page_port());
+    let (status, said) = ask(world.page_port(), "POST", "/accounts/garden/logout", &head, &format!("token={token}"));
+    assert_eq!((status, said.as_str()), (204, ""));
+    world.wait_for_state("garden", "signed_out");
+
+    let answers = || world.subscriber.since(mark).into_iter().filter(|answer| answer.topic == REFRESHED);
+    wait_until("all answers", SOON, || answers().count() == 300);
+    let with = |code: &str| answers().filter(|answer| answer.json["code"] == code).count();
+    assert_eq!((with("signing_out"), with("busy")), (32, 300 - 32));
+}
+
+#[test]
+fn requests_to_refresh_at_a_slow_provider_keep_nobody_from_completing_or_cancelling_a_sign_in() {
+    let settings = signs_in_by_browser("https://flows.example.com/oauth2/redirect");
+    let mut world = Setup::new().account_as("garden", &settings).account_as("house", &settings).start();
+    let approved = |world: &World, account: &str| {
+        let sign_in = world.login(account);
+        let redirected_to = world.oidc().authorize(sign_in["verification_uri"].as_str().unwrap(), account);
+        json!({ "account": account, "redirected_to": redirected_to }).to_string()
+    };
+    for account in ["garden", "house"] {
+        assert_eq!(world.subscriber.request("complete", &approved(&world, account))["status"], "ok");
+    }
+    // A request to refresh is not answered with a token that has just come.
+    world.stop_agent();
+    world.start_agent();
+    world.login("house");
+    let approved = approved(&world, "garden");
+    for account in ["garden", "house"] {
+        let mark = world.subscriber.mark();
+        flood_with_refreshes(&world, account, 40);
+        world.subscriber.wait_after(mark, REFRESHED, |answer| answer["code"] == "busy");
+    }
+    assert_eq!(world.subscriber.request("cancel", "house")["status"], "ok");
+    assert_eq!(world.subscriber.request("complete", &approved)["status"], "ok");
 }
