@@ -31,6 +31,8 @@ const UNHEARD: Ticket = Ticket(0);
 /// The declared accounts, and the requests that wait until they are safe on disk.
 pub(super) struct Declarations {
     by_name: BTreeMap<AccountName, Declaration>,
+    /// The accounts of the configuration file as it was last read, also those that wait for their moment or cannot be used.
+    in_file: BTreeSet<AccountName>,
     changes: Throttle,
     /// Those that are being signed out, to be forgotten then.
     forgetting: BTreeSet<AccountName>,
@@ -50,6 +52,7 @@ impl Declarations {
         }
         Self {
             by_name,
+            in_file: BTreeSet::new(),
             changes: Throttle::new(policy::DECLARED_CHANGES),
             forgetting: BTreeSet::new(),
             last: 0,
@@ -81,9 +84,10 @@ impl Agent {
     /// The accounts of the configuration file, and those that were declared and may still be used. What is in the file
     /// wins.
     pub(super) fn with_declared(
-        &self,
+        &mut self,
         mut accounts: BTreeMap<AccountName, AccountSettings>,
     ) -> BTreeMap<AccountName, AccountSettings> {
+        self.declarations.in_file = accounts.keys().cloned().collect();
         let Some(provisioning) = &self.settings.provisioning else { return accounts };
         for (name, declaration) in &self.declarations.by_name {
             if accounts.contains_key(name) {
@@ -272,8 +276,8 @@ impl Agent {
         let Some(name) = account else {
             return Err(RequestError::invalid("The request names no account."));
         };
-        let in_file = self.accounts.get(&name).is_some_and(|account| account.settings.declared == Declared::File);
-        if in_file {
+        let is_of_file = self.accounts.get(&name).is_some_and(|account| account.settings.declared == Declared::File);
+        if is_of_file || self.declarations.in_file.contains(&name) {
             let error = format!("{name} is in the configuration file of the device, and only changed there.");
             return Err(RequestError::new(ErrorCode::DeclaredInFile, error));
         }

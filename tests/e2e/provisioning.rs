@@ -237,6 +237,45 @@ fn a_flow_that_declares_something_else_in_a_loop_does_not_wear_the_card_out() {
 }
 
 #[test]
+fn a_declaration_never_takes_the_place_of_an_account_of_the_file_that_waits_for_its_moment() {
+    let mut world = Setup::new().sections(PROVISIONING).provider("latency_ms", json!([4_000, 4_000])).start();
+    let mut settings = settings(&world);
+    declare(&world, "garden", &settings);
+    world.sign_in("garden");
+    // A request to refresh is not answered with a token that has just come.
+    world.stop_agent();
+    world.start_agent();
+    world.wait_for_state("garden", "active");
+    let refresh = world.subscriber.send_request("refresh", "garden");
+    world.set_account("garden", Some((Client::SecretInBody, "")));
+    let answer = world.subscriber.request("reload", "");
+    assert_eq!(answer["data"]["changed"], json!(["garden"]), "{answer}");
+    settings["scopes"] = json!(["openid", "email", "offline_access"]);
+    let answer = declare(&world, "garden", &settings);
+    assert_eq!(answer["code"], "declared_in_file", "{answer}");
+    // Its moment is when the provider has answered.
+    let status = world.subscriber.request("status", "garden");
+    assert_eq!(status["data"]["declared"], "mqtt", "{status}");
+    world.subscriber.response(&refresh, SOON);
+    world.wait("garden", "status", |status| status["declared"] == "file");
+}
+
+#[test]
+fn a_declaration_never_takes_the_place_of_an_account_of_the_file_that_cannot_be_used() {
+    let world = Setup::new().sections(PROVISIONING).start();
+    fs::write(world.folder().join("empty.pem"), "").unwrap();
+    world.set_account("garden", Some((Client::SecretInBody, "ca_file = \"empty.pem\"")));
+    world.reload();
+    world.wait_for_log(&["the account is left out", "there is no certificate in it"]);
+    let settings = settings(&world);
+    let answer = declare(&world, "garden", &settings);
+    assert_eq!(answer["code"], "declared_in_file", "{answer}");
+    world.set_account("garden", None);
+    world.reload();
+    assert_eq!(declare(&world, "garden", &settings)["status"], "ok");
+}
+
+#[test]
 fn nothing_is_declared_where_the_configuration_does_not_say_so() {
     let world = Setup::new().start();
     let answer = declare(&world, "garden", &settings(&world));
