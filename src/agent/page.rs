@@ -65,7 +65,6 @@ impl Agent {
             let _ = answer.send(Err(error.message));
             return;
         }
-        tracing::info!(account = account.as_str(), ?command, "asked for on the page");
         match command {
             PageCommand::Login => self.carry_out_press(&account, Verb::Login, Command::Login, answer),
             PageCommand::NewCode => {
@@ -92,6 +91,8 @@ impl Agent {
             let _ = answer.send(Err(error.message));
             return;
         }
+        // What is refused is not in the journal: anybody can bring that about without end.
+        tracing::info!(account = account.as_str(), verb = verb.name(), "asked for on the page");
         let ticket = self.tickets.issue(account, PendingRequest { verb, asker: Asker::Browser(answer) });
         self.tell(account, Event::Command(command, ticket));
     }
