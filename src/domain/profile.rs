@@ -70,8 +70,9 @@ pub(crate) struct Profile {
     pub(crate) empty_secret: Option<bool>,
     /// The algorithm of assertions. Default: by the key, `RS256`, `ES256`, `ES384` or `EdDSA` (RFC 7518 3.1, RFC 8037 3.1).
     pub(crate) assertion_algorithm: Option<SigningAlgorithm>,
-    /// The audience of a client's assertion, and of a JWT bearer grant's. Default: the issuer where it is known, else the
-    /// token endpoint (RFC 7523 3).
+    /// The audience of a client's assertion, and of a JWT bearer grant's: `issuer`, `token_endpoint`, `requested_endpoint` (the
+    /// address that the request goes to), or any other text as it is. Default: the issuer where it is known, else the token
+    /// endpoint (RFC 7523 3).
     pub(crate) assertion_audience: Option<AssertionAudience>,
     /// The thumbprint of the client's certificate in an assertion's header, where a certificate is configured. Default:
     /// `x5t#S256` (RFC 7515 4.1.8).

@@ -21,10 +21,11 @@ const CLIENT_LIFETIME: u32 = 120;
 /// The same for a grant, which Google limits to an hour.
 const GRANT_LIFETIME: u32 = 3_600;
 
-/// Signs an assertion of the client `id`.
+/// Signs an assertion of the client `id` for a request to the address `requested`.
 pub(super) fn of_client(
     key: &ClientKey,
     id: &str,
+    requested: &str,
     endpoints: &Endpoints,
     profile: &Profile,
 ) -> Result<Secret, InvalidKey> {
@@ -33,7 +34,7 @@ pub(super) fn of_client(
     let claims = json!({
         "iss": id,
         "sub": id,
-        "aud": audience(endpoints, profile),
+        "aud": audience(requested, endpoints, profile),
         "jti": unique()?,
         "iat": now,
         "exp": now + i64::from(lifetime),
@@ -53,7 +54,7 @@ pub(super) fn of_grant(
     let mut claims = json!({ "iss": bearer.issuer, "iat": now, "exp": now + i64::from(lifetime) });
     claims["aud"] = match (&profile.assertion_audience, bearer.is_service_account) {
         (None, true) => endpoints.token.as_str().into(),
-        _ => audience(endpoints, profile).into(),
+        _ => audience(endpoints.token.as_str(), endpoints, profile).into(),
     };
     if scopes_are_a_claim(bearer, profile) && !scopes.is_empty() {
         claims["scope"] = scopes.join(profile.scope_separator()).into();
@@ -75,8 +76,9 @@ pub(super) fn scopes_are_a_claim(bearer: &JwtBearer, profile: &Profile) -> bool 
 }
 
 /// The audience: what the profile says, else the issuer, else the token endpoint.
-fn audience<'a>(endpoints: &'a Endpoints, profile: &'a Profile) -> &'a str {
+fn audience<'a>(requested: &'a str, endpoints: &'a Endpoints, profile: &'a Profile) -> &'a str {
     match &profile.assertion_audience {
+        Some(AssertionAudience::RequestedEndpoint) => requested,
         Some(AssertionAudience::Text(text)) => text,
         Some(AssertionAudience::TokenEndpoint) => endpoints.token.as_str(),
         Some(AssertionAudience::Issuer) | None => endpoints.issuer_name().unwrap_or(endpoints.token.as_str()),

@@ -277,7 +277,7 @@ impl Requests<'_> {
         let (mut parts, body) = request.into_parts();
         let mut parameters = Parameters::of_form(&body);
         change(&mut parameters);
-        self.authenticate(&mut parameters)?;
+        self.authenticate(&mut parameters, &parts.uri.to_string())?;
         if let Some(value) = self.credential.authorization(self.account) {
             let mut value = HeaderValue::from_str(value.expose()).map_err(|_| Unbuildable)?;
             value.set_sensitive(true);
@@ -288,8 +288,8 @@ impl Requests<'_> {
         parameters.into_request(parts, profile)
     }
 
-    /// Adds what shows who the client is, where that is in the parameters.
-    fn authenticate(self, parameters: &mut Parameters) -> Result<(), Unbuildable> {
+    /// Adds what shows who the client is, where that is in the parameters of a request to the address `requested`.
+    fn authenticate(self, parameters: &mut Parameters, requested: &str) -> Result<(), Unbuildable> {
         let client = &self.account.client;
         let auth = self.credential.auth;
         if !self.credential.names_client(self.account) {
@@ -299,7 +299,7 @@ impl Requests<'_> {
             parameters.set_after("client_id", "client_secret", secret.expose());
         }
         if let Some(key) = client.key.as_ref().filter(|_| auth == ClientAuth::PrivateKeyJwt) {
-            let assertion = assertion::of_client(key, &client.id, self.endpoints, &self.account.profile);
+            let assertion = assertion::of_client(key, &client.id, requested, self.endpoints, &self.account.profile);
             parameters.set("client_assertion_type", assertion::TYPE);
             parameters.set("client_assertion", assertion.map_err(|_| Unbuildable)?.expose());
         }

@@ -1,7 +1,7 @@
 use super::super::Catalog;
 use super::{account, complaint, errors, github, load_text};
 use crate::domain::grant_kind::GrantKind;
-use crate::domain::profile::ClientAuth;
+use crate::domain::profile::{AssertionAudience, ClientAuth};
 use crate::domain::settings::{PublishMode, SignInMode};
 
 /// An account with these lines and a client; they start at line 3.
@@ -67,6 +67,14 @@ fn the_parameters_of_a_preset_are_filled_in() {
     let keycloak =
         account(&with_client("provider = \"keycloak\"\nurl = \"https://id.lan/auth/\"\nrealm = \"my {url}\"\n"));
     assert_eq!(keycloak.endpoints.issuer.as_ref().unwrap().as_str(), "https://id.lan/auth/realms/my%20%7Burl%7D");
+}
+
+#[test]
+fn oktas_file_has_the_requested_endpoint_as_the_audience_of_assertions() {
+    let audience = |lines: &str| account(&with_client(lines)).profile.assertion_audience.clone();
+    let okta = "provider = \"okta\"\ndomain = \"example.okta.com\"\n";
+    assert_eq!(audience(okta), Some(AssertionAudience::RequestedEndpoint));
+    assert_eq!(audience(&format!("{okta}assertion_audience = \"issuer\"\n")), Some(AssertionAudience::Issuer));
 }
 
 #[test]

@@ -106,6 +106,8 @@ pub(crate) enum AssertionAudience {
     Issuer,
     /// The address of the token endpoint.
     TokenEndpoint,
+    /// The address that the request goes to.
+    RequestedEndpoint,
     /// This text.
     Text(String),
 }
@@ -115,6 +117,7 @@ impl From<String> for AssertionAudience {
         match text.as_str() {
             "issuer" => Self::Issuer,
             "token_endpoint" => Self::TokenEndpoint,
+            "requested_endpoint" => Self::RequestedEndpoint,
             _ => Self::Text(text),
         }
     }

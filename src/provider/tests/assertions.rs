@@ -8,7 +8,12 @@ use super::*;
 use crate::domain::client_key::{ClientKey, Thumbprints};
 use crate::domain::jwt_bearer::JwtBearer;
 use crate::provider::assertion;
+use crate::provider::credential::credentials;
+use crate::provider::request::{Requests, Revoke};
 use crate::testing::keys;
+
+/// The token endpoint.
+const TOKEN: &str = "https://provider.example/token";
 
 /// What `tests/assertions/make.py` made with google-auth and msal.
 fn expected() -> Value {
@@ -62,7 +67,7 @@ fn the_assertion_of_a_client_with_a_certificate_is_the_one_that_msal_makes_for_b
             "assertion_thumbprint": thumbprint, "assertion_algorithm": algorithm, "assertion_lifetime": 600,
             "assertion_audience": "token_endpoint",
         }));
-        let made = assertion::of_client(&key, "the-client", &at("https://provider.example/token"), &profile).unwrap();
+        let made = assertion::of_client(&key, "the-client", TOKEN, &at(TOKEN), &profile).unwrap();
         let mut expected = expected["microsoft"][thumbprint].clone();
         // The standard has no padding there (RFC 7515 4.1.8); Microsoft takes both.
         expected["header"][thumbprint] = expected["header"][thumbprint].as_str().unwrap().trim_end_matches('=').into();
@@ -76,8 +81,8 @@ fn a_template_that_was_not_filled_in_is_never_signed() {
     let key = ClientKey::from_pem(&Secret::new(keys::ed25519()), None).unwrap();
     for issuer in ["https://login.example/{tenantid}/v2.0", "https://login.example/{tid}/v2.0"] {
         let endpoints = Endpoints { issuer: Some(issuer.to_owned()), ..endpoints() };
-        let made = assertion::of_client(&key, "the-client", &endpoints, &Profile::default()).unwrap();
-        assert_eq!(parts(&made)["claims"]["aud"], "https://provider.example/token");
+        let made = assertion::of_client(&key, "the-client", TOKEN, &endpoints, &Profile::default()).unwrap();
+        assert_eq!(parts(&made)["claims"]["aud"], TOKEN);
     }
 }
 
@@ -85,13 +90,36 @@ fn a_template_that_was_not_filled_in_is_never_signed() {
 fn an_assertion_has_the_audience_that_the_provider_wants() {
     let key = ClientKey::from_pem(&Secret::new(keys::ed25519()), None).unwrap();
     let audience = |file: Value| {
-        let made = assertion::of_client(&key, "the-client", &endpoints(), &profile(file)).unwrap();
+        let made = assertion::of_client(&key, "the-client", TOKEN, &endpoints(), &profile(file)).unwrap();
         parts(&made)["claims"]["aud"].clone()
     };
     assert_eq!(audience(json!({})), "https://provider.example");
-    assert_eq!(audience(json!({ "assertion_audience": "token_endpoint" })), "https://provider.example/token", "Okta");
+    assert_eq!(audience(json!({ "assertion_audience": "token_endpoint" })), TOKEN);
     assert_eq!(
         audience(json!({ "assertion_audience": "https://login.salesforce.com" })),
         "https://login.salesforce.com"
     );
+}
+
+#[test]
+fn okta_wants_the_endpoint_that_is_asked_as_the_audience_at_every_endpoint() {
+    let key = ClientKey::from_pem(&Secret::new(keys::ed25519()), None).unwrap();
+    let client = ClientSettings { id: "the-client".to_owned(), secrets: Vec::new(), key: Some(key) };
+    let okta = Arc::new(profile(json!({ "assertion_audience": "requested_endpoint" })));
+    let account = AccountSettings { client, profile: okta, ..account() };
+    let endpoints = endpoints();
+    let requests =
+        Requests { account: &account, endpoints: &endpoints, credential: credentials(&account, &endpoints)[0] };
+    let token = Secret::new("r".to_owned());
+    let url = |path: &str| format!("https://provider.example/{path}").parse().unwrap();
+    for (request, asked) in [
+        (requests.device_authorization(&url("device"), None), "https://provider.example/device"),
+        (requests.refresh(&token, None), TOKEN),
+        (requests.revocation(&url("revoke"), Revoke::Refresh(&token)), "https://provider.example/revoke"),
+    ] {
+        let request = request.unwrap();
+        let mut form = url::form_urlencoded::parse(request.body()).into_owned();
+        let (_, assertion) = form.find(|(name, _)| name == "client_assertion").unwrap();
+        assert_eq!(parts(&Secret::new(assertion))["claims"]["aud"], asked);
+    }
 }
