@@ -343,7 +343,8 @@ export const SHAPES = {
     answers: {
       granted: [ok({ status: 0, body: { userid: '1', access_token: '$', refresh_token: '$', scope: 'user.metrics', expires_in: 10_800, token_type: 'Bearer' } })],
       refresh: [ok({ status: 0, body: { userid: '1', access_token: '$', refresh_token: '$', scope: 'user.metrics', expires_in: 10_800, token_type: 'Bearer' } })],
-      refused: [ok({ status: 601, body: {}, error: 'Too Many Requests' })],
+      unknown: [ok({ status: 503, body: {}, error: 'Invalid Params: invalid code' })],
+      refused: [ok({ status: 503, body: {}, error: 'Invalid Params: invalid refresh_token' })],
     },
   },
   zitadel: {

@@ -147,8 +147,8 @@ fn withings_tokens_lie_in_a_body_and_its_refusals_come_with_http_200() {
             "access_token": "body.access_token", "refresh_token": "body.refresh_token", "expires_in": "body.expires_in",
             "scope": "body.scope", "token_type": "body.token_type",
         },
-        "success": { "member": "status", "value": "0" }, "error_members": ["status"],
-        "errors": { "401": "invalid_grant", "601": "temporarily_unavailable" },
+        "success": { "member": "status", "value": "0" },
+        "errors": { "Invalid Params: invalid refresh_token": "invalid_grant" },
         "scope_separator": ",", "extra": { "userid": "body.userid" },
     });
     let good = r#"{"status":0,"body":{"userid":363,"access_token":"a","refresh_token":"r","expires_in":10800,
@@ -158,12 +158,28 @@ fn withings_tokens_lie_in_a_body_and_its_refusals_come_with_http_200() {
     assert_eq!(answer.expires_in, Some(Duration::from_secs(10_800)));
     assert_eq!(answer.scope.as_deref(), Some("user.info user.metrics"));
     assert_eq!(answer.extra["userid"].expose(), "363");
-    let refused = refresh_at(&withings, 200, r#"{"status":401,"body":{},"error":"XRequestID: Not provided"}"#);
-    assert_eq!(refused.unwrap_err().code, FaultCode::InvalidGrant);
-    let busy = refresh_at(&withings, 200, r#"{"status":601,"body":{}}"#).unwrap_err();
+    let dead = r#"{"status":503,"body":{},"error":"Invalid Params: invalid refresh_token"}"#;
+    assert_eq!(refresh_at(&withings, 200, dead).unwrap_err().code, FaultCode::InvalidGrant);
+    for other in [
+        r#"{"status":503,"body":{},"error":"Invalid Params: invalid client_id"}"#,
+        r#"{"status":601,"body":{},"error":"Too Many Requests"}"#,
+        r#"{"status":2555,"body":{}}"#,
+    ] {
+        let fault = refresh_at(&withings, 200, other).unwrap_err();
+        assert_eq!((fault.code, is_passing(&fault)), (FaultCode::ProviderRefused, true), "{other}");
+    }
+}
+
+#[test]
+fn codes_that_are_numbers_are_found_where_the_file_says_and_nowhere_else() {
+    let numbers = json!({
+        "success": { "member": "status", "value": "0" }, "error_members": ["status"],
+        "errors": { "401": "invalid_grant", "601": "temporarily_unavailable" },
+    });
+    let dead = refresh_at(&numbers, 200, r#"{"status":401,"error":"invalid_client"}"#).unwrap_err();
+    assert_eq!(dead.code, FaultCode::InvalidGrant);
+    let busy = refresh_at(&numbers, 200, r#"{"status":601,"body":{}}"#).unwrap_err();
     assert_eq!((busy.code, is_passing(&busy)), (FaultCode::ProviderUnavailable, true));
-    let odd = refresh_at(&withings, 200, r#"{"status":2555,"body":{}}"#).unwrap_err();
-    assert_eq!((odd.code, is_passing(&odd)), (FaultCode::ProviderRefused, true));
 }
 
 #[test]
