@@ -30,7 +30,7 @@ fn issuer(answer: &'static str) -> (EndpointQuery, Arc<AtomicUsize>) {
     (EndpointQuery::by(&AccountSettings { endpoints, ..account() }), asked)
 }
 
-fn http() -> Http {
+pub(super) fn http() -> Http {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     Http::new(versions.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth()).unwrap()

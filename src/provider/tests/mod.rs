@@ -6,6 +6,7 @@ mod kinds;
 mod peculiar_requests;
 mod requests;
 mod unreachable;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
