@@ -160,6 +160,49 @@ fn zoom_has_another_grant_type_for_a_machine_and_amazon_and_salesforce_for_devic
 }
 
 #[test]
+fn each_request_has_the_parameters_of_its_own_kind_and_those_of_every_kind() {
+    let account = with(&json!({
+        "request_params": { "every": { "site": "1" }, "device_poll": { "resource": "https://api.example" } },
+    }));
+    let (_, poll) = sent(&account, |it| it.device_access_token(&secret("d"), &BTreeMap::new()).unwrap());
+    assert_eq!((poll["site"].as_str(), poll["resource"].as_str()), ("1", "https://api.example"));
+    let url = endpoints().device_authorization.unwrap();
+    let token = secret("t");
+    let others = [
+        sent(&account, |it| it.device_authorization(&url, None).unwrap()).1,
+        sent(&account, |it| it.code_exchange(REDIRECT, &token, &token).unwrap()).1,
+        sent(&account, |it| it.refresh(&token, None).unwrap()).1,
+        sent(&account, |it| it.revocation(&url, Revoke::Access(&token)).unwrap()).1,
+        sent(&account, |it| it.client_credentials().unwrap()).1,
+        sent(&account, |it| it.password("ann", &token).unwrap()).1,
+        authorization(&account),
+    ];
+    for other in others {
+        assert_eq!((other["site"].as_str(), other.get("resource")), ("1", None), "{other:?}");
+    }
+}
+
+#[test]
+fn a_server_that_wants_another_response_type_gets_it() {
+    assert_eq!(authorization(&account())["response_type"], "code");
+    let hybrid = with(&json!({ "response_type": "code id_token" }));
+    assert_eq!(authorization(&hybrid)["response_type"], "code id_token");
+}
+
+#[test]
+fn a_template_of_an_issuer_is_compared_with_no_redirection() {
+    let account = account();
+    let issuer = |issuer: &str| {
+        let endpoints = Endpoints { issuer: Some(issuer.to_owned()), ..endpoints() };
+        let requests =
+            Requests { account: &account, endpoints: &endpoints, credential: credentials(&account, &endpoints)[0] };
+        requests.authorization(endpoints.authorization.as_ref().unwrap(), REDIRECT).issuer
+    };
+    assert_eq!(issuer("https://login.example/{tid}/v2.0"), None);
+    assert_eq!(issuer("https://login.example/t1/v2.0").as_deref(), Some("https://login.example/t1/v2.0"));
+}
+
+#[test]
 fn the_redirect_address_goes_out_letter_by_letter() {
     for address in
         ["http://127.0.0.1:8629", "https://flows.example.com:443/cb", "HTTPS://Flows.Example.com/Cb/", REDIRECT]

@@ -44,6 +44,8 @@ fn canailles_error_without_its_name_ends_the_sign_in_with_its_reason() {
     assert_eq!(harness.state(), SessionState::AwaitingUser, "but for one of another sign-in");
     comes_back(&mut harness, "?error=access_denied&error_description=No&state=s1", 3);
     assert_eq!((harness.state(), harness.error()), (SessionState::SignedOut, Some(FaultCode::AccessDenied)));
+    let message = harness.status().error.unwrap().message;
+    assert!(message.starts_with("The provider sent the browser back with \"access_denied\": No."), "{message}");
 }
 
 fn waiting_for_browser() -> Harness {
