@@ -149,3 +149,18 @@ fn a_provider_that_has_gone_says_what_to_use() {
     assert!(!Catalog::default().usable().iter().any(|provider| provider.name == "fitbit"));
     assert_eq!(PROVIDERS_FOLDER, "providers.d");
 }
+
+#[test]
+fn what_an_api_needs_beside_the_token_stands_in_the_files() {
+    let profile = |name: &str| Catalog::default().find(name).unwrap().profile.clone();
+    for (name, extra) in [
+        ("salesforce", "instance_url"),
+        ("smartthings", "installed_app_id"),
+        ("tiktok", "open_id"),
+        ("withings", "userid"),
+        ("zoho", "api_domain"),
+    ] {
+        assert!(profile(name).extra.contains_key(extra), "{name}");
+    }
+    assert_eq!(profile("quickbooks").redirect_extra["realm_id"], "realmId");
+}
