@@ -151,6 +151,14 @@ fn a_provider_that_has_gone_says_what_to_use() {
 }
 
 #[test]
+fn lifetimes_that_only_the_documentation_names_stand_in_the_files() {
+    for (name, days) in [("microsoft", 90), ("smartthings", 30), ("twitch", 30), ("withings", 365)] {
+        let profile = &Catalog::default().find(name).unwrap().profile;
+        assert_eq!(profile.idle_lifetime, Some(days * 86_400), "{name}");
+    }
+}
+
+#[test]
 fn what_an_api_needs_beside_the_token_stands_in_the_files() {
     let profile = |name: &str| Catalog::default().find(name).unwrap().profile.clone();
     for (name, extra) in [
