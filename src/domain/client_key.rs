@@ -280,6 +280,18 @@ mod tests {
     }
 
     #[test]
+    fn an_rsa_key_signs_with_the_padding_that_its_algorithm_names() {
+        use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+        let rsa = read(&keys::rsa(2048)).unwrap();
+        let pkcs1 = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, rsa.pair.public_half());
+        let pss = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, rsa.pair.public_half());
+        let signature = |algorithm| rsa.sign(algorithm, b"message").unwrap();
+        assert!(pkcs1.verify(b"message", &signature(SigningAlgorithm::Rs256)).is_ok());
+        assert!(pss.verify(b"message", &signature(SigningAlgorithm::Ps256)).is_ok());
+        assert!(pkcs1.verify(b"message", &signature(SigningAlgorithm::Ps256)).is_err());
+    }
+
+    #[test]
     fn a_certificate_must_be_for_the_key() {
         let certificate = file("rsa-2048-certificate");
         let key = read(&keys::rsa(2048)).unwrap().with_certificate(certificate.as_bytes()).unwrap();

@@ -269,3 +269,17 @@ fn a_machine_signs_for_itself_with_a_service_account_or_its_own_key() {
     assert!(complaint(&plant("grant = \"jwt_bearer\"\n")).contains("the account signs with a key"));
     assert!(complaint(&plant("subject = \"x\"\n")).contains("this goes only with grant = \"jwt_bearer\""));
 }
+
+#[test]
+fn a_key_takes_the_certificate_that_was_registered_for_it_from_a_file() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
+    let certificate = fs::read_to_string(format!("{folder}/rsa-2048-certificate.pem")).unwrap();
+    let text = plant("client_auth = \"private_key_jwt\"\nprivate_key_file = \"k\"\ncertificate_file = \"c\"\n");
+    let with = |key: &str| beside(&[("k", key), ("c", &certificate)], &text);
+    let (account, _) = with(&keys::rsa(2048)).unwrap();
+    assert!(account.client.key.unwrap().certificate.is_some());
+    let other = with(&keys::p256()).unwrap_err();
+    assert!(other.contains("its certificate is for another key"), "{other}");
+    let alone = complaint(&plant("certificate_file = \"c\"\n"));
+    assert!(alone.contains("there is no key to this certificate"), "{alone}");
+}

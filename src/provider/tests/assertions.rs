@@ -102,6 +102,28 @@ fn an_assertion_has_the_audience_that_the_provider_wants() {
 }
 
 #[test]
+fn docusign_and_salesforce_want_a_subject_and_an_audience_of_their_own() {
+    let claims = |subject: Option<&str>, file: Value| {
+        let key = ClientKey::from_pem(&Secret::new(keys::ed25519()), None).unwrap();
+        let (issuer, subject) = ("the-client".to_owned(), subject.map(str::to_owned));
+        let bearer = JwtBearer { key, issuer, subject, is_service_account: false };
+        let made = assertion::of_grant(&bearer, &["api".to_owned()], &endpoints(), &profile(file)).unwrap();
+        parts(&made)["claims"].clone()
+    };
+    let docusign = json!({ "assertion_audience": "account-d.docusign.com", "assertion_scopes": "claim" });
+    assert_eq!(
+        claims(Some("ann@plant.example"), docusign),
+        json!({ "iss": "the-client", "sub": "ann@plant.example", "aud": "account-d.docusign.com", "scope": "api",
+                "exp": 3_600, "jti": null })
+    );
+    assert_eq!(
+        claims(None, json!({})),
+        json!({ "iss": "the-client", "sub": "the-client", "aud": "https://provider.example", "exp": 3_600,
+                "jti": null })
+    );
+}
+
+#[test]
 fn okta_wants_the_endpoint_that_is_asked_as_the_audience_at_every_endpoint() {
     let key = ClientKey::from_pem(&Secret::new(keys::ed25519()), None).unwrap();
     let client = ClientSettings { id: "the-client".to_owned(), secrets: Vec::new(), key: Some(key) };

@@ -227,8 +227,15 @@ fn a_server_that_refuses_unknown_parameters_gets_no_proof_key_and_another_a_plai
     assert!(!query.contains_key("code_challenge") && !query.contains_key("code_challenge_method"));
     let (_, exchange) = sent(&off, |it| it.code_exchange(REDIRECT, &secret("c"), &secret("v")).unwrap());
     assert!(!exchange.contains_key("code_verifier"));
-    let plain = authorization(&with(&json!({ "pkce": "plain" })));
-    assert!(plain["code_challenge_method"] == "plain" && plain["code_challenge"].len() >= 43);
+    let plain = with(&json!({ "pkce": "plain" }));
+    let endpoints = endpoints();
+    let requests = Requests { account: &plain, endpoints: &endpoints, credential: credentials(&plain, &endpoints)[0] };
+    let request = requests.authorization(endpoints.authorization.as_ref().unwrap(), REDIRECT);
+    let address: url::Url = request.address.parse().unwrap();
+    let query: BTreeMap<_, _> = address.query_pairs().into_owned().collect();
+    assert_eq!((query["code_challenge_method"].as_str(), query["code_challenge"].len()), ("plain", 43));
+    let (_, exchange) = sent(&plain, |it| it.code_exchange(REDIRECT, &secret("c"), &request.code_verifier).unwrap());
+    assert_eq!(exchange["code_verifier"], query["code_challenge"], "the verifier is its own challenge");
 }
 
 #[test]
