@@ -99,3 +99,27 @@ fn the_configuration_has_the_last_word_on_how_a_client_shows_itself() {
     let post = "client_id = \"gateway\"\nclient_auth = \"client_secret_post\"";
     shows_itself(&scripted(&json!(["client_secret_basic"]), post), "gateway", false);
 }
+
+#[test]
+fn the_next_way_to_authenticate_is_told_in_the_journal_where_the_first_is_refused() {
+    let device = json!({
+        "device_code": "$", "user_code": "$", "verification_uri": "$issuer/activate", "expires_in": 600, "interval": 1,
+    });
+    for code in ["invalid_client", "unauthorized_client"] {
+        let answers = [json!({ "status": 401, "json": { "error": code } }), json!({ "status": 200, "json": device })];
+        let world = Setup::on(Kind::Fake)
+            .provider("providers", json!({ "plain": { "answers": { "device": answers } } }))
+            .account_as(
+                "garden",
+                "issuer = \"{issuer}\"\nclient_id = \"gateway\"\nscopes = [\"read\"]\nclient_secret_file = \"the.secret\"",
+            )
+            .start();
+        world.sign_in_as("garden", "ann");
+        world.wait_for_log(&["takes the client in another way", "client_secret_basic"]);
+        let ways = |endpoint: &str| -> Vec<_> {
+            world.oidc().seen("plain", endpoint).into_iter().map(|asked| asked.authorization).collect()
+        };
+        assert_eq!(ways("device"), [None, Some("Basic".to_owned())], "{code}");
+        assert!(ways("token").iter().all(|way| way.as_deref() == Some("Basic")), "{code}");
+    }
+}

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::clock::{SOON, wait_until};
 use crate::support::process::Process;
+use crate::support::server::Kind;
 use crate::support::subscriber::Subscriber;
 use crate::support::world::{Client, Setup};
 
@@ -265,4 +266,24 @@ fn a_sign_out_that_the_provider_did_not_hear_of_fails_and_the_next_login_says_no
     let ended = world.finish(process, &login);
     assert!(ended.stderr.contains("cancelled") && !ended.stderr.contains("revoke"), "{ended:?}");
     world.stop_agent();
+}
+
+#[test]
+fn a_login_says_at_once_that_there_is_no_refresh_token_although_one_was_asked_for() {
+    let granted = json!({ "access_token": "$", "token_type": "Bearer", "expires_in": 3600 });
+    let answers = json!({ "granted": [{ "status": 200, "json": granted }] });
+    let settings = "issuer = \"{issuer}\"\nclient_id = \"gateway\"\nscopes = [\"read\", \"offline_access\"]";
+    let world = Setup::on(Kind::Fake)
+        .provider("providers", json!({ "plain": { "answers": answers } }))
+        .account_as("garden", settings)
+        .start();
+    let login = ["login", "garden"];
+    let process = Process::start("oauth2mqtt login", &mut world.command(&login));
+    let code = world.wait("garden", "signin", |sign_in| sign_in["pending"] == true).json;
+    world.oidc().approve(code["user_code"].as_str().unwrap(), "ann");
+    let ended = world.finish(process, &login);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("cannot be refreshed: somebody has to sign in again then."), "{said}");
+    assert!(said.contains("although offline_access was asked for"), "{said}");
 }
