@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use super::super::Catalog;
+use super::super::decode::keys_of;
 use crate::domain::profile::Profile;
-use crate::domain::provider_file::KnownProvider;
+use crate::domain::provider_file::{EndpointTemplates, KnownProvider, Parameter, ProviderFile, Registration, Source};
 
 const PROFILE: &str = include_str!("../../domain/profile.rs");
 
@@ -44,6 +45,26 @@ fn the_page_on_provider_files_says_what_the_code_says() {
         assert_eq!(line, expected, "what the code says, and what docs/provider-files.md says");
     }
     assert_eq!(page.lines().count(), written.lines().count());
+}
+
+#[test]
+fn the_page_on_provider_files_names_every_key_of_a_file() {
+    let page = include_str!("../../../docs/provider-files.md");
+    let section = |title: &str| page.split("\n#").find(|part| part.lines().next().unwrap().ends_with(title)).unwrap();
+    for (title, keys) in [
+        ("`[endpoints]`", keys_of::<EndpointTemplates>()),
+        ("`[parameters.NAME]`", keys_of::<Parameter>()),
+        ("`[grants.GRANT]`", keys_of::<Registration>()),
+        ("`[[sources]]`", keys_of::<Source>()),
+    ] {
+        for key in keys {
+            assert!(section(title).contains(&format!("`{key}`")), "{title}: {key}");
+        }
+    }
+    for key in keys_of::<ProviderFile>() {
+        let is_table = ["endpoints", "parameters", "grants", "sources"].contains(key);
+        assert!(is_table || section(" The provider").contains(&format!("| `{key}` |")), "{key}");
+    }
 }
 
 /// The only providers whose files name no source.
