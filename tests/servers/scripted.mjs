@@ -48,7 +48,7 @@ export class ScriptedProvider {
   /**
    * @param {string} name by which a test calls it
    * @param {object} shape `answers`; `addresses` of endpoints that are not on loopback, with `issuer`; `requires`, the
-   *   parameters without which an endpoint refuses; `names` and `poll_names`, the standard names of parameters by its own, the
+   *   parameters without which an endpoint refuses, or `basic`, the client in the header; `names` and `poll_names`, the standard names of parameters by its own, the
    *   latter in polls alone; `grants`, the standard values of `grant_type` by its own; `pkce`, false where it knows no proof key
    */
   constructor(name, { answers = {}, addresses, issuer, requires = {}, form_unless_json = false, grant_on_first_poll = false, names = {}, poll_names = {}, grants = {}, pkce = true }, origin, journal) {
@@ -106,7 +106,8 @@ export class ScriptedProvider {
     const entry = endpoint === 'token' ? this.journal.begin() : undefined;
     this.journal.keepSent(params);
     const client_id = params.client_id ?? user;
-    const missing = (this.requires[this.#step(endpoint, params)] ?? []).find((name) => !params[name] && !(name === 'client_secret' && password));
+    const has = (name) => (name === 'basic' ? user !== undefined : params[name] || (name === 'client_secret' && password));
+    const missing = (this.requires[this.#step(endpoint, params)] ?? []).find((name) => !has(name));
     const [list, login] = missing ? [] : this.#choose(endpoint, params);
     const answer = list ? this.#next(list) : { status: 400, json: { error: 'invalid_request', error_description: `${missing} is missing` } };
     seen.answered = answer.wire ?? answer.status ?? 200;

@@ -213,7 +213,7 @@ export const SHAPES = {
   },
   quickbooks: {
     addresses: { authorize: 'https://appcenter.intuit.com/connect/oauth2', token: 'https://oauth.platform.intuit.com/oauth2/v1/tokens/bearer' },
-    requires: { authorization_code: ['client_secret'], refresh_token: ['client_secret'] },
+    requires: { authorization_code: ['basic'], refresh_token: ['basic'] },
     answers: {
       granted: [bearer({ refresh_token: '$', token_type: 'bearer', x_refresh_token_expires_in: 8_726_400 })],
       refresh: [bearer({ refresh_token: '$', token_type: 'bearer', x_refresh_token_expires_in: 8_726_400 })],
@@ -225,7 +225,7 @@ export const SHAPES = {
       authorize: 'https://www.reddit.com/api/v1/authorize', token: 'https://www.reddit.com/api/v1/access_token',
       revoke: 'https://www.reddit.com/api/v1/revoke_token',
     },
-    requires: { authorize: ['duration'] },
+    requires: { authorize: ['duration'], authorization_code: ['basic'], refresh_token: ['basic'] },
     answers: { granted: [bearer({ refresh_token: '$', token_type: 'bearer', scope: 'identity' })], refresh: [bearer({ token_type: 'bearer', scope: 'identity' })] },
   },
   // Answers name no lifetime.
@@ -242,7 +242,7 @@ export const SHAPES = {
   // Everything comes with HTTP 200.
   slack: {
     addresses: { authorize: 'https://slack.com/oauth/v2/authorize', token: 'https://slack.com/api/oauth.v2.access' },
-    requires: { authorization_code: ['client_secret'], refresh_token: ['client_secret'] },
+    requires: { authorization_code: ['basic'], refresh_token: ['basic'] },
     answers: {
       granted: [ok({ ok: true, access_token: '$', token_type: 'bot', scope: 'chat:write', expires_in: 43_200, refresh_token: '$', team: { id: 'T1' } })],
       refresh: [ok({ ok: true, access_token: '$', token_type: 'bot', scope: 'chat:write', expires_in: 43_200, refresh_token: '$' })],
@@ -252,7 +252,7 @@ export const SHAPES = {
   },
   smartthings: {
     addresses: { authorize: 'https://api.smartthings.com/v1/oauth/authorize', token: 'https://api.smartthings.com/v1/oauth/token' },
-    requires: { authorization_code: ['client_secret'], refresh_token: ['client_secret'] },
+    requires: { authorization_code: ['basic'], refresh_token: ['basic'] },
     answers: {
       granted: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 86_399, scope: 'r:devices:*', access_tier: 0, installed_app_id: 'x' })],
       refresh: [bearer({ refresh_token: '$', token_type: 'bearer', expires_in: 86_399, scope: 'r:devices:*', access_tier: 0, installed_app_id: 'x' })],
@@ -381,7 +381,7 @@ export const SHAPES = {
   zoom: {
     addresses: { token: 'https://zoom.us/oauth/token' },
     grants: { account_credentials: 'client_credentials' },
-    requires: { client_credentials: ['account_id', 'client_secret'] },
+    requires: { client_credentials: ['account_id', 'basic'] },
     answers: { client_credentials: [bearer({ token_type: 'bearer', expires_in: 3600, scope: 'user:read:admin', api_url: 'https://api.zoom.us' })] },
   },
 };
