@@ -10,6 +10,7 @@ use crate::support::world::{Setup, World};
 const FILE: &str = r#"
 title = "Somebody's own"
 register_at = "the desk on the ground floor"
+notes = ["The meters sleep at night."]
 scopes = ["meters"]
 scope_separator = ","
 token_types = ["metered"]
@@ -94,7 +95,14 @@ fn providers_and_check_show_the_file_and_what_is_wrong_with_it() {
     assert!(list.code() == 0 && list.stdout.contains("providers.d/own.toml"), "{list:?}");
     assert!(list.stdout.contains("google") && list.stdout.contains("built in") && !list.stdout.contains("fitbit"));
     let whole = world.cli(&["providers", "own"]);
-    for part in ["statuses = { device_poll", "the desk on the ground floor", "[accounts.own]", "site = \"north\""] {
+    for part in [
+        "statuses = { device_poll",
+        "the desk on the ground floor",
+        "The meters sleep at night.",
+        "[accounts.own]",
+        "site = \"north\"",
+        "scopes = [\"meters\"]",
+    ] {
         assert!(whole.stdout.contains(part), "{part}: {whole:?}");
     }
     assert!(world.cli(&["providers", "gogle"]).stderr.contains("did you mean \"google\"?"));
@@ -102,7 +110,7 @@ fn providers_and_check_show_the_file_and_what_is_wrong_with_it() {
     break_it(&world);
     let wrong = world.cli(&["check"]);
     assert_eq!(wrong.code(), 78, "{wrong:?}");
-    assert!(wrong.stderr.contains("providers.d/own.toml:5: scope_separatr: there is no such key"), "{wrong:?}");
+    assert!(wrong.stderr.contains("providers.d/own.toml:6: scope_separatr: there is no such key"), "{wrong:?}");
     assert!(wrong.stderr.contains("did you mean `scope_separator`?"), "{wrong:?}");
 }
 
