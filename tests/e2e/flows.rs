@@ -203,7 +203,9 @@ fn who_is_responsible_is_told_once_when_an_account_needs_somebody_or_cannot_refr
 fn who_is_responsible_is_told_three_times_before_a_sign_in_ends_as_googles_in_testing_do() {
     let world = Setup::new().account_with("garden", Client::Public, "sign_in_lifetime = 30").start();
     let mut flows = example("tell-me.json", world.broker.port());
-    // A week, a day and an hour.
+    let tab = flows.as_array().unwrap().iter().find(|node| node["type"] == "tab").unwrap();
+    let ahead = tab["env"].as_array().unwrap().iter().find(|property| property["name"] == "AHEAD").unwrap();
+    assert_eq!(ahead["value"], "[604800, 86400, 3600]", "a week, a day and an hour");
     set_env(&mut flows, "AHEAD", "[20, 12, 5]");
     let node_red = NodeRed::start(&world.folder().join("node-red"), &flows);
     let told = || {
