@@ -45,7 +45,8 @@ compose() {
 agent=compose_oauth2mqtt_1
 oauth2mqtt=(podman exec "$agent" oauth2mqtt)
 agent_runs() { [ "$(podman inspect --format '{{.State.Running}}' "$agent")" = true ]; }
-agent_says() { podman logs "$agent" 2>&1 | grep --quiet --fixed-strings "$1"; }
+# grep reads to the end: at an early exit podman ends by SIGPIPE, and so does the pipeline.
+agent_says() { podman logs "$agent" 2>&1 | grep --fixed-strings "$1" >/dev/null; }
 agent_pid() { podman inspect --format '{{.State.Pid}}' "$agent"; }
 is_healthy() { podman healthcheck run "$agent"; }
 
