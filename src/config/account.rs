@@ -4,7 +4,7 @@ use super::catalog::Catalog;
 use super::diagnostic::quoted;
 use super::files::Files;
 use super::registration::ClientPurpose;
-use super::table::Table;
+use super::table::{Entry, Table};
 use super::{grant, registration, tokens};
 use crate::domain::account::AccountName;
 use crate::domain::grant_kind::GrantKind;
@@ -81,28 +81,28 @@ fn sign_in(table: &mut Table<'_>, kind: Option<GrantKind>) -> Option<SignInMode>
 }
 
 fn allow(table: &mut Table<'_>) -> AllowList {
+    const HELP: &str = "write \"user@example.com\", \"*@example.com\" or \"sub:1234567890\"";
     let entries = table.texts("allow");
     if let Some(place) = table.place_of("allow").filter(|_| entries.is_empty()) {
         place.error("this list admits nobody", "name who may approve, or take it out: then everybody may");
     }
     let admissions = entries.iter().filter_map(|entry| {
-        let admission = entry.value.parse::<Admission>();
-        if let Err(reason) = &admission {
-            entry.place.error(
-                format!("{}: {reason}", quoted(entry.value)),
-                "write \"user@example.com\", \"*@example.com\" or \"sub:1234567890\"",
-            );
-        }
-        let admission = admission.ok()?;
+        let admission = admission(entry, HELP)?;
         if admission.claim().is_some() {
-            entry.place.error(
-                format!("{}: only the gate admits people by a claim", quoted(entry.value)),
-                "write \"user@example.com\", \"*@example.com\" or \"sub:1234567890\"",
-            );
+            entry.place.error(format!("{}: only the gate admits people by a claim", quoted(entry.value)), HELP);
         }
         Some(admission)
     });
     admissions.collect()
+}
+
+/// One entry of a list of people, if it is one.
+pub(super) fn admission(entry: &Entry<'_, &str>, help: &str) -> Option<Admission> {
+    let admission = entry.value.parse::<Admission>();
+    if let Err(reason) = &admission {
+        entry.place.error(format!("{}: {reason}", quoted(entry.value)), help);
+    }
+    admission.ok()
 }
 
 /// Whoever is to be told apart must first be known.

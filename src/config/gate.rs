@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::account::admission;
 use super::catalog::Catalog;
 use super::diagnostic::quoted;
 use super::files::Files;
@@ -15,7 +16,7 @@ use super::table::{Entry, Table};
 use crate::domain::gate::Way;
 use crate::domain::gate::settings::{CALLBACK_PATH, GateSettings};
 use crate::domain::grant_kind::GrantKind;
-use crate::domain::identity::{Admission, AllowList};
+use crate::domain::identity::AllowList;
 use crate::domain::loopback::leads_to_loopback;
 use crate::domain::settings::{AccountSettings, GrantSettings};
 use crate::domain::text;
@@ -126,16 +127,8 @@ fn allow(table: &mut Table<'_>) -> Option<AllowList> {
     if entries.is_empty() {
         table.place_of("allow")?.error("this list admits nobody", HELP);
     }
-    let count = entries.len();
-    let read = entries.iter().filter_map(|entry| {
-        let admission = entry.value.parse::<Admission>();
-        if let Err(reason) = &admission {
-            entry.place.error(format!("{}: {reason}", quoted(entry.value)), HELP);
-        }
-        admission.ok()
-    });
-    let read: Vec<_> = read.collect();
-    (count > 0 && read.len() == count).then(|| read.into_iter().collect())
+    let read: Vec<_> = entries.iter().filter_map(|entry| admission(entry, HELP)).collect();
+    (!entries.is_empty() && read.len() == entries.len()).then(|| read.into_iter().collect())
 }
 
 fn claim(table: &mut Table<'_>) -> Option<String> {
