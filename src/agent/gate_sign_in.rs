@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -22,7 +20,14 @@ use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
 use crate::domain::token::{Granted, PollAnswer, User};
 use crate::page::gate::{Admitted, BegunSignIn, GateCall, NotAdmitted, PhoneAnswer, PhoneCode};
-use crate::platform::clock;
+use crate::platform::{clock, random};
+
+/// The sentence for somebody who cannot be given a secret.
+const NO_RANDOM_NUMBERS: &str = "The kernel of this device gives no random numbers.";
+
+/// The sentence for somebody whom the provider cannot sign in as the gate is set up.
+const NOT_SET_UP: &str =
+    "The gate is not set up right for this provider. Its administrator finds the reason in the journal.";
 
 /// The sentence for somebody whose sign-in a change of the settings has ended.
 const ANOTHER_CLIENT: &str = "The settings of the gate have changed meanwhile. Begin again.";
@@ -162,7 +167,7 @@ impl Agent {
         from: IpAddr,
         back: WayBack,
     ) -> Result<BegunSignIn, String> {
-        let browser = random::<32>()?;
+        let browser = random::text::<32>().map_err(|_| NO_RANDOM_NUMBERS)?;
         let digest = CookieDigest::of(browser.expose().as_bytes());
         let Authorization { approval, expires_in } = authorization;
         let (state, provider, device) = match approval {
@@ -252,8 +257,9 @@ impl Agent {
             User::NotAsked => return Err("The provider does not say who you are.".to_owned()),
         };
         let settings = self.gate.shared.lock().settings.clone().ok_or(ANOTHER_CLIENT)?;
+        let reference = random::text::<16>().map_err(|_| NO_RANDOM_NUMBERS)?;
         let told: usize = identity.claims.values().map(Vec::len).sum();
-        let session = GateSession::new(random::<16>()?, identity, client, &settings, clock::now());
+        let session = GateSession::new(reference, identity, client, &settings, clock::now());
         if session.identity.claims.values().map(Vec::len).sum::<usize>() < told {
             let user = &*session.user;
             tracing::info!(
@@ -280,7 +286,7 @@ impl Agent {
         back: WayBack,
     ) -> Result<Admitted, NotAdmitted> {
         let settings = self.gate.shared.lock().settings.clone();
-        let (Ok(cookie), true) = (random::<32>(), settings.is_some_and(|settings| session.is_allowed(&settings)))
+        let (Ok(cookie), true) = (random::text::<32>(), settings.is_some_and(|settings| session.is_allowed(&settings)))
         else {
             return Err(NotAdmitted::Refused { why: ANOTHER_CLIENT.to_owned(), back });
         };
@@ -313,21 +319,7 @@ impl Agent {
         match fault.remedy {
             Remedy::AskUser => format!("{} Try again.", fault.message),
             Remedy::TryAgain { .. } => "The provider cannot be reached now. Try again in a minute.".to_owned(),
-            Remedy::Reconfigure => {
-                "The gate is not set up right for this provider. Its administrator finds the reason in the \
-                                    journal."
-                    .to_owned()
-            }
+            Remedy::Reconfigure => NOT_SET_UP.to_owned(),
         }
     }
-}
-
-/// A random text of so many bytes, in Base64url (RFC 4648 5).
-///
-/// # Errors
-/// A sentence for people, when the kernel has no randomness.
-fn random<const BYTES: usize>() -> Result<Secret, String> {
-    let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).map_err(|_| "This device has no randomness.".to_owned())?;
-    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
 }

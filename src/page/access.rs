@@ -13,6 +13,7 @@ use crate::domain::client_address::client_network;
 use crate::domain::clock::BootTime;
 use crate::domain::rate_limit::Rate;
 use crate::domain::secret::Secret;
+use crate::platform::random;
 
 /// The time for which a browser is let in once the code was entered.
 const LIFE: Duration = Duration::from_secs(12 * 3_600);
@@ -126,13 +127,13 @@ impl Access {
         if self.tries.take(client, now).is_err() {
             return CodeEntry::TooOften;
         }
-        let mut random = [0; 32];
-        // Without randomness from the kernel nobody can be told apart from anybody.
-        if !same(&wanted, &fingerprint(code.as_bytes())) || getrandom::fill(&mut random).is_err() {
+        if !same(&wanted, &fingerprint(code.as_bytes())) {
             return CodeEntry::Wrong;
         }
+        // Without random numbers from the kernel nobody can be told apart from anybody.
+        let Ok(value) = random::text::<32>() else { return CodeEntry::Wrong };
         self.tries.restore(client);
-        let value = URL_SAFE_NO_PAD.encode(random);
+        let value = value.expose();
         self.browsers.retain(|browser| now < browser.until);
         if self.browsers.len() >= BROWSERS {
             self.browsers.remove(0);

@@ -1,4 +1,5 @@
-//! The operating system as the program needs it: clocks, timers, the service manager, trust in certificates, listening sockets.
+//! The operating system as the program needs it: clocks, timers, random numbers, the service manager, trust in certificates, listening
+//! sockets.
 
 pub(crate) mod acceptor;
 pub(crate) mod clock;
@@ -6,6 +7,7 @@ pub(crate) mod http_server;
 pub(crate) mod inherited_sockets;
 mod named_certificate;
 pub(crate) mod names;
+pub(crate) mod random;
 pub(crate) mod redirect_listener;
 pub(crate) mod systemd;
 pub(crate) mod timer;

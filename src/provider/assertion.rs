@@ -9,7 +9,7 @@ use crate::domain::client_key::{ClientKey, InvalidKey};
 use crate::domain::jwt_bearer::JwtBearer;
 use crate::domain::profile::{AssertionAudience, AssertionScopes, Profile, Thumbprint};
 use crate::domain::secret::Secret;
-use crate::platform::clock;
+use crate::platform::{clock, random};
 
 /// The value of `client_assertion_type`.
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -35,7 +35,7 @@ pub(super) fn of_client(
         "iss": id,
         "sub": id,
         "aud": audience(requested, endpoints, profile),
-        "jti": unique()?,
+        "jti": unique()?.expose(),
         "iat": now,
         "exp": now + i64::from(lifetime),
     });
@@ -65,7 +65,7 @@ pub(super) fn of_grant(
         claims["sub"] = bearer.issuer.as_str().into();
     }
     if !bearer.is_service_account {
-        claims["jti"] = unique()?.into();
+        claims["jti"] = unique()?.expose().into();
     }
     sign(&bearer.key, profile, &claims)
 }
@@ -85,10 +85,8 @@ fn audience<'a>(requested: &'a str, endpoints: &'a Endpoints, profile: &'a Profi
     }
 }
 
-fn unique() -> Result<String, InvalidKey> {
-    let mut unique = [0; 16];
-    getrandom::fill(&mut unique).map_err(|_| InvalidKey::NoSignature)?;
-    Ok(URL_SAFE_NO_PAD.encode(unique))
+fn unique() -> Result<Secret, InvalidKey> {
+    random::text::<16>().map_err(|_| InvalidKey::NoSignature)
 }
 
 fn sign(key: &ClientKey, profile: &Profile, claims: &Value) -> Result<Secret, InvalidKey> {
