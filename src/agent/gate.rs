@@ -23,10 +23,9 @@ use crate::domain::settings::AccountSettings;
 use crate::page::gate::{self, GateServer, SharedGate};
 use crate::platform::clock;
 use crate::store::GateChange;
-use crate::wire::{ErrorCode, GateEventMessage, GateMessage, GateSessionMessage, Payload, RequestError, Transaction};
-
-/// The text of a request that signs everybody out.
-const EVERYBODY: &str = "*";
+use crate::wire::{
+    EVERYBODY, ErrorCode, GateEventMessage, GateMessage, GateSessionMessage, Payload, RequestError, Transaction,
+};
 
 /// The rate at which the journal is told of sign-ins that fail: anybody can bring that about.
 const FAILURES_TOLD: Rate = Rate { at_once: 20, pause: Duration::from_secs(60) };
@@ -122,12 +121,12 @@ impl Agent {
         });
         // Anew at each reload: the files that they name may have changed.
         for way in [Way::Browser, Way::Phone] {
-            let of = |settings: &Option<GateSettings>| settings.as_ref().and_then(|it| it.client(way)).cloned();
-            if of(&former.as_deref().cloned()) != of(&settings) {
+            let wanted = settings.as_ref().and_then(|settings| settings.client(way));
+            if wanted != former.as_ref().and_then(|former| former.client(way)) {
                 self.gate.shared.lock().sign_ins.give_up(way);
             }
-            let client = of(&settings).and_then(|settings| {
-                GateClient::new(&mut self.clients, &settings)
+            let client = wanted.and_then(|settings| {
+                GateClient::new(&mut self.clients, settings)
                     .inspect_err(|error| {
                         tracing::error!(way = way.name(), error, "nobody can sign in at the gate by this way");
                     })
@@ -235,13 +234,8 @@ impl Agent {
         from: Option<IpAddr>,
         reason: Option<&'static str>,
     ) {
-        let message = GateEventMessage {
-            user: user.map(str::to_owned),
-            way: way.map(Way::name),
-            from,
-            reason,
-            ..GateEventMessage::new(event, clock::now().wall)
-        };
+        let message =
+            GateEventMessage { event, user, way: way.map(Way::name), from, reason, at: clock::now().wall.seconds() };
         let payload = Payload::json(&message);
         let topic = self.topics.gate();
         let publication = Publication { topic, payload, retain: false, good_until: None, correlation: None };

@@ -7,10 +7,7 @@ use crate::domain::clock::UnixTime;
 use crate::domain::text::printable;
 use crate::platform::clock;
 use crate::ui::relative_time::relative;
-use crate::wire::{GateMessage, GateSessionMessage, Request};
-
-/// The text of a request that signs everybody out.
-const EVERYBODY: &str = "*";
+use crate::wire::{EVERYBODY, GateMessage, GateSessionMessage, Request};
 
 /// Who is to be signed out.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::Identity;
 use crate::domain::secret::Secret;
+use crate::domain::settings::AccountSettings;
 use crate::domain::token::{Granted, User};
 use crate::platform::clock;
 
@@ -67,17 +68,16 @@ impl Provider {
             // Whose word it is cannot be told.
             _ => None,
         };
-        let named = self.account.allow.names_addresses();
-        let has_claims = |user: &Identity| self.account.claims.iter().all(|claim| user.claims.contains_key(claim));
-        let has_what_decides =
-            |user: &Identity| self.account.allow.claims().all(|claim| user.claims.contains_key(claim));
-        let allow = &self.account.allow;
+        let AccountSettings { allow, claims, identity: wants_name, .. } = &*self.account;
+        let has = |user: &Identity, claim: &str| user.claims.contains_key(claim);
         let is_decided = |user: &Identity| {
             let is_admitted = !allow.admits_everybody() && allow.admits(user);
-            is_admitted || ((user.email_verified || !named) && has_what_decides(user))
+            let has_address = user.email_verified || !allow.names_addresses();
+            is_admitted || (has_address && allow.claims().all(|claim| has(user, claim)))
         };
         let is_enough = |user: &Identity| {
-            user.email_verified && (user.name.is_some() || !self.account.identity) && has_claims(user)
+            let has_name = user.name.is_some() || !wants_name;
+            user.email_verified && has_name && claims.iter().all(|claim| has(user, claim))
         };
         let by_userinfo = match &endpoints.userinfo {
             Some(url) if !by_token.as_ref().is_some_and(is_enough) => {

@@ -4,16 +4,18 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::clock::UnixTime;
 use crate::domain::gate::sessions::GateSession;
+
+/// The `sign_out` of a request that signs everybody out.
+pub(crate) const EVERYBODY: &str = "*";
 
 /// The payload of `bridge/gate`, which is not retained: something that happened at the gate.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct GateEventMessage {
+pub(crate) struct GateEventMessage<'a> {
     /// `signed_in`, `signed_out`, `expired` or `refused`.
     pub event: &'static str,
     /// Who it was, as far as that is known.
-    pub user: Option<String>,
+    pub user: Option<&'a str>,
     /// The way of the sign-in: `browser` or `phone`.
     pub way: Option<&'static str>,
     /// The address of the browser, as far as that is known.
@@ -83,13 +85,5 @@ impl<'a> VisitorMessage<'a> {
             groups: session.groups(groups).collect(),
             expires_at: session.expiry.at().seconds(),
         }
-    }
-}
-
-impl GateEventMessage {
-    /// The message about an event of this name.
-    #[must_use]
-    pub(crate) fn new(event: &'static str, now: UnixTime) -> Self {
-        Self { event, user: None, way: None, from: None, reason: None, at: now.seconds() }
     }
 }

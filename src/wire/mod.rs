@@ -14,7 +14,7 @@ mod topics;
 mod verb;
 
 pub(crate) use error_code::{ErrorCode, RequestError};
-pub(crate) use gate::{GateEventMessage, GateMessage, GateSessionMessage, VisitorMessage};
+pub(crate) use gate::{EVERYBODY, GateEventMessage, GateMessage, GateSessionMessage, VisitorMessage};
 pub(crate) use messages::{
     AccountInfo, InfoMessage, Presence, SetUp, SignInMessage, StateMessage, StatusMessage, identity, info, sign_in,
     state, status,

@@ -49,7 +49,7 @@ pub(crate) struct Request {
     /// For [`Verb::Declare`]: the settings of the account.
     #[serde(default, skip_serializing)]
     pub settings: Option<Declaration>,
-    /// For [`Verb::Gate`]: who is to be signed out; `*` for everybody.
+    /// For [`Verb::Gate`]: who is to be signed out, or [`EVERYBODY`](super::EVERYBODY).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_out: Option<String>,
     /// Sent back with the response as it came.

@@ -15,6 +15,12 @@ const KIOSK: &str = "/oauth2mqtt/kiosk?";
 pub(crate) struct WayBack(Box<str>);
 
 impl WayBack {
+    /// The start page of the site.
+    #[must_use]
+    pub(crate) fn start() -> Self {
+        Self("/".into())
+    }
+
     /// Reads what a browser or a proxy sent; whatever is not plainly a path of the site is its start page.
     #[must_use]
     pub(crate) fn read(text: &str) -> Self {
@@ -22,7 +28,7 @@ impl WayBack {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') && text.len() <= LONGEST;
         let is_path = text.starts_with('/') && !text.starts_with("//");
         let is_site = !text.starts_with(OWN_PATH) || text.starts_with(KIOSK);
-        Self(if is_plain && is_path && is_site { text } else { "/" }.into())
+        if is_plain && is_path && is_site { Self(text.into()) } else { Self::start() }
     }
 
     /// Returns whether it is that of a kiosk, the only one of the gate's own pages.

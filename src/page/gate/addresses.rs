@@ -21,6 +21,11 @@ pub(super) fn start(settings: &GateSettings, back: &WayBack, again: bool) -> Str
     if back.is_kiosk() { site(settings, back) } else { sign_in(settings, back, again) }
 }
 
+/// The kiosk that shows a page.
+pub(super) fn kiosk(shown: &WayBack) -> WayBack {
+    WayBack::read(&format!("{OWN_PATH}kiosk?{}", to(shown)))
+}
+
 /// The page with the code for a phone.
 pub(super) fn phone(settings: &GateSettings, back: &WayBack) -> String {
     format!("{}{OWN_PATH}phone?{}", settings.address, to(back))

@@ -19,6 +19,7 @@ use crate::domain::gate::settings::GateSettings;
 use crate::domain::gate::way_back::{OWN_PATH, WayBack};
 use crate::domain::rate_limit::Rate;
 use crate::domain::secret::Secret;
+use crate::page::CSS;
 use crate::page::client_rates::{ClientRates, Rates};
 use crate::page::form::Form;
 use crate::page::guard;
@@ -28,7 +29,7 @@ use crate::platform::clock;
 use crate::platform::http_server::{Peer, ResponseBody};
 
 const SCRIPT: &str = include_str!("gate.js");
-const CSS: &str = include_str!("gate.css");
+const GATE_CSS: &str = include_str!("gate.css");
 
 /// The policy on every page. A form leads to the provider, and from there to others, so where forms lead is not restricted.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -133,8 +134,8 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
                 "phone/waits" => self.phone_waits(headers),
                 "kiosk" => self.kiosk(headers, &query, settings),
                 "state" => self.state(headers, &query, settings),
-                "page.css" => file("text/css; charset=utf-8", super::super::CSS),
-                "gate.css" => file("text/css; charset=utf-8", CSS),
+                "page.css" => file("text/css; charset=utf-8", CSS),
+                "gate.css" => file("text/css; charset=utf-8", GATE_CSS),
                 "icon.svg" => file("image/svg+xml", icon(false)),
                 "gate.js" => file("text/javascript; charset=utf-8", SCRIPT),
                 _ => plain(StatusCode::NOT_FOUND, "There is nothing here."),
@@ -169,7 +170,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
     fn account(&self, headers: &HeaderMap, settings: &GateSettings) -> Response<ResponseBody> {
         match self.session(headers, settings) {
             Some(session) => with_html(StatusCode::OK, html::account(settings, &session, clock::now().boot)),
-            None => see(&addresses::sign_in(settings, &WayBack::read("/"), false)),
+            None => see(&addresses::sign_in(settings, &WayBack::start(), false)),
         }
     }
 
@@ -177,7 +178,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
     fn kiosk(&self, headers: &HeaderMap, query: &Query, settings: &GateSettings) -> Response<ResponseBody> {
         let shown = query.back();
         // Its own frame has no frame again.
-        let shown = if shown.is_kiosk() { WayBack::read("/") } else { shown };
+        let shown = if shown.is_kiosk() { WayBack::start() } else { shown };
         let kiosk = Kiosk { shown: &shown, idle: settings.idle };
         let session = self.session(headers, settings);
         with_html(StatusCode::OK, html::kiosk(settings, kiosk, session.as_ref().map(|session| &session.identity)))
@@ -226,7 +227,7 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
     /// The provider has sent the browser back (RFC 6749 4.1.2).
     async fn came_back(&self, request: &Request<Bytes>, settings: &GateSettings) -> Response<ResponseBody> {
         const UNKNOWN: &str = "This sign-in was not begun in this browser, or too long ago. Begin it here.";
-        let start = WayBack::read("/");
+        let start = WayBack::start();
         let unknown = || {
             if self.has_session(request.headers(), settings) {
                 // In another tab, or by the browser's button for going back.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::PhoneCode;
+use super::{PhoneCode, addresses};
 use crate::domain::clock::BootTime;
 use crate::domain::gate::Way;
 use crate::domain::gate::sessions::GateSession;
@@ -83,7 +83,7 @@ pub(super) fn phone(settings: &GateSettings, code: &PhoneCode, back: &WayBack, s
                  in as you."
             }
             div.buttons {
-                @if !back.is_kiosk() { a href={ "/oauth2mqtt/sign-in?to=" (encoded(back)) } { "Back" } }
+                @if !back.is_kiosk() { a href=(addresses::sign_in(settings, back, false)) { "Back" } }
             }
         }
     };
@@ -92,7 +92,7 @@ pub(super) fn phone(settings: &GateSettings, code: &PhoneCode, back: &WayBack, s
 
 /// The page that says who is signed in.
 pub(super) fn account(settings: &GateSettings, session: &GateSession, now: BootTime) -> String {
-    let start = WayBack::read("/");
+    let start = WayBack::start();
     // A session of eight hours that has just begun does not last seven.
     let left = session.expiry.ends().after(now) + Duration::from_secs(59);
     let main = html! {
@@ -116,7 +116,7 @@ pub(super) fn account(settings: &GateSettings, session: &GateSession, now: BootT
 
 /// The page of a screen on a wall: with `person`, the dashboard in a frame; without, what leads to a code.
 pub(super) fn kiosk(settings: &GateSettings, kiosk: Kiosk<'_>, person: Option<&Identity>) -> String {
-    let own = WayBack::read(&format!("/oauth2mqtt/kiosk?to={}", encoded(kiosk.shown)));
+    let own = addresses::kiosk(kiosk.shown);
     let Some(person) = person else {
         let (way, label) = if settings.phone.is_some() {
             (Way::Phone, "Sign in with a phone")
@@ -177,8 +177,4 @@ fn button(action: &str, label: &str, back: &WayBack, class: &str) -> Markup {
 
 fn named(person: &Identity) -> String {
     person.name.clone().unwrap_or_else(|| person.user())
-}
-
-fn encoded(back: &WayBack) -> String {
-    url::form_urlencoded::byte_serialize(back.as_str().as_bytes()).collect()
 }
