@@ -57,7 +57,6 @@ class Visitor {
   end(isSignedOut) {
     if (this.isOver) return;
     this.isOver = true;
-    this.#user = null;
     this.#end(isSignedOut);
   }
 }
