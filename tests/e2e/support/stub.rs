@@ -14,6 +14,8 @@ pub(crate) struct Request {
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// What had arrived with it beyond its end.
+    pub(crate) beyond: Vec<u8>,
 }
 
 impl Request {
@@ -128,9 +130,31 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     while let Some((name, value)) = line()?.split_once(':') {
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let mut request = Request { method, target, headers, body: Vec::new() };
-    let length = request.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    request.body.resize(length, 0);
-    reader.read_exact(&mut request.body).ok()?;
+    let mut request = Request { method, target, headers, body: Vec::new(), beyond: Vec::new() };
+    if request.header("Transfer-Encoding").is_some() {
+        request.body = read_chunks(&mut reader)?;
+    } else {
+        let length = request.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        request.body.resize(length, 0);
+        reader.read_exact(&mut request.body).ok()?;
+    }
+    request.beyond = reader.buffer().to_vec();
     Some(request)
+}
+
+/// Reads a body in chunks (RFC 9112 7.1).
+fn read_chunks(reader: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let length = usize::from_str_radix(line.trim_end(), 16).ok()?;
+        let end = body.len() + length;
+        body.resize(end + 2, 0);
+        reader.read_exact(&mut body[end - length..]).ok()?;
+        body.truncate(end);
+        if length == 0 {
+            return Some(body);
+        }
+    }
 }
