@@ -102,7 +102,7 @@ fn a_dashboard_at_one_node_is_whole_and_signs_devices_in_at_another_though_none_
     let dashboard = start_dashboard("dashboard");
     let mut scene = json!({
         "dashboard": format!("http://127.0.0.1:{}/dashboard/fleet", dashboard.port()),
-        "approve": format!("{}/test/approve", provider.origin()),
+        "provider": provider.origin(),
         "devices": devices.len(),
     });
     let mut seen = play_in(root.path(), "centre", &scene);

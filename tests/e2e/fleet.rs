@@ -178,7 +178,7 @@ fn twenty_devices_get_their_accounts_from_a_flow_and_are_signed_in_from_the_cent
     let dashboard = NodeRed::start(&root.path().join("dashboard"), &dashboard_flow(centre.port()));
     let mut scene = json!({
         "dashboard": format!("http://127.0.0.1:{}/dashboard/fleet", dashboard.port()),
-        "approve": format!("{}/test/approve", provider.origin()),
+        "provider": provider.origin(),
         "devices": DEVICES,
     });
     let mut seen = play_in(root.path(), "centre", &scene);

@@ -74,7 +74,7 @@ fn people_sign_in_here_or_by_phone_and_node_red_learns_who_they_are() {
                 (&who["user"], &who["email"], &who["name"], &who["groups"]),
                 (&json!(user), &json!(user), &json!(name), &groups)
             );
-            let event = gate.event("signed_in", Some(user));
+            let event = gate.event("signed_in", user);
             assert_eq!((&event["way"], &event["from"]), (&json!(way), &json!("127.0.0.1")), "{event}");
             assert!(!format!("{asked:?}").contains(&person.cookie(SESSION).unwrap()), "Node-RED got the cookie");
             references.push(reference);
@@ -83,7 +83,7 @@ fn people_sign_in_here_or_by_phone_and_node_red_learns_who_they_are() {
 
         // Each signs out for himself.
         assert_eq!(ann.presses("sign-out", "/dashboard").status, 303);
-        gate.event("signed_out", Some("ann@example.com"));
+        gate.event("signed_out", "ann@example.com");
         assert_eq!(ann.fetches("/dashboard").status, 401);
         assert_eq!(gate.who(&references[0]).0, 401);
         assert_eq!(bob.fetches("/dashboard").status, 200);
@@ -186,7 +186,7 @@ fn whoever_is_not_admitted_or_whose_address_is_not_verified_stays_outside() {
             assert!(answer.body.contains(user), "{}", answer.body);
             assert_eq!(somebody.fetches("/dashboard").status, 401);
         }
-        assert_eq!(gate.event("refused", Some(user))["reason"], "not_allowed");
+        assert_eq!(gate.event("refused", user)["reason"], "not_allowed");
     }
     let somebody = gate.somebody();
     let begun = somebody.presses("browser", "/dashboard");
@@ -287,7 +287,7 @@ fn a_session_ends_when_its_time_is_over_and_when_nobody_uses_it() {
         // To ask about a session is not to use it.
         wait_until("the end of the session", SOON, || gate.who(&reference).0 == 401);
         assert_eq!(ann.fetches("/dashboard").status, 401, "{lines}");
-        let event = gate.event("expired", Some("ann@example.com"));
+        let event = gate.event("expired", "ann@example.com");
         assert_eq!(event["reason"].as_str().unwrap_or("expired"), why, "{event}");
     }
 }
@@ -299,7 +299,7 @@ fn whoever_is_taken_out_of_allow_is_signed_out_at_the_reload() {
     assert_eq!(bob.opens("/dashboard").status, 200);
     let reference = node_red.last().header("Remote-Session").unwrap().to_owned();
     gate.reconfigure(", \"bob@example.com\"", "");
-    gate.event("signed_out", Some("bob@example.com"));
+    gate.event("signed_out", "bob@example.com");
     assert_eq!((bob.fetches("/dashboard").status, gate.who(&reference).0), (401, 401));
     assert_eq!(ann.fetches("/dashboard").status, 200);
 }
@@ -362,7 +362,7 @@ fn the_command_line_tells_who_is_signed_in_and_signs_them_out() {
     }
     let ended = gate.world.cli(&["gate", "sign-out", "ann@example.com"]);
     assert_eq!(ended.code(), 0, "{ended:?}");
-    gate.event("signed_out", Some("ann@example.com"));
+    gate.event("signed_out", "ann@example.com");
     assert_eq!((ann.fetches("/dashboard").status, bob.fetches("/dashboard").status), (401, 200));
     let ended = gate.world.cli(&["gate", "sign-out", "--all"]);
     assert_eq!(ended.code(), 0, "{ended:?}");

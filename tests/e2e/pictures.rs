@@ -50,7 +50,7 @@ fn the_pictures_of_the_readme_show_what_there_is() {
 #[test]
 fn the_pictures_of_the_gate_show_what_there_is() {
     let port = free_port();
-    let gate = Gate::start_for_pictures(port, "\"ann@example.com\"", "");
+    let gate = Gate::start_for_pictures(port, "\"ann@example.com\"");
     let folder = gate.world.folder().join("node-red");
     let _node_red = NodeRed::start_behind_gate(port, &folder, &flow(gate.world.broker.port()), gate.port);
     let scene = json!({

@@ -56,6 +56,15 @@ fn profile(json: serde_json::Value) -> Profile {
     serde_json::from_value(json).unwrap()
 }
 
+/// An account at a provider with such a file.
+fn with(file: serde_json::Value) -> AccountSettings {
+    AccountSettings { profile: Arc::new(profile(file)), ..account() }
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
 pub(super) fn endpoints() -> Endpoints {
     let address = |text: &str| Arc::new(text.parse().unwrap());
     Endpoints {

@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-fn request(stream: &TcpStream) -> Seen {
+fn read_request(stream: &TcpStream) -> Seen {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
@@ -94,7 +94,7 @@ fn world(account: AccountSettings, answer: impl Fn(&Seen) -> Answer + Send + 'st
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let asked = request(&stream);
+            let asked = read_request(&stream);
             let Answer { status, headers, body } =
                 if asked.path.starts_with("/.well-known/") { says(200, &metadata) } else { answer(&asked) };
             kept.lock().unwrap().push(asked);
@@ -107,14 +107,6 @@ fn world(account: AccountSettings, answer: impl Fn(&Seen) -> Answer + Send + 'st
     let account = Arc::new(AccountSettings { endpoints: Arc::new(endpoints), ..account });
     let directory = Arc::new(Directory::new(EndpointQuery::by(&account), http()));
     World { provider: Provider::new(account, directory, Arc::new(Semaphore::new(1))), seen }
-}
-
-fn with(file: Value) -> AccountSettings {
-    AccountSettings { profile: Arc::new(profile(file)), ..account() }
-}
-
-fn secret(text: &str) -> Secret {
-    Secret::new(text.to_owned())
 }
 
 #[tokio::test]

@@ -35,11 +35,11 @@ impl Gate {
 
     /// The same with `https://panel.example.com` for its address, for pictures. The browser has to be told where that is.
     #[track_caller]
-    pub(crate) fn start_for_pictures(node_red: u16, allow: &str, lines: &str) -> Self {
+    pub(crate) fn start_for_pictures(node_red: u16, allow: &str) -> Self {
         let port = free_port();
         let proxy = Proxy::start(Program::Nginx, "panel.example.com", port, node_red);
         let setup = Setup::new().provider("shown_as", "https://id.example.com").token_life(3_599);
-        let world = with_gate(setup, "https://panel.example.com", port, allow, lines).start();
+        let world = with_gate(setup, "https://panel.example.com", port, allow, "").start();
         Self { world, proxy, port }
     }
 
@@ -72,10 +72,10 @@ impl Gate {
 
     /// Waits for the event of that name about that user.
     #[track_caller]
-    pub(crate) fn event(&self, name: &str, user: Option<&str>) -> Value {
-        wait_for(&format!("the event {name} about {user:?}"), SOON, || {
+    pub(crate) fn event(&self, name: &str, user: &str) -> Value {
+        wait_for(&format!("the event {name} about {user}"), SOON, || {
             let mut events = self.world.subscriber.on("oauth2mqtt/bridge/gate").into_iter().map(|message| message.json);
-            events.find(|event| event["event"] == name && event["user"].as_str() == user)
+            events.find(|event| event["event"] == name && event["user"] == user)
         })
     }
 

@@ -2,7 +2,7 @@
 // asks for the code of one that waits already, of which this dashboard knows no more.
 import assert from 'node:assert/strict';
 
-export async function play(visitor, { dashboard: address, approve, devices, signs_out: signsOut, asks_for_code: asksForCode }) {
+export async function play(visitor, { dashboard: address, provider, devices, signs_out: signsOut, asks_for_code: asksForCode }) {
   const page = await visitor.open(address, { width: 1280 });
   page.on('dialog', (dialog) => dialog.accept());
   const rows = page.locator('.fleet tbody tr');
@@ -41,8 +41,7 @@ export async function play(visitor, { dashboard: address, approve, devices, sign
     const name = `device-${String(number).padStart(2, '0')}`;
     const row = rows.filter({ hasText: name });
     const code = await row.locator('.code').textContent();
-    const answer = await fetch(`${approve}?user_code=${encodeURIComponent(code)}&login=${name}`, { method: 'POST' });
-    assert.equal(answer.status, 200);
+    await visitor.approveAt(provider, code, name);
   }
   await page.getByLabel('State').selectOption('active');
   await found(`${devices} of ${devices}`).waitFor();

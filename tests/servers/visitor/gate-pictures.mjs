@@ -10,7 +10,7 @@ export async function play(visitor, { panel, provider }) {
   };
   const approve = async (page, login) => {
     const code = (await page.locator('.user-code').textContent()).trim();
-    await fetch(`${provider}/test/approve?user_code=${code}&login=${login}`, { method: 'POST' });
+    await visitor.approveAt(provider, code, login);
   };
 
   const ann = await visitor.open(`${panel}/dashboard/tank`, narrow);

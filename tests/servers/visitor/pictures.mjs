@@ -15,7 +15,7 @@ export async function play(visitor, { page: pageAddress, dashboard: dashboardAdd
   await visitor.picture(dashboard, 'picture-dashboard', { fullPage: false, clip: await upTo(dashboard, '.nrdb-ui-group', 390) });
 
   const code = await page.locator('.user-code').textContent();
-  await fetch(`${provider}/test/approve?user_code=${code}&login=ann`, { method: 'POST' });
+  await visitor.approveAt(provider, code, 'ann');
   await page.locator(`#account-${account} .state`, { hasText: 'Signed in' }).waitFor();
   const editor = await visitor.open(editorAddress, { width: 1440, height: 400, deviceScaleFactor: 1.5, strict: false });
   await editor.locator('.red-ui-flow-node-button').first().waitFor();

@@ -113,15 +113,21 @@ export class Visitor {
   async approve(address, login) {
     const phone = await this.open(address, { width: 390, height: 844, ours: false });
     await phone.locator('button[type=submit]:not([name=abort])').first().click();
-    await this.#signIn(phone, login);
+    await this.signInOn(phone, login);
     await phone.getByText('Sign-in Success').waitFor();
     await phone.context().close();
+  }
+
+  /** Has a code approved at a provider for tests, without a phone. */
+  async approveAt(provider, code, login) {
+    const answer = await fetch(`${provider}/test/approve?user_code=${encodeURIComponent(code)}&login=${login}`, { method: 'POST' });
+    if (!answer.ok) throw new Error(`the approval failed: ${answer.status}`);
   }
 
   /** The same for a provider that sends the browser back; returns where it then is. */
   async signIn(address, login) {
     const phone = await this.open(address, { width: 390, height: 844, ours: false });
-    await this.#signIn(phone, login);
+    await this.signInOn(phone, login);
     return phone;
   }
 
@@ -131,7 +137,7 @@ export class Visitor {
     const phone = await context.newPage();
     await context.route('https://flows.example.com/**', (route) => route.fulfill({ body: 'Nobody is here.' }));
     await phone.goto(address);
-    await this.#signIn(phone, login);
+    await this.signInOn(phone, login);
     await phone.getByText('Nobody is here.').waitFor();
     const shown = phone.url();
     await context.close();
@@ -140,7 +146,8 @@ export class Visitor {
 
   /** Signs in and consents on the page of the provider. */
   async signInOn(page, login) {
-    return this.#signIn(page, login);
+    await this.signInAgainOn(page, login);
+    await page.locator('button[type=submit]').first().click();
   }
 
   /** The same of somebody who has consented before. */
@@ -148,11 +155,6 @@ export class Visitor {
     await page.fill('input[name=login]', login);
     await page.fill('input[name=password]', 'any');
     await page.locator('button[type=submit]').first().click();
-  }
-
-  async #signIn(phone, login) {
-    await this.signInAgainOn(phone, login);
-    await phone.locator('button[type=submit]').first().click();
   }
 
   /** Everything that servers have sent to the browser so far. */
