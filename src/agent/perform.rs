@@ -9,7 +9,7 @@ use crate::domain::account::AccountName;
 use crate::domain::session::{Action, LogEvent, ProviderAnswer, ProviderRequest, RequestId, Topic};
 use crate::domain::settings::PublishMode;
 use crate::platform::clock;
-use crate::provider::Provider;
+use crate::provider::{Provider, Refreshed};
 use crate::wire::{self, Payload};
 
 impl Agent {
@@ -90,7 +90,11 @@ async fn put(provider: &Provider, question: ProviderRequest) -> ProviderAnswer {
         }
         ProviderRequest::Obtain => ProviderAnswer::Granted(provider.obtain().await),
         ProviderRequest::Refresh { refresh_token, token, is_first } => {
-            ProviderAnswer::Refresh(provider.refresh(&refresh_token, token.as_ref(), is_first).await)
+            match provider.refresh(&refresh_token, token.as_ref(), is_first).await {
+                Ok(Refreshed::Tokens(tokens)) => ProviderAnswer::Refresh(Ok(tokens)),
+                Ok(Refreshed::Rotated(refresh_token, fault)) => ProviderAnswer::Rotated(refresh_token, fault),
+                Err(fault) => ProviderAnswer::Refresh(Err(fault)),
+            }
         }
         ProviderRequest::Revoke { refresh_token, access_tokens } => {
             ProviderAnswer::Revoked(provider.revoke(refresh_token.as_ref(), &access_tokens).await)

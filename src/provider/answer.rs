@@ -47,9 +47,10 @@ pub(super) enum Polled {
 }
 
 /// The result of a refresh.
-pub(super) enum Refreshed {
+#[derive(Debug)]
+pub(crate) enum Refreshed {
     Tokens(TokenAnswer),
-    /// No access token, but a refresh token that takes the place of the one that was sent.
+    /// No access token that can be used, but a refresh token that takes the place of the one that was sent.
     Rotated(Secret, Fault),
 }
 
@@ -75,7 +76,9 @@ pub(super) fn refresh(exchange: &Exchange, asked: RequestContext<'_>) -> Result<
     let rotated = member(&json, asked.profile, Member::RefreshToken).and_then(Json::secret);
     match (good_token(&json, exchange, asked), rotated) {
         (Ok(new), _) => Ok(Refreshed::Tokens(new.tokens)),
-        (Err(fault), Some(token)) if fault.code == FaultCode::AnswerMalformed => Ok(Refreshed::Rotated(token, fault)),
+        (Err(fault), Some(token)) if is_success(exchange) => {
+            Ok(Refreshed::Rotated(token, Fault { in_doubt: false, ..fault }))
+        }
         (Err(fault), _) => Err(fault),
     }
 }
@@ -159,7 +162,7 @@ pub(super) fn device_authorization(exchange: &Exchange, asked: RequestContext<'_
 /// Reads the answer to a revocation (RFC 7009 2.2): whatever its body, success is success, and so is that there is no such
 /// token any more.
 pub(super) fn revocation(exchange: &Exchange, asked: RequestContext<'_>) -> Result<(), Fault> {
-    if (200..300).contains(&exchange.status) {
+    if is_success(exchange) {
         return Ok(());
     }
     let json = read(exchange, asked).map_err(|fault| match fault.code {
@@ -308,7 +311,11 @@ fn busy(exchange: &Exchange) -> Fault {
 }
 
 fn require_success(exchange: &Exchange) -> Result<(), Fault> {
-    if (200..300).contains(&exchange.status) { Ok(()) } else { Err(no_oauth(exchange)) }
+    if is_success(exchange) { Ok(()) } else { Err(no_oauth(exchange)) }
+}
+
+fn is_success(exchange: &Exchange) -> bool {
+    (200..300).contains(&exchange.status)
 }
 
 fn no_oauth(exchange: &Exchange) -> Fault {

@@ -40,9 +40,10 @@ use crate::domain::profile::{ClientAuth, Pkce, RequestKind, RevokedToken};
 use crate::domain::redirection::RedirectedCode;
 use crate::domain::secret::Secret;
 use crate::domain::settings::{AccountSettings, GrantSettings};
-use crate::domain::token::{Granted, PollAnswer, TokenAnswer, User};
+use crate::domain::token::{Granted, PollAnswer, User};
 use crate::domain::token_name::TokenName;
-use answer::{Polled, Refreshed};
+use answer::Polled;
+pub(crate) use answer::Refreshed;
 use credential::{Credential, credentials};
 pub(crate) use directory::Directory;
 use discovery::Endpoints;
@@ -67,8 +68,6 @@ pub(crate) struct Provider {
 struct Memory {
     /// The client authentication that the provider last accepted.
     credential: Option<Credential>,
-    /// A refresh token that came without an access token, and the one whose place it takes.
-    rotated: Option<(Secret, Secret)>,
 }
 
 impl Provider {
@@ -231,30 +230,19 @@ impl Provider {
         refresh_token: &Secret,
         token: Option<&TokenName>,
         is_first: bool,
-    ) -> Result<TokenAnswer, Fault> {
+    ) -> Result<Refreshed, Fault> {
         let target = token.and_then(|name| self.account.tokens.get(name));
         if token.is_some() && target.is_none() {
             let message = "The account has no further token of that name by now.";
             return Err(Fault::reconfigure(FaultCode::InvalidRequest, message));
         }
         let endpoints = &*self.directory.endpoints().await?;
-        let successor = self.memory().rotated.clone().filter(|(former, _)| former == refresh_token).map(|(_, new)| new);
-        let newest = successor.as_ref().unwrap_or(refresh_token);
-        let build = |requests: Requests<'_>| requests.refresh(newest, target);
+        let build = |requests: Requests<'_>| requests.refresh(refresh_token, target);
         let exchange = self.ask(endpoints, RequestKind::Refresh, build).await?;
-        let sent = self.secrets([refresh_token, newest]);
+        let sent = self.secrets([refresh_token]);
         let refreshed = answer::refresh(&exchange, self.asked(RequestKind::Refresh, &sent));
         // What was refreshed before is not bound.
-        match refreshed.map_err(|fault| if is_first { endpoints.explain(fault) } else { fault })? {
-            Refreshed::Tokens(mut tokens) => {
-                tokens.refresh_token = tokens.refresh_token.or(successor);
-                Ok(tokens)
-            }
-            Refreshed::Rotated(new, fault) => {
-                self.memory().rotated = Some((refresh_token.clone(), new));
-                Err(fault)
-            }
-        }
+        refreshed.map_err(|fault| if is_first { endpoints.explain(fault) } else { fault })
     }
 
     /// Revokes the grant (RFC 7009 2.1): by the refresh token, whose end is the end of the grant, and then by the access

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::support::broker::Door;
 use crate::support::clock::{SOON, wait_until};
+use crate::support::server::Kind;
 use crate::support::world::Setup;
 
 #[test]
@@ -51,6 +52,26 @@ fn a_sign_in_that_was_approved_during_a_power_cut_completes_after_it() {
     world.oidc().approve(code["user_code"].as_str().unwrap(), "ann");
     world.start_agent();
     world.wait_for_state("garden", "active");
+}
+
+/// As Azure AD B2C does where a scope is missing, and any other provider may by mistake.
+#[test]
+fn a_power_cut_after_a_refresh_without_an_access_token_loses_no_refresh_token() {
+    let without = json!({ "refresh_token": "$", "token_type": "Bearer", "expires_in": 3_600 });
+    let with = json!({ "access_token": "$", "refresh_token": "$", "token_type": "Bearer", "expires_in": 3_600 });
+    let answers = [without, with].map(|json| json!({ "status": 200, "json": json }));
+    let settings = "issuer = \"{issuer}\"\nclient_id = \"gateway\"\nscopes = [\"read\"]";
+    let setup = Setup::on(Kind::Fake).provider("providers", json!({ "plain": { "answers": { "refresh": answers } } }));
+    let mut world = setup.account_as("garden", settings).start();
+    world.sign_in_as("garden", "ann");
+    assert_eq!(world.refresh("garden")["code"], "answer_malformed");
+    assert_eq!(world.wait_for_state("garden", "active")["error"]["code"], "answer_malformed");
+    world.kill_agent();
+    world.start_agent();
+    assert_eq!(world.refresh("garden")["status"], "ok");
+    let refreshes = world.oidc().refreshes();
+    let [first, second] = &refreshes[..] else { panic!("{refreshes:?}") };
+    assert_eq!(second.presented, first.refresh_token, "{refreshes:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::Revision;
 use crate::domain::approval::Authorization;
 use crate::domain::fault::{Fault, SignInSource};
 use crate::domain::redirection::Redirection;
+use crate::domain::secret::Secret;
 use crate::domain::token::{Granted, PollAnswer, TokenAnswer};
 
 /// Names one request to the provider, so that an answer to another one is told apart.
@@ -84,6 +85,9 @@ pub enum ProviderAnswer {
     Granted(Result<Granted, Fault>),
     /// To [`ProviderRequest::Refresh`].
     Refresh(Result<TokenAnswer, Fault>),
+    /// To [`ProviderRequest::Refresh`] as well: no access token that can be used, for this reason, but a refresh token that takes
+    /// the place of the one that was sent.
+    Rotated(Secret, Fault),
     /// To [`ProviderRequest::Revoke`].
     Revoked(Result<(), Fault>),
 }
@@ -97,6 +101,7 @@ impl ProviderAnswer {
             Self::Poll(answer) => Self::Poll(answer.map_err(of_account)),
             Self::Granted(answer) => Self::Granted(answer.map_err(of_account)),
             Self::Refresh(answer) => Self::Refresh(answer.map_err(of_account)),
+            Self::Rotated(refresh_token, fault) => Self::Rotated(refresh_token, of_account(fault)),
             Self::Revoked(answer) => Self::Revoked(answer.map_err(of_account)),
         }
     }

@@ -321,6 +321,7 @@ impl Session {
             }
             ProviderAnswer::Granted(answer) => self.granted_answered(id, answer, cx),
             ProviderAnswer::Refresh(answer) => self.refresh_answered(id, answer, cx),
+            ProviderAnswer::Rotated(refresh_token, fault) => self.rotated(id, refresh_token, fault, cx),
             ProviderAnswer::Revoked(answer) => self.revoke_answered(id, answer, cx),
         }
     }

@@ -228,9 +228,23 @@ fn azure_ad_b2cs_refresh_token_without_an_access_token_is_not_thrown_away() {
     match answer::refresh(&exchange(200, body), asked(RequestKind::Refresh, &[])) {
         Ok(Refreshed::Rotated(token, fault)) => {
             assert_eq!((token.expose(), fault.code), ("new", FaultCode::AnswerMalformed));
+            assert!(!fault.in_doubt, "it was answered");
         }
-        other => panic!("{:?}", other.err()),
+        other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_refresh_token_that_comes_with_a_token_of_another_type_is_not_thrown_away() {
+    let body = r#"{"access_token":"a","refresh_token":"new","token_type":"mac"}"#;
+    match answer::refresh(&exchange(200, body), asked(RequestKind::Refresh, &[])) {
+        Ok(Refreshed::Rotated(token, fault)) => {
+            assert_eq!((token.expose(), fault.code), ("new", FaultCode::TokenTypeUnsupported));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(answer::refresh(&exchange(503, body), asked(RequestKind::Refresh, &[])).is_err());
+    assert!(answer::refresh(&exchange(404, body), asked(RequestKind::Refresh, &[])).is_err());
 }
 
 #[test]

@@ -6,7 +6,6 @@ use crate::domain::session::context::Context;
 use crate::domain::session::{
     Acquisition, Action, ActiveFault, CommandError, LogEvent, ProviderRequest, RequestId, Session, Ticket,
 };
-use crate::domain::token::TokenAnswer;
 
 impl Session {
     pub(in crate::domain::session) fn logout(&mut self, ticket: Ticket, cx: &mut Context) {
@@ -42,18 +41,18 @@ impl Session {
     }
 
     /// An answer came to a request that was under way when somebody signed out, or gave the sign-in up. Whoever signed out
-    /// expects no token to be left.
+    /// expects no token to be left, so those that it brought are revoked.
     pub(in crate::domain::session) fn nobody_waits_for(
         &mut self,
         id: RequestId,
-        tokens: Option<TokenAnswer>,
+        revocation: Option<ProviderRequest>,
         cx: &mut Context,
     ) {
         // Those of a former client are not this one's to revoke; and while a sign-in is held, a provider may take the end of
         // another one of the same user for the end of all.
         let is_ours = id.epoch == self.request_ids.epoch && !matches!(self.grant, Grant::Held(_));
-        if let Some(tokens) = tokens.filter(|_| is_ours) {
-            cx.ask(self.request_ids.next(), ProviderRequest::revoke(tokens));
+        if let Some(revocation) = revocation.filter(|_| is_ours) {
+            cx.ask(self.request_ids.next(), revocation);
         }
     }
 

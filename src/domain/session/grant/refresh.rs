@@ -7,6 +7,7 @@ use crate::domain::clock::{BootTime, Now};
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::{Fault, Remedy};
 use crate::domain::policy::{self, Jitter};
+use crate::domain::secret::Secret;
 use crate::domain::session::context::Context;
 use crate::domain::session::{
     Acquisition, ActiveFault, CommandError, LogEvent, Moment, ProviderRequest, RequestId, Session, Ticket,
@@ -79,13 +80,43 @@ impl Session {
         cx.ask(id, request);
     }
 
+    /// The provider has answered a refresh without an access token, and yet with the next refresh token: the one that was sent
+    /// may be used up.
+    pub(in crate::domain::session) fn rotated(
+        &mut self,
+        id: RequestId,
+        refresh_token: Secret,
+        fault: Fault,
+        cx: &mut Context,
+    ) {
+        let awaited = self.grant.awaits(id);
+        match &mut self.grant {
+            Grant::Held(renewal) if awaited => {
+                renewal.signed_in.tokens.refresh_token = Some(refresh_token);
+                renewal.signed_in.refreshing_since = None;
+                renewal.in_doubt = false;
+                // The access token is as good as before, and stays seen.
+                self.disk.note();
+                self.refresh_answered(id, Err(fault), cx);
+            }
+            Grant::Held(_) => {}
+            Grant::None { .. } | Grant::Revoking { .. } => {
+                let revocation =
+                    ProviderRequest::Revoke { refresh_token: Some(refresh_token), access_tokens: Vec::new() };
+                self.nobody_waits_for(id, Some(revocation), cx);
+            }
+        }
+    }
+
     pub(in crate::domain::session) fn refresh_answered(
         &mut self,
         id: RequestId,
         answer: Result<TokenAnswer, Fault>,
         cx: &mut Context,
     ) {
-        let Grant::Held(renewal) = &mut self.grant else { return self.nobody_waits_for(id, answer.ok(), cx) };
+        let Grant::Held(renewal) = &mut self.grant else {
+            return self.nobody_waits_for(id, answer.ok().map(ProviderRequest::revoke), cx);
+        };
         let RefreshStep::Asking(asking) = &mut renewal.step else { return };
         if asking.id != id {
             return;

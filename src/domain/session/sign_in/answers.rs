@@ -10,7 +10,7 @@ use crate::domain::fault::{Fault, FaultCode, Remedy};
 use crate::domain::policy;
 use crate::domain::record::PendingSignIn;
 use crate::domain::session::context::Context;
-use crate::domain::session::{Acquisition, ActiveFault, LogEvent, Moment, RequestId, Session, Ticket};
+use crate::domain::session::{Acquisition, ActiveFault, LogEvent, Moment, ProviderRequest, RequestId, Session, Ticket};
 use crate::domain::token::{Granted, PollAnswer};
 
 /// The number of requests without an answer after which whoever brought the browser's code hears why.
@@ -68,7 +68,7 @@ impl Session {
             return self.could_not_begin(fault, tickets, cx);
         }
         let Some(asked) = self.sign_in.asked_on(id) else {
-            return self.nobody_waits_for(id, answer.ok().map(|granted| granted.tokens), cx);
+            return self.nobody_waits_for(id, answer.ok().map(|granted| ProviderRequest::revoke(granted.tokens)), cx);
         };
         match answer {
             Ok(granted) => self.settle(granted, (id, asked), cx),
@@ -84,7 +84,7 @@ impl Session {
     ) {
         let Some(asked) = self.sign_in.asked_on(id) else {
             if let Ok(PollAnswer::Granted(granted)) = answer {
-                self.nobody_waits_for(id, Some(granted.tokens), cx);
+                self.nobody_waits_for(id, Some(ProviderRequest::revoke(granted.tokens)), cx);
             }
             return;
         };

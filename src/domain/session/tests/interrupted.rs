@@ -86,6 +86,47 @@ fn a_lost_answer_is_told_from_a_grant_that_was_revoked() {
     }
 }
 
+/// What Azure AD B2C answers where a scope is missing, and any other may by mistake.
+fn rotated() -> ProviderAnswer {
+    let fault = Fault::passing(FaultCode::AnswerMalformed, "There is no access_token.");
+    ProviderAnswer::Rotated(Secret::new("r2".to_owned()), fault)
+}
+
+#[test]
+fn a_refresh_token_that_comes_without_an_access_token_is_on_the_disk_before_it_is_used() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(2_700);
+    harness.saves = false;
+    harness.answer(rotated());
+    assert_eq!((harness.refresh_token_on_disk().as_deref(), note_on_disk(&harness)), (Some("r2"), None));
+    assert_eq!((harness.state(), harness.error()), (SessionState::Active, Some(FaultCode::AnswerMalformed)));
+    assert_eq!(harness.token().as_deref(), Some("a1"), "it is as good as before");
+    harness.pass(600);
+    assert!(harness.asked.is_empty(), "not before it is safe");
+    harness.saves = true;
+    harness.saved();
+    assert_eq!(harness.refreshes_with().as_deref(), Some("r2"));
+    // After a power cut it is the one that is taken.
+    let now = later(&harness, 5);
+    let mut harness = Harness::new(restored(harness.disk.clone(), now), now);
+    harness.pass(2);
+    assert_eq!(harness.refreshes_with().as_deref(), Some("r2"));
+}
+
+#[test]
+fn a_refresh_token_that_comes_without_an_access_token_after_a_sign_out_is_revoked() {
+    let mut harness = Harness::signed_in(3_600);
+    harness.pass(2_700);
+    let (refresh, _) = harness.asked.remove(0);
+    harness.tell(Event::Command(Command::Logout, Ticket(1)));
+    harness.asked.clear();
+    harness.tell(Event::Answered(refresh, rotated()));
+    let Some((_, ProviderRequest::Revoke { refresh_token, access_tokens })) = harness.asked.pop() else {
+        panic!("{:?}", harness.asked)
+    };
+    assert_eq!((refresh_token.as_ref().map(Secret::expose), access_tokens.len()), (Some("r2"), 0));
+}
+
 #[test]
 fn retries_write_nothing() {
     let mut harness = Harness::signed_in(3_600);
