@@ -40,7 +40,7 @@ pub(super) fn remove(config: &Path, account: &str) -> Result<(), Failure> {
         Failure::new(Exit::Failed, format!("{} cannot be written: {error}. Run this with sudo.", config.display()))
     })?;
     say(&format!("{GOOD}Removed{GOOD:#} {BOLD}[accounts.{account}]{BOLD:#} from {}", config.display()))?;
-    let not_revoked = block_on(sign_out(&settings.mqtt, &account))?;
+    let left_over = block_on(sign_out(&settings.mqtt, &account))?;
     if let Some(secret) = own_secret(config, &text, &kept, &account) {
         match fs::remove_file(&secret) {
             Ok(()) => say(&format!("{GOOD}Removed{GOOD:#} the secret in {}", secret.display()))?,
@@ -48,13 +48,14 @@ pub(super) fn remove(config: &Path, account: &str) -> Result<(), Failure> {
         }
     }
     block_on(take_out(&left.mqtt))?;
-    match not_revoked {
+    match left_over {
         None => Ok(()),
-        Some(why) => {
-            Err(Failure::new(Exit::Failed, format!("{account} is removed, and signed out on this device only. {why}")))
-        }
+        Some(what) => Err(Failure::new(Exit::Failed, format!("{account} is removed, {what}"))),
     }
 }
+
+/// What becomes of the sign-in of an account that is not signed out when it is removed.
+const STAYS: &str = "A sign-in stays in the store, sealed, until an account of this name signs out.";
 
 /// The file that `oauth2mqtt add` made for the account, if nothing else in the configuration names it.
 fn own_secret(config: &Path, before: &str, after: &str, account: &AccountName) -> Option<PathBuf> {
@@ -64,23 +65,21 @@ fn own_secret(config: &Path, before: &str, after: &str, account: &AccountName) -
     Some(config.with_file_name(name)).filter(|path| is_own && path.is_file())
 }
 
-/// Has the running agent revoke and erase the tokens while it still knows the account, and returns why they are not revoked, if so.
+/// Has the running agent revoke and erase the tokens while it still knows the account, and returns what is left of them, if anything.
 async fn sign_out(mqtt: &MqttSettings, account: &AccountName) -> Result<Option<String>, Failure> {
-    let Ok(mut agent) = RunningAgent::find(mqtt).await else {
-        say(&format!(
-            "{DIM}No agent is running: a sign-in stays in the store, sealed, until an account of this name signs out.{DIM:#}"
-        ))?;
-        return Ok(None);
+    let mut agent = match RunningAgent::find(mqtt).await {
+        Ok(agent) => agent,
+        Err(failure) => {
+            say(&format!("{DIM}Not signed out: {} {STAYS}{DIM:#}", failure.message))?;
+            return Ok(None);
+        }
     };
     let result = agent.ask::<StatusMessage>(Verb::Logout, Some(account)).await;
     agent.leave().await;
     match result.map(not_revoked) {
         Ok(None) => say(&format!("{GOOD}Signed out.{GOOD:#}")).map(|()| None),
-        Ok(why) => Ok(why),
-        Err(failure) => {
-            say(&format!("{WARN}It could not be signed out:{WARN:#} {}", failure.message))?;
-            Ok(None)
-        }
+        Ok(Some(why)) => Ok(Some(format!("and signed out on this device only. {why}"))),
+        Err(failure) => Ok(Some(format!("but not signed out: {} {STAYS}", failure.message))),
     }
 }
 

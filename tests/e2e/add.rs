@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::keyboard::at_terminal;
 use crate::support::process::Process;
-use crate::support::world::{Setup, World};
+use crate::support::world::{Client, Setup, World};
 
 /// Puts a comment into the configuration that somebody would miss.
 fn with_comment(world: &World) -> String {
@@ -105,6 +105,17 @@ fn a_removed_account_whose_tokens_could_not_be_revoked_is_reported_as_such() {
     assert_eq!(ended.code(), 1, "{ended:?}");
     assert!(ended.stderr.contains("house is removed, and signed out on this device only"), "{}", ended.stderr);
     assert!(ended.stdout.contains("The agent has taken it out") && !world.config_text().contains("house"), "{ended:?}");
+}
+
+#[test]
+fn a_removed_account_that_the_agent_does_not_sign_out_is_reported_as_such() {
+    let world = Setup::new().account("garden").start();
+    // It is in the file alone, so the agent refuses.
+    world.set_account("house", Some((Client::Public, "")));
+    let ended = world.cli(&["remove", "house"]);
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("house is removed, but not signed out: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stays in the store") && !world.config_text().contains("house"), "{ended:?}");
 }
 
 #[test]
