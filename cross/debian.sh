@@ -16,17 +16,19 @@ debian() {
     fi
 }
 
-# Unpacks the package of a program that is not installed, and puts it on the PATH: to install it would start a service.
-unpacked() {
+# Unpacks the packages of a program that is not installed, and puts it on the PATH: to install it would start a service.
+unpacked() { # PROGRAM [PACKAGE ...], of its own name if there is none
     local root=$PWD/target/$1
     command -v "$1" >/dev/null && return
+    [ $# = 1 ] || shift
     if [ ! -e "$root/.whole" ]; then
         rm -rf "$root"
         mkdir -p "$root"
         as_root apt-get update --quiet
-        (cd "$root" && apt-get download --quiet "$1")
-        dpkg-deb --extract "$root/$1"_*.deb "$root"
+        (cd "$root" && apt-get download --quiet "$@")
+        local package
+        for package in "$root"/*.deb; do dpkg-deb --extract "$package" "$root"; done
         touch "$root/.whole"
     fi
-    PATH="$PATH:$root/usr/sbin:$root/usr/bin"
+    PATH="$PATH:$root/usr/sbin:$root/usr/bin:$root/lib/systemd:$root/usr/lib/systemd"
 }

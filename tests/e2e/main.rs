@@ -31,6 +31,7 @@ mod import;
 mod known_keys;
 mod logout;
 mod messages;
+mod names;
 mod node_red;
 mod page;
 mod password;
