@@ -262,7 +262,7 @@ export const SHAPES = {
     addresses: { authorize: 'https://accounts.spotify.com/authorize', token: 'https://accounts.spotify.com/api/token' },
     answers: {
       granted: [bearer({ refresh_token: '$', scope: 'user-read-private' })],
-      refresh: [bearer({ scope: 'user-read-private' })],
+      refresh: [bearer({ refresh_token: '$', scope: 'user-read-private' })],
       refused: [no('invalid_grant', 400, { error_description: 'Refresh token revoked' })],
     },
   },

@@ -67,14 +67,11 @@ fn the_page_on_provider_files_names_every_key_of_a_file() {
     }
 }
 
-/// The only providers whose files name no source.
-const WITHOUT_SOURCE: [&str; 2] = ["netatmo", "spotify"];
-
 #[test]
 fn every_built_in_provider_names_where_its_facts_were_read_and_when() {
     for provider in Catalog::default().usable() {
         let KnownProvider { name, file, .. } = provider.as_ref();
-        assert_eq!(file.sources.is_empty(), WITHOUT_SOURCE.contains(&name.as_str()), "{name}");
+        assert!(!file.sources.is_empty(), "{name}");
         for source in &file.sources {
             assert!(source.url.starts_with("https://") && !source.says.is_empty(), "{name}: {source:?}");
             let day: Vec<_> = source.read.split('-').map(str::parse::<u16>).collect();
