@@ -13,7 +13,7 @@ use url::Url;
 use super::body::{self, Json, member};
 use super::http::Exchange;
 use super::lifetime;
-use super::quotation;
+use super::quotation::{self, KnownSecrets};
 use super::refusal::{self, ProviderError, RequestContext, by_status};
 use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::fault::{Fault, FaultCode};
@@ -140,12 +140,14 @@ pub(super) fn device_authorization(exchange: &Exchange, asked: RequestContext<'_
     let device_code = device_code.ok_or_else(|| missing("device_code"))?;
     // They are shown to the user, and published. A short code may well begin the long one, and some want it in each poll.
     let of_poll = poll_parameters.values().filter(|value| value.expose() != user_code);
-    let given: Vec<_> = asked.sent.iter().copied().chain([&device_code]).chain(of_poll).collect();
-    if quotation::repeats(&user_code, asked.sent) || quotation::repeats(&address, &given) {
+    let given = asked.sent.iter().copied().chain([&device_code]).chain(of_poll);
+    let sent = KnownSecrets::new(asked.sent.iter().copied());
+    let given = KnownSecrets::new(given);
+    if sent.are_in(&user_code) || given.are_in(&address) {
         return Err(malformed("The provider's code or address for signing in repeats a secret."));
     }
     // It only spares the user the typing.
-    let complete = complete.filter(|address| !quotation::repeats(address, &given));
+    let complete = complete.filter(|address| !given.are_in(address));
     let seconds = |name| member(&json, profile, name).and_then(Json::duration);
     let device = DeviceAuthorization {
         device_code,
@@ -213,6 +215,11 @@ fn good_token(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Re
     if !access_token.expose().bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
         return Err(malformed("The provider's access_token has characters that no header can carry."));
     }
+    // It would be published.
+    if sent.contains(&&access_token) {
+        return Err(malformed("The provider's access_token is a secret that was sent to it."));
+    }
+    let known = KnownSecrets::new(secrets);
     let lifetimes = lifetime::Answered {
         refreshable: refresh_token.is_some() || kind == RequestKind::Refresh,
         date: exchange.date,
@@ -224,8 +231,8 @@ fn good_token(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Re
     let tokens = TokenAnswer {
         expires_in: lifetimes.expires_in(profile),
         sign_in_end: lifetimes.sign_in_end(profile, kind),
-        scope: scope(member(json, profile, Member::Scope), profile, &secrets),
-        extra: extra(json, profile),
+        scope: scope(member(json, profile, Member::Scope), profile, &known),
+        extra: extra(json, profile, &known),
         access_token,
         refresh_token,
     };
@@ -236,7 +243,7 @@ fn good_token(json: &Json, exchange: &Exchange, asked: RequestContext<'_>) -> Re
 const LONGEST_SCOPES: usize = 16 * 1_024;
 
 /// The scopes with spaces between them, whether they came as a text or a list; none that quotes a secret.
-fn scope(value: Option<&Json>, profile: &Profile, secrets: &[&Secret]) -> Option<String> {
+fn scope(value: Option<&Json>, profile: &Profile, secrets: &KnownSecrets) -> Option<String> {
     let text = match value? {
         Json::List(items) => items.iter().filter_map(Json::text).collect::<Vec<_>>().join(" "),
         value => value.text()?.replace(profile.scope_separator(), " "),
@@ -244,25 +251,42 @@ fn scope(value: Option<&Json>, profile: &Profile, secrets: &[&Secret]) -> Option
     if text.len() > LONGEST_SCOPES {
         return None;
     }
-    let scopes: Vec<_> = text.split_whitespace().filter(|scope| !quotation::repeats(scope, secrets)).collect();
+    let scopes: Vec<_> = text.split_whitespace().filter(|scope| !secrets.are_in(scope)).collect();
     Some(scopes.join(" ")).filter(|scope| !scope.is_empty() && is_printable(scope))
 }
 
-/// The further members that the profile names, each as JSON.
-fn extra(json: &Json, profile: &Profile) -> BTreeMap<String, Secret> {
-    let members = profile.extra.iter().filter_map(|(name, path)| Some((name.clone(), json.at(path)?.to_json()?)));
-    members.filter(|(_, value)| value.expose().len() <= LONGEST_EXTRA).collect()
+/// The further members that the profile names, each as JSON; none that quotes a secret.
+fn extra(json: &Json, profile: &Profile, secrets: &KnownSecrets) -> BTreeMap<String, Secret> {
+    let members = profile.extra.iter();
+    members.filter_map(|(name, path)| Some((name.clone(), published(json.at(path)?, secrets)?))).collect()
 }
 
-/// The parameters of the redirection that the profile names, each as JSON.
+/// The parameters of the redirection that the profile names, each as JSON; none that quotes one of the secrets that were `sent`.
 pub(super) fn redirect_extra(
     parameters: &BTreeMap<String, Secret>,
     profile: &Profile,
-) -> impl Iterator<Item = (String, Secret)> {
-    profile.redirect_extra.iter().filter_map(|(name, parameter)| {
-        let value = Json::Text(parameters.get(parameter)?.clone());
-        Some((name.clone(), value.to_json().filter(|value| value.expose().len() <= LONGEST_EXTRA)?))
-    })
+    sent: &[&Secret],
+) -> BTreeMap<String, Secret> {
+    let secrets = KnownSecrets::new(sent.iter().copied());
+    let named = profile.redirect_extra.iter().filter_map(|(name, parameter)| Some((name, parameters.get(parameter)?)));
+    named.filter_map(|(name, value)| Some((name.clone(), published(&Json::Text(value.clone()), &secrets)?))).collect()
+}
+
+/// A member as it is published with the token, if it is not too long and quotes no secret.
+fn published(member: &Json, secrets: &KnownSecrets) -> Option<Secret> {
+    let text = member.to_json().filter(|text| text.expose().len() <= LONGEST_EXTRA)?;
+    (!quotes_secret(member, secrets)).then_some(text)
+}
+
+fn quotes_secret(member: &Json, secrets: &KnownSecrets) -> bool {
+    match member {
+        Json::Text(text) => secrets.are_in(text.expose()),
+        Json::List(items) => items.iter().any(|item| quotes_secret(item, secrets)),
+        Json::Object(members) => {
+            members.iter().any(|(name, value)| secrets.are_in(name) || quotes_secret(value, secrets))
+        }
+        _ => false,
+    }
 }
 
 /// Reads the body, or says why what answered is no OAuth server.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::body::{self, Json};
 use super::http::Exchange;
-use super::{jwt, quotation};
+use super::jwt;
+use super::quotation::{self, KnownSecrets};
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::identity::{Identity, is_plain_address};
@@ -104,7 +105,8 @@ impl Claims {
     /// The user that the claims are about, if they say which, with the `further` claims. A claim that repeats one of the `secrets`
     /// counts as absent.
     pub(super) fn identity(&self, secrets: &[&Secret], further: &[String]) -> Option<Identity> {
-        let is_fit = |text: &str| !text.is_empty() && !quotation::repeats(text, secrets);
+        let secrets = KnownSecrets::new(secrets.iter().copied());
+        let is_fit = |text: &str| !text.is_empty() && !secrets.are_in(text);
         let sub = match self.0.member("sub")? {
             // One that would have to be changed to be shown could be taken for another user's.
             Json::Text(text) => Some(text.expose().to_owned()).filter(|text| printable(text) == *text)?,
@@ -122,19 +124,19 @@ impl Claims {
             email,
             name: text("name").or_else(|| text("preferred_username")),
             picture,
-            claims: self.further(further, secrets),
+            claims: self.further(further, &secrets),
         })
     }
 
     /// The values of these claims. A name with dots in it is that of a member of a member, unless there is a claim of that name.
-    fn further(&self, names: &[String], secrets: &[&Secret]) -> BTreeMap<String, Vec<String>> {
+    fn further(&self, names: &[String], secrets: &KnownSecrets) -> BTreeMap<String, Vec<String>> {
         let mut claims = BTreeMap::new();
         for name in names {
             let nested = || name.split('.').try_fold(&self.0, |json, member| json.member(member));
             let Some(claim) = self.0.member(name).or_else(nested) else { continue };
             let values = if let Json::List(values) = claim { values.as_slice() } else { std::slice::from_ref(claim) };
             let values = values.iter().filter_map(value).take(MOST_VALUES);
-            claims.insert(name.clone(), values.filter(|value| !quotation::repeats(value, secrets)).collect());
+            claims.insert(name.clone(), values.filter(|value| !secrets.are_in(value)).collect());
         }
         claims
     }

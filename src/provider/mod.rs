@@ -150,7 +150,7 @@ impl Provider {
         let sent = self.secrets([code, code_verifier]);
         let new = answer::token(&exchange, self.asked(RequestKind::CodeExchange, &sent));
         let mut new = new.map_err(|fault| endpoints.explain(fault))?;
-        new.tokens.extra.extend(answer::redirect_extra(further, &self.account.profile));
+        new.tokens.extra.extend(answer::redirect_extra(further, &self.account.profile, &sent));
         let nonce = request::has_nonce(&self.account).then(|| request::nonce(code_verifier));
         if new.id_token.as_ref().is_some_and(|token| identity::is_of_another(token, nonce.as_deref())) {
             let message = "The ID token is the answer to another sign-in (its nonce differs).";

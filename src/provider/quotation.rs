@@ -4,7 +4,9 @@
 //! text is decoded in every usual way, and withheld as a whole if any reading of it has a long part in common with a
 //! secret. What is not known to be a secret may be one all the same: of the rest, only words stay.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -45,69 +47,114 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 
+/// Secrets that no text may quote, made ready once for all texts of an answer: a secret may be as long as an answer, and an answer may
+/// have as many texts as there is room for.
+pub(super) struct KnownSecrets(Vec<SecretForm>);
+
+/// A form of a secret, with every part of it that must not be shown in a sentence, or in an address.
+struct SecretForm {
+    bytes: Zeroizing<Vec<u8>>,
+    in_words: OnceCell<SecretParts>,
+    in_address: OnceCell<SecretParts>,
+}
+
+/// All parts of one length, by their hashes: another text that has one of these by chance is withheld, which costs nothing.
+struct SecretParts {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+/// The place where a text is to be shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    InWords,
+    InAddress,
+}
+
 /// The beginning of `text`, fit for a log, or what stands in its place if it may quote one of the `secrets`.
 pub(super) fn shown(text: &str, secrets: &[&Secret]) -> String {
     let text = text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| &text[..end]);
-    if quotes(text, secrets, most_in_words) == Some(false) { readable(text) } else { WITHHELD.to_owned() }
+    let quotes = KnownSecrets::new(secrets.iter().copied()).quotes(text, Shown::InWords);
+    if quotes == Some(false) { readable(text) } else { WITHHELD.to_owned() }
 }
 
-/// Returns whether any reading of `text` has most of one of the `secrets` in it, or may have for all that can be told. For texts that
-/// must be shown as they are, such as a code or an address.
-pub(super) fn repeats(text: &str, secrets: &[&Secret]) -> bool {
-    text.len() > LONGEST_REPEATED || quotes(text, secrets, most_in_address) != Some(false)
-}
-
-/// The length of a part in common with a secret of so many bytes that is too long in a sentence.
-fn most_in_words(secret: usize) -> usize {
-    secret.div_ceil(2).min(LONGEST_COMMON)
-}
-
-/// The same for an address or a code. Of a secret of less than twelve bytes, only the whole; of one of less than six,
-/// nothing.
-fn most_in_address(secret: usize) -> usize {
-    (secret * 3).div_ceil(4).clamp(LEAST_REPEATED.min(secret).max(LONGEST_COMMON), MOST_REPEATED)
-}
-
-/// Returns whether any reading of `text` has a part in common with one of the `secrets` that is too long by `most`; `None` if it has
-/// too many readings to tell.
-fn quotes(text: &str, secrets: &[&Secret], most: fn(usize) -> usize) -> Option<bool> {
-    let secrets: Vec<_> = secrets.iter().flat_map(|secret| forms_of(secret)).collect();
-    // No reading is longer than the text.
-    let is_possible = |length: usize, form: &[u8]| (1..=form.len().min(text.len())).contains(&length);
-    let secrets =
-        secrets.iter().map(|form| (most(form.len()), form)).filter(|(length, form)| is_possible(*length, form));
-    let secrets: Vec<_> =
-        secrets.map(|(length, form)| SecretParts { length, parts: form.windows(length).collect() }).collect();
-    if secrets.is_empty() {
-        return Some(false);
+impl KnownSecrets {
+    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let form = |bytes| SecretForm { bytes, in_words: OnceCell::new(), in_address: OnceCell::new() };
+        Self(secrets.into_iter().flat_map(forms_of).map(form).collect())
     }
-    let mut seen = HashSet::from([text.as_bytes().to_vec()]);
-    let mut readings = vec![text.as_bytes().to_vec()];
-    for depth in 0..=DEEPEST {
-        if readings.iter().any(|reading| have_common(reading, &secrets)) {
-            return Some(true);
-        }
-        if depth == DEEPEST {
-            break;
-        }
-        let mut deeper = Vec::new();
-        for reading in readings.iter().flat_map(|reading| decoded(reading)) {
-            if seen.insert(reading.clone()) {
-                deeper.push(reading);
-            }
-            if seen.len() > MOST_READINGS {
-                return None;
-            }
-        }
-        readings = deeper;
+
+    /// Returns whether any reading of `text` has most of a secret in it, or may have for all that can be told. For texts that must be
+    /// shown as they are, such as a code or an address.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        text.len() > LONGEST_REPEATED || self.quotes(text, Shown::InAddress) != Some(false)
     }
-    Some(false)
+
+    /// Returns whether any reading of `text` has a part in common with a secret that is too long; `None` if it has too many readings to
+    /// tell.
+    fn quotes(&self, text: &str, place: Shown) -> Option<bool> {
+        // No reading is longer than the text.
+        let is_possible = |form: &SecretForm| (1..=form.bytes.len().min(text.len())).contains(&form.most(place));
+        if !self.0.iter().any(is_possible) {
+            return Some(false);
+        }
+        let mut seen = HashSet::from([text.as_bytes().to_vec()]);
+        let mut readings = vec![text.as_bytes().to_vec()];
+        for depth in 0..=DEEPEST {
+            if readings.iter().any(|reading| self.have_common(reading, place)) {
+                return Some(true);
+            }
+            if depth == DEEPEST {
+                break;
+            }
+            let mut deeper = Vec::new();
+            for reading in readings.iter().flat_map(|reading| decoded(reading)) {
+                if seen.insert(reading.clone()) {
+                    deeper.push(reading);
+                }
+                if seen.len() > MOST_READINGS {
+                    return None;
+                }
+            }
+            readings = deeper;
+        }
+        Some(false)
+    }
+
+    /// Returns whether `reading` and a secret have a part in common that gives something away. Blanks and marks between letters do not
+    /// hide it, nor does another case.
+    fn have_common(&self, reading: &[u8], place: Shown) -> bool {
+        let reading = folded(reading);
+        let letters = letters_of(&reading);
+        self.0.iter().any(|form| [&reading, &letters].iter().any(|reading| form.has_common(reading, place)))
+    }
 }
 
-/// Every part of a form of a secret, all of one length, that must not be shown.
-struct SecretParts<'a> {
-    length: usize,
-    parts: HashSet<&'a [u8]>,
+impl SecretForm {
+    /// The length of a part in common that is too long, in bytes.
+    fn most(&self, place: Shown) -> usize {
+        let secret = self.bytes.len();
+        match place {
+            Shown::InWords => secret.div_ceil(2).min(LONGEST_COMMON),
+            // Of a secret of less than twelve bytes, only the whole; of one of less than six, nothing.
+            Shown::InAddress => {
+                (secret * 3).div_ceil(4).clamp(LEAST_REPEATED.min(secret).max(LONGEST_COMMON), MOST_REPEATED)
+            }
+        }
+    }
+
+    fn has_common(&self, reading: &[u8], place: Shown) -> bool {
+        let length = self.most(place);
+        if length == 0 || reading.len() < length || self.bytes.len() < length {
+            return false;
+        }
+        let cell = if place == Shown::InWords { &self.in_words } else { &self.in_address };
+        let SecretParts { hashes, hasher } = cell.get_or_init(|| {
+            let hasher = RandomState::new();
+            SecretParts { hashes: self.bytes.windows(length).map(|part| hasher.hash_one(part)).collect(), hasher }
+        });
+        reading.windows(length).any(|part| hashes.contains(&hasher.hash_one(part)))
+    }
 }
 
 /// The forms in which a secret is looked for: the whole of it, and its letters and digits alone.
@@ -115,16 +162,6 @@ fn forms_of(secret: &Secret) -> [Zeroizing<Vec<u8>>; 2] {
     let whole = folded(secret.expose().as_bytes());
     let letters = letters_of(&whole);
     [Zeroizing::new(whole), Zeroizing::new(letters)]
-}
-
-/// Returns whether the two have a part in common that gives something away. Blanks and marks between letters do not hide it, nor
-/// does another case.
-fn have_common(reading: &[u8], secrets: &[SecretParts]) -> bool {
-    let reading = folded(reading);
-    let letters = letters_of(&reading);
-    secrets.iter().any(|SecretParts { length, parts }| {
-        [&reading, &letters].iter().any(|reading| reading.windows(*length).any(|part| parts.contains(part)))
-    })
 }
 
 fn letters_of(bytes: &[u8]) -> Vec<u8> {

@@ -41,6 +41,10 @@ fn each(bytes: &[u8], write: impl Fn(&mut String, u8)) -> String {
     })
 }
 
+fn repeats(text: &str, secrets: &[&Secret]) -> bool {
+    KnownSecrets::new(secrets.iter().copied()).are_in(text)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
