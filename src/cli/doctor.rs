@@ -80,7 +80,7 @@ impl Findings {
                 (BAD, "FAIL", text, Some(help))
             }
         };
-        say(&format!("{style}{word}{style:#}  {what}: {}", printable(&text)))?;
+        say(&format!("{style}{word}{style:#}  {}: {}", printable(what), printable(&text)))?;
         match help {
             Some(help) => say(&format!("      {DIM}next:{DIM:#} {}", printable(&help))),
             None => Ok(()),

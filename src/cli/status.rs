@@ -62,17 +62,17 @@ fn show_all(all: &[StatusMessage]) -> Result<(), Failure> {
     if all.is_empty() {
         return say("The configuration names no account yet. Add one with `sudo oauth2mqtt add`.");
     }
-    let width = all.iter().map(|status| status.account.len()).max().unwrap_or_default();
+    let width = all.iter().map(|status| status.account.as_str().len()).max().unwrap_or_default();
     let columns = Terminal::stdout().columns;
     let now = clock::now().wall;
     for status in all {
         let rows = rows(status, now);
-        let name = printable(&status.account);
+        let name = status.account.as_str();
         let indent = width + 2 + LABELS + 2;
         if columns.is_some_and(|columns| columns < indent + FEWEST) {
-            below_each_other(&name, &rows, columns)?;
+            below_each_other(name, &rows, columns)?;
         } else {
-            side_by_side(&name, width, &rows, columns)?;
+            side_by_side(name, width, &rows, columns)?;
         }
     }
     Ok(())
@@ -86,7 +86,7 @@ fn check(all: &[StatusMessage]) -> Result<(), Failure> {
 
 /// Says what an account needs.
 fn need(status: &StatusMessage) -> String {
-    let account = printable(&status.account);
+    let account = &status.account;
     match &status.error {
         Some(error) => format!("{account}: {}", printable(&error.message)),
         None => format!("{account} is not signed in.\n  help: sign in with `oauth2mqtt login {account}`"),
@@ -153,7 +153,7 @@ fn rows(status: &StatusMessage, now: UnixTime) -> Vec<Row> {
         row(DIM, "declared", "over MQTT, by a flow".to_owned());
     }
     if status.sign_in_needed {
-        let account = printable(&status.account);
+        let account = &status.account;
         let text = format!("its settings ask for something else now; sign in again with `oauth2mqtt login {account}`");
         row(WARN, "outdated", text);
     }
@@ -180,7 +180,7 @@ fn state(state: &str) -> (Style, &'static str) {
 
 fn summary(status: &StatusMessage, now: UnixTime) -> String {
     let at = |time: Option<i64>| time.map(|at| relative_time::relative(UnixTime::new(at), now));
-    let account = printable(&status.account);
+    let account = &status.account;
     match status.state.as_str() {
         "active" => match (at(status.expires_at), at(status.next_refresh_at)) {
             (Some(end), Some(refresh)) => format!("token expires {end}, next refresh {refresh}"),

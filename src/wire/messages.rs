@@ -85,7 +85,7 @@ pub(crate) struct SetUp {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StatusMessage {
     /// The account.
-    pub account: String,
+    pub account: AccountName,
     /// `signed_out`, `awaiting_user`, `active` or `expired`.
     pub state: String,
     /// True if nothing goes on before a user signs in.
@@ -152,7 +152,7 @@ pub(crate) struct ErrorMessage {
 #[must_use]
 pub(crate) fn status(account: &AccountName, set_up: SetUp, status: &StatusView) -> StatusMessage {
     StatusMessage {
-        account: account.to_string(),
+        account: account.clone(),
         state: status.state.name().to_owned(),
         needs_user: status.needs_user,
         expires_at: status.expires_at.map(UnixTime::seconds),
@@ -269,6 +269,19 @@ mod tests {
 
     fn google() -> AccountName {
         "google".parse().unwrap()
+    }
+
+    #[test]
+    fn a_status_of_what_is_no_account_is_not_read() {
+        let status = |account: &str| {
+            let json = serde_json::json!({ "account": account, "state": "active", "needs_user": false, "extra": [],
+                                           "sign_in_needed": false });
+            serde_json::from_value::<StatusMessage>(json)
+        };
+        assert!(status("garden").is_ok());
+        for account in ["", "bridge", "\u{1b}]0;PWNED\u{7}", &"a".repeat(70_000)] {
+            assert!(status(account).is_err(), "{account:.20}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::cli::config_file::replace;
@@ -88,11 +88,16 @@ impl NewAccount {
     /// Writes the secret beside the configuration, readable by the agent's user alone: the owner of the store.
     fn write_secret(&self, secret: &Secret, config: &Path, settings: &Settings) -> Result<PathBuf, Failure> {
         let path = config.with_file_name(self.secret_name());
+        let owner = fs::metadata(&settings.store.path).or_else(|_| fs::metadata(config));
         let write = || {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             file.set_permissions(Permissions::from_mode(0o600))?;
             file.write_all(secret.expose().as_bytes())?;
             file.write_all(b"\n")?;
+            if let Ok(owner) = owner {
+                // Only root can give a file away; anybody else runs the agent too, or has it told by `check`.
+                let _ = fchown(&file, Some(owner.uid()), Some(owner.gid()));
+            }
             file.sync_all()
         };
         write().map_err(|error| {
@@ -107,11 +112,6 @@ impl NewAccount {
             };
             Failure::new(Exit::Failed, format!("{} cannot be written: {error}. {advice}", path.display()))
         })?;
-        let owner = fs::metadata(&settings.store.path).or_else(|_| fs::metadata(config));
-        if let Ok(owner) = owner {
-            // Only root can give a file away; anybody else runs the agent too, or has it told by `check`.
-            let _ = chown(&path, Some(owner.uid()), Some(owner.gid()));
-        }
         Ok(path)
     }
 }
