@@ -91,6 +91,10 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 /// The time after a refresh within which a request for another is answered with the token that is there.
 pub(crate) const FRESH_ENOUGH: Duration = Duration::from_secs(2);
 
+/// The rate at which the tokens of a sign-in are refreshed, whatever life its provider gives them. Each refresh writes twice, and one every
+/// three seconds with the largest token would write 20 GB a day.
+pub(crate) const REFRESHES: Rate = Rate { at_once: 240, pause: Duration::from_secs(15) };
+
 /// The rate at which declared changes are accepted. A flow that is broken may declare something else in a loop, and each change writes some
 /// 70 kB: as fast as a device is, that is 300 GB a day, and one in a minute is 100 MB. The number is for all accounts that a
 /// device can have, declared anew and then corrected.

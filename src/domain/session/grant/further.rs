@@ -1,6 +1,6 @@
 //! The further tokens of a sign-in: each has its own time, and all share one refresh token and one request under way.
 
-use super::renewal::sign_in_end;
+use super::renewal::{paced, sign_in_end};
 use super::{RefreshStep, Renewal, wait_after};
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::expiry::Expiry;
@@ -230,7 +230,7 @@ impl Renewal {
         };
         *way = FurtherRenewal {
             name: name.clone(),
-            due: Moment::at(at, cx.now),
+            due: Moment::at(paced(&mut self.refreshes, at, cx.now), cx.now),
             received: Some(cx.now.boot),
             generation: id.serial,
             failures: 0,

@@ -7,6 +7,7 @@ use crate::domain::clock::{BootTime, Now};
 use crate::domain::expiry::Expiry;
 use crate::domain::fault::{Fault, FaultCode};
 use crate::domain::policy;
+use crate::domain::rate_limit::Throttle;
 use crate::domain::record::{ClientBinding, Refusal, SignedIn};
 use crate::domain::session::context::Context;
 use crate::domain::session::{Acquisition, ActiveFault, Moment, RequestId, Rules, Ticket};
@@ -21,6 +22,8 @@ pub(in crate::domain::session) struct Renewal {
     /// When the newest tokens came, and with the answer to which request; neither if they are from before a restart.
     pub(super) received: Option<BootTime>,
     generation: u64,
+    /// The rate of refreshes.
+    pub(super) refreshes: Throttle,
     pub(super) failures: u32,
     pub(super) active_fault: Option<Box<ActiveFault>>,
     /// True if an answer to an earlier refresh with the same token may have been lost on its way.
@@ -37,6 +40,15 @@ pub(super) fn sign_in_end(said: SignInEnd, before: Option<Expiry>, asked: Now) -
         SignInEnd::Never => None,
         SignInEnd::In(life) => Some(Expiry::counted(asked, life)),
     }
+}
+
+/// When to refresh next, after a refresh: at that moment, or later where there have been too many.
+pub(super) fn paced(refreshes: &mut Throttle, at: BootTime, now: Now) -> BootTime {
+    let Err(wait) = refreshes.take(now.boot) else { return at };
+    let later = now.boot + wait;
+    // That one counts as well.
+    let _ = refreshes.take(later);
+    at.max(later)
 }
 
 #[derive(Debug)]
@@ -131,6 +143,7 @@ impl Renewal {
             step: RefreshStep::Never,
             received: None,
             generation: 0,
+            refreshes: Throttle::new(policy::REFRESHES),
             failures: 0,
             active_fault: None,
             in_doubt,
@@ -259,10 +272,10 @@ impl Renewal {
                 let at = policy::first_refresh_at(expiry.as_ref(), cx.now.boot, cx.jitter);
                 self.before_sign_in_ends(at, cx.now.boot, cx)
             }
-            _ => return,
+            _ => self.next_due(cx).at,
         };
         if let RefreshStep::Waits(due) = &mut self.step {
-            *due = Moment::at(at, cx.now);
+            *due = Moment::at(paced(&mut self.refreshes, at, cx.now), cx.now);
         }
     }
 

@@ -113,6 +113,21 @@ fn a_users_no_ends_the_sign_in_with_its_reason() {
     assert_eq!((harness.state(), harness.error()), (SessionState::SignedOut, Some(FaultCode::AccessDenied)));
 }
 
+/// Each refresh is written to the card.
+#[test]
+fn tokens_that_live_for_seconds_are_refreshed_within_bounds() {
+    let mut harness = Harness::signed_in(3);
+    let mut refreshes = 0;
+    for _ in 0..10_000 {
+        if !harness.asked.is_empty() {
+            refreshes += 1;
+            harness.answer(ProviderAnswer::Refresh(Ok(tokens(&format!("a{refreshes}"), None, 3))));
+        }
+        harness.pass(1);
+    }
+    assert!((240 + 600..=240 + 10_000 / 15 + 1).contains(&refreshes), "{refreshes}");
+}
+
 #[test]
 fn a_token_is_refreshed_ahead_of_its_end_and_a_rotated_refresh_token_is_used_next() {
     let mut harness = Harness::signed_in(3_600);
