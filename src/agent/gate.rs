@@ -255,7 +255,12 @@ impl Agent {
             return Err(RequestError::new(ErrorCode::GateDisabled, error));
         }
         let user = sign_out.filter(|user| *user != EVERYBODY);
-        let ended = sign_out.map(|_| self.gate.shared.lock().sessions.sign_out(user)).unwrap_or_default();
+        let ended = sign_out.map(|_| {
+            let state = &mut *self.gate.shared.lock();
+            state.sign_ins.sign_out(user);
+            state.sessions.sign_out(user)
+        });
+        let ended = ended.unwrap_or_default();
         let signed_out = ended.len();
         let (reply_to, transaction) = (reply_to.clone(), transaction.clone());
         self.sign_out_of_gate(ended, None, SignOutAsker::Broker { reply_to, transaction, signed_out });

@@ -165,6 +165,14 @@ impl WaitingSignIns {
         self.0.retain(|waiting| waiting.browser != browser);
     }
 
+    /// Gives up what was approved and not yet collected, of this person or of everybody.
+    pub(crate) fn sign_out(&mut self, user: Option<&str>) {
+        self.0.retain(|waiting| match &waiting.state {
+            WaitingState::Answered(Ok(session)) => user.is_some_and(|user| *session.user != *user),
+            _ => true,
+        });
+    }
+
     /// Gives up every sign-in by this way, after its client has changed.
     pub(crate) fn give_up(&mut self, way: Way) {
         self.0.retain(|waiting| match waiting.state {
@@ -335,5 +343,17 @@ mod tests {
         assert!(waiting.0.iter().all(|it| matches!(it.state, WaitingState::Browser(_))) && waiting.0.len() == 2);
         waiting.give_up(Way::Browser);
         assert!(waiting.0.is_empty());
+    }
+    #[test]
+    fn a_sign_out_ends_what_was_approved_and_not_yet_collected() {
+        for (user, left) in [(Some("ann@example.com"), [false, true]), (None, [false, false])] {
+            let mut waiting = WaitingSignIns::default();
+            for (number, name) in [(1, "ann"), (2, "bob")] {
+                waiting.insert((browser(number), client(1)), code(), back(), None, at(0));
+                waiting.phone_answered(browser(number), Ok(session(name)), at(1));
+            }
+            waiting.sign_out(user);
+            assert_eq!([1, 2].map(|number| waiting.collect(browser(number), at(2)).is_some()), left, "{user:?}");
+        }
     }
 }
