@@ -30,13 +30,13 @@ impl Identity {
         self.verified_email().or(self.name.as_deref()).unwrap_or(&self.sub)
     }
 
-    /// Tells the user from every other: the verified e-mail address in lower case, else the subject. A subject that looks like an
-    /// address is marked as one, since some providers let users choose it.
+    /// Tells the user from every other: the verified e-mail address in lower case, else the subject. A subject that may look
+    /// like an address is marked as one, since some providers let users choose it.
     #[must_use]
     pub fn user(&self) -> String {
         match self.verified_email() {
             Some(address) => address.to_ascii_lowercase(),
-            None if self.sub.contains('@') => format!("sub:{}", self.sub),
+            None if self.sub.contains('@') || !self.sub.is_ascii() => format!("sub:{}", self.sub),
             None => self.sub.clone(),
         }
     }
@@ -260,6 +260,8 @@ mod tests {
         assert_eq!(of("1", "Ann@Example.com", true), "ann@example.com");
         assert_eq!(of("1", "ann@example.com", false), "1");
         assert_eq!(of("ann@example.com", "eve@example.com", false), "sub:ann@example.com");
+        // With a wide commercial at (U+FF20).
+        assert_eq!(of("ann\u{ff20}example.com", "", false), "sub:ann\u{ff20}example.com");
     }
 
     #[test]
