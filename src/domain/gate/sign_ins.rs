@@ -168,7 +168,7 @@ impl WaitingSignIns {
     /// Gives up what was approved and not yet collected, of this person or of everybody.
     pub(crate) fn sign_out(&mut self, user: Option<&str>) {
         self.0.retain(|waiting| match &waiting.state {
-            WaitingState::Answered(Ok(session)) => user.is_some_and(|user| *session.user != *user),
+            WaitingState::Answered(Ok(session)) => user.is_some_and(|user| !session.user.eq_ignore_ascii_case(user)),
             _ => true,
         });
     }
