@@ -1,6 +1,5 @@
 //! Brokers that refuse, go away, or cannot bear something: each is told with its reason, and costs nothing else.
 
-use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
