@@ -23,6 +23,9 @@ use crate::wire::{
 /// The largest packet that is taken: the state of a thousand accounts is in one.
 const LARGEST: u32 = 8 * 1024 * 1024;
 
+/// The most messages that are put aside while another is awaited: a broker may send any number.
+const MOST_ASIDE: usize = 256;
+
 /// The time for a retained message to arrive.
 const RETAINED: Duration = Duration::from_secs(3);
 
@@ -87,7 +90,7 @@ impl RunningAgent {
                     return Ok::<_, Failure>(message.payload);
                 }
                 // Nobody would ever read an answer that no request of this command awaits.
-                if message.topic != self.reply_topic {
+                if message.topic != self.reply_topic && self.aside.len() < MOST_ASIDE {
                     self.aside.push(message);
                 }
             }
