@@ -54,7 +54,7 @@ pub(super) fn remove(config: &Path, account: &str) -> Result<(), Failure> {
     }
 }
 
-/// What becomes of the sign-in of an account that is not signed out when it is removed.
+/// The fate of the sign-in of an account that is not signed out when it is removed.
 const STAYS: &str = "A sign-in stays in the store, sealed, until an account of this name signs out.";
 
 /// The file that `oauth2mqtt add` made for the account, if nothing else in the configuration names it.
