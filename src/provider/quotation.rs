@@ -4,7 +4,6 @@
 //! text is decoded in every usual way, and withheld as a whole if any reading of it has a long part in common with a
 //! secret. What is not known to be a secret may be one all the same: of the rest, only words stay.
 
-use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -49,59 +48,67 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 
 /// Secrets that no text may quote, made ready once for all texts of an answer: a secret may be as long as an answer, and an answer may
 /// have as many texts as there is room for.
-pub(super) struct KnownSecrets(Vec<SecretForm>);
-
-/// A form of a secret, with every part of it that must not be shown in a sentence, or in an address.
-struct SecretForm {
-    bytes: Zeroizing<Vec<u8>>,
-    in_words: OnceCell<SecretParts>,
-    in_address: OnceCell<SecretParts>,
+pub(super) struct KnownSecrets {
+    parts: Vec<SecretParts>,
+    state: RandomState,
 }
 
-/// All parts of one length, by their hashes: another text that has one of these by chance is withheld, which costs nothing.
+/// All parts of one length of a form of a secret, by their hashes. Where hashes collide, a text is withheld without need.
 struct SecretParts {
+    length: usize,
     hashes: HashSet<u64>,
-    hasher: RandomState,
-}
-
-/// The place where a text is to be shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    InWords,
-    InAddress,
 }
 
 /// The beginning of `text`, fit for a log, or what stands in its place if it may quote one of the `secrets`.
 pub(super) fn shown(text: &str, secrets: &[&Secret]) -> String {
     let text = text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| &text[..end]);
-    let quotes = KnownSecrets::new(secrets.iter().copied()).quotes(text, Shown::InWords);
-    if quotes == Some(false) { readable(text) } else { WITHHELD.to_owned() }
+    let secrets = KnownSecrets::with_parts(secrets.iter().copied(), most_in_words);
+    if secrets.quoted_in(text) == Some(false) { readable(text) } else { WITHHELD.to_owned() }
+}
+
+/// The length of a part in common with a secret of so many bytes that is too long in a sentence.
+fn most_in_words(secret: usize) -> usize {
+    secret.div_ceil(2).min(LONGEST_COMMON)
+}
+
+/// The same for an address or a code. Of a secret of less than twelve bytes, only the whole; of one of less than six,
+/// nothing.
+fn most_in_address(secret: usize) -> usize {
+    (secret * 3).div_ceil(4).clamp(LEAST_REPEATED.min(secret).max(LONGEST_COMMON), MOST_REPEATED)
 }
 
 impl KnownSecrets {
+    /// These secrets, for texts that must be shown as they are, such as a code or an address.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        let form = |bytes| SecretForm { bytes, in_words: OnceCell::new(), in_address: OnceCell::new() };
-        Self(secrets.into_iter().flat_map(forms_of).map(form).collect())
+        Self::with_parts(secrets, most_in_address)
     }
 
-    /// Returns whether any reading of `text` has most of a secret in it, or may have for all that can be told. For texts that must be
-    /// shown as they are, such as a code or an address.
+    fn with_parts<'a>(secrets: impl IntoIterator<Item = &'a Secret>, most: fn(usize) -> usize) -> Self {
+        let state = RandomState::new();
+        let parts = secrets.into_iter().flat_map(forms_of).map(|form| (most(form.len()), form));
+        let parts = parts.filter(|(length, _)| *length > 0).map(|(length, form)| {
+            let hashes = form.windows(length).map(|part| state.hash_one(part)).collect();
+            SecretParts { length, hashes }
+        });
+        Self { parts: parts.collect(), state }
+    }
+
+    /// Returns whether any reading of `text` has most of a secret in it, or may have for all that can be told.
     pub(super) fn are_in(&self, text: &str) -> bool {
-        text.len() > LONGEST_REPEATED || self.quotes(text, Shown::InAddress) != Some(false)
+        text.len() > LONGEST_REPEATED || self.quoted_in(text) != Some(false)
     }
 
     /// Returns whether any reading of `text` has a part in common with a secret that is too long; `None` if it has too many readings to
     /// tell.
-    fn quotes(&self, text: &str, place: Shown) -> Option<bool> {
+    fn quoted_in(&self, text: &str) -> Option<bool> {
         // No reading is longer than the text.
-        let is_possible = |form: &SecretForm| (1..=form.bytes.len().min(text.len())).contains(&form.most(place));
-        if !self.0.iter().any(is_possible) {
+        if self.parts.iter().all(|SecretParts { length, hashes }| hashes.is_empty() || *length > text.len()) {
             return Some(false);
         }
         let mut seen = HashSet::from([text.as_bytes().to_vec()]);
         let mut readings = vec![text.as_bytes().to_vec()];
         for depth in 0..=DEEPEST {
-            if readings.iter().any(|reading| self.have_common(reading, place)) {
+            if readings.iter().any(|reading| self.have_common(reading)) {
                 return Some(true);
             }
             if depth == DEEPEST {
@@ -123,37 +130,13 @@ impl KnownSecrets {
 
     /// Returns whether `reading` and a secret have a part in common that gives something away. Blanks and marks between letters do not
     /// hide it, nor does another case.
-    fn have_common(&self, reading: &[u8], place: Shown) -> bool {
+    fn have_common(&self, reading: &[u8]) -> bool {
         let reading = folded(reading);
         let letters = letters_of(&reading);
-        self.0.iter().any(|form| [&reading, &letters].iter().any(|reading| form.has_common(reading, place)))
-    }
-}
-
-impl SecretForm {
-    /// The length of a part in common that is too long, in bytes.
-    fn most(&self, place: Shown) -> usize {
-        let secret = self.bytes.len();
-        match place {
-            Shown::InWords => secret.div_ceil(2).min(LONGEST_COMMON),
-            // Of a secret of less than twelve bytes, only the whole; of one of less than six, nothing.
-            Shown::InAddress => {
-                (secret * 3).div_ceil(4).clamp(LEAST_REPEATED.min(secret).max(LONGEST_COMMON), MOST_REPEATED)
-            }
-        }
-    }
-
-    fn has_common(&self, reading: &[u8], place: Shown) -> bool {
-        let length = self.most(place);
-        if length == 0 || reading.len() < length || self.bytes.len() < length {
-            return false;
-        }
-        let cell = if place == Shown::InWords { &self.in_words } else { &self.in_address };
-        let SecretParts { hashes, hasher } = cell.get_or_init(|| {
-            let hasher = RandomState::new();
-            SecretParts { hashes: self.bytes.windows(length).map(|part| hasher.hash_one(part)).collect(), hasher }
-        });
-        reading.windows(length).any(|part| hashes.contains(&hasher.hash_one(part)))
+        let is_in = |SecretParts { length, hashes }: &SecretParts, reading: &[u8]| {
+            reading.windows(*length).any(|part| hashes.contains(&self.state.hash_one(part)))
+        };
+        self.parts.iter().any(|parts| is_in(parts, &reading) || is_in(parts, &letters))
     }
 }
 

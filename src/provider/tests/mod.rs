@@ -4,6 +4,7 @@ mod assertions;
 mod directory;
 mod kinds;
 mod peculiar_requests;
+mod published;
 mod requests;
 mod unreachable;
 mod wire;
