@@ -33,13 +33,19 @@ impl Throttle {
     /// # Errors
     /// The wait until it would, where there have been too many.
     pub(crate) fn take(&mut self, now: BootTime) -> Result<(), Duration> {
-        let whole_at = self.whole_at.max(now) + self.rate.pause;
-        let wait = whole_at.after(now + self.rate.pause * self.rate.at_once);
+        let mut after = *self;
+        let wait = after.reserve(now);
         if !wait.is_zero() {
             return Err(wait);
         }
-        self.whole_at = whole_at;
+        *self = after;
         Ok(())
+    }
+
+    /// Lets one through at the earliest moment, and returns the wait until then.
+    pub(crate) fn reserve(&mut self, now: BootTime) -> Duration {
+        self.whole_at = self.whole_at.max(now) + self.rate.pause;
+        self.whole_at.after(now + self.rate.pause * self.rate.at_once)
     }
 
     /// Returns whether it is as if it had let nothing through yet.

@@ -44,11 +44,7 @@ pub(super) fn sign_in_end(said: SignInEnd, before: Option<Expiry>, asked: Now) -
 
 /// When to refresh next, after a refresh: at that moment, or later where there have been too many.
 pub(super) fn paced(refreshes: &mut Throttle, at: BootTime, now: Now) -> BootTime {
-    let Err(wait) = refreshes.take(now.boot) else { return at };
-    let later = now.boot + wait;
-    // That one counts as well.
-    let _ = refreshes.take(later);
-    at.max(later)
+    at.max(now.boot + refreshes.reserve(now.boot))
 }
 
 #[derive(Debug)]
