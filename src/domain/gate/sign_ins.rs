@@ -344,6 +344,7 @@ mod tests {
         waiting.give_up(Way::Browser);
         assert!(waiting.0.is_empty());
     }
+
     #[test]
     fn a_sign_out_ends_what_was_approved_and_not_yet_collected() {
         for (user, left) in [(Some("ann@example.com"), [false, true]), (None, [false, false])] {
