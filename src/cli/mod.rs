@@ -26,6 +26,7 @@ mod whole_lines;
 
 use std::io::Write as _;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -148,6 +149,8 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("the async runtime cannot start: {error}.")))?;
+    // Behind a pointer, or the runtime is compiled once for each command.
+    let work: Pin<&mut dyn Future<Output = _>> = pin!(work);
     runtime.block_on(work)
 }
 
