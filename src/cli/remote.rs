@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::exit::{Exit, Failure};
@@ -184,7 +186,12 @@ impl RunningAgent {
         request: &Request,
     ) -> Result<Result<T, RequestError>, Failure> {
         let payload = self.response(verb, request).await?;
-        read::<Response<T>>(&payload)?.into_result().ok_or_else(Failure::not_understood)
+        // The data are read by themselves, so that the rest of a response is compiled once for all verbs.
+        let response: Response<&RawValue> = read(&payload)?;
+        match response.into_result().ok_or_else(Failure::not_understood)? {
+            Ok(data) => read(data.get().as_bytes()).map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     async fn response(&mut self, verb: Verb, request: &Request) -> Result<Bytes, Failure> {
@@ -236,7 +243,7 @@ impl AwaitedAnswer {
     }
 }
 
-fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
+fn read<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Failure> {
     serde_json::from_slice(payload).map_err(|_| Failure::not_understood())
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod fault;
 pub(crate) mod gate;
 pub(crate) mod grant_kind;
 pub(crate) mod identity;
+pub(crate) mod json;
 pub(crate) mod jwt_bearer;
 pub(crate) mod loopback;
 pub(crate) mod policy;

@@ -70,6 +70,9 @@ struct Memory {
     credential: Option<Credential>,
 }
 
+/// Builds a request; behind a pointer, or all of [`Provider::ask`] is compiled once for each kind.
+type BuildRequest<'a> = dyn Fn(Requests<'_>) -> Result<oauth2::HttpRequest, Unbuildable> + Sync + 'a;
+
 impl Provider {
     /// The provider that `account` names, where `directory` finds it; `turns` are how many may ask it at a time. Nothing is asked
     /// yet.
@@ -103,9 +106,8 @@ impl Provider {
         }
         let url = endpoints.device_authorization.as_ref().ok_or_else(|| missing("a device authorization"))?;
         let code_verifier = (self.account.profile.device_pkce() != Pkce::Off).then(request::new_code_verifier);
-        let exchange = self.ask(endpoints, RequestKind::DeviceAuthorization, |requests| {
-            requests.device_authorization(url, code_verifier.as_ref())
-        });
+        let build = |requests: Requests<'_>| requests.device_authorization(url, code_verifier.as_ref());
+        let exchange = self.ask(endpoints, RequestKind::DeviceAuthorization, &build);
         let sent = self.secrets(code_verifier.as_ref());
         let mut authorization =
             answer::device_authorization(&exchange.await?, self.asked(RequestKind::DeviceAuthorization, &sent))?;
@@ -126,7 +128,7 @@ impl Provider {
     ) -> Result<PollAnswer, Fault> {
         let endpoints = &*self.directory.endpoints().await?;
         let build = |requests: Requests<'_>| requests.device_access_token(device_code, further);
-        let exchange = self.ask(endpoints, RequestKind::DevicePoll, build).await?;
+        let exchange = self.ask(endpoints, RequestKind::DevicePoll, &build).await?;
         let sent = self.secrets([device_code].into_iter().chain(further.values()));
         let polled = answer::poll(&exchange, self.asked(RequestKind::DevicePoll, &sent));
         match polled.map_err(|fault| endpoints.explain(fault))? {
@@ -146,7 +148,7 @@ impl Provider {
         };
         let RedirectedCode { code, further } = code;
         let build = |requests: Requests<'_>| requests.code_exchange(redirect_uri, code, code_verifier);
-        let exchange = self.ask(endpoints, RequestKind::CodeExchange, build).await?;
+        let exchange = self.ask(endpoints, RequestKind::CodeExchange, &build).await?;
         let sent = self.secrets([code, code_verifier]);
         let new = answer::token(&exchange, self.asked(RequestKind::CodeExchange, &sent));
         let mut new = new.map_err(|fault| endpoints.explain(fault))?;
@@ -168,23 +170,24 @@ impl Provider {
         let (kind, exchange, secret) = match &self.account.grant {
             GrantSettings::ClientCredentials => {
                 let kind = RequestKind::ClientCredentials;
-                (kind, self.ask(endpoints, kind, |requests: Requests<'_>| requests.client_credentials()).await?, None)
+                let build = |requests: Requests<'_>| requests.client_credentials();
+                (kind, self.ask(endpoints, kind, &build).await?, None)
             }
             GrantSettings::JwtBearer(bearer) => {
                 let (kind, profile) = (RequestKind::JwtBearer, &self.account.profile);
                 let assertion = assertion::of_grant(bearer, &self.account.scopes, endpoints, profile);
                 let assertion = assertion.map_err(|_| unbuildable())?;
                 let build = |requests: Requests<'_>| requests.jwt_bearer(bearer, &assertion);
-                (kind, self.ask(endpoints, kind, build).await?, Some(assertion))
+                (kind, self.ask(endpoints, kind, &build).await?, Some(assertion))
             }
             GrantSettings::Password { username, password } => {
                 let build = |requests: Requests<'_>| requests.password(username, password);
-                let exchange = self.ask(endpoints, RequestKind::Password, build).await?;
+                let exchange = self.ask(endpoints, RequestKind::Password, &build).await?;
                 (RequestKind::Password, exchange, Some(password.clone()))
             }
             GrantSettings::RefreshToken { token: Some(token) } => {
                 let build = |requests: Requests<'_>| requests.refresh(token, None);
-                let exchange = self.ask(endpoints, RequestKind::Refresh, build).await?;
+                let exchange = self.ask(endpoints, RequestKind::Refresh, &build).await?;
                 (RequestKind::Refresh, exchange, Some(token.clone()))
             }
             GrantSettings::RefreshToken { token: None }
@@ -238,7 +241,7 @@ impl Provider {
         }
         let endpoints = &*self.directory.endpoints().await?;
         let build = |requests: Requests<'_>| requests.refresh(refresh_token, target);
-        let exchange = self.ask(endpoints, RequestKind::Refresh, build).await?;
+        let exchange = self.ask(endpoints, RequestKind::Refresh, &build).await?;
         let sent = self.secrets([refresh_token]);
         let refreshed = answer::refresh(&exchange, self.asked(RequestKind::Refresh, &sent));
         // What was refreshed before is not bound.
@@ -265,7 +268,7 @@ impl Provider {
         for token in tokens {
             let (Revoke::Refresh(secret) | Revoke::Access(secret)) = token;
             let build = |requests: Requests<'_>| requests.revocation(url, token);
-            let exchange = self.ask(endpoints, RequestKind::Revocation, build).await?;
+            let exchange = self.ask(endpoints, RequestKind::Revocation, &build).await?;
             let sent = self.secrets([secret]);
             match answer::revocation(&exchange, self.asked(RequestKind::Revocation, &sent)) {
                 Ok(()) => grant_has_ended |= matches!(token, Revoke::Refresh(_)),
@@ -279,12 +282,7 @@ impl Provider {
 
     /// Asks in the way that the provider took last, and in the others only where it does not take this client so: while a
     /// secret is replaced, a device has both, and a provider may list several ways of which a client is registered for one.
-    async fn ask(
-        &self,
-        endpoints: &Endpoints,
-        kind: RequestKind,
-        build: impl Fn(Requests<'_>) -> Result<oauth2::HttpRequest, Unbuildable>,
-    ) -> Result<Exchange, Fault> {
+    async fn ask(&self, endpoints: &Endpoints, kind: RequestKind, build: &BuildRequest<'_>) -> Result<Exchange, Fault> {
         let mut credentials = credentials(&self.account, endpoints);
         let remembered = self.memory().credential;
         if let Some(at) = credentials.iter().position(|credential| Some(*credential) == remembered) {

@@ -78,7 +78,7 @@ impl Requests<'_> {
                 add_challenge(parameters, self.account.profile.device_pkce(), code_verifier);
             }
         };
-        self.finished_with(RequestKind::DeviceAuthorization, request, challenge, |parameters| {
+        self.finished_with(RequestKind::DeviceAuthorization, request, &challenge, &|parameters| {
             parameters.add_resources(self.account.tokens.values());
         })
     }
@@ -143,7 +143,7 @@ impl Requests<'_> {
         let request = captured(|transport| {
             let _ = request.request(transport, |_: Duration| {}, None);
         })?;
-        self.finished(RequestKind::DevicePoll, request, |parameters| {
+        self.finished(RequestKind::DevicePoll, request, &|parameters| {
             for (name, value) in further {
                 parameters.set(name, value.expose());
             }
@@ -168,18 +168,18 @@ impl Requests<'_> {
         let request = captured(|transport| {
             let _ = request.request(transport);
         })?;
-        self.finished(RequestKind::CodeExchange, request, |_| {})
+        self.finished(RequestKind::CodeExchange, request, &|_| {})
     }
 
     /// Asks for a token in the client's own right (RFC 6749 4.4.2).
     pub(super) fn client_credentials(self) -> Result<HttpRequest, Unbuildable> {
-        self.finished(RequestKind::ClientCredentials, self.in_own_right()?, |_| {})
+        self.finished(RequestKind::ClientCredentials, self.in_own_right()?, &|_| {})
     }
 
     /// Asks for a token by a signed assertion (RFC 7523 2.1).
     pub(super) fn jwt_bearer(self, bearer: &JwtBearer, assertion: &Secret) -> Result<HttpRequest, Unbuildable> {
         // The crate has no such grant, which differs from that of the client in these parameters alone.
-        self.finished(RequestKind::JwtBearer, self.in_own_right()?, |parameters| {
+        self.finished(RequestKind::JwtBearer, self.in_own_right()?, &|parameters| {
             parameters.set("grant_type", JWT_BEARER);
             parameters.set("assertion", assertion.expose());
             if assertion::scopes_are_a_claim(bearer, &self.account.profile) {
@@ -205,7 +205,7 @@ impl Requests<'_> {
         let request = captured(|transport| {
             let _ = request.request(transport);
         })?;
-        self.finished(RequestKind::Password, request, |_| {})
+        self.finished(RequestKind::Password, request, &|_| {})
     }
 
     /// Asks for the next access token (RFC 6749 6). No scope is sent unless the provider wants it: the new token has those
@@ -226,7 +226,7 @@ impl Requests<'_> {
                 parameters.set("scope", &self.scopes());
             }
         };
-        self.finished_with(RequestKind::Refresh, request, own_scope, |parameters| {
+        self.finished_with(RequestKind::Refresh, request, &own_scope, &|parameters| {
             if let Some(target) = target {
                 parameters.ask_for(target, self.account.profile.scope_separator());
             }
@@ -252,7 +252,7 @@ impl Requests<'_> {
             let _ = request.request(transport);
         })?;
         *request.uri_mut() = url.as_str().parse().map_err(|_| Unbuildable)?;
-        self.finished(RequestKind::Revocation, request, |_| {})
+        self.finished(RequestKind::Revocation, request, &|_| {})
     }
 
     /// Makes of a request as the standards have it the one that this provider wants.
@@ -260,9 +260,9 @@ impl Requests<'_> {
         self,
         kind: RequestKind,
         request: HttpRequest,
-        change: impl FnOnce(&mut Parameters),
+        change: &Change<'_>,
     ) -> Result<HttpRequest, Unbuildable> {
-        self.finished_with(kind, request, change, |_| {})
+        self.finished_with(kind, request, change, &|_| {})
     }
 
     /// The same with a change before the profile's further parameters and one after them.
@@ -270,8 +270,8 @@ impl Requests<'_> {
         self,
         kind: RequestKind,
         request: HttpRequest,
-        change: impl FnOnce(&mut Parameters),
-        last: impl FnOnce(&mut Parameters),
+        change: &Change<'_>,
+        last: &Change<'_>,
     ) -> Result<HttpRequest, Unbuildable> {
         let profile = &self.account.profile;
         let (mut parts, body) = request.into_parts();
@@ -347,6 +347,9 @@ fn add_challenge(parameters: &mut Parameters, method: Pkce, code_verifier: &Secr
         }
     }
 }
+
+/// A change of a request's parameters; behind a pointer, or all that is common to requests is compiled once for each kind.
+type Change<'a> = dyn Fn(&mut Parameters) + 'a;
 
 type Transport<'a> = dyn Fn(HttpRequest) -> Result<HttpResponse, Infallible> + 'a;
 

@@ -11,7 +11,6 @@ mod gate;
 mod pending;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -22,6 +21,7 @@ use crate::domain::clock::{Confidence, Now, UnixTime};
 use crate::domain::declaration::Declaration;
 use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
+use crate::domain::json::to_json;
 use crate::domain::record::{ClientBinding, Record, Refusal, SignedIn};
 use crate::domain::secret::Secret;
 use crate::domain::token::Tokens;
@@ -172,20 +172,6 @@ fn exposed_if_any<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Resu
     secret.as_ref().map(Secret::expose).serialize(serializer)
 }
 
-/// Counts what would be written, so that a buffer never grows and leaves half a secret behind where it was.
-struct Counter(usize);
-
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The text of a record; wiped when dropped.
 pub(super) fn encode(record: &Record) -> Result<Zeroizing<Vec<u8>>, FormatError> {
     let written = WrittenRecord {
@@ -211,11 +197,7 @@ pub(super) fn encode_declaration(declaration: &Declaration) -> Result<Zeroizing<
 }
 
 fn text_of(written: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, FormatError> {
-    let mut length = Counter(0);
-    serde_json::to_writer(&mut length, written).map_err(|_| FormatError::Malformed)?;
-    let mut text = Zeroizing::new(Vec::with_capacity(length.0));
-    serde_json::to_writer(&mut *text, written).map_err(|_| FormatError::Malformed)?;
-    Ok(text)
+    to_json(written).map_err(|_| FormatError::Malformed)
 }
 
 /// The declaration that `text` holds.

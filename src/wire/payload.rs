@@ -3,6 +3,8 @@
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::domain::json::to_json;
+
 /// The bytes of a message, wiped when they have been sent.
 #[derive(Clone)]
 pub(crate) struct Payload(Zeroizing<Vec<u8>>);
@@ -11,14 +13,10 @@ impl Payload {
     /// The JSON of a message.
     #[must_use]
     pub(crate) fn json(message: &impl Serialize) -> Self {
-        // Counted first, because growing would leave copies behind, and room to spare adds up where thousands wait.
-        let mut length = Length(0);
-        let counted = serde_json::to_writer(&mut length, message);
-        let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
-        let written = serde_json::to_writer(&mut *bytes, message);
+        let json = to_json(message);
         // Only a map with keys that are no text could fail, and there is none.
-        debug_assert!(counted.is_ok() && written.is_ok() && bytes.len() == length.0);
-        Self(bytes)
+        debug_assert!(json.is_ok());
+        Self(json.unwrap_or_default())
     }
 
     /// The bytes.
@@ -31,20 +29,6 @@ impl Payload {
     #[cfg(test)]
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap()
-    }
-}
-
-/// Counts what is written to it.
-struct Length(usize);
-
-impl std::io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
