@@ -201,9 +201,9 @@ impl Agent {
                 SessionEnd::SignedInAgain => ("signed_out", Some("signed_in_again")),
                 SessionEnd::Displaced => ("signed_out", Some("too_many_sessions")),
             };
-            let user = &*session.user;
+            let user = &*session.visitor.user;
             tracing::info!(user, event, reason, "a session at the gate has ended");
-            self.tell_of_gate(event, Some(user), Some(session.way), from, reason);
+            self.tell_of_gate(event, Some(user), Some(session.visitor.way), from, reason);
         }
     }
 

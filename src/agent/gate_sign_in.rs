@@ -11,10 +11,11 @@ use super::Agent;
 use super::event::{GateAnswer, GateClientId, LoopEvent, ReturningBrowser};
 use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::fault::{Fault, Remedy};
-use crate::domain::gate::sessions::{GateSession, SessionEnd};
+use crate::domain::gate::sessions::{GateSession, SessionEnd, Visitor};
 use crate::domain::gate::sign_ins::{Collected, Polling, WaitingState};
 use crate::domain::gate::way_back::WayBack;
 use crate::domain::gate::{CookieDigest, Way};
+use crate::domain::identity::Identity;
 use crate::domain::policy;
 use crate::domain::redirection::Redirection;
 use crate::domain::secret::Secret;
@@ -120,7 +121,7 @@ impl Agent {
                 left,
             }),
             Collected::Answered(outcome, back) => PhoneAnswer::Over(match outcome {
-                Ok(session) => self.admit_to_gate(*session, arrival, back),
+                Ok(session) => self.admit_to_gate(session, arrival, back),
                 Err(why) => Err(NotAdmitted::Refused { why, back }),
             }),
         })
@@ -258,10 +259,11 @@ impl Agent {
         };
         let settings = self.gate.shared.lock().settings.clone().ok_or(ANOTHER_CLIENT)?;
         let reference = random::text::<16>().map_err(|_| NO_RANDOM_NUMBERS)?;
-        let told: usize = identity.claims.values().map(Vec::len).sum();
+        let count = |identity: &Identity| identity.claims.iter().map(|claim| claim.values.len()).sum::<usize>();
+        let told = count(&identity);
         let session = GateSession::new(reference, identity, client, &settings, clock::now());
-        if session.identity.claims.values().map(Vec::len).sum::<usize>() < told {
-            let user = &*session.user;
+        let user = &*session.visitor.user;
+        if count(&session.visitor.identity) < told {
             tracing::info!(
                 user,
                 "not all groups of this person are kept: of the claims, those that allow names come first"
@@ -270,7 +272,6 @@ impl Agent {
         if session.is_allowed(&settings) {
             return Ok(session);
         }
-        let user = &*session.user;
         if let Some(withheld) = self.gate.complaints.is_due(clock::now().boot) {
             tracing::warn!(user, way = way.name(), withheld, "somebody who is not admitted wanted to pass the gate");
         }
@@ -292,15 +293,16 @@ impl Agent {
         };
         let session = GateSession { seen: clock::now().boot, ..session };
         let digest = CookieDigest::of(cookie.expose().as_bytes());
-        let (user, way) = (session.user.clone(), session.way);
+        let visitor = Arc::clone(&session.visitor);
         self.store.save_gate_session(digest, session.clone());
         let ended = {
             let sessions = &mut self.gate.shared.lock().sessions;
             let replaced = former.and_then(|former| sessions.end(former, SessionEnd::SignedInAgain));
             replaced.into_iter().chain(sessions.insert(digest, session)).collect::<Vec<_>>()
         };
-        tracing::info!(user = &*user, way = way.name(), %from, "passed the gate");
-        self.tell_of_gate("signed_in", Some(&user), Some(way), Some(from), None);
+        let Visitor { user, way, .. } = &*visitor;
+        tracing::info!(user = &**user, way = way.name(), %from, "passed the gate");
+        self.tell_of_gate("signed_in", Some(user), Some(*way), Some(from), None);
         self.gate_sessions_ended(ended, None);
         Ok(Admitted { cookie, back })
     }

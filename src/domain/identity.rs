@@ -1,6 +1,5 @@
 //! Who signed in, and who may.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -19,8 +18,17 @@ pub struct Identity {
     pub name: Option<String>,
     /// The address of a picture.
     pub picture: Option<String>,
-    /// The values of the further claims that were asked for, by the name of the claim.
-    pub claims: BTreeMap<String, Vec<String>>,
+    /// The further claims that were asked for, as far as the provider tells them.
+    pub claims: Vec<Claim>,
+}
+
+/// A further claim about a user. A list takes a tenth of the memory of a map, and nobody has more than some.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// Its name.
+    pub name: String,
+    /// Its values.
+    pub values: Vec<String>,
 }
 
 impl Identity {
@@ -39,6 +47,12 @@ impl Identity {
             None if self.sub.contains('@') || !self.sub.is_ascii() => format!("sub:{}", self.sub),
             None => self.sub.clone(),
         }
+    }
+
+    /// The values of a further claim; `None` if the provider does not tell it.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&[String]> {
+        self.claims.iter().find(|claim| claim.name == name).map(|claim| claim.values.as_slice())
     }
 
     /// The e-mail address, if the provider vouches for it.
@@ -173,7 +187,7 @@ impl AllowList {
         self.admits_everybody()
             || self.0.iter().any(|Admission(pattern)| match pattern {
                 Pattern::Subject(subject) => *subject == user.sub,
-                Pattern::Claim { name, value } => user.claims.get(name).is_some_and(|values| values.contains(value)),
+                Pattern::Claim { name, value } => user.claim(name).is_some_and(|values| values.contains(value)),
                 Pattern::Email(address) => email.as_ref() == Some(address),
                 Pattern::Domain(domain) => {
                     email.as_deref().and_then(|email| email.rsplit_once('@')).is_some_and(|(_, at)| at == domain)
@@ -205,7 +219,7 @@ mod tests {
             email_verified: verified,
             name: None,
             picture: None,
-            claims: BTreeMap::new(),
+            claims: Vec::new(),
         }
     }
 
@@ -284,7 +298,7 @@ mod tests {
     fn a_claim_admits_by_one_of_its_values_to_the_letter() {
         let of = |name: &str, values: &[&str]| {
             let values = values.iter().map(|value| (*value).to_owned()).collect();
-            Identity { claims: BTreeMap::from([(name.to_owned(), values)]), ..user("", false) }
+            Identity { claims: vec![Claim { name: name.to_owned(), values }], ..user("", false) }
         };
         assert!(list(&["groups:operators"]).admits(&of("groups", &["guests", "operators"])));
         assert!(list(&["https://plant.example/roles:admin"]).admits(&of("https://plant.example/roles", &["admin"])));

@@ -69,7 +69,7 @@ impl Provider {
             _ => None,
         };
         let AccountSettings { allow, claims, identity: wants_name, .. } = &*self.account;
-        let has = |user: &Identity, claim: &str| user.claims.contains_key(claim);
+        let has = |user: &Identity, claim: &str| user.claim(claim).is_some();
         let is_decided = |user: &Identity| {
             let is_admitted = !allow.admits_everybody() && allow.admits(user);
             let has_address = user.email_verified || !allow.names_addresses();

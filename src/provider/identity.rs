@@ -3,15 +3,13 @@
 //! An ID token is taken only from the token endpoint itself, over the connection that authenticates it; its signature
 //! need not be checked then (3.1.3.7, point 6). Its issuer, audience and end are.
 
-use std::collections::BTreeMap;
-
 use super::body::{self, Json};
 use super::http::Exchange;
 use super::jwt;
 use super::quotation::{self, KnownSecrets};
 use crate::domain::clock::UnixTime;
 use crate::domain::fault::{Fault, FaultCode};
-use crate::domain::identity::{Identity, is_plain_address};
+use crate::domain::identity::{Claim, Identity, is_plain_address};
 use crate::domain::secret::Secret;
 use crate::domain::text::printable;
 
@@ -129,16 +127,15 @@ impl Claims {
     }
 
     /// The values of these claims. A name with dots in it is that of a member of a member, unless there is a claim of that name.
-    fn further(&self, names: &[String], secrets: &KnownSecrets) -> BTreeMap<String, Vec<String>> {
-        let mut claims = BTreeMap::new();
-        for name in names {
+    fn further(&self, names: &[String], secrets: &KnownSecrets) -> Vec<Claim> {
+        let told = names.iter().filter_map(|name| {
             let nested = || name.split('.').try_fold(&self.0, |json, member| json.member(member));
-            let Some(claim) = self.0.member(name).or_else(nested) else { continue };
+            let claim = self.0.member(name).or_else(nested)?;
             let values = if let Json::List(values) = claim { values.as_slice() } else { std::slice::from_ref(claim) };
             let values = values.iter().filter_map(value).take(MOST_VALUES);
-            claims.insert(name.clone(), values.filter(|value| !secrets.are_in(value)).collect());
-        }
-        claims
+            Some(Claim { name: name.clone(), values: values.filter(|value| !secrets.are_in(value)).collect() })
+        });
+        told.collect()
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -190,6 +187,8 @@ pub(super) fn merged(first: Option<Identity>, second: Identity) -> Result<Identi
     if first.sub != second.sub {
         return Err(unknown("The ID token and userinfo are about two different users."));
     }
+    let mut claims = first.claims.clone();
+    claims.extend(second.claims.into_iter().filter(|claim| first.claim(&claim.name).is_none()));
     let (email, email_verified) = match first.email {
         Some(email) if first.email_verified || second.email.is_none() => (Some(email), first.email_verified),
         _ => (second.email, second.email_verified),
@@ -200,7 +199,7 @@ pub(super) fn merged(first: Option<Identity>, second: Identity) -> Result<Identi
         email_verified,
         name: first.name.or(second.name),
         picture: first.picture.or(second.picture),
-        claims: second.claims.into_iter().chain(first.claims).collect(),
+        claims,
     })
 }
 
@@ -324,7 +323,7 @@ mod tests {
             email_verified: verified,
             name: None,
             picture: None,
-            claims: BTreeMap::new(),
+            claims: Vec::new(),
         };
         let both = merged(Some(user("u1", None, false)), user("u1", Some("a@b.c"), true)).unwrap();
         assert_eq!((both.email.as_deref(), both.email_verified), (Some("a@b.c"), true));

@@ -269,7 +269,7 @@ impl From<Identity> for WrittenUser {
 
 impl From<WrittenUser> for Identity {
     fn from(WrittenUser { sub, email, email_verified, name, picture }: WrittenUser) -> Self {
-        Self { sub, email, email_verified, name, picture, claims: BTreeMap::new() }
+        Self { sub, email, email_verified, name, picture, claims: Vec::new() }
     }
 }
 

@@ -16,7 +16,8 @@ pub(crate) fn records(bytes: &[u8], _: &mut Rng) -> String {
     let now = Now { boot: BootTime::new(Duration::from_secs(500)), wall: UnixTime::new(1_800_000_000) };
     let decoded = format!("{:?}", format::decode(bytes, (now, Confidence::Vouched)));
     // The rest is of a person, as long as it was when it was sealed.
-    let session = format::decode_gate_session(bytes, (now, Confidence::Vouched)).map(|session| session.reference);
+    let session =
+        format::decode_gate_session(bytes, (now, Confidence::Vouched)).map(|session| session.visitor.reference.clone());
     let sealed = SealedRecord::from_bytes(bytes);
     let opened = KEY.open("a", &sealed).map(|_| ());
     format!("{decoded} {session:?} {opened:?} {} {}", sealed.serial(), copies::parse(bytes).is_some())

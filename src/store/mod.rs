@@ -216,17 +216,18 @@ fn open_with(
     floor.drop_rolled_back(&key, &mut kept);
     let serial = newest_serial(&kept);
     let declarations: Vec<_> = kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept)).collect();
-    let gate_sessions = kept.iter().filter_map(|(name, kept)| load_gate_session(&key, name, kept, (now, confidence)));
-    let gate_sessions = gate_sessions.collect();
-    let (mut records, mut held) = (Vec::new(), HeldRecords::new());
+    let (mut records, mut gate_sessions, mut held) = (Vec::new(), Vec::new(), HeldRecords::new());
     for (name, kept) in kept {
         let loaded = load(&key, &name, &kept, (now, confidence));
-        let to_hold = match &loaded {
-            Some((_, StoredRecord::Record(record))) => HeldRecord::SignIn(Box::new(record.clone())),
+        let session = load_gate_session(&key, &name, &kept, (now, confidence));
+        let to_hold = match (&loaded, &session) {
+            (Some((_, StoredRecord::Record(record))), _) => HeldRecord::SignIn(Box::new(record.clone())),
+            (_, Some((_, session))) => HeldRecord::GateSession(Box::new(session.clone())),
             _ => HeldRecord::Sealed(kept),
         };
         held.insert(name, to_hold);
         records.extend(loaded);
+        gate_sessions.extend(session);
     }
     let may_have_tokens = |loaded: &StoredRecord| match loaded {
         StoredRecord::Record(record) => record.signed_in.is_some(),

@@ -139,6 +139,7 @@ impl<F: Fn(Ack)> Writer<F> {
     fn hold(&mut self, key: &[u8], task: &Task, change: &RecordChange) {
         let held = match (task, change) {
             (Task::Save(record), _) => HeldRecord::SignIn(Box::new(record.clone())),
+            (Task::SaveGateSession(session), _) => HeldRecord::GateSession(session.clone()),
             (_, RecordChange::Put(sealed) | RecordChange::PutInCopies(sealed)) => HeldRecord::Sealed(sealed.clone()),
             (_, RecordChange::Erase) => {
                 self.held.remove(key);

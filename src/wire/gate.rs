@@ -50,10 +50,11 @@ pub(crate) struct GateSessionMessage {
 
 impl From<&GateSession> for GateSessionMessage {
     fn from(session: &GateSession) -> Self {
+        let visitor = &session.visitor;
         Self {
-            user: session.user.to_string(),
-            name: session.identity.name.clone(),
-            way: session.way.name().to_owned(),
+            user: visitor.user.to_string(),
+            name: visitor.identity.name.clone(),
+            way: visitor.way.name().to_owned(),
             expires_at: session.expiry.at().seconds(),
         }
     }
@@ -78,11 +79,12 @@ impl<'a> VisitorMessage<'a> {
     /// The answer about `session`, whose groups are in this claim.
     #[must_use]
     pub(crate) fn about(session: &'a GateSession, groups: &str) -> Self {
+        let visitor = &*session.visitor;
         Self {
-            user: &session.user,
-            email: session.identity.verified_email(),
-            name: session.identity.name.as_deref(),
-            groups: session.groups(groups).collect(),
+            user: &visitor.user,
+            email: visitor.identity.verified_email(),
+            name: visitor.identity.name.as_deref(),
+            groups: visitor.groups(groups).collect(),
             expires_at: session.expiry.at().seconds(),
         }
     }

@@ -1,6 +1,7 @@
 //! The people who are signed in at the gate.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
@@ -9,7 +10,7 @@ use super::settings::GateSettings;
 use super::{CookieDigest, Way};
 use crate::domain::clock::{BootTime, Now};
 use crate::domain::expiry::Expiry;
-use crate::domain::identity::Identity;
+use crate::domain::identity::{Claim, Identity};
 use crate::domain::record::Fingerprint;
 use crate::domain::secret::Secret;
 
@@ -21,10 +22,21 @@ const SESSIONS_OF_ONE: usize = 16;
 const LONGEST_NAME: usize = 100;
 const MOST_CLAIMS: usize = 4_096;
 
-/// A person who is signed in, in one browser.
+/// A person who is signed in, in one browser. Clones share the visitor.
 #[derive(Clone, Debug)]
 pub(crate) struct GateSession {
-    /// The reference by which Node-RED asks about it; of no use in a browser.
+    /// Whose it is.
+    pub(crate) visitor: Arc<Visitor>,
+    /// When it ends, however much it is used.
+    pub(crate) expiry: Expiry,
+    /// When it was used last.
+    pub(crate) seen: BootTime,
+}
+
+/// What stays the same in a session from its beginning to its end.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    /// The reference by which Node-RED asks about the session; of no use in a browser.
     pub(crate) reference: Secret,
     /// Who it is, in one text.
     pub(crate) user: Box<str>,
@@ -34,10 +46,6 @@ pub(crate) struct GateSession {
     pub(crate) client: Fingerprint,
     /// The way of the sign-in.
     pub(crate) way: Way,
-    /// When it ends, however much it is used.
-    pub(crate) expiry: Expiry,
-    /// When it was used last.
-    pub(crate) seen: BootTime,
 }
 
 impl GateSession {
@@ -52,23 +60,26 @@ impl GateSession {
         now: Now,
     ) -> Self {
         let identity = within_bounds(identity, settings);
-        let (user, expiry) = (identity.user().into(), Expiry::counted(now, settings.session));
-        Self { reference, user, identity, client, way, expiry, seen: now.boot }
+        let visitor = Visitor { reference, user: identity.user().into(), identity, client, way };
+        Self { visitor: Arc::new(visitor), expiry: Expiry::counted(now, settings.session), seen: now.boot }
     }
 
     /// Returns whether it may begin or go on under these settings: by what is kept of the person, since nothing else can decide
     /// later on.
     #[must_use]
     pub(crate) fn is_allowed(&self, settings: &GateSettings) -> bool {
-        let client = settings.client(self.way).map(|client| client.binding().client());
+        let Visitor { identity, client, way, .. } = &*self.visitor;
+        let client_now = settings.client(*way).map(|client| client.binding().client());
         let is_short_enough = self.expiry.life() <= settings.session;
-        settings.allow.admits(&self.identity) && client == Some(self.client) && is_short_enough
+        settings.allow.admits(identity) && client_now == Some(*client) && is_short_enough
     }
+}
 
+impl Visitor {
     /// The names of the person's groups. One with a comma in it would be taken for several in a header, and one with a blank at an end for
     /// another, so they are none.
     pub(crate) fn groups<'a>(&'a self, claim: &str) -> impl Iterator<Item = &'a str> {
-        let groups = self.identity.claims.get(claim).into_iter().flatten();
+        let groups = self.identity.claim(claim).into_iter().flatten();
         groups.map(String::as_str).filter(|group| !group.contains(',') && group.trim() == *group)
     }
 }
@@ -83,7 +94,7 @@ fn within_bounds(mut identity: Identity, settings: &GateSettings) -> Identity {
     let mut left = MOST_CLAIMS;
     // What decides comes first, whatever the names of the claims.
     for decides in [true, false] {
-        for (claim, values) in &mut identity.claims {
+        for Claim { name: claim, values } in &mut identity.claims {
             values.retain(|value| {
                 if settings.allow.names_claim(claim, value) != decides {
                     return true;
@@ -136,7 +147,7 @@ pub(crate) struct GateSessions {
 impl GateSessions {
     /// Takes up a session, and returns the one that ended to make room for it.
     pub(crate) fn insert(&mut self, cookie: CookieDigest, session: GateSession) -> Option<EndedSession> {
-        let is_of_one = |other: &GateSession| other.user == session.user;
+        let is_of_one = |other: &GateSession| other.visitor.user == session.visitor.user;
         let of_one = self.by_cookie.values().filter(|other| is_of_one(other)).count();
         let displaced = if of_one >= SESSIONS_OF_ONE {
             self.least_used(is_of_one)
@@ -172,7 +183,8 @@ impl GateSessions {
     #[must_use]
     pub(crate) fn cookie_of(&self, reference: &str) -> Option<CookieDigest> {
         // All are looked at for as long, so that nobody learns from the time how near a guess was.
-        let is_it = |session: &GateSession| session.reference.expose().as_bytes().ct_eq(reference.as_bytes()).into();
+        let is_it =
+            |session: &GateSession| session.visitor.reference.expose().as_bytes().ct_eq(reference.as_bytes()).into();
         self.by_cookie.iter().filter(|(_, session)| is_it(session)).map(|(cookie, _)| *cookie).last()
     }
 
@@ -192,7 +204,7 @@ impl GateSessions {
     /// Signs out one person everywhere, or everybody.
     pub(crate) fn sign_out(&mut self, user: Option<&str>) -> Vec<EndedSession> {
         self.end_where(|session| {
-            user.is_none_or(|user| session.user.eq_ignore_ascii_case(user)).then_some(SessionEnd::SignedOut)
+            user.is_none_or(|user| session.visitor.user.eq_ignore_ascii_case(user)).then_some(SessionEnd::SignedOut)
         })
     }
 

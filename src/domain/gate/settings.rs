@@ -67,7 +67,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::domain::account::Declared;
     use crate::domain::account_settings::{ClientSettings, PublishMode, SignInMode};
-    use crate::domain::identity::{Admission, Identity};
+    use crate::domain::identity::{Admission, Claim, Identity};
 
     #[test]
     fn another_address_waits_for_the_next_start_with_all_that_is_made_from_it() {
@@ -123,7 +123,10 @@ pub(crate) mod tests {
             email_verified: true,
             name: Some(name.to_owned()),
             picture: Some("https://example.com/picture.png".to_owned()),
-            claims: BTreeMap::from([("groups".to_owned(), groups.iter().map(|it| (*it).to_owned()).collect())]),
+            claims: vec![Claim {
+                name: "groups".to_owned(),
+                values: groups.iter().map(|it| (*it).to_owned()).collect(),
+            }],
         }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) enum WaitingState {
     /// Somebody's approval on a phone.
     Phone(DeviceAuthorization),
     /// The browser whose code was approved, with the session that it gets, or not, for this reason.
-    Answered(Result<Box<GateSession>, String>),
+    Answered(Result<GateSession, String>),
 }
 
 /// The answer to a browser that asks about its sign-in.
@@ -54,7 +54,7 @@ pub(crate) enum Collected {
     /// It waits: the code, and the time that is left.
     Waits(Box<DeviceAuthorization>, Duration),
     /// It is over: with this session, or without one for this reason.
-    Answered(Result<Box<GateSession>, String>, WayBack),
+    Answered(Result<GateSession, String>, WayBack),
 }
 
 /// The next step for a code, with the time that is left of it.
@@ -143,7 +143,7 @@ impl WaitingSignIns {
     ) {
         let Some(waiting) = self.phone_of(browser, now) else { return };
         waiting.until = now + APPROVED_TIME;
-        waiting.state = WaitingState::Answered(outcome.map(Box::new));
+        waiting.state = WaitingState::Answered(outcome);
     }
 
     /// Tells a browser about its sign-in with a phone, and hands over one that is over.
@@ -168,7 +168,9 @@ impl WaitingSignIns {
     /// Gives up what was approved and not yet collected, of this person or of everybody.
     pub(crate) fn sign_out(&mut self, user: Option<&str>) {
         self.0.retain(|waiting| match &waiting.state {
-            WaitingState::Answered(Ok(session)) => user.is_some_and(|user| !session.user.eq_ignore_ascii_case(user)),
+            WaitingState::Answered(Ok(session)) => {
+                user.is_some_and(|user| !session.visitor.user.eq_ignore_ascii_case(user))
+            }
             _ => true,
         });
     }
@@ -282,7 +284,7 @@ mod tests {
         assert!(!waiting.waits_for_phone(browser(1), at(3)));
         assert!(waiting.take_redirection(browser(1), redirection("code=c&state=s"), at(3)).is_none());
         let Some(Collected::Answered(Ok(session), back)) = waiting.collect(browser(1), at(3)) else { panic!() };
-        assert_eq!((session.user.as_ref(), back.as_str()), ("ann@example.com", "/dashboard"));
+        assert_eq!((session.visitor.user.as_ref(), back.as_str()), ("ann@example.com", "/dashboard"));
         assert!(waiting.collect(browser(1), at(3)).is_none());
     }
 

@@ -98,8 +98,8 @@ pub(super) fn account(settings: &GateSettings, session: &GateSession, now: BootT
     let main = html! {
         section.active aria-labelledby="account" {
             h2 #account { "Signed in" }
-            p.state { (named(&session.identity)) }
-            p { (session.user) }
+            p.state { (named(&session.visitor.identity)) }
+            p { (session.visitor.user) }
             p.quiet {
                 "You sign in again after " (relative_time::span(left))
                 ", or after " (relative_time::span(settings.idle)) " without use."

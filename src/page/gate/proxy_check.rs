@@ -46,14 +46,15 @@ pub(super) fn check(shared: &SharedGate, request: &Request<Bytes>) -> Response<R
         return refused(headers, &settings);
     };
     let mut answer = bare(StatusCode::OK);
-    let groups = session.groups(&settings.groups).collect::<Vec<_>>().join(",");
+    let visitor = &*session.visitor;
+    let groups = visitor.groups(&settings.groups).collect::<Vec<_>>().join(",");
     // All of them, so that none is left as the browser sent it.
     for (name, value) in [
-        ("remote-user", &*session.user),
-        ("remote-email", session.identity.verified_email().unwrap_or_default()),
-        ("remote-name", session.identity.name.as_deref().unwrap_or_default()),
+        ("remote-user", &*visitor.user),
+        ("remote-email", visitor.identity.verified_email().unwrap_or_default()),
+        ("remote-name", visitor.identity.name.as_deref().unwrap_or_default()),
         ("remote-groups", &groups),
-        ("remote-session", session.reference.expose()),
+        ("remote-session", visitor.reference.expose()),
     ] {
         let value = HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""));
         answer.headers_mut().insert(HeaderName::from_static(name), value);

@@ -1,6 +1,7 @@
 //! The written form of a session at the gate.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -9,8 +10,8 @@ use super::expiry::WrittenExpiry;
 use super::fingerprint::WrittenFingerprint;
 use super::{Clock, FormatError, VERSION, WrittenUser, check_version, exposed, text_of};
 use crate::domain::gate::Way;
-use crate::domain::gate::sessions::GateSession;
-use crate::domain::identity::Identity;
+use crate::domain::gate::sessions::{GateSession, Visitor};
+use crate::domain::identity::{Claim, Identity};
 use crate::domain::secret::Secret;
 
 #[derive(Serialize, Deserialize)]
@@ -28,15 +29,16 @@ struct WrittenGateSession {
 
 /// The text of a session.
 pub(in crate::store) fn encode_gate_session(session: &GateSession) -> Result<Zeroizing<Vec<u8>>, FormatError> {
-    let GateSession { reference, user: _, identity, client, way, expiry, seen: _ } = session.clone();
+    let Visitor { reference, user: _, identity, client, way } = &*session.visitor;
+    let claims = identity.claims.iter().cloned();
     text_of(&WrittenGateSession {
         version: VERSION,
-        reference,
-        claims: identity.claims.clone(),
-        user: identity.into(),
-        client: WrittenFingerprint(client),
+        reference: reference.clone(),
+        claims: claims.map(|claim| (claim.name, claim.values)).collect(),
+        user: identity.clone().into(),
+        client: WrittenFingerprint(*client),
         way: way.name().to_owned(),
-        expiry: (&expiry).into(),
+        expiry: (&session.expiry).into(),
     })
 }
 
@@ -44,14 +46,14 @@ pub(in crate::store) fn encode_gate_session(session: &GateSession) -> Result<Zer
 pub(in crate::store) fn decode_gate_session(text: &[u8], clock: Clock) -> Result<GateSession, FormatError> {
     check_version(text)?;
     let read: WrittenGateSession = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
-    let identity = Identity { claims: read.claims, ..read.user.into() };
-    Ok(GateSession {
+    let claims = read.claims.into_iter().map(|(name, values)| Claim { name, values });
+    let identity = Identity { claims: claims.collect(), ..read.user.into() };
+    let visitor = Visitor {
         reference: read.reference,
         user: identity.user().into(),
         identity,
         client: read.client.0,
         way: Way::find(&read.way).ok_or(FormatError::Malformed)?,
-        expiry: read.expiry.restored(clock),
-        seen: clock.0.boot,
-    })
+    };
+    Ok(GateSession { visitor: Arc::new(visitor), expiry: read.expiry.restored(clock), seen: clock.0.boot })
 }

@@ -6,7 +6,6 @@ mod full_disk;
 mod gate;
 mod machines;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
@@ -95,7 +94,7 @@ fn full(token: &str) -> Record {
                 email_verified: true,
                 name: Some("Ann".to_owned()),
                 picture: Some("https://example.com/ann.png".to_owned()),
-                claims: BTreeMap::new(),
+                claims: Vec::new(),
             })),
             user_changed_at: Some(UnixTime::new(1_799_999_996)),
         }),

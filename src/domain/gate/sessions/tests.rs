@@ -37,7 +37,8 @@ fn sessions(names: &[&str]) -> GateSessions {
 }
 
 fn ends(ended: &[EndedSession]) -> Vec<(&str, SessionEnd)> {
-    let mut ends: Vec<_> = ended.iter().map(|it| (it.session.identity.name.as_deref().unwrap(), it.why)).collect();
+    let mut ends: Vec<_> =
+        ended.iter().map(|it| (it.session.visitor.identity.name.as_deref().unwrap(), it.why)).collect();
     ends.sort_by_key(|(name, _)| *name);
     ends
 }
@@ -45,9 +46,12 @@ fn ends(ended: &[EndedSession]) -> Vec<(&str, SessionEnd)> {
 #[test]
 fn a_session_is_found_by_its_cookie_and_reference_until_it_ends() {
     let mut sessions = sessions(&["ann", "bob"]);
-    assert_eq!(sessions.used(cookie(1), IDLE, at(1).boot).unwrap().user.as_ref(), "bob@example.com");
+    assert_eq!(sessions.used(cookie(1), IDLE, at(1).boot).unwrap().visitor.user.as_ref(), "bob@example.com");
     assert_eq!(sessions.cookie_of("reference-1"), Some(cookie(1)));
-    assert_eq!(sessions.end(cookie(1), SessionEnd::SignedOut).unwrap().session.user.as_ref(), "bob@example.com");
+    assert_eq!(
+        sessions.end(cookie(1), SessionEnd::SignedOut).unwrap().session.visitor.user.as_ref(),
+        "bob@example.com"
+    );
     assert!(sessions.used(cookie(1), IDLE, at(1).boot).is_none() && sessions.cookie_of("reference-1").is_none());
     assert!(
         sessions.used(cookie(0), IDLE, at(1).boot).is_some() && sessions.used(cookie(9), IDLE, at(1).boot).is_none()
@@ -147,17 +151,19 @@ fn of_what_the_provider_says_only_as_much_is_kept_as_a_session_may_take() {
     let mut groups: Vec<_> = many.iter().map(String::as_str).collect();
     groups.push("operators");
     let mut identity = Identity { name: Some("ä".repeat(1_000)), ..person("ann", &groups) };
-    identity.claims.insert("zz.roles".to_owned(), vec!["guest".to_owned(), "admin".to_owned()]);
+    identity.claims.push(Claim { name: "zz.roles".to_owned(), values: vec!["guest".to_owned(), "admin".to_owned()] });
     let settings = || GateSettings { allow: allow(&["groups:operators", "zz.roles:admin"]), ..settings() };
     let session = GateSession::new(Secret::new("r".to_owned()), identity, client(Way::Phone), &settings(), at(0));
-    let kept: Vec<_> = session.groups("groups").collect();
+    let visitor = &session.visitor;
+    let kept: Vec<_> = visitor.groups("groups").collect();
     assert!(kept.contains(&"operators") && kept.len() > 10, "{kept:?}");
-    assert_eq!(session.identity.claims["zz.roles"], ["admin"], "what decides is kept, whatever else there is");
-    let values = session.identity.claims.values().flatten();
+    let roles = visitor.identity.claim("zz.roles").unwrap();
+    assert_eq!(roles, ["admin"], "what decides is kept, whatever else there is");
+    let values = visitor.identity.claims.iter().flat_map(|claim| &claim.values);
     assert!(values.map(|value| value.len() + size_of::<String>()).sum::<usize>() <= MOST_CLAIMS);
-    assert_eq!(session.identity.name.as_ref().map(|name| name.chars().count()), Some(LONGEST_NAME));
-    assert!(session.identity.picture.is_none() && session.is_allowed(&settings()));
-    assert!(size_of::<GateSession>() + size_of::<CookieDigest>() <= 352, "{}", size_of::<GateSession>());
+    assert_eq!(visitor.identity.name.as_ref().map(|name| name.chars().count()), Some(LONGEST_NAME));
+    assert!(visitor.identity.picture.is_none() && session.is_allowed(&settings()));
+    assert!(size_of::<GateSession>() + size_of::<Visitor>() <= 264, "{}", size_of::<Visitor>());
 }
 
 #[test]
@@ -181,6 +187,6 @@ fn what_another_client_told_opens_nothing() {
 fn a_group_with_a_comma_in_its_name_is_not_taken_for_several() {
     let identity = person("ann", &["guests,operators", "operators ", "night shift"]);
     let session = GateSession::new(Secret::new("r".to_owned()), identity, client(Way::Browser), &settings(), at(0));
-    assert_eq!(session.groups("groups").collect::<Vec<_>>(), ["night shift"]);
-    assert_eq!(session.groups("roles").count(), 0);
+    assert_eq!(session.visitor.groups("groups").collect::<Vec<_>>(), ["night shift"]);
+    assert_eq!(session.visitor.groups("roles").count(), 0);
 }

@@ -5,7 +5,7 @@ use crate::domain::identity::Admission;
 
 fn user(sub: &str, email: &str, email_verified: bool) -> Identity {
     let (name, picture) = (Some("Ann".to_owned()), None);
-    let claims = BTreeMap::new();
+    let claims = Vec::new();
     Identity { sub: sub.to_owned(), email: Some(email.to_owned()), email_verified, name, picture, claims }
 }
 
