@@ -1,6 +1,5 @@
 //! The people who are signed in at the gate.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,14 +140,15 @@ pub(crate) struct EndedSession {
 /// All sessions.
 #[derive(Debug, Default)]
 pub(crate) struct GateSessions {
-    by_cookie: HashMap<CookieDigest, GateSession>,
+    /// In the order of the cookies: some hundred in a list take half the memory of a map.
+    by_cookie: Vec<(CookieDigest, GateSession)>,
 }
 
 impl GateSessions {
     /// Takes up a session, and returns the one that ended to make room for it.
     pub(crate) fn insert(&mut self, cookie: CookieDigest, session: GateSession) -> Option<EndedSession> {
         let is_of_one = |other: &GateSession| other.visitor.user == session.visitor.user;
-        let of_one = self.by_cookie.values().filter(|other| is_of_one(other)).count();
+        let of_one = self.all().filter(|other| is_of_one(other)).count();
         let displaced = if of_one >= SESSIONS_OF_ONE {
             self.least_used(is_of_one)
         } else if self.by_cookie.len() >= SESSIONS {
@@ -157,8 +157,16 @@ impl GateSessions {
             None
         };
         let displaced = displaced.and_then(|oldest| self.end(oldest, SessionEnd::Displaced));
-        self.by_cookie.insert(cookie, session);
+        match self.position(cookie) {
+            Ok(at) => self.by_cookie[at].1 = session,
+            Err(at) => self.by_cookie.insert(at, (cookie, session)),
+        }
         displaced
+    }
+
+    /// The place of a session, or the one where it would be.
+    fn position(&self, cookie: CookieDigest) -> Result<usize, usize> {
+        self.by_cookie.binary_search_by_key(&cookie, |(other, _)| *other)
     }
 
     fn least_used(&self, of: impl Fn(&GateSession) -> bool) -> Option<CookieDigest> {
@@ -168,7 +176,8 @@ impl GateSessions {
 
     /// The session of the browser with this cookie, if it is good now. To ask for it is to use it.
     pub(crate) fn used(&mut self, cookie: CookieDigest, idle: Duration, now: BootTime) -> Option<&GateSession> {
-        let session = self.by_cookie.get_mut(&cookie).filter(|session| is_good(session, idle, now))?;
+        let at = self.position(cookie).ok()?;
+        let session = Some(&mut self.by_cookie[at].1).filter(|session| is_good(session, idle, now))?;
         session.seen = now;
         Some(session)
     }
@@ -176,7 +185,8 @@ impl GateSessions {
     /// The same without using it.
     #[must_use]
     pub(crate) fn find(&self, cookie: CookieDigest, idle: Duration, now: BootTime) -> Option<&GateSession> {
-        self.by_cookie.get(&cookie).filter(|session| is_good(session, idle, now))
+        let at = self.position(cookie).ok()?;
+        Some(&self.by_cookie[at].1).filter(|session| is_good(session, idle, now))
     }
 
     /// The cookie of the session with this reference.
@@ -190,15 +200,20 @@ impl GateSessions {
 
     /// Ends one session.
     pub(crate) fn end(&mut self, cookie: CookieDigest, why: SessionEnd) -> Option<EndedSession> {
-        let session = self.by_cookie.remove(&cookie)?;
+        let at = self.position(cookie).ok()?;
+        let (cookie, session) = self.by_cookie.remove(at);
         Some(EndedSession { cookie, session, why })
     }
 
     /// Ends every session for which there is a reason.
     fn end_where(&mut self, reason: impl Fn(&GateSession) -> Option<SessionEnd>) -> Vec<EndedSession> {
-        let found = self.by_cookie.iter().filter_map(|(cookie, session)| Some((*cookie, reason(session)?)));
-        let found: Vec<_> = found.collect();
-        found.into_iter().filter_map(|(cookie, why)| self.end(cookie, why)).collect()
+        let mut ended = Vec::new();
+        self.by_cookie.retain(|(cookie, session)| {
+            let why = reason(session);
+            ended.extend(why.map(|why| EndedSession { cookie: *cookie, session: session.clone(), why }));
+            why.is_none()
+        });
+        ended
     }
 
     /// Signs out one person everywhere, or everybody.
@@ -226,20 +241,20 @@ impl GateSessions {
     /// When the next session ends, if nothing happens; it may be over already.
     #[must_use]
     pub(crate) fn next_end(&self, idle: Duration, now: Now) -> Option<BootTime> {
-        let sessions = self.by_cookie.values().filter(|session| !waits_for_clock(session, now));
+        let sessions = self.all().filter(|session| !waits_for_clock(session, now));
         sessions.map(|session| session.expiry.ends().min(session.seen + idle)).min()
     }
 
     /// Accounts for a clock that was set.
     pub(crate) fn clock_was_set(&mut self, now: Now) {
-        for session in self.by_cookie.values_mut() {
+        for (_, session) in &mut self.by_cookie {
             session.expiry.clock_was_set(now);
         }
     }
 
     /// All sessions.
     pub(crate) fn all(&self) -> impl Iterator<Item = &GateSession> {
-        self.by_cookie.values()
+        self.by_cookie.iter().map(|(_, session)| session)
     }
 }
 
