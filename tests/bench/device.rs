@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::provider::Provider;
 use crate::support::broker::{Broker, Door};
 use crate::support::clock::{SOON, unix_now, wait_for};
-use crate::support::process::{Process, written_by};
+use crate::support::process::Process;
 use crate::support::subscriber::{Message, Subscriber};
 use crate::support::world::{binary, in_this_world};
 
@@ -23,7 +23,7 @@ use crate::support::world::{binary, in_this_world};
 pub(crate) const LONG_LIFE: u32 = 100_000;
 
 /// How long a thousand accounts may take.
-const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// See the module.
 pub(crate) struct Device {
@@ -139,16 +139,9 @@ impl Device {
         agent.wait(2 * SOON);
     }
 
-    /// Waits until the agent does nothing more for now: until it has slept for a while.
+    /// Waits until the agent does nothing more for now.
     pub(crate) fn settle(&self) {
-        let mut last = (u64::MAX, u64::MAX);
-        wait_for("the agent to come to rest", LONG, || {
-            std::thread::sleep(Duration::from_millis(500));
-            let now = (crate::reading::threads(self.pid()).own.wakeups, written_by(self.pid()));
-            let rests = now == last;
-            last = now;
-            rests.then_some(())
-        });
+        crate::reading::settle(self.pid());
     }
 }
 

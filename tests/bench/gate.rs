@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::figures::{Effort, number};
 use crate::reading;
 use crate::support::gate::{Gate, SESSION};
+use crate::support::process::with_children;
 use crate::support::proxy::Program;
 use crate::support::world::free_port;
 
@@ -18,9 +19,8 @@ const TIME: Duration = Duration::from_secs(3);
 /// The name of the cookie of a browser that signs in.
 const SIGN_IN: &str = "__Host-oauth2mqtt-gate-sign-in";
 
-/// How many people sign in, to see what each takes, after so many others: what the first ones need once is not of one.
-const FIRST: u32 = 50;
-const PEOPLE: u32 = 200;
+/// How many people sign in, to see what each takes.
+const PEOPLE: u32 = 250;
 
 pub(crate) fn gate(table: &mut crate::table::Table, effort: Effort) {
     table.begin("The gate");
@@ -50,16 +50,29 @@ pub(crate) fn gate(table: &mut crate::table::Table, effort: Effort) {
     table.add(format!("answers on {CONNECTIONS} connections"), "per s", rate);
     table.add("processor time of an answer", "µs", cpu);
 
-    for person in 0..FIRST {
+    for person in 0..PEOPLE {
         sign_in(&gate, person);
     }
-    let before = reading::memory(pid).pss;
-    for person in FIRST..FIRST + PEOPLE {
-        sign_in(&gate, person);
+    let (agent, database) = memory_after_restart(&mut gate);
+    assert_eq!(gate.world.cli(&["gate", "sign-out", "--all"]).code(), 0);
+    let (agent_without, database_without) = memory_after_restart(&mut gate);
+    for (process, with, without) in [("agent", agent, agent_without), ("database", database, database_without)] {
+        // "ann" is signed in as well.
+        let of_one = number(with.saturating_sub(without) * 1_024) / f64::from(PEOPLE + 1);
+        table.add(format!("memory of a session in the process of the {process}"), "bytes", vec![of_one]);
     }
-    let after = reading::memory(pid).pss;
-    let of_one = number(after.saturating_sub(before) * 1_024) / f64::from(PEOPLE);
-    table.add("memory of a session", "bytes", vec![of_one]);
+}
+
+/// The memory of the agent and of its database after another start, in kilobytes: what was needed to sign people in is not of a
+/// session.
+fn memory_after_restart(gate: &mut Gate) -> (u64, u64) {
+    gate.world.stop_agent();
+    gate.world.start_agent();
+    let agent = gate.world.agent().pid();
+    reading::settle(agent);
+    let pss = |pid| reading::memory_of(pid).pss;
+    let database = with_children(agent).into_iter().filter(|pid| *pid != agent);
+    (pss(agent), database.map(pss).sum())
 }
 
 /// Signs somebody in, each from an address of their own, since one address may not begin so many sign-ins.

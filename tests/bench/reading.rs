@@ -4,10 +4,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Pid;
 
-use crate::support::process::{keyed, proc_file, with_children};
+use crate::device::LONG;
+use crate::support::clock::wait_for;
+use crate::support::process::{keyed, proc_file, with_children, written_by};
 
 /// Memory, in kilobytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,11 +42,30 @@ pub(crate) struct Threads {
 
 /// Adds up the memory of a process and its children.
 pub(crate) fn memory(pid: Pid) -> Memory {
-    with_children(pid).into_iter().fold(Memory::default(), |sum, pid| {
-        let rollup = keyed(&proc_file(pid, "smaps_rollup"));
-        let status = keyed(&proc_file(pid, "status"));
-        Memory { rss: sum.rss + rollup["Rss"], pss: sum.pss + rollup["Pss"], peak: sum.peak + status["VmHWM"] }
+    with_children(pid).into_iter().map(memory_of).fold(Memory::default(), |sum, one| Memory {
+        rss: sum.rss + one.rss,
+        pss: sum.pss + one.pss,
+        peak: sum.peak + one.peak,
     })
+}
+
+/// The memory of one process.
+pub(crate) fn memory_of(pid: Pid) -> Memory {
+    let rollup = keyed(&proc_file(pid, "smaps_rollup"));
+    let status = keyed(&proc_file(pid, "status"));
+    Memory { rss: rollup["Rss"], pss: rollup["Pss"], peak: status["VmHWM"] }
+}
+
+/// Waits until an agent does nothing more for now: until it has slept for a while.
+pub(crate) fn settle(pid: Pid) {
+    let mut last = (u64::MAX, u64::MAX);
+    wait_for("the agent to come to rest", LONG, || {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = (threads(pid).own.wakeups, written_by(pid));
+        let rests = now == last;
+        last = now;
+        rests.then_some(())
+    });
 }
 
 /// From now on the peak is that from now on.

@@ -193,9 +193,13 @@ impl GateSessions {
     #[must_use]
     pub(crate) fn cookie_of(&self, reference: &str) -> Option<CookieDigest> {
         // All are looked at for as long, so that nobody learns from the time how near a guess was.
-        let is_it =
-            |session: &GateSession| session.visitor.reference.expose().as_bytes().ct_eq(reference.as_bytes()).into();
-        self.by_cookie.iter().filter(|(_, session)| is_it(session)).map(|(cookie, _)| *cookie).last()
+        let mut found = None;
+        for (cookie, session) in &self.by_cookie {
+            if session.visitor.reference.expose().as_bytes().ct_eq(reference.as_bytes()).into() {
+                found = Some(*cookie);
+            }
+        }
+        found
     }
 
     /// Ends one session.
