@@ -3,7 +3,8 @@
 
 compose_version=1.6.0
 composition=$work/compose
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+. cross/manifest.sh
+version=$(program_version)
 image=registry.oauth2mqtt.invalid/oauth2mqtt
 archive=target/image/oauth2mqtt_${version}_amd64.image.tar
 cross/image amd64 >"$work/image"
