@@ -11,7 +11,7 @@ use super::Agent;
 use super::event::{GateAnswer, GateClientId, LoopEvent, ReturningBrowser};
 use crate::domain::approval::{Approval, Authorization, DeviceAuthorization};
 use crate::domain::fault::{Fault, Remedy};
-use crate::domain::gate::sessions::{GateSession, SessionEnd, Visitor};
+use crate::domain::gate::sessions::{GateSession, GateVisitor, SessionEnd};
 use crate::domain::gate::sign_ins::{Collected, Polling, WaitingState};
 use crate::domain::gate::way_back::WayBack;
 use crate::domain::gate::{CookieDigest, Way};
@@ -300,7 +300,7 @@ impl Agent {
             let replaced = former.and_then(|former| sessions.end(former, SessionEnd::SignedInAgain));
             replaced.into_iter().chain(sessions.insert(digest, session)).collect::<Vec<_>>()
         };
-        let Visitor { user, way, .. } = &*visitor;
+        let GateVisitor { user, way, .. } = &*visitor;
         tracing::info!(user = &**user, way = way.name(), %from, "passed the gate");
         self.tell_of_gate("signed_in", Some(user), Some(*way), Some(from), None);
         self.gate_sessions_ended(ended, None);

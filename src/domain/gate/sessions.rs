@@ -24,20 +24,20 @@ const MOST_CLAIMS: usize = 4_096;
 /// A person who is signed in, in one browser. Clones share the visitor.
 #[derive(Clone, Debug)]
 pub(crate) struct GateSession {
-    /// Whose it is.
-    pub(crate) visitor: Arc<Visitor>,
+    /// The person in this browser.
+    pub(crate) visitor: Arc<GateVisitor>,
     /// When it ends, however much it is used.
     pub(crate) expiry: Expiry,
     /// When it was used last.
     pub(crate) seen: BootTime,
 }
 
-/// What stays the same in a session from its beginning to its end.
+/// The part of a session that stays the same from its beginning to its end.
 #[derive(Debug)]
-pub(crate) struct Visitor {
+pub(crate) struct GateVisitor {
     /// The reference by which Node-RED asks about the session; of no use in a browser.
     pub(crate) reference: Secret,
-    /// Who it is, in one text.
+    /// The text that tells the person from every other.
     pub(crate) user: Box<str>,
     /// The person.
     pub(crate) identity: Identity,
@@ -59,7 +59,7 @@ impl GateSession {
         now: Now,
     ) -> Self {
         let identity = within_bounds(identity, settings);
-        let visitor = Visitor { reference, user: identity.user().into(), identity, client, way };
+        let visitor = GateVisitor { reference, user: identity.user().into(), identity, client, way };
         Self { visitor: Arc::new(visitor), expiry: Expiry::counted(now, settings.session), seen: now.boot }
     }
 
@@ -67,14 +67,14 @@ impl GateSession {
     /// later on.
     #[must_use]
     pub(crate) fn is_allowed(&self, settings: &GateSettings) -> bool {
-        let Visitor { identity, client, way, .. } = &*self.visitor;
+        let GateVisitor { identity, client, way, .. } = &*self.visitor;
         let client_now = settings.client(*way).map(|client| client.binding().client());
         let is_short_enough = self.expiry.life() <= settings.session;
         settings.allow.admits(identity) && client_now == Some(*client) && is_short_enough
     }
 }
 
-impl Visitor {
+impl GateVisitor {
     /// The names of the person's groups. One with a comma in it would be taken for several in a header, and one with a blank at an end for
     /// another, so they are none.
     pub(crate) fn groups<'a>(&'a self, claim: &str) -> impl Iterator<Item = &'a str> {

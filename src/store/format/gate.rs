@@ -10,7 +10,7 @@ use super::expiry::WrittenExpiry;
 use super::fingerprint::WrittenFingerprint;
 use super::{Clock, FormatError, VERSION, WrittenUser, check_version, exposed, text_of};
 use crate::domain::gate::Way;
-use crate::domain::gate::sessions::{GateSession, Visitor};
+use crate::domain::gate::sessions::{GateSession, GateVisitor};
 use crate::domain::identity::{Claim, Identity};
 use crate::domain::secret::Secret;
 
@@ -29,7 +29,7 @@ struct WrittenGateSession {
 
 /// The text of a session.
 pub(in crate::store) fn encode_gate_session(session: &GateSession) -> Result<Zeroizing<Vec<u8>>, FormatError> {
-    let Visitor { reference, user: _, identity, client, way } = &*session.visitor;
+    let GateVisitor { reference, user: _, identity, client, way } = &*session.visitor;
     let claims = identity.claims.iter().cloned();
     text_of(&WrittenGateSession {
         version: VERSION,
@@ -48,7 +48,7 @@ pub(in crate::store) fn decode_gate_session(text: &[u8], clock: Clock) -> Result
     let read: WrittenGateSession = serde_json::from_slice(text).map_err(|_| FormatError::Malformed)?;
     let claims = read.claims.into_iter().map(|(name, values)| Claim { name, values });
     let identity = Identity { claims: claims.collect(), ..read.user.into() };
-    let visitor = Visitor {
+    let visitor = GateVisitor {
         reference: read.reference,
         user: identity.user().into(),
         identity,

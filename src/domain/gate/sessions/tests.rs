@@ -163,7 +163,7 @@ fn of_what_the_provider_says_only_as_much_is_kept_as_a_session_may_take() {
     assert!(values.map(|value| value.len() + size_of::<String>()).sum::<usize>() <= MOST_CLAIMS);
     assert_eq!(visitor.identity.name.as_ref().map(|name| name.chars().count()), Some(LONGEST_NAME));
     assert!(visitor.identity.picture.is_none() && session.is_allowed(&settings()));
-    assert!(size_of::<GateSession>() + size_of::<Visitor>() <= 264, "{}", size_of::<Visitor>());
+    assert!(size_of::<GateSession>() + size_of::<GateVisitor>() <= 264, "{}", size_of::<GateVisitor>());
 }
 
 #[test]
