@@ -42,8 +42,14 @@ impl<'a> Authority<'a> {
 
     #[track_caller]
     fn openssl(&self, date: Option<&str>, arguments: &str) {
-        let mut command = Command::new(if date.is_some() { "faketime" } else { "openssl" });
-        command.args(date.into_iter().flat_map(|date| [date, "openssl"]));
+        let mut command = match date {
+            None => Command::new("openssl"),
+            Some(date) => {
+                let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faketime"));
+                command.arg("openssl").env("FAKETIME", format!("@{date} 00:00:00"));
+                command
+            }
+        };
         run_tool(command.current_dir(self.0).args(arguments.split_whitespace()));
     }
 }
