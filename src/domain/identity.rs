@@ -22,7 +22,7 @@ pub struct Identity {
     pub claims: Vec<Claim>,
 }
 
-/// A further claim about a user. A list takes a tenth of the memory of a map, and nobody has more than some.
+/// A further claim about a user. In a list these take a tenth of the memory of a map, and a user has few.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// Its name.

@@ -181,10 +181,8 @@ impl<E: From<GateCall> + Send + 'static> GateHandler<E> {
         let shown = if shown.is_kiosk() { WayBack::start() } else { shown };
         let kiosk = Kiosk { shown: &shown, idle: settings.idle };
         let session = self.session(headers, settings);
-        with_html(
-            StatusCode::OK,
-            html::kiosk(settings, kiosk, session.as_ref().map(|session| &session.visitor.identity)),
-        )
+        let person = session.as_ref().map(|session| &session.visitor.identity);
+        with_html(StatusCode::OK, html::kiosk(settings, kiosk, person))
     }
 
     /// Tells the script of the kiosk whether the session goes on.

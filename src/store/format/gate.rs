@@ -30,12 +30,13 @@ struct WrittenGateSession {
 /// The text of a session.
 pub(in crate::store) fn encode_gate_session(session: &GateSession) -> Result<Zeroizing<Vec<u8>>, FormatError> {
     let GateVisitor { reference, user: _, identity, client, way } = &*session.visitor;
-    let claims = identity.claims.iter().cloned();
+    let mut identity = identity.clone();
+    let claims = std::mem::take(&mut identity.claims).into_iter();
     text_of(&WrittenGateSession {
         version: VERSION,
         reference: reference.clone(),
         claims: claims.map(|claim| (claim.name, claim.values)).collect(),
-        user: identity.clone().into(),
+        user: identity.into(),
         client: WrittenFingerprint(*client),
         way: way.name().to_owned(),
         expiry: (&session.expiry).into(),
