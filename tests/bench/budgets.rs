@@ -26,8 +26,8 @@ const PROGRAM: u64 = 4_200_000;
 
 /// At rest, in KiB, of the agent and the process of its database together.
 ///
-/// With one account 4,904 were measured, and 4 % more are allowed. The aim is 4,352: about 3,680 are the program, of which a kernel maps
-/// all, and some 350 the second process, the price of a disk that fails without taking the agent with it.
+/// With one account 4,904 were measured, and 4 % more are allowed. The aim is 4,352: about 3,680 are the program, of which a
+/// kernel maps all, and some 350 the second process, the price of a disk that fails without taking the agent with it.
 const PSS_OF_ONE: u64 = 5 * 1_024;
 /// With a thousand 11,072 were measured at most, and 2 % more are allowed, for kernels that map and allocate otherwise.
 const PSS_OF_A_THOUSAND: u64 = 11 * 1_024;

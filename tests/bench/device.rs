@@ -7,12 +7,12 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::provider::Provider;
+use crate::reading::{self, LONG};
 use crate::support::broker::{Broker, Door};
 use crate::support::clock::{SOON, unix_now, wait_for};
 use crate::support::process::Process;
@@ -21,9 +21,6 @@ use crate::support::world::{binary, in_this_world};
 
 /// A token that needs no refresh while it is looked at, in seconds.
 pub(crate) const LONG_LIFE: u32 = 100_000;
-
-/// How long a thousand accounts may take.
-pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// See the module.
 pub(crate) struct Device {
@@ -141,7 +138,7 @@ impl Device {
 
     /// Waits until the agent does nothing more for now.
     pub(crate) fn settle(&self) {
-        crate::reading::settle(self.pid());
+        reading::settle(self.pid());
     }
 }
 

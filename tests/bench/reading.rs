@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use crate::device::LONG;
 use crate::support::clock::wait_for;
 use crate::support::process::{keyed, proc_file, with_children, written_by};
+
+/// How long a thousand accounts may take.
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// Memory, in kilobytes.
 #[derive(Clone, Copy, Debug, Default)]

@@ -42,14 +42,11 @@ impl<'a> Authority<'a> {
 
     #[track_caller]
     fn openssl(&self, date: Option<&str>, arguments: &str) {
-        let mut command = match date {
-            None => Command::new("openssl"),
-            Some(date) => {
-                let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faketime"));
-                command.arg("openssl").env("FAKETIME", format!("@{date} 00:00:00"));
-                command
-            }
-        };
+        let faketime = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faketime");
+        let mut command = Command::new(if date.is_some() { faketime } else { "openssl" });
+        if let Some(date) = date {
+            command.arg("openssl").env("FAKETIME", format!("@{date} 00:00:00"));
+        }
         run_tool(command.current_dir(self.0).args(arguments.split_whitespace()));
     }
 }
