@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::{SealedRecord, SealingKey, copies, format};
+use super::sealed_record::SealedRecord;
+use super::{SealingKey, copies, format};
 use crate::domain::clock::{BootTime, Confidence, Now, UnixTime};
 
 /// One for all runs: it takes a while to derive.

@@ -14,6 +14,7 @@ mod held;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod hostile;
 mod key;
+mod loading;
 pub(crate) mod machine;
 mod machine_key;
 mod mounts;
@@ -38,7 +39,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::account::AccountName;
 use crate::domain::clock::{Confidence, Now};
 use crate::domain::declaration::Declaration;
-use crate::domain::fault::{Fault, FaultCode};
+use crate::domain::fault::Fault;
 use crate::domain::gate::CookieDigest;
 use crate::domain::gate::sessions::GateSession;
 use crate::domain::record::{Record, StoredRecord};
@@ -52,8 +53,8 @@ use key::Binding;
 use process::Start;
 use replicated::{OpenedFiles, ReplicatedFiles};
 use retry::Retry;
-use seal::{SealError, SealingKey, Unsealed};
-use sealed_record::{Records, SealedRecord, newest_serial};
+use seal::{SealingKey, Unsealed};
+use sealed_record::{Records, newest_serial};
 use writer::{Job, Task, Writer};
 
 pub(crate) use error::OpenError;
@@ -215,11 +216,11 @@ fn open_with(
     let floor = Floor::of(&key, &kept);
     floor.drop_rolled_back(&key, &mut kept);
     let serial = newest_serial(&kept);
-    let declarations: Vec<_> = kept.iter().filter_map(|(name, kept)| load_declaration(&key, name, kept)).collect();
+    let declarations: Vec<_> = kept.iter().filter_map(|(name, kept)| loading::declaration(&key, name, kept)).collect();
     let (mut records, mut gate_sessions, mut held) = (Vec::new(), Vec::new(), HeldRecords::new());
     for (name, kept) in kept {
-        let loaded = load(&key, &name, &kept, (now, confidence));
-        let session = load_gate_session(&key, &name, &kept, (now, confidence));
+        let loaded = loading::sign_in(&key, &name, &kept, (now, confidence));
+        let session = loading::gate_session(&key, &name, &kept, (now, confidence));
         let to_hold = match (&loaded, &session) {
             (Some((_, StoredRecord::Record(record))), _) => HeldRecord::SignIn(Box::new(record.clone())),
             (_, Some((_, session))) => HeldRecord::GateSession(Box::new(session.clone())),
@@ -341,61 +342,4 @@ fn seal_as_wanted(
         return Ok(files);
     }
     files.replace(records)
-}
-
-fn load(
-    key: &SealingKey,
-    name: &[u8],
-    kept: &SealedRecord,
-    clock: format::Clock,
-) -> Option<(AccountName, StoredRecord)> {
-    // What is under no account's name is left alone: a newer version may keep something of its own.
-    let account: AccountName = std::str::from_utf8(name).ok()?.parse().ok()?;
-    let closed = |code, why: &dyn std::fmt::Display| {
-        StoredRecord::Unreadable(Fault::ask_user(
-            code,
-            format!("The stored sign-in of {account} cannot be read: {why}."),
-        ))
-    };
-    let loaded = match key.open(account.as_str(), kept) {
-        Ok(Unsealed { text, .. }) => match format::decode(&text, clock) {
-            Ok(record) => StoredRecord::Record(record),
-            Err(error) => closed(FaultCode::RecordUnreadable, &error),
-        },
-        Err(error @ SealError::OtherMachine) => closed(FaultCode::ClonedDevice, &error),
-        Err(error) => closed(FaultCode::RecordUnreadable, &error),
-    };
-    Some((account, loaded))
-}
-
-fn load_declaration(
-    key: &SealingKey,
-    name: &[u8],
-    kept: &SealedRecord,
-) -> Option<(AccountName, Result<Declaration, Fault>)> {
-    let name = std::str::from_utf8(name).ok()?;
-    let account: AccountName = name.strip_prefix(DECLARED)?.parse().ok()?;
-    let read = key
-        .open(name, kept)
-        .map_err(|error| error.to_string())
-        .and_then(|unsealed| format::decode_declaration(&unsealed.text).map_err(|error| error.to_string()));
-    let declaration = read.map_err(|why| {
-        let message = format!("What was declared of {account} cannot be read: {why}.");
-        Fault::ask_user(FaultCode::RecordUnreadable, message)
-    });
-    Some((account, declaration))
-}
-
-/// A session at the gate; one that cannot be read is no loss, as its person signs in again.
-fn load_gate_session(
-    key: &SealingKey,
-    name: &[u8],
-    kept: &SealedRecord,
-    clock: format::Clock,
-) -> Option<(CookieDigest, GateSession)> {
-    let name = std::str::from_utf8(name).ok()?;
-    let digest = URL_SAFE_NO_PAD.decode(name.strip_prefix(GATE)?).ok()?;
-    let unsealed = key.open(name, kept).ok()?;
-    let session = format::decode_gate_session(&unsealed.text, clock).ok()?;
-    Some((CookieDigest(digest.try_into().ok()?), session))
 }

@@ -21,6 +21,7 @@ use crate::domain::account::Declared;
 use crate::domain::approval::{Approval, AuthorizationRequest, DeviceAuthorization};
 use crate::domain::clock::{BootTime, Confidence, UnixTime};
 use crate::domain::expiry::Expiry;
+use crate::domain::fault::FaultCode;
 use crate::domain::identity::Identity;
 use crate::domain::record::{ClientBinding, Fingerprint, FurtherToken, PendingSignIn, Refusal, SignedIn};
 use crate::domain::secret::Secret;
